@@ -1,0 +1,127 @@
+//! A content identifier as IPFS uses it: CIDv0 or CIDv1, SHA-256 only, raw or dag-pb only.
+
+use std::fmt;
+use std::str::FromStr;
+
+use cid::{Cid, Version};
+use multihash::Multihash;
+
+use crate::Hash256;
+
+/// Multihash code of SHA-256.
+const SHA2_256: u64 = 0x12;
+
+/// How the bytes behind a content id are to be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum CidCodec {
+    /// Plain bytes (0x55): the digest is the SHA-256 of the content itself.
+    Raw,
+    /// A dag-pb node (0x70): a UnixFS file in blocks, or a directory.
+    DagPb,
+}
+
+/// A verified-form content id. Two ids are equal when version, codec and digest are.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ContentId(Cid);
+
+impl ContentId {
+    /// The CIDv1 of one raw block with this digest (`bafkrei…`).
+    pub fn raw(digest: Hash256) -> Self {
+        Self::v1(CidCodec::Raw, digest)
+    }
+
+    /// The CIDv1 of a dag-pb node with this digest (`bafybei…`).
+    pub fn dag_pb(digest: Hash256) -> Self {
+        Self::v1(CidCodec::DagPb, digest)
+    }
+
+    /// The CIDv0 of a dag-pb node with this digest (`Qm…`).
+    pub fn v0(digest: Hash256) -> Self {
+        Self(Cid::new_v0(multihash(digest)).expect("a SHA-256 multihash makes a CIDv0"))
+    }
+
+    fn v1(codec: CidCodec, digest: Hash256) -> Self {
+        let code = match codec {
+            CidCodec::Raw => 0x55,
+            CidCodec::DagPb => 0x70,
+        };
+        Self(Cid::new_v1(code, multihash(digest)))
+    }
+
+    /// Reads the binary form: 36 bytes for CIDv1, 34 for CIDv0.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, ParseContentIdError> {
+        let cid = Cid::try_from(bytes).map_err(|_| ParseContentIdError::Malformed(hex::encode(bytes)))?;
+        Self::checked(cid)
+    }
+
+    /// The binary form, as contracts and CAR files carry it.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        self.0.to_bytes()
+    }
+
+    /// How to read the content.
+    pub fn codec(&self) -> CidCodec {
+        if self.0.codec() == 0x55 { CidCodec::Raw } else { CidCodec::DagPb }
+    }
+
+    /// The SHA-256 digest inside.
+    pub fn digest(&self) -> Hash256 {
+        let mut digest = [0; 32];
+        digest.copy_from_slice(self.0.hash().digest());
+        Hash256(digest)
+    }
+
+    fn checked(cid: Cid) -> Result<Self, ParseContentIdError> {
+        let hash = cid.hash();
+        if hash.code() != SHA2_256 || hash.digest().len() != 32 {
+            return Err(ParseContentIdError::Hash(hash.code()));
+        }
+        match (cid.version(), cid.codec()) {
+            (Version::V0, _) | (Version::V1, 0x55 | 0x70) => Ok(Self(cid)),
+            (Version::V1, codec) => Err(ParseContentIdError::Codec(codec)),
+        }
+    }
+}
+
+fn multihash(digest: Hash256) -> Multihash<64> {
+    Multihash::wrap(SHA2_256, &digest.0).expect("32 bytes fit into a 64-byte multihash")
+}
+
+impl fmt::Display for ContentId {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, formatter)
+    }
+}
+
+impl fmt::Debug for ContentId {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, formatter)
+    }
+}
+
+/// Why bytes or a text are not a content id that nisse takes.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ParseContentIdError {
+    /// Not a CID at all.
+    #[error("read `{0}` as a CID: expected `bafkrei…`, `bafybei…` or `Qm…`")]
+    Malformed(String),
+    /// Another hash than SHA-256.
+    #[error("use a CID with multihash code {0:#x}: only SHA-256 (0x12, 32 bytes) is taken")]
+    Hash(u64),
+    /// Another codec than raw or dag-pb.
+    #[error("use a CID with codec {0:#x}: only raw (0x55) and dag-pb (0x70) are taken")]
+    Codec(u64),
+}
+
+impl FromStr for ContentId {
+    type Err = ParseContentIdError;
+
+    fn from_str(text: &str) -> Result<Self, ParseContentIdError> {
+        // A CID of the kinds taken here has at most 59 characters; anything long is refused before it is decoded.
+        let malformed = || ParseContentIdError::Malformed(text.chars().take(80).collect());
+        if text.len() > 100 {
+            return Err(malformed());
+        }
+        Self::checked(Cid::try_from(text).map_err(|_| malformed())?)
+    }
+}

@@ -1,0 +1,19 @@
+//! The words of nisse: identifiers, amounts, the manifest, permissions and records.
+//!
+//! This crate is pure: no file system, no network, no clock, no randomness, no async runtime. Everything that reaches
+//! a disk or a wire is defined beside the type it stores and carries a version.
+#![forbid(unsafe_code)]
+
+mod address;
+mod agent_id;
+mod content_id;
+mod deployment;
+mod hash;
+mod units;
+
+pub use address::{Address, ParseAddressError};
+pub use agent_id::{AgentId, AgentName, ParseAgentIdError};
+pub use content_id::{CidCodec, ContentId, ParseContentIdError};
+pub use deployment::{DeploymentId, ParseDeploymentIdError};
+pub use hash::{Hash256, ParseHashError};
+pub use units::{Amount, AmountPerHour, ByteSize, Cpu, Fuel, ParseUnitError, Timestamp};

@@ -1,0 +1,150 @@
+//! The only place that touches a file system.
+//!
+//! The rules are POSIX's: what was written may be lost, torn or reordered until `sync_data` returned, and a created,
+//! renamed or removed name may be lost until `sync_dir` of its folder returned.
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+/// How a file is opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FileMode {
+    /// Reading only; the file must exist.
+    Read,
+    /// Reading and writing; created (mode 0600) when absent.
+    Write,
+    /// Reading and writing; must not exist yet (mode 0600).
+    CreateNew,
+}
+
+/// A file system: the machine's, or a simulated one.
+pub trait Disk: Send + Sync + 'static {
+    /// Opens one file.
+    fn open(&self, path: &Path, mode: FileMode) -> io::Result<Box<dyn DiskFile>>;
+    /// Creates a folder (mode 0700) and those above it.
+    fn create_dir_all(&self, path: &Path) -> io::Result<()>;
+    /// Names inside a folder, sorted.
+    fn read_dir(&self, path: &Path) -> io::Result<Vec<PathBuf>>;
+    /// Moves a file over another, at once or not at all.
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
+    /// Removes one file.
+    fn remove_file(&self, path: &Path) -> io::Result<()>;
+    /// Whether something stands at `path`.
+    fn exists(&self, path: &Path) -> bool;
+    /// Makes the names inside a folder durable.
+    fn sync_dir(&self, path: &Path) -> io::Result<()>;
+
+    /// The whole content of a file of at most `max` bytes; a longer one is refused unread.
+    fn read(&self, path: &Path, max: u64) -> io::Result<Vec<u8>> {
+        let file = self.open(path, FileMode::Read)?;
+        let length = file.len()?;
+        if length > max {
+            let text = format!("{} is {length} bytes long: at most {max} are read", path.display());
+            return Err(io::Error::new(io::ErrorKind::FileTooLarge, text));
+        }
+        let mut content = vec![0; usize::try_from(length).map_err(io::Error::other)?];
+        file.read_exact_at(&mut content, 0)?;
+        Ok(content)
+    }
+
+    /// Replaces a file by a whole new content, durably: written beside it, synced, renamed, its folder synced.
+    fn replace(&self, path: &Path, content: &[u8]) -> io::Result<()> {
+        let folder = path.parent().ok_or_else(|| io::Error::other("a file without a folder"))?;
+        let mut name = path.file_name().ok_or_else(|| io::Error::other("a path without a name"))?.to_owned();
+        name.push(".new");
+        let beside = folder.join(name);
+        let file = self.open(&beside, FileMode::Write)?;
+        file.set_len(0)?;
+        file.write_all_at(content, 0)?;
+        file.sync_data()?;
+        self.rename(&beside, path)?;
+        self.sync_dir(folder)
+    }
+}
+
+/// One open file, addressed by offset; safe to use from several threads.
+pub trait DiskFile: Send + Sync {
+    /// Fills `buffer` from `offset`, or fails with `UnexpectedEof`.
+    fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()>;
+    /// Writes all of `bytes` at `offset`, growing the file as needed.
+    fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()>;
+    /// Cuts or grows (with zeros) the file.
+    fn set_len(&self, length: u64) -> io::Result<()>;
+    /// Length in bytes.
+    #[expect(clippy::len_without_is_empty, reason = "an empty file is not a special case to anyone")]
+    fn len(&self) -> io::Result<u64>;
+    /// Returns once content and length survive a power cut. A failed sync must never be tried again: the pages may
+    /// already be marked clean, so the caller stops instead.
+    fn sync_data(&self) -> io::Result<()>;
+}
+
+/// The machine's file system.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SystemDisk;
+
+impl Disk for SystemDisk {
+    fn open(&self, path: &Path, mode: FileMode) -> io::Result<Box<dyn DiskFile>> {
+        let mut options = fs::OpenOptions::new();
+        options.read(true).mode(0o600);
+        match mode {
+            FileMode::Read => &mut options,
+            FileMode::Write => options.write(true).create(true),
+            FileMode::CreateNew => options.write(true).create_new(true),
+        };
+        Ok(Box::new(SystemFile(options.open(path)?)))
+    }
+
+    fn create_dir_all(&self, path: &Path) -> io::Result<()> {
+        use std::os::unix::fs::DirBuilderExt;
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(path)
+    }
+
+    fn read_dir(&self, path: &Path) -> io::Result<Vec<PathBuf>> {
+        let mut paths =
+            fs::read_dir(path)?.map(|entry| entry.map(|entry| entry.path())).collect::<io::Result<Vec<_>>>()?;
+        paths.sort();
+        Ok(paths)
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        fs::rename(from, to)
+    }
+
+    fn remove_file(&self, path: &Path) -> io::Result<()> {
+        fs::remove_file(path)
+    }
+
+    fn exists(&self, path: &Path) -> bool {
+        path.exists()
+    }
+
+    fn sync_dir(&self, path: &Path) -> io::Result<()> {
+        fs::File::open(path)?.sync_all()
+    }
+}
+
+struct SystemFile(fs::File);
+
+impl DiskFile for SystemFile {
+    fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+        self.0.read_exact_at(buffer, offset)
+    }
+
+    fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        self.0.write_all_at(bytes, offset)
+    }
+
+    fn set_len(&self, length: u64) -> io::Result<()> {
+        self.0.set_len(length)
+    }
+
+    fn len(&self) -> io::Result<u64> {
+        Ok(self.0.metadata()?.len())
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        self.0.sync_data()
+    }
+}

@@ -1,0 +1,13 @@
+//! Durable state: the seams to disk, clock and randomness, the journal, and redb behind it.
+//!
+//! Nothing else in nisse opens a file, reads the time or draws randomness: everything goes through [`Disk`],
+//! [`Clock`] and [`Entropy`], so that a simulated world can lose, tear and reorder what was not synced.
+#![forbid(unsafe_code)]
+
+mod clock;
+mod disk;
+mod entropy;
+
+pub use clock::{Clock, SystemClock};
+pub use disk::{Disk, DiskFile, FileMode, SystemDisk};
+pub use entropy::{Entropy, SystemEntropy};
