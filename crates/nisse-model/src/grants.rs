@@ -1,0 +1,111 @@
+//! Permissions once given: the only thing that opens a host call.
+//!
+//! [`Grants`] has no public constructor but the policy's, so what holds one has been through it.
+
+use crate::{AgentName, LocalService, Manifest, NetworkRule, Permission};
+
+/// What decides which of a manifest's permissions are given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Policy {
+    /// The agent belongs to the person who runs this node.
+    pub owner_is_node_operator: bool,
+}
+
+/// What an agent may do on this node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Grants {
+    agent: AgentName,
+    network_rules: Vec<NetworkRule>,
+    local_services: Vec<LocalService>,
+    read_ipfs: bool,
+    publish_to_chain: bool,
+}
+
+/// Why a manifest's permissions are not given. Each text completes "failed to …".
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum GrantError {
+    /// A stranger's agent asked for the operator's own network.
+    #[error("grant `{permission}`: services on a node's own network are only given to agents of the node's owner")]
+    NetworkLocal {
+        /// The permission as written.
+        permission: Permission,
+    },
+}
+
+impl GrantError {
+    /// What to do about it.
+    pub fn hint(&self) -> String {
+        match self {
+            Self::NetworkLocal { permission } => {
+                format!("remove \"{permission}\" from `permissions` in agent.yaml, or deploy to a node of your own")
+            }
+        }
+    }
+}
+
+impl Grants {
+    /// Gives all of the manifest's permissions or refuses it whole: an agent never runs with less than it declared.
+    pub fn from_manifest(manifest: &Manifest, policy: Policy) -> Result<Self, GrantError> {
+        let mut grants = Self::none(manifest.agent_id.name.clone());
+        for permission in &manifest.permissions {
+            match permission {
+                Permission::NetworkOutbound(rule) => grants.network_rules.push(rule.clone()),
+                Permission::NetworkLocal(service) if policy.owner_is_node_operator => {
+                    grants.local_services.push(service.clone());
+                }
+                Permission::NetworkLocal(_) => {
+                    return Err(GrantError::NetworkLocal { permission: permission.clone() });
+                }
+                Permission::ReadIpfs => grants.read_ipfs = true,
+                Permission::PublishToChain => grants.publish_to_chain = true,
+            }
+        }
+        Ok(grants)
+    }
+
+    /// No grant at all: what an agent without permissions holds.
+    pub fn none(agent: AgentName) -> Self {
+        let (network_rules, local_services) = (Vec::new(), Vec::new());
+        Self { agent, network_rules, local_services, read_ipfs: false, publish_to_chain: false }
+    }
+
+    /// Whose grants these are.
+    pub fn agent(&self) -> &AgentName {
+        &self.agent
+    }
+
+    /// Public hosts that requests may go to.
+    pub fn network_rules(&self) -> &[NetworkRule] {
+        &self.network_rules
+    }
+
+    /// Services on the owner's own network that requests may go to.
+    pub fn local_services(&self) -> &[LocalService] {
+        &self.local_services
+    }
+
+    /// Whether content may be read by CID.
+    pub fn may_read_ipfs(&self) -> bool {
+        self.read_ipfs
+    }
+
+    /// Whether answers may be published on chain.
+    pub fn may_publish(&self) -> bool {
+        self.publish_to_chain
+    }
+
+    /// Whether any request may leave at all.
+    pub fn may_reach_network(&self) -> bool {
+        !self.network_rules.is_empty() || !self.local_services.is_empty()
+    }
+
+    /// The line that would have allowed what was refused, and how to bring it into force.
+    pub fn hint_to_add(&self, permission: &Permission) -> String {
+        hint_to_add(permission, &self.agent)
+    }
+}
+
+/// `add "KIND:ARGUMENTS" to permissions …`: generated from the permission that was missing.
+pub fn hint_to_add(permission: &Permission, agent: &AgentName) -> String {
+    format!("add \"{permission}\" to `permissions` in agent.yaml, then `nisse update {agent}`")
+}

@@ -1,0 +1,3 @@
+//! The integration tests of nisse-model: one binary, one module per subject.
+
+mod manifest;
