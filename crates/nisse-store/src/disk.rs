@@ -35,6 +35,18 @@ pub trait Disk: Send + Sync + 'static {
     fn exists(&self, path: &Path) -> bool;
     /// Makes the names inside a folder durable.
     fn sync_dir(&self, path: &Path) -> io::Result<()>;
+    /// Takes the exclusive lock of a file, created (mode 0600) when absent. `None` when someone else holds it, in this
+    /// process or another. The lock ends with the value, and with the process, however that ends.
+    fn try_lock(&self, path: &Path) -> io::Result<Option<Box<dyn DiskLock>>>;
+
+    /// Creates a folder and those above it, each name durable. Returns at once durable for a folder that stands, too:
+    /// the program that made it may have died before its name was synced.
+    fn create_dir_durable(&self, path: &Path) -> io::Result<()> {
+        let missing: Vec<&Path> = path.ancestors().take_while(|folder| !self.exists(folder)).collect();
+        self.create_dir_all(path)?;
+        let made = missing.iter().rev().copied().filter(|folder| *folder != path);
+        made.chain([path]).filter_map(Path::parent).try_for_each(|parent| self.sync_dir(parent))
+    }
 
     /// The whole content of a file of at most `max` bytes; a longer one is refused unread.
     fn read(&self, path: &Path, max: u64) -> io::Result<Vec<u8>> {
@@ -63,6 +75,9 @@ pub trait Disk: Send + Sync + 'static {
         self.sync_dir(folder)
     }
 }
+
+/// A held lock; dropping it lets go.
+pub trait DiskLock: Send + Sync {}
 
 /// One open file, addressed by offset; safe to use from several threads.
 pub trait DiskFile: Send + Sync {
@@ -117,13 +132,31 @@ impl Disk for SystemDisk {
     }
 
     fn exists(&self, path: &Path) -> bool {
-        path.exists()
+        // "" is the working folder, as a relative path's topmost parent.
+        path.as_os_str().is_empty() || path.exists()
     }
 
     fn sync_dir(&self, path: &Path) -> io::Result<()> {
+        let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
         fs::File::open(path)?.sync_all()
     }
+
+    fn try_lock(&self, path: &Path) -> io::Result<Option<Box<dyn DiskLock>>> {
+        let file = fs::OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)?;
+        match rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => Ok(Some(Box::new(SystemLock { _file: file }))),
+            Err(rustix::io::Errno::WOULDBLOCK) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
 }
+
+/// The lock belongs to the open file: the system drops it when the last handle is closed.
+struct SystemLock {
+    _file: fs::File,
+}
+
+impl DiskLock for SystemLock {}
 
 struct SystemFile(fs::File);
 

@@ -7,7 +7,11 @@
 mod clock;
 mod disk;
 mod entropy;
+mod journal;
 
 pub use clock::{Clock, SystemClock};
-pub use disk::{Disk, DiskFile, FileMode, SystemDisk};
+pub use disk::{Disk, DiskFile, DiskLock, FileMode, SystemDisk};
 pub use entropy::{Entropy, SystemEntropy};
+pub use journal::{
+    Commit, Journal, JournalError, JournalOptions, Position, QUEUE_BYTES_MAX, RECORD_BYTES_MAX, SEGMENT_BYTES_MAX,
+};

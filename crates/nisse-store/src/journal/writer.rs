@@ -1,0 +1,337 @@
+//! The thread that owns the file: takes what waits, writes it, syncs it, reports it.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::time::{Duration, Instant};
+
+use super::commit::{Batch, Commit};
+use super::frame::{self, SegmentHeader};
+use super::recovery::{self, Recovered, SegmentFault};
+use super::{JournalError, JournalOptions, Position, QUEUE_BYTES_MAX};
+use crate::{Disk, DiskFile};
+
+/// Idle time after which a mark is written, so that later damage to the last batch can be told from a torn write.
+const MARK_AFTER: Duration = Duration::from_secs(1);
+/// The part of the last sync's duration for which a batch waits for those whose records went with the batch before:
+/// they have only just been told, and would miss the next sync by microseconds.
+const GATHER_SYNC_PART: u32 = 16;
+/// Longest such wait.
+const GATHER_MAX: Duration = Duration::from_millis(1);
+/// Capacity of a batch buffer that is kept for reuse.
+const BUFFER_BYTES_KEPT_MAX: usize = 1 << 20;
+
+/// What the appenders and the thread share.
+pub(super) struct Shared {
+    state: Mutex<State>,
+    pub(super) wake: Condvar,
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = self.lock();
+        write!(formatter, "records {} to {}, {} bytes wait", state.first, state.next, state.bytes.len())
+    }
+}
+
+/// Guarded by one lock that is never held across an operation of the disk.
+pub(super) struct State {
+    salt: u64,
+    chain: u32,
+    pub(super) first: Position,
+    pub(super) next: Position,
+    /// Encoded frames that wait, the position of the first, how many they are, and who waits for them.
+    bytes: Vec<u8>,
+    batch_first: Position,
+    commits: usize,
+    batch: Arc<Batch>,
+    pub(super) commands: VecDeque<Command>,
+    failure: Option<JournalError>,
+    pub(super) closed: bool,
+}
+
+/// What the thread does besides writing.
+pub(super) enum Command {
+    /// Drop whole segments before a position.
+    Truncate { before: Position, done: Arc<Batch> },
+}
+
+impl Shared {
+    pub(super) fn new(recovered: &Recovered) -> Self {
+        let state = State {
+            salt: recovered.salt,
+            chain: recovered.chain,
+            first: recovered.segments.first().copied().unwrap_or(recovered.next),
+            next: recovered.next,
+            bytes: Vec::new(),
+            batch_first: recovered.next,
+            commits: 0,
+            batch: Arc::default(),
+            commands: VecDeque::new(),
+            failure: None,
+            closed: false,
+        };
+        Self { state: Mutex::new(state), wake: Condvar::new() }
+    }
+
+    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
+        super::lock(&self.state)
+    }
+}
+
+impl State {
+    pub(super) fn check(&self) -> Result<(), JournalError> {
+        match &self.failure {
+            Some(failure) => Err(failure.clone()),
+            None if self.closed => Err(JournalError::Closed),
+            None => Ok(()),
+        }
+    }
+
+    pub(super) fn queue(&mut self, records: &[&[u8]]) -> Result<Commit, JournalError> {
+        self.check()?;
+        let length: usize = records.iter().map(|record| frame::FRAME_HEADER_LENGTH + record.len()).sum();
+        if self.bytes.len() + length > QUEUE_BYTES_MAX {
+            return Err(JournalError::QueueFull);
+        }
+        for record in records {
+            let (salt, chain, batch) = (self.salt, self.chain, self.batch_first);
+            self.chain = frame::encode_record(&mut self.bytes, salt, chain, self.next, batch, record);
+            self.next = self.next.next();
+        }
+        self.commits += 1;
+        Ok(Commit::new(self.batch.clone(), Position(self.next.0.saturating_sub(1))))
+    }
+
+    /// Whether nothing waits.
+    fn idle(&self) -> bool {
+        self.commits == 0 && self.commands.is_empty() && !self.closed
+    }
+
+    fn take(&mut self) -> Work {
+        let batch = std::mem::take(&mut self.batch);
+        let commits = std::mem::take(&mut self.commits);
+        self.batch_first = self.next;
+        Work { bytes: std::mem::take(&mut self.bytes), next: self.next, chain: self.chain, commits, batch }
+    }
+
+    /// Forgets what waits, and goes on behind what is durable.
+    fn fail(&mut self, failure: &JournalError, next: Position, chain: u32) {
+        self.take().batch.finish(Err(failure.clone()));
+        (self.next, self.batch_first, self.chain) = (next, next, chain);
+        if !matches!(failure, JournalError::Refused(_)) {
+            self.failure = Some(failure.clone());
+            for Command::Truncate { done, .. } in self.commands.drain(..) {
+                done.finish(Err(failure.clone()));
+            }
+        }
+    }
+}
+
+/// One batch on its way to the disk, and what holds once it is there.
+struct Work {
+    bytes: Vec<u8>,
+    next: Position,
+    chain: u32,
+    commits: usize,
+    batch: Arc<Batch>,
+}
+
+/// The thread's own: the file and where it ends.
+pub(super) struct Writer {
+    disk: Arc<dyn Disk>,
+    folder: PathBuf,
+    segment_bytes: u64,
+    file: Box<dyn DiskFile>,
+    segments: VecDeque<Position>,
+    length: u64,
+    next: Position,
+    chain: u32,
+    salt: u64,
+    /// Whether the last frame proves all before it.
+    marked: bool,
+    shared: Arc<Shared>,
+    commits_last: usize,
+    sync_last: Duration,
+}
+
+impl Writer {
+    pub(super) fn new(
+        disk: Arc<dyn Disk>,
+        folder: &Path,
+        options: JournalOptions,
+        recovered: Recovered,
+        shared: Arc<Shared>,
+    ) -> Self {
+        Self {
+            disk,
+            folder: folder.to_owned(),
+            segment_bytes: options.segment_bytes,
+            file: recovered.file,
+            segments: recovered.segments.into(),
+            length: recovered.length,
+            next: recovered.next,
+            chain: recovered.chain,
+            salt: recovered.salt,
+            marked: recovered.marked,
+            shared,
+            commits_last: 0,
+            sync_last: Duration::ZERO,
+        }
+    }
+
+    pub(super) fn run(mut self) {
+        let shared = self.shared.clone();
+        loop {
+            let mut state = shared.lock();
+            while state.idle() {
+                let (woken, timeout) =
+                    shared.wake.wait_timeout(state, MARK_AFTER).unwrap_or_else(std::sync::PoisonError::into_inner);
+                state = woken;
+                if timeout.timed_out() && !self.marked && state.idle() {
+                    break;
+                }
+            }
+            if state.failure.is_some() {
+                // Nothing is queued any more: only the end is left to wait for.
+                if state.closed {
+                    return;
+                }
+                state.commands.clear();
+                continue;
+            }
+            if state.commits > 0 {
+                state = self.gather(state);
+                let work = state.take();
+                drop(state);
+                self.commit(work, true);
+            } else if let Some(Command::Truncate { before, done }) = state.commands.pop_front() {
+                drop(state);
+                done.finish(self.truncate(before));
+            } else {
+                let closed = state.closed;
+                if !self.marked {
+                    let mark = self.mark(&mut state);
+                    drop(state);
+                    self.commit(mark, closed);
+                    self.marked = true;
+                }
+                if closed {
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Waits a moment for those who were told a moment ago.
+    fn gather<'state>(&self, mut state: MutexGuard<'state, State>) -> MutexGuard<'state, State> {
+        let wait = (self.sync_last / GATHER_SYNC_PART).min(GATHER_MAX);
+        let start = Instant::now();
+        while state.commits < self.commits_last && !state.closed {
+            let Some(left) = wait.checked_sub(start.elapsed()).filter(|left| !left.is_zero()) else { break };
+            let (woken, _) =
+                self.shared.wake.wait_timeout(state, left).unwrap_or_else(std::sync::PoisonError::into_inner);
+            state = woken;
+        }
+        state
+    }
+
+    /// A batch of one mark. The lock is held, so that the next record's frame links to it.
+    fn mark(&self, state: &mut State) -> Work {
+        let mut work = state.take();
+        work.chain = frame::encode_mark(&mut work.bytes, self.salt, self.chain, self.next);
+        state.chain = work.chain;
+        work
+    }
+
+    fn commit(&mut self, work: Work, sync: bool) {
+        match self.write(&work, sync) {
+            Ok(()) => {
+                self.length += work.bytes.len() as u64;
+                (self.next, self.chain, self.commits_last, self.marked) = (work.next, work.chain, work.commits, false);
+                work.batch.finish(Ok(None));
+                self.give_back(work.bytes);
+            }
+            Err(failure) => {
+                tracing::error!(%failure, "the journal's disk failed");
+                // Before the batch is told: who then appends again gets a place behind what is durable.
+                self.shared.lock().fail(&failure, self.next, self.chain);
+                work.batch.finish(Err(failure));
+            }
+        }
+    }
+
+    fn write(&mut self, work: &Work, sync: bool) -> Result<(), JournalError> {
+        let length = work.bytes.len() as u64;
+        if self.length + length > self.segment_bytes && self.next > *self.segments.back().expect("one is always open") {
+            self.rotate()?;
+        }
+        if !work.bytes.is_empty()
+            && let Err(error) = self.file.write_all_at(&work.bytes, self.length)
+        {
+            return Err(self.undo(error));
+        }
+        if sync && !work.bytes.is_empty() {
+            let start = Instant::now();
+            self.file.sync_data().map_err(poisoned)?;
+            self.sync_last = start.elapsed();
+        }
+        Ok(())
+    }
+
+    /// Cuts what a refused write may have left, durably, before anything else is written in its place.
+    fn undo(&self, error: io::Error) -> JournalError {
+        match self.file.set_len(self.length).and_then(|()| self.file.sync_data()) {
+            Ok(()) => JournalError::Refused(Arc::new(error)),
+            Err(second) => {
+                tracing::error!(%error, %second, "a refused write could not be undone");
+                poisoned(error)
+            }
+        }
+    }
+
+    fn rotate(&mut self) -> Result<(), JournalError> {
+        // Only a mark can be unsynced here. A segment that has a follower must be sound to its last byte.
+        self.file.sync_data().map_err(poisoned)?;
+        let header = SegmentHeader { first: self.next, salt: self.salt, previous: self.chain };
+        self.file = recovery::create_segment(&*self.disk, &self.folder, header).map_err(|fault| match fault {
+            SegmentFault::Refused(error) => JournalError::Refused(Arc::new(error)),
+            SegmentFault::Poisoned(error) => poisoned(error),
+        })?;
+        self.segments.push_back(header.first);
+        self.length = frame::SEGMENT_HEADER_LENGTH as u64;
+        Ok(())
+    }
+
+    /// Removes segments oldest first, each durably before the next, so that no gap can appear.
+    fn truncate(&mut self, before: Position) -> Result<Option<Position>, JournalError> {
+        while self.segments.get(1).is_some_and(|second| *second <= before) {
+            let path = recovery::segment_path(&self.folder, self.segments[0]);
+            let removed = match self.disk.remove_file(&path) {
+                // Removed by a try whose sync failed.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+                removed => removed,
+            };
+            removed
+                .and_then(|()| self.disk.sync_dir(&self.folder))
+                .map_err(|error| JournalError::disk("remove", &path, error))?;
+            self.segments.pop_front();
+            self.shared.lock().first = self.segments[0];
+        }
+        Ok(Some(self.segments[0]))
+    }
+
+    fn give_back(&self, mut buffer: Vec<u8>) {
+        let mut state = self.shared.lock();
+        if state.bytes.capacity() == 0 && buffer.capacity() <= BUFFER_BYTES_KEPT_MAX {
+            buffer.clear();
+            state.bytes = buffer;
+        }
+    }
+}
+
+fn poisoned(error: io::Error) -> JournalError {
+    JournalError::Poisoned(Arc::new(error))
+}

@@ -1,0 +1,5 @@
+//! Tests of nisse-store against its public API, on the real disk and on a simulated one.
+#![expect(clippy::unwrap_used, reason = "a test ends where something unexpected happens")]
+
+mod journal;
+mod journal_power_cuts;

@@ -1,0 +1,350 @@
+//! A file system in memory that keeps, at a power cut, no more than POSIX promises.
+//!
+//! Content that was not synced is kept, lost or torn sector by sector, each sector at any of the states it went
+//! through; a file's length likewise. Names made, moved or removed without a sync of their folder may be lost, in any
+//! combination. Clones show the same disk.
+
+mod content;
+mod faults;
+mod names;
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use nisse_store::{Disk, DiskFile, DiskLock, FileMode};
+
+pub use content::SECTOR_BYTES;
+pub use faults::Fault;
+
+use crate::Random;
+use content::Content;
+use faults::{Faults, Operation, Verdict};
+use names::{Names, Node};
+
+/// A simulated [`Disk`].
+#[derive(Debug, Clone)]
+pub struct SimDisk(Arc<Mutex<World>>);
+
+#[derive(Debug, Clone)]
+struct World {
+    names: Names,
+    contents: Vec<Content>,
+    locks: Vec<(PathBuf, u64)>,
+    /// Counts power cuts: handles of an earlier life are dead.
+    life: u64,
+    lock_next: u64,
+    faults: Faults,
+    random: Random,
+}
+
+impl SimDisk {
+    /// An empty disk. The seed decides what a sync does that the power cut interrupts.
+    pub fn new(seed: u64) -> Self {
+        Self(Arc::new(Mutex::new(World {
+            names: Names::default(),
+            contents: Vec::new(),
+            locks: Vec::new(),
+            life: 0,
+            lock_next: 0,
+            faults: Faults::default(),
+            random: Random::new(seed),
+        })))
+    }
+
+    /// The power goes and comes back: what was not synced is kept, lost or torn as the seed decides, and all open files
+    /// and locks of the life before are dead. Returns whether anything was lost.
+    pub fn power_cut(&self, seed: u64) -> bool {
+        let mut world = self.world();
+        let world = &mut *world;
+        let mut random = Random::new(seed);
+        // From "everything was written back in time" to "nothing was".
+        let keep_per_8 = *random.pick(&[0, 1, 4, 7, 8]);
+        let mut lost = world.names.power_cut(&mut random, keep_per_8);
+        for content in &mut world.contents {
+            lost |= content.power_cut(&mut random, keep_per_8);
+        }
+        world.life += 1;
+        world.locks.clear();
+        world.faults.power_on();
+        lost
+    }
+
+    /// The process dies, and the machine does not: open files and locks are dead, nothing is lost.
+    pub fn kill(&self) {
+        let mut world = self.world();
+        world.life += 1;
+        world.locks.clear();
+        world.faults.power_on();
+    }
+
+    /// The power goes at that many operations from now; the operation that meets it may have taken effect or not, and
+    /// all after it fail until [`SimDisk::power_cut`].
+    pub fn cut_after(&self, operations: u64) {
+        self.world().faults.cut_after(operations);
+    }
+
+    /// Whether the power went.
+    pub fn is_off(&self) -> bool {
+        self.world().faults.off
+    }
+
+    /// Makes operations fail. Replaces an earlier fault.
+    pub fn fail(&self, fault: Fault) {
+        self.world().faults.set(fault);
+    }
+
+    /// Ends all faults, planted ones too.
+    pub fn heal(&self) {
+        self.world().faults.heal();
+    }
+
+    /// Whether the fault of [`SimDisk::fail`] was met.
+    pub fn has_failed(&self) -> bool {
+        self.world().faults.met
+    }
+
+    /// Plants a defect: each k-th `sync_data` does nothing and says that it did.
+    pub fn skip_sync_every(&self, k: u64) {
+        self.world().faults.skip_sync_every = Some(k);
+    }
+
+    /// Plants a defect: each k-th `sync_dir` does nothing and says that it did.
+    pub fn skip_dir_sync_every(&self, k: u64) {
+        self.world().faults.skip_dir_sync_every = Some(k);
+    }
+
+    /// Operations tried since the beginning.
+    pub fn operations(&self) -> u64 {
+        self.world().faults.operations
+    }
+
+    /// All files with their lengths, by name.
+    pub fn files(&self) -> Vec<(PathBuf, u64)> {
+        let world = self.world();
+        let files = world.names.iter().filter_map(|(path, node)| match node {
+            Node::File(inode) => Some((path.clone(), world.contents[*inode].len())),
+            Node::Folder => None,
+        });
+        files.collect()
+    }
+
+    /// Changes one bit of a file, as a failing disk does: synced content too.
+    pub fn flip_bit(&self, path: &Path, offset: u64, bit: u8) {
+        let mut world = self.world();
+        let inode = world.file(path).expect("a file to flip a bit of");
+        world.contents[inode].flip_bit(offset, bit);
+    }
+
+    /// A disk of its own with the same state; open files and locks stay with the first.
+    pub fn fork(&self) -> Self {
+        let mut world = self.world().clone();
+        world.life += 1;
+        world.locks.clear();
+        Self(Arc::new(Mutex::new(world)))
+    }
+
+    fn world(&self) -> MutexGuard<'_, World> {
+        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+impl World {
+    fn file(&self, path: &Path) -> io::Result<usize> {
+        match self.names.get(path) {
+            Some(Node::File(inode)) => Ok(inode),
+            Some(Node::Folder) => Err(io::ErrorKind::IsADirectory.into()),
+            None => Err(io::ErrorKind::NotFound.into()),
+        }
+    }
+
+    fn create(&mut self, path: &Path) -> io::Result<usize> {
+        let parent = path.parent().unwrap_or(Path::new(""));
+        if self.names.get(parent) != Some(Node::Folder) {
+            return Err(io::ErrorKind::NotFound.into());
+        }
+        let verdict = self.faults.step(Operation::Name { grows: true })?;
+        self.contents.push(Content::default());
+        let inode = self.contents.len() - 1;
+        self.names.link(path, Node::File(inode));
+        verdict.end(inode)
+    }
+}
+
+impl Disk for SimDisk {
+    fn open(&self, path: &Path, mode: FileMode) -> io::Result<Box<dyn DiskFile>> {
+        let mut world = self.world();
+        world.faults.step(Operation::Read)?.end(())?;
+        let inode = match (world.file(path), mode) {
+            (Ok(_), FileMode::CreateNew) => return Err(io::ErrorKind::AlreadyExists.into()),
+            (Err(error), FileMode::Write | FileMode::CreateNew) if error.kind() == io::ErrorKind::NotFound => {
+                world.create(path)?
+            }
+            (found, _) => found?,
+        };
+        let life = world.life;
+        Ok(Box::new(SimFile { disk: self.clone(), inode, life, writable: mode != FileMode::Read }))
+    }
+
+    fn create_dir_all(&self, path: &Path) -> io::Result<()> {
+        let mut world = self.world();
+        let mut missing: Vec<&Path> = path.ancestors().take_while(|at| world.names.get(at).is_none()).collect();
+        missing.reverse();
+        for folder in missing {
+            let verdict = world.faults.step(Operation::Name { grows: true })?;
+            world.names.link(folder, Node::Folder);
+            verdict.end(())?;
+        }
+        match world.names.get(path) {
+            Some(Node::Folder) => Ok(()),
+            _ => Err(io::ErrorKind::AlreadyExists.into()),
+        }
+    }
+
+    fn read_dir(&self, path: &Path) -> io::Result<Vec<PathBuf>> {
+        let mut world = self.world();
+        world.faults.step(Operation::Read)?.end(())?;
+        match world.names.get(path) {
+            Some(Node::Folder) => Ok(world.names.inside(path)),
+            Some(Node::File(_)) => Err(io::ErrorKind::NotADirectory.into()),
+            None => Err(io::ErrorKind::NotFound.into()),
+        }
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        let mut world = self.world();
+        let inode = world.file(from)?;
+        let verdict = world.faults.step(Operation::Name { grows: false })?;
+        world.names.rename(from, to, Node::File(inode));
+        verdict.end(())
+    }
+
+    fn remove_file(&self, path: &Path) -> io::Result<()> {
+        let mut world = self.world();
+        world.file(path)?;
+        let verdict = world.faults.step(Operation::Name { grows: false })?;
+        world.names.unlink(path);
+        verdict.end(())
+    }
+
+    fn exists(&self, path: &Path) -> bool {
+        self.world().names.get(path).is_some()
+    }
+
+    fn sync_dir(&self, path: &Path) -> io::Result<()> {
+        let mut world = self.world();
+        if world.names.get(path) != Some(Node::Folder) {
+            return Err(io::ErrorKind::NotFound.into());
+        }
+        let verdict = world.faults.step(Operation::SyncDir)?;
+        let took_effect = verdict != Verdict::Dying || world.random.once_in(2);
+        if took_effect && !world.faults.skips_dir_sync() {
+            world.names.sync(path);
+        }
+        verdict.end(())
+    }
+
+    fn try_lock(&self, path: &Path) -> io::Result<Option<Box<dyn DiskLock>>> {
+        self.open(path, FileMode::Write)?;
+        let mut world = self.world();
+        if world.locks.iter().any(|(locked, _)| locked == path) {
+            return Ok(None);
+        }
+        world.lock_next += 1;
+        let number = world.lock_next;
+        world.locks.push((path.to_owned(), number));
+        Ok(Some(Box::new(SimLock { disk: self.clone(), number })))
+    }
+}
+
+struct SimLock {
+    disk: SimDisk,
+    number: u64,
+}
+
+impl DiskLock for SimLock {}
+
+impl Drop for SimLock {
+    fn drop(&mut self) {
+        self.disk.world().locks.retain(|(_, number)| *number != self.number);
+    }
+}
+
+struct SimFile {
+    disk: SimDisk,
+    inode: usize,
+    life: u64,
+    writable: bool,
+}
+
+impl SimFile {
+    /// The world, unless this handle's life is over.
+    fn world(&self) -> io::Result<MutexGuard<'_, World>> {
+        let world = self.disk.world();
+        if world.life == self.life { Ok(world) } else { Err(faults::power_is_off()) }
+    }
+
+    fn writable(&self) -> io::Result<()> {
+        if self.writable { Ok(()) } else { Err(io::ErrorKind::PermissionDenied.into()) }
+    }
+}
+
+impl DiskFile for SimFile {
+    fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+        let mut world = self.world()?;
+        world.faults.step(Operation::Read)?.end(())?;
+        world.contents[self.inode].read(buffer, offset)
+    }
+
+    fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        self.writable()?;
+        let mut world = self.world()?;
+        match world.faults.step(Operation::Write) {
+            Ok(verdict) => {
+                world.contents[self.inode].write(bytes, offset);
+                verdict.end(())
+            }
+            Err(error) => {
+                if !world.faults.off {
+                    world.contents[self.inode].write(&bytes[..bytes.len() / 2], offset);
+                }
+                Err(error)
+            }
+        }
+    }
+
+    fn set_len(&self, length: u64) -> io::Result<()> {
+        self.writable()?;
+        let mut world = self.world()?;
+        let grows = length > world.contents[self.inode].len();
+        let verdict = world.faults.step(if grows { Operation::Write } else { Operation::Cut })?;
+        world.contents[self.inode].set_len(length);
+        verdict.end(())
+    }
+
+    fn len(&self) -> io::Result<u64> {
+        let mut world = self.world()?;
+        world.faults.step(Operation::Read)?.end(())?;
+        Ok(world.contents[self.inode].len())
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        let mut world = self.world()?;
+        match world.faults.step(Operation::Sync) {
+            Ok(verdict) => {
+                let took_effect = verdict != Verdict::Dying || world.random.once_in(2);
+                if took_effect && !world.faults.skips_sync() {
+                    world.contents[self.inode].sync();
+                }
+                verdict.end(())
+            }
+            Err(error) => {
+                if !world.faults.off {
+                    // As Linux does: the pages count as clean, and no later sync writes them.
+                    world.contents[self.inode].forget();
+                }
+                Err(error)
+            }
+        }
+    }
+}
