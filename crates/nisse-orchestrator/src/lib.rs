@@ -1,1 +1,25 @@
-//! Placeholder.
+//! The part of a node that owns life cycles. It decides and never does.
+//!
+//! [`Orchestrator::handle`] takes an event and the time and returns [`Effects`]: decisions, which the node makes
+//! durable in its journal, and actions, which the node performs after that. Every change of state goes through one
+//! function, `apply`, over one [`Decision`]; restoring is applying the journal's decisions again. There is no clock,
+//! no randomness, no async and no IO in this crate.
+#![forbid(unsafe_code)]
+
+mod action;
+mod agent;
+mod decision;
+mod event;
+mod orchestrator;
+mod policy;
+mod reason;
+mod stored;
+
+pub use action::{Action, Effects};
+pub use agent::{Agent, Alarm, Assignment, Lease, Life, Placement};
+pub use decision::Decision;
+pub use event::{ActionResult, AlarmEnd, Command, Event, Order, PrepareError};
+pub use orchestrator::{CommandError, Orchestrator};
+pub use policy::{Accept, Capacity, Policy};
+pub use reason::{CloseReason, FailureStage, Refusal};
+pub use stored::{DecodeError, decode, encode};

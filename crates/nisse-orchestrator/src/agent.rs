@@ -1,0 +1,186 @@
+//! One agent on this node: what it is, who deployed it, and where in its life it stands.
+
+use nisse_model::{Address, AgentName, Amount, AmountPerHour, LeaseTerms, PackageRef, Resources, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use crate::reason::{CloseReason, FailureStage};
+use crate::stored::{millis, text};
+
+/// A package with the owner who deployed it and the room it asks for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Placement {
+    /// The deployer's address.
+    #[serde(with = "text")]
+    pub owner: Address,
+    /// What runs.
+    #[serde(with = "crate::stored::package")]
+    pub package: PackageRef,
+    /// What it asks for.
+    #[serde(with = "crate::stored::resources")]
+    pub resources: Resources,
+}
+
+impl Placement {
+    /// State and endpoint are keyed by owner and name, never by deployment.
+    pub fn key(&self) -> (Address, AgentName) {
+        (self.owner, self.package.agent_id.name.clone())
+    }
+}
+
+/// Why this node runs an agent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Assignment {
+    /// The node's owner deployed it here: rate zero, no end, no heartbeat.
+    Home,
+    /// A paid lease.
+    Lease(Lease),
+}
+
+/// What the escrow holds for a paid agent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lease {
+    /// Price per hour.
+    #[serde(with = "crate::stored::rate")]
+    pub rate: AmountPerHour,
+    /// All that was ever paid in, less what the client took back.
+    #[serde(with = "crate::stored::amount")]
+    pub deposited: Amount,
+}
+
+/// Where an agent's life stands. A variant carries only what that state knows.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "life", rename_all = "snake_case")]
+pub enum Life {
+    /// Assigned; fetching, verifying, compiling, linking.
+    Preparing,
+    /// Prepared; its `started` event is being handled.
+    Starting,
+    /// Serving. Money runs from the acknowledgement.
+    Running {
+        /// When `started` had been handled.
+        #[serde(with = "millis")]
+        since: Timestamp,
+        /// When the chain took `ackStart`; `None` while that is under way. At home there is nothing to wait for.
+        #[serde(with = "crate::stored::millis_option")]
+        acknowledged: Option<Timestamp>,
+    },
+    /// Keeps its events and its lease, runs nothing.
+    Paused {
+        /// When.
+        #[serde(with = "millis")]
+        since: Timestamp,
+        /// As in `Running`.
+        #[serde(with = "crate::stored::millis_option")]
+        acknowledged: Option<Timestamp>,
+    },
+    /// Ended by its owner, by its deposit or by the market.
+    Stopped {
+        /// Why.
+        reason: CloseReason,
+        /// When.
+        #[serde(with = "millis")]
+        at: Timestamp,
+    },
+    /// Could not run. Costs nobody money.
+    Failed {
+        /// Where it failed.
+        stage: FailureStage,
+        /// What happened, as one sentence.
+        reason: String,
+        /// When.
+        #[serde(with = "millis")]
+        at: Timestamp,
+    },
+}
+
+impl Life {
+    /// Whether it takes room on the node.
+    pub fn is_live(&self) -> bool {
+        !matches!(self, Self::Stopped { .. } | Self::Failed { .. })
+    }
+
+    /// The word that `status` prints.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Preparing => "preparing",
+            Self::Starting => "starting",
+            Self::Running { .. } => "running",
+            Self::Paused { .. } => "paused",
+            Self::Stopped { .. } => "stopped",
+            Self::Failed { .. } => "failed",
+        }
+    }
+}
+
+/// The agent's one alarm.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Alarm {
+    /// When the handler asked to be woken.
+    #[serde(with = "millis")]
+    pub at: Timestamp,
+    /// When it is due: later than `at` after a failed try.
+    #[serde(with = "millis")]
+    pub due: Timestamp,
+    /// 1 for the first try.
+    pub attempt: u32,
+}
+
+/// One agent on this node.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Agent {
+    /// What runs and for whom.
+    pub placement: Placement,
+    /// Why here.
+    pub assignment: Assignment,
+    /// Where it stands.
+    pub life: Life,
+    /// Counts starts of the same deployment: an update or a new assignment begins another incarnation.
+    pub incarnation: u32,
+    /// How often a node came up and found it live.
+    pub restarts: u32,
+    /// The one alarm, if set.
+    pub alarm: Option<Alarm>,
+    /// The package that an update asked for, while the old one still runs.
+    pub next: Option<Placement>,
+    /// The package before the last update, for `rollback`.
+    #[serde(with = "crate::stored::package_option")]
+    pub previous: Option<PackageRef>,
+    /// Why the last update was refused.
+    pub update_refused: Option<String>,
+    /// A wake-up was handed to the agent and has not come back.
+    #[serde(skip)]
+    pub(crate) alarm_in_flight: bool,
+    /// An ending transaction has been asked for.
+    #[serde(skip)]
+    pub(crate) expiry_sent: bool,
+}
+
+impl Agent {
+    pub(crate) fn new(placement: Placement, assignment: Assignment, incarnation: u32) -> Self {
+        Self {
+            placement,
+            assignment,
+            life: Life::Preparing,
+            incarnation,
+            restarts: 0,
+            alarm: None,
+            next: None,
+            previous: None,
+            update_refused: None,
+            alarm_in_flight: false,
+            expiry_sent: false,
+        }
+    }
+
+    /// When the lease's deposit is used up; `None` at home and before money runs.
+    pub fn ends_at(&self) -> Option<Timestamp> {
+        let Assignment::Lease(lease) = &self.assignment else { return None };
+        match self.life {
+            Life::Running { acknowledged: Some(started), .. } | Life::Paused { acknowledged: Some(started), .. } => {
+                LeaseTerms { rate: lease.rate, started }.ends_at(lease.deposited)
+            }
+            _ => None,
+        }
+    }
+}

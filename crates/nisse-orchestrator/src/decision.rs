@@ -1,0 +1,161 @@
+//! What the orchestrator decided: the only thing that changes its state, and what the node's journal keeps.
+//!
+//! These types are the stored form. They are written by [`crate::encode`] with a version before them; a change of
+//! shape is a new version.
+
+use nisse_model::{AmountPerHour, DeploymentId, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use crate::agent::{Agent, Assignment, Placement};
+use crate::reason::{CloseReason, FailureStage, Refusal};
+use crate::stored::{millis, text};
+
+/// One durable decision.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "decision", rename_all = "snake_case")]
+#[expect(missing_docs, reason = "the fields are the words of DESIGN and say the same in every variant")]
+pub enum Decision {
+    /// The node came up: every live agent is restarted.
+    Booted {
+        #[serde(with = "millis")]
+        at: Timestamp,
+    },
+    /// The node takes no new work, or takes it again.
+    Draining { draining: bool },
+    /// An order is worth looking at: its package is being fetched and checked.
+    OrderSeen {
+        #[serde(with = "text")]
+        deployment: DeploymentId,
+        placement: Placement,
+        #[serde(with = "crate::stored::rate")]
+        max_rate: AmountPerHour,
+        /// Milliseconds; zero when the first valid bid wins.
+        #[serde(with = "millis")]
+        bids_until: Timestamp,
+    },
+    /// An order was looked at and not bid on.
+    OrderRefused {
+        #[serde(with = "text")]
+        deployment: DeploymentId,
+        refusal: Refusal,
+    },
+    /// A bid was made; its room is held until it is won or lost.
+    BidMade {
+        #[serde(with = "text")]
+        deployment: DeploymentId,
+        #[serde(with = "crate::stored::rate")]
+        rate: AmountPerHour,
+    },
+    /// The bid did not win, or the order is gone.
+    BidLost {
+        #[serde(with = "text")]
+        deployment: DeploymentId,
+    },
+    /// The market gave the order to this node.
+    Assigned {
+        #[serde(with = "text")]
+        deployment: DeploymentId,
+        placement: Placement,
+        assignment: Assignment,
+    },
+    /// The package is here, verified, compiled and linked.
+    Prepared {
+        #[serde(with = "text")]
+        deployment: DeploymentId,
+    },
+    /// `started` was handled; the endpoint is live.
+    Started {
+        #[serde(with = "text")]
+        deployment: DeploymentId,
+        #[serde(with = "millis")]
+        at: Timestamp,
+    },
+    /// The chain took `ackStart` at this time of its own clock: money runs.
+    Acknowledged {
+        #[serde(with = "text")]
+        deployment: DeploymentId,
+        #[serde(with = "millis")]
+        at: Timestamp,
+    },
+    /// The lease's deposit changed.
+    Funded {
+        #[serde(with = "text")]
+        deployment: DeploymentId,
+        #[serde(with = "crate::stored::amount")]
+        deposited: nisse_model::Amount,
+    },
+    Paused {
+        #[serde(with = "text")]
+        deployment: DeploymentId,
+        #[serde(with = "millis")]
+        at: Timestamp,
+    },
+    Resumed {
+        #[serde(with = "text")]
+        deployment: DeploymentId,
+        #[serde(with = "millis")]
+        at: Timestamp,
+    },
+    /// The owner asked for another package; the old one goes on until it is ready.
+    UpdateBegan {
+        #[serde(with = "text")]
+        deployment: DeploymentId,
+        placement: Placement,
+    },
+    /// The new package runs.
+    Updated {
+        #[serde(with = "text")]
+        deployment: DeploymentId,
+        #[serde(with = "millis")]
+        at: Timestamp,
+    },
+    /// The new package was refused; the old one goes on.
+    UpdateRefused {
+        #[serde(with = "text")]
+        deployment: DeploymentId,
+        reason: String,
+    },
+    /// It could not be run.
+    Failed {
+        #[serde(with = "text")]
+        deployment: DeploymentId,
+        stage: FailureStage,
+        reason: String,
+        #[serde(with = "millis")]
+        at: Timestamp,
+    },
+    /// It ended.
+    Stopped {
+        #[serde(with = "text")]
+        deployment: DeploymentId,
+        reason: CloseReason,
+        #[serde(with = "millis")]
+        at: Timestamp,
+    },
+    /// A handler set its alarm, or a failed one is tried again later.
+    AlarmSet {
+        #[serde(with = "text")]
+        deployment: DeploymentId,
+        #[serde(with = "millis")]
+        at: Timestamp,
+        #[serde(with = "millis")]
+        due: Timestamp,
+        attempt: u32,
+    },
+    /// A handler cleared its alarm, or the alarm was handled.
+    AlarmCleared {
+        #[serde(with = "text")]
+        deployment: DeploymentId,
+    },
+    /// Everything about one agent at once: what a compacted journal begins with.
+    Remembered {
+        #[serde(with = "text")]
+        deployment: DeploymentId,
+        agent: Box<Agent>,
+    },
+    /// Nothing of it is kept here any more.
+    Forgotten {
+        #[serde(with = "text")]
+        deployment: DeploymentId,
+    },
+}

@@ -1,0 +1,89 @@
+//! What the orchestrator is told: news from the chain, results of its actions, its owner's commands, time.
+
+use nisse_model::{Amount, AmountPerHour, DeploymentId, Timestamp};
+
+use crate::agent::{Assignment, Placement};
+use crate::reason::{CloseReason, FailureStage};
+
+/// An open order on the market.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Order {
+    /// Which.
+    pub deployment: DeploymentId,
+    /// What is to run, for whom.
+    pub placement: Placement,
+    /// The most that it pays.
+    pub max_rate: AmountPerHour,
+    /// When bidding ends; `None` when the first valid bid wins.
+    pub bids_until: Option<Timestamp>,
+}
+
+/// Something that happened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the fields are the words of DESIGN and say the same in every variant")]
+pub enum Event {
+    /// A deployment is open for bids.
+    OrderOpened(Order),
+    /// The market gave a deployment to this node.
+    Assigned { deployment: DeploymentId, placement: Placement, assignment: Assignment },
+    /// The market gave it to another node.
+    AssignedElsewhere { deployment: DeploymentId },
+    /// The chain took `ackStart`.
+    Acknowledged { deployment: DeploymentId, at: Timestamp },
+    /// The deposit changed.
+    Funded { deployment: DeploymentId, deposited: Amount },
+    /// Its owner asked for another package.
+    UpdateRequested { deployment: DeploymentId, placement: Placement },
+    /// The deployment ended on chain.
+    Closed { deployment: DeploymentId, reason: CloseReason },
+    /// An action came to its end.
+    Finished { deployment: DeploymentId, result: ActionResult },
+    /// A handler's completion record, already durable, held these alarm effects.
+    AlarmChanged { deployment: DeploymentId, at: Option<Timestamp> },
+    /// Time passed. `chain` is the chain's own clock, by which money runs.
+    Tick { chain: Timestamp },
+}
+
+/// How an action ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ActionResult {
+    /// `Action::Inspect`.
+    Inspected(Result<(), PrepareError>),
+    /// `Action::Prepare`.
+    Prepared(Result<(), PrepareError>),
+    /// `Action::Start`: the `started` event was handled, or why not.
+    Started(Result<(), String>),
+    /// `Action::Swap`: the new package runs, or why the old one goes on.
+    Swapped(Result<(), PrepareError>),
+    /// `Action::RaiseAlarm`: the handler came back.
+    AlarmHandled(AlarmEnd),
+}
+
+/// How an alarm's handler ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AlarmEnd {
+    /// Handled.
+    Done,
+    /// Failed in a way that another try could mend.
+    Retry,
+    /// Failed for good.
+    GiveUp,
+}
+
+/// Why a package cannot run here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PrepareError {
+    /// Where it failed.
+    pub stage: FailureStage,
+    /// What happened, as one sentence.
+    pub reason: String,
+}
+
+/// What the owner asks of an agent on this node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Command {
+    /// Keep the lease and the events, run nothing.
+    Pause,
+    /// Run again.
+    Resume,
+}

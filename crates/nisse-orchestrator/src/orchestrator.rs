@@ -1,0 +1,152 @@
+//! The state machine: one `handle`, one `apply`.
+
+mod apply;
+mod handle;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+
+use nisse_model::{Address, AgentName, AmountPerHour, ByteSize, Cpu, DeploymentId, Resources, Timestamp};
+
+use crate::action::{Action, Effects};
+use crate::agent::{Agent, Life, Placement};
+use crate::decision::Decision;
+use crate::event::Order;
+use crate::policy::Policy;
+use crate::reason::Refusal;
+
+/// How many refused orders are remembered for `market ls`.
+const REFUSED_ORDERS_MAX: usize = 1_000;
+
+/// Decides what this node does with orders and agents.
+#[derive(Debug)]
+pub struct Orchestrator {
+    policy: Policy,
+    draining: bool,
+    agents: BTreeMap<DeploymentId, Agent>,
+    bids: BTreeMap<DeploymentId, OpenBid>,
+    refused: BTreeMap<DeploymentId, Refusal>,
+}
+
+/// An order that this node looks at or has bid on. Its room is held from the bid on.
+#[derive(Debug, Clone)]
+struct OpenBid {
+    order: Order,
+    rate: Option<AmountPerHour>,
+    assign_sent: bool,
+}
+
+/// Why a command is not possible now.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CommandError {
+    /// No such deployment here.
+    #[error("find {0} on this node")]
+    Unknown(DeploymentId),
+    /// The agent's life does not allow it.
+    #[error("{verb} an agent that is {life}")]
+    NotNow {
+        /// What was asked.
+        verb: &'static str,
+        /// Where it stands.
+        life: &'static str,
+    },
+}
+
+impl Orchestrator {
+    /// An orchestrator without agents.
+    pub fn new(policy: Policy) -> Self {
+        Self { policy, draining: false, agents: BTreeMap::new(), bids: BTreeMap::new(), refused: BTreeMap::new() }
+    }
+
+    /// The agents by deployment, ended ones included.
+    pub fn agents(&self) -> &BTreeMap<DeploymentId, Agent> {
+        &self.agents
+    }
+
+    /// One agent.
+    pub fn agent(&self, deployment: &DeploymentId) -> Option<&Agent> {
+        self.agents.get(deployment)
+    }
+
+    /// The newest deployment of an agent, a live one before ended ones.
+    pub fn find(&self, owner: Option<Address>, name: &AgentName) -> Option<(&DeploymentId, &Agent)> {
+        self.agents
+            .iter()
+            .filter(|(_, agent)| agent.placement.package.agent_id.name == *name)
+            .filter(|(_, agent)| owner.is_none_or(|owner| agent.placement.owner == owner))
+            .max_by_key(|(deployment, agent)| (agent.life.is_live(), deployment.number))
+    }
+
+    /// Orders that were refused, and why.
+    pub fn refused(&self) -> &BTreeMap<DeploymentId, Refusal> {
+        &self.refused
+    }
+
+    /// Whether the node takes no new work.
+    pub fn is_draining(&self) -> bool {
+        self.draining
+    }
+
+    /// What live agents and open bids hold together.
+    pub fn used(&self) -> Resources {
+        let agents = self.agents.values().filter(|agent| agent.life.is_live()).map(|agent| agent.placement.resources);
+        let bids = self.bids.values().filter(|bid| bid.rate.is_some()).map(|bid| bid.order.placement.resources);
+        let nothing = Resources { cpu: Cpu::default(), memory: ByteSize::default(), gpu: false };
+        agents.chain(bids).fold(nothing, |sum, one| Resources {
+            cpu: Cpu { millis: sum.cpu.millis.saturating_add(one.cpu.millis) },
+            memory: ByteSize(sum.memory.0.saturating_add(one.memory.0)),
+            gpu: sum.gpu || one.gpu,
+        })
+    }
+
+    /// When `handle` next wants a tick, so that the node can sleep until then. `None`: nothing is waited for.
+    pub fn next_alarm(&self) -> Option<Timestamp> {
+        let waiting = |agent: &&Agent| matches!(agent.life, Life::Running { .. }) && !agent.alarm_in_flight;
+        self.agents.values().filter(waiting).filter_map(|agent| agent.alarm).map(|alarm| alarm.due).min()
+    }
+
+    /// Takes a decision that the journal already holds. Used at start only.
+    pub fn restore(&mut self, decision: &Decision) {
+        self.apply(decision);
+    }
+
+    /// What is to be done after the journal was read: every live agent is prepared again, without the chain.
+    pub fn boot(&mut self, now: Timestamp) -> Effects {
+        let mut effects = Effects::default();
+        self.decide(&mut effects, Decision::Booted { at: now });
+        for (deployment, agent) in &self.agents {
+            if agent.life.is_live() {
+                let (deployment, placement) = (*deployment, agent.placement.clone());
+                effects.actions.push(Action::Prepare { deployment, placement });
+            }
+        }
+        for (deployment, bid) in &self.bids {
+            effects.actions.push(match bid.rate {
+                None => Action::Inspect { deployment: *deployment, placement: bid.order.placement.clone() },
+                Some(rate) => Action::Bid { deployment: *deployment, rate },
+            });
+        }
+        effects
+    }
+
+    /// A list of decisions that makes this state from nothing: what a compacted journal begins with.
+    pub fn compacted(&self) -> Vec<Decision> {
+        apply::compact(self)
+    }
+
+    fn decide(&mut self, effects: &mut Effects, decision: Decision) {
+        self.apply(&decision);
+        effects.decisions.push(decision);
+    }
+
+    /// Whether an agent of the same owner and name already holds this node's place for it.
+    fn is_taken(&self, deployment: DeploymentId, placement: &Placement) -> bool {
+        let key = placement.key();
+        let by_agent = |(id, agent): (&DeploymentId, &Agent)| {
+            *id != deployment && agent.life.is_live() && agent.placement.key() == key
+        };
+        let by_bid = |(id, bid): (&DeploymentId, &OpenBid)| *id != deployment && bid.order.placement.key() == key;
+        self.agents.iter().any(by_agent) || self.bids.iter().any(by_bid)
+    }
+}

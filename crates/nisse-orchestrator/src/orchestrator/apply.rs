@@ -1,0 +1,170 @@
+//! The one place that changes state, and its inverse: decisions that make a state.
+
+use nisse_model::{DeploymentId, Timestamp};
+
+use super::{OpenBid, Orchestrator, REFUSED_ORDERS_MAX};
+use crate::agent::{Agent, Alarm, Assignment, Life};
+use crate::decision::Decision;
+use crate::event::Order;
+
+impl Orchestrator {
+    /// Applies one decision. A decision about a deployment that is not here changes nothing: it was forgotten.
+    pub(super) fn apply(&mut self, decision: &Decision) {
+        match decision {
+            Decision::Booted { .. } => self.booted(),
+            Decision::Draining { draining } => self.draining = *draining,
+            Decision::OrderSeen { deployment, placement, max_rate, bids_until } => {
+                let bids_until = (*bids_until != Timestamp::default()).then_some(*bids_until);
+                let order =
+                    Order { deployment: *deployment, placement: placement.clone(), max_rate: *max_rate, bids_until };
+                self.bids.insert(*deployment, OpenBid { order, rate: None, assign_sent: false });
+            }
+            Decision::OrderRefused { deployment, refusal } => {
+                self.bids.remove(deployment);
+                self.refused.insert(*deployment, refusal.clone());
+                if self.refused.len() > REFUSED_ORDERS_MAX {
+                    self.refused.pop_first();
+                }
+            }
+            Decision::BidMade { deployment, rate } => {
+                if let Some(bid) = self.bids.get_mut(deployment) {
+                    bid.rate = Some(*rate);
+                }
+            }
+            Decision::BidLost { deployment } => {
+                self.bids.remove(deployment);
+            }
+            Decision::Assigned { deployment, placement, assignment } => {
+                self.bids.remove(deployment);
+                let agent = Agent::new(placement.clone(), assignment.clone(), 1);
+                self.agents.insert(*deployment, agent);
+            }
+            Decision::Remembered { deployment, agent } => {
+                self.agents.insert(*deployment, Agent::clone(agent));
+            }
+            Decision::Forgotten { deployment } => {
+                self.agents.remove(deployment);
+            }
+            other => {
+                let Some(deployment) = deployment_of(other) else { return };
+                if let Some(agent) = self.agents.get_mut(&deployment) {
+                    agent.apply(other);
+                }
+            }
+        }
+    }
+
+    fn booted(&mut self) {
+        for agent in self.agents.values_mut() {
+            agent.alarm_in_flight = false;
+            agent.expiry_sent = false;
+            if agent.life.is_live() {
+                agent.restarts = agent.restarts.saturating_add(1);
+            }
+        }
+        for bid in self.bids.values_mut() {
+            bid.assign_sent = false;
+        }
+    }
+}
+
+impl Agent {
+    fn apply(&mut self, decision: &Decision) {
+        match decision {
+            Decision::Prepared { .. } => self.life = Life::Starting,
+            Decision::Started { at, .. } => self.life = Life::Running { since: *at, acknowledged: None },
+            Decision::Acknowledged { at, .. } => match &mut self.life {
+                Life::Running { acknowledged, .. } | Life::Paused { acknowledged, .. } => *acknowledged = Some(*at),
+                _ => {}
+            },
+            Decision::Funded { deposited, .. } => {
+                if let Assignment::Lease(terms) = &mut self.assignment {
+                    terms.deposited = *deposited;
+                    self.expiry_sent = false;
+                }
+            }
+            Decision::Paused { at, .. } => {
+                if let Life::Running { acknowledged, .. } = self.life {
+                    self.life = Life::Paused { since: *at, acknowledged };
+                }
+            }
+            Decision::Resumed { at, .. } => {
+                if let Life::Paused { acknowledged, .. } = self.life {
+                    self.life = Life::Running { since: *at, acknowledged };
+                }
+            }
+            Decision::UpdateBegan { placement, .. } => {
+                self.next = Some(placement.clone());
+                self.update_refused = None;
+            }
+            Decision::Updated { .. } => {
+                if let Some(next) = self.next.take() {
+                    self.previous = Some(std::mem::replace(&mut self.placement, next).package);
+                    self.incarnation += 1;
+                }
+            }
+            Decision::UpdateRefused { reason, .. } => {
+                self.next = None;
+                self.update_refused = Some(reason.clone());
+            }
+            Decision::Failed { stage, reason, at, .. } => {
+                self.life = Life::Failed { stage: *stage, reason: reason.clone(), at: *at };
+            }
+            Decision::Stopped { reason, at, .. } => self.life = Life::Stopped { reason: *reason, at: *at },
+            Decision::AlarmSet { at, due, attempt, .. } => {
+                self.alarm = Some(Alarm { at: *at, due: *due, attempt: *attempt });
+            }
+            Decision::AlarmCleared { .. } => self.alarm = None,
+            _ => {}
+        }
+    }
+}
+
+fn deployment_of(decision: &Decision) -> Option<DeploymentId> {
+    match decision {
+        Decision::Booted { .. } | Decision::Draining { .. } => None,
+        Decision::OrderSeen { deployment, .. }
+        | Decision::OrderRefused { deployment, .. }
+        | Decision::BidMade { deployment, .. }
+        | Decision::BidLost { deployment }
+        | Decision::Assigned { deployment, .. }
+        | Decision::Prepared { deployment }
+        | Decision::Started { deployment, .. }
+        | Decision::Acknowledged { deployment, .. }
+        | Decision::Funded { deployment, .. }
+        | Decision::Paused { deployment, .. }
+        | Decision::Resumed { deployment, .. }
+        | Decision::UpdateBegan { deployment, .. }
+        | Decision::Updated { deployment, .. }
+        | Decision::UpdateRefused { deployment, .. }
+        | Decision::Failed { deployment, .. }
+        | Decision::Stopped { deployment, .. }
+        | Decision::AlarmSet { deployment, .. }
+        | Decision::AlarmCleared { deployment }
+        | Decision::Remembered { deployment, .. }
+        | Decision::Forgotten { deployment } => Some(*deployment),
+    }
+}
+
+/// Decisions that make the state of `orchestrator` from nothing.
+pub(super) fn compact(orchestrator: &Orchestrator) -> Vec<Decision> {
+    let mut decisions = vec![Decision::Draining { draining: orchestrator.draining }];
+    for (deployment, refusal) in &orchestrator.refused {
+        decisions.push(Decision::OrderRefused { deployment: *deployment, refusal: refusal.clone() });
+    }
+    for (deployment, bid) in &orchestrator.bids {
+        decisions.push(Decision::OrderSeen {
+            deployment: *deployment,
+            placement: bid.order.placement.clone(),
+            max_rate: bid.order.max_rate,
+            bids_until: bid.order.bids_until.unwrap_or_default(),
+        });
+        if let Some(rate) = bid.rate {
+            decisions.push(Decision::BidMade { deployment: *deployment, rate });
+        }
+    }
+    for (deployment, agent) in &orchestrator.agents {
+        decisions.push(Decision::Remembered { deployment: *deployment, agent: Box::new(agent.clone()) });
+    }
+    decisions
+}

@@ -1,0 +1,79 @@
+//! Which orders this node bids on, and at what price.
+
+use std::collections::BTreeSet;
+
+use nisse_model::{Address, AmountPerHour, ByteSize, Cpu, Resources};
+
+use crate::event::Order;
+use crate::reason::Refusal;
+
+/// Whose agents this node runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Accept {
+    /// Only its owner's.
+    Own,
+    /// Its owner's and those of the listed addresses.
+    Listed(BTreeSet<Address>),
+    /// Anybody's.
+    Any,
+}
+
+/// What the node lends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Capacity {
+    /// Processors.
+    pub cpu: Cpu,
+    /// Memory.
+    pub memory: ByteSize,
+    /// Whether it has a GPU to lend.
+    pub gpu: bool,
+}
+
+/// The operator's rules.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Policy {
+    /// The node's own address.
+    pub operator: Address,
+    /// Whose agents run here.
+    pub accept: Accept,
+    /// What it lends in all.
+    pub capacity: Capacity,
+    /// What one hour costs, whatever the size.
+    pub price: AmountPerHour,
+}
+
+impl Policy {
+    /// The rate to bid, or why not. `used` is what live agents and open bids hold.
+    pub(crate) fn bid(&self, order: &Order, used: Resources) -> Result<AmountPerHour, Refusal> {
+        let owner = order.placement.owner;
+        let accepted = match &self.accept {
+            Accept::Own => owner == self.operator,
+            Accept::Listed(owners) => owner == self.operator || owners.contains(&owner),
+            Accept::Any => true,
+        };
+        if !accepted {
+            return Err(Refusal::Owner { owner });
+        }
+        self.room(order.placement.resources, used)?;
+        if self.price > order.max_rate {
+            return Err(Refusal::Price { offered: order.max_rate, asked: self.price });
+        }
+        Ok(self.price)
+    }
+
+    /// Whether `asked` fits beside `used`.
+    pub(crate) fn room(&self, asked: Resources, used: Resources) -> Result<(), Refusal> {
+        if asked.gpu && !self.capacity.gpu {
+            return Err(Refusal::Gpu);
+        }
+        let cpu_free = Cpu { millis: self.capacity.cpu.millis.saturating_sub(used.cpu.millis) };
+        if asked.cpu > cpu_free {
+            return Err(Refusal::Cpu { asked: asked.cpu, free: cpu_free });
+        }
+        let memory_free = ByteSize(self.capacity.memory.0.saturating_sub(used.memory.0));
+        if asked.memory > memory_free {
+            return Err(Refusal::Memory { asked: asked.memory, free: memory_free });
+        }
+        Ok(())
+    }
+}

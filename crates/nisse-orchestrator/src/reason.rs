@@ -1,0 +1,133 @@
+//! Why things end or do not begin, as types that `status` turns into sentences.
+
+use std::fmt;
+
+use nisse_model::{Address, AmountPerHour, ByteSize, Cpu};
+use serde::{Deserialize, Serialize};
+
+use crate::stored::text;
+
+/// Why a deployment ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CloseReason {
+    /// Its owner stopped it.
+    Owner,
+    /// Its deposit was used up.
+    Expired,
+    /// The order went back to the market.
+    Reopened,
+    /// Its owner destroyed it.
+    Destroyed,
+}
+
+impl fmt::Display for CloseReason {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Owner => "stopped by its owner",
+            Self::Expired => "its deposit was used up",
+            Self::Reopened => "its order went back to the market",
+            Self::Destroyed => "destroyed by its owner",
+        })
+    }
+}
+
+/// Where on the way to a running agent something failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FailureStage {
+    /// The package could not be had.
+    Fetch,
+    /// Its bytes are not the ones promised.
+    Verify,
+    /// It does not compile within the limits.
+    Compile,
+    /// It imports what it was not granted, or something that nisse does not offer.
+    Link,
+    /// Its `started` handler failed or trapped.
+    Start,
+    /// The node could not keep its promise: its disk, for one.
+    Node,
+}
+
+impl fmt::Display for FailureStage {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Fetch => "fetch",
+            Self::Verify => "verify",
+            Self::Compile => "compile",
+            Self::Link => "link",
+            Self::Start => "start",
+            Self::Node => "node",
+        })
+    }
+}
+
+/// Why this node does not bid on an order.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "refusal", rename_all = "snake_case")]
+pub enum Refusal {
+    /// The owner is not on the accept list.
+    Owner {
+        /// Who asked.
+        #[serde(with = "text")]
+        owner: Address,
+    },
+    /// The order pays less than this node's price.
+    Price {
+        /// The most that the order pays.
+        #[serde(with = "crate::stored::rate")]
+        offered: AmountPerHour,
+        /// What this node asks.
+        #[serde(with = "crate::stored::rate")]
+        asked: AmountPerHour,
+    },
+    /// Not enough processor left.
+    Cpu {
+        /// Asked for.
+        #[serde(with = "text")]
+        asked: Cpu,
+        /// Free here.
+        #[serde(with = "text")]
+        free: Cpu,
+    },
+    /// Not enough memory left.
+    Memory {
+        /// Asked for.
+        #[serde(with = "text")]
+        asked: ByteSize,
+        /// Free here.
+        #[serde(with = "text")]
+        free: ByteSize,
+    },
+    /// It asks for a GPU and there is none.
+    Gpu,
+    /// An agent of this owner and name already runs here.
+    Taken,
+    /// The node takes no new work.
+    Draining,
+    /// The package could not be had or is not what it says.
+    Package {
+        /// Where it failed.
+        stage: FailureStage,
+        /// What happened.
+        reason: String,
+    },
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Owner { owner } => write!(formatter, "this node does not accept agents of {owner}"),
+            Self::Price { offered, asked } => {
+                write!(formatter, "the order pays at most {offered} TALOS per hour and this node asks {asked}")
+            }
+            Self::Cpu { asked, free } => write!(formatter, "it asks for {asked} cpu and {free} is free"),
+            Self::Memory { asked, free } => write!(formatter, "it asks for {asked} of memory and {free} is free"),
+            Self::Gpu => write!(formatter, "it asks for a GPU and this node has none"),
+            Self::Taken => write!(formatter, "an agent of this owner and name already runs here"),
+            Self::Draining => write!(formatter, "this node is draining and takes no new work"),
+            Self::Package { stage, reason } => write!(formatter, "its package failed at {stage}: {reason}"),
+        }
+    }
+}
