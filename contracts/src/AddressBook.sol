@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+pragma solidity ^0.8.28;
+
+import {Ownable2Step, Ownable} from "@openzeppelin/contracts/access/Ownable2Step.sol";
+
+/// @title Where the market's contracts are, version by version
+/// @notice Contracts are never changed in place: an upgrade deploys a new set and names it here as the
+/// next version. Every former version stays readable, since paid leases finish on the set they began on.
+contract AddressBook is Ownable2Step {
+    /// @notice Most names in one set.
+    uint256 public constant NAMES_MAX = 32;
+
+    /// @notice The newest version; 0 before the first set.
+    uint64 public version;
+
+    mapping(uint64 version => mapping(bytes32 name => address)) private _addresses;
+    mapping(uint64 version => bytes32[]) private _names;
+
+    /// @param version the new set's version
+    /// @param names short strings, left-aligned in 32 bytes, e.g. `bytes32("Manager")`
+    event Upgraded(uint64 indexed version, bytes32[] names, address[] addresses);
+
+    error UnknownName(bytes32 name, uint64 version);
+    error UnknownVersion(uint64 asked, uint64 newest);
+    error NameTwice(bytes32 name);
+    error EmptyEntry(uint256 index);
+    error BadSet(uint256 names, uint256 addresses, uint256 max);
+
+    /// @param owner_ who may name a new set
+    constructor(address owner_) Ownable(owner_) {}
+
+    /// @notice Name a whole new set; what it leaves out is not part of it.
+    /// @return next its version, starting at 1
+    function upgrade(bytes32[] calldata names, address[] calldata addresses)
+        external
+        onlyOwner
+        returns (uint64 next)
+    {
+        uint256 count = names.length;
+        if (count == 0 || count != addresses.length || count > NAMES_MAX) {
+            revert BadSet(count, addresses.length, NAMES_MAX);
+        }
+        next = ++version;
+        for (uint256 i = 0; i < count; ++i) {
+            if (names[i] == 0 || addresses[i] == address(0)) revert EmptyEntry(i);
+            if (_addresses[next][names[i]] != address(0)) revert NameTwice(names[i]);
+            _addresses[next][names[i]] = addresses[i];
+        }
+        _names[next] = names;
+        emit Upgraded(next, names, addresses);
+    }
+
+    /// @notice The address of `name` in the newest set.
+    function addressOf(bytes32 name) external view returns (address) {
+        return addressAt(name, version);
+    }
+
+    /// @notice The address of `name` in the set of `at`.
+    function addressAt(bytes32 name, uint64 at) public view returns (address found) {
+        if (at == 0 || at > version) revert UnknownVersion(at, version);
+        found = _addresses[at][name];
+        if (found == address(0)) revert UnknownName(name, at);
+    }
+
+    /// @notice All names and addresses of the set of `at`, in the order given.
+    function setAt(uint64 at) external view returns (bytes32[] memory names, address[] memory addresses) {
+        if (at == 0 || at > version) revert UnknownVersion(at, version);
+        names = _names[at];
+        addresses = new address[](names.length);
+        for (uint256 i = 0; i < names.length; ++i) {
+            addresses[i] = _addresses[at][names[i]];
+        }
+    }
+}
