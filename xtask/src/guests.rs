@@ -34,7 +34,9 @@ struct Guest {
 
 /// Runs the command.
 pub(crate) fn run(arguments: &[String]) -> anyhow::Result<()> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("xtask has no parent folder")?.to_owned();
+    // Where cargo runs this from, else where it was built.
+    let xtask = std::env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
+    let root = Path::new(&xtask).parent().context("xtask has no parent folder")?.to_owned();
     match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
         [] => rebuild(&root, &Toolchain::install(&root)?),
         ["--check"] => check(&root),

@@ -83,11 +83,12 @@ impl Toolchain {
             let home = std::env::var_os("HOME")?;
             Some(Path::new(&home).join(".cargo"))
         });
+        // The last one that fits a path wins.
         let remap: Vec<String> = [
-            cargo_home.map(|home| (home, "/cargo")),
-            Some((fs::canonicalize(self.usr.join("lib/rustlib/src/rust"))?, "/rustc")),
-            Some((self.usr.join("lib/rustlib/src/rust"), "/rustc")),
             Some((root.to_owned(), "/nisse")),
+            cargo_home.map(|home| (home, "/cargo")),
+            Some((self.usr.join("lib/rustlib/src/rust"), "/rustc")),
+            Some((fs::canonicalize(self.usr.join("lib/rustlib/src/rust"))?, "/rustc")),
         ]
         .into_iter()
         .flatten()
