@@ -7,9 +7,9 @@ use semver::Version;
 
 /// Longest whole `agent_id`, in bytes.
 const AGENT_ID_LENGTH_MAX: usize = 128;
-/// Longest name: with `--` and eight hex digits it still is one DNS label of at most 63 bytes once dots become dashes
-/// is not promised; the name's own labels are what a host name carries, so each stays within a DNS label.
-const AGENT_NAME_LENGTH_MAX: usize = 63;
+/// Longest name, in bytes: with `--` and eight hex digits of its owner behind it, it still fits into one DNS label of
+/// 63, also where an alias for wildcard TLS writes its dots as dashes.
+const AGENT_NAME_LENGTH_MAX: usize = 53;
 
 /// An agent's name: `agent_id` without its version. Labels of `[a-z0-9-]`, dots between.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -8,6 +8,8 @@ use multihash::Multihash;
 
 use crate::Hash256;
 
+/// How much of refused bytes an error repeats.
+const BYTES_SHOWN_MAX: usize = 40;
 /// Multihash code of SHA-256.
 const SHA2_256: u64 = 0x12;
 
@@ -50,8 +52,10 @@ impl ContentId {
 
     /// Reads the binary form: 36 bytes for CIDv1, 34 for CIDv0.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, ParseContentIdError> {
-        let cid = Cid::try_from(bytes).map_err(|_| ParseContentIdError::Malformed(hex::encode(bytes)))?;
-        Self::checked(cid)
+        let malformed = || ParseContentIdError::Malformed(hex::encode(&bytes[..bytes.len().min(BYTES_SHOWN_MAX)]));
+        let id = Self::checked(Cid::try_from(bytes).map_err(|_| malformed())?)?;
+        // The decoder stops at the id's end and takes longer spellings of its numbers; one id has one form here.
+        if id.to_bytes() == bytes { Ok(id) } else { Err(malformed()) }
     }
 
     /// The binary form, as contracts and CAR files carry it.
@@ -116,12 +120,14 @@ pub enum ParseContentIdError {
 impl FromStr for ContentId {
     type Err = ParseContentIdError;
 
+    /// Takes the usual spelling only: base32 in lower case for CIDv1, base58 for CIDv0, nothing around it.
     fn from_str(text: &str) -> Result<Self, ParseContentIdError> {
         // A CID of the kinds taken here has at most 59 characters; anything long is refused before it is decoded.
         let malformed = || ParseContentIdError::Malformed(text.chars().take(80).collect());
         if text.len() > 100 {
             return Err(malformed());
         }
-        Self::checked(Cid::try_from(text).map_err(|_| malformed())?)
+        let id = Self::checked(Cid::try_from(text).map_err(|_| malformed())?)?;
+        if id.to_string() == text { Ok(id) } else { Err(malformed()) }
     }
 }

@@ -38,10 +38,12 @@ impl FromStr for DeploymentId {
         else {
             return Err(refused());
         };
-        Ok(Self {
+        let id = Self {
             chain: chain.parse().map_err(|_| refused())?,
             contract: contract.parse().map_err(|_| refused())?,
             number: number.parse().map_err(|_| refused())?,
-        })
+        };
+        // The id is a key in paths and records: `+7`, `007` or an upper-case address would be other names of the same.
+        if id.to_string() == text { Ok(id) } else { Err(refused()) }
     }
 }

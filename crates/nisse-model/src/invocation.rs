@@ -1,12 +1,8 @@
-//! One run of a handler: what goes in, what comes out, and which effects are committed with it.
+//! One run of a handler: what goes in and what comes out.
 //!
-//! The shapes mirror `wit/agent.wit`. An [`Effect`] is not done when it is made: it stands in the completion record,
-//! whose fsync is the only commit, and is applied after it by (invocation id, effect index) (DESIGN §5.1).
+//! The shapes mirror `wit/agent.wit`. The hashes are what a record keeps of them.
 
-use std::fmt;
-use std::str::FromStr;
-
-use crate::Timestamp;
+use crate::{Hash256, InvocationId, Timestamp};
 
 /// Largest `data` of an event or an outcome, in bytes.
 pub const EVENT_DATA_LENGTH_MAX: usize = 1 << 20;
@@ -14,57 +10,6 @@ pub const EVENT_DATA_LENGTH_MAX: usize = 1 << 20;
 pub const EVENT_TEXT_LENGTH_MAX: usize = 256;
 /// Longest text of a failure, in bytes; a longer one is cut.
 pub const FAILURE_TEXT_LENGTH_MAX: usize = 4096;
-/// Longest key of an agent's state, in bytes.
-pub const STATE_KEY_LENGTH_MAX: usize = 512;
-/// Longest value of an agent's state, in bytes.
-pub const STATE_VALUE_LENGTH_MAX: usize = 1 << 20;
-/// Most effects of one invocation.
-pub const EFFECTS_MAX: usize = 4096;
-
-/// The name of one invocation: six bytes of time, ten of chance, so that names sort by the time they were given.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct InvocationId(pub [u8; 16]);
-
-impl InvocationId {
-    /// A new name. `chance` comes from the node's entropy.
-    pub fn new(now: Timestamp, chance: [u8; 10]) -> Self {
-        let mut bytes = [0; 16];
-        bytes[..6].copy_from_slice(&now.0.to_be_bytes()[2..]);
-        bytes[6..].copy_from_slice(&chance);
-        Self(bytes)
-    }
-}
-
-impl fmt::Display for InvocationId {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&hex::encode(self.0))
-    }
-}
-
-impl fmt::Debug for InvocationId {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, formatter)
-    }
-}
-
-/// Why a text is not an invocation id.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("read `{0}` as an invocation: expected 32 lower-case hex digits")]
-pub struct ParseInvocationIdError(pub String);
-
-impl FromStr for InvocationId {
-    type Err = ParseInvocationIdError;
-
-    fn from_str(text: &str) -> Result<Self, ParseInvocationIdError> {
-        let refused = || ParseInvocationIdError(text.chars().take(60).collect());
-        if text.bytes().any(|byte| byte.is_ascii_uppercase()) {
-            return Err(refused());
-        }
-        let mut bytes = [0; 16];
-        hex::decode_to_slice(text, &mut bytes).map_err(|_| refused())?;
-        Ok(Self(bytes))
-    }
-}
 
 /// Something that happened.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -138,6 +83,24 @@ pub struct Invocation {
 impl Invocation {
     /// The function of an agent that declares none.
     pub const MAIN: &'static str = "main";
+
+    /// What a record keeps of the invocation: SHA-256 over every field that the handler sees.
+    pub fn input_hash(&self) -> Hash256 {
+        let Event { id, source, kind, time, content_type, data } = &self.event;
+        Hash256::of_parts(&[
+            b"nisse invocation v1",
+            &self.id.0,
+            self.function.as_bytes(),
+            id.as_bytes(),
+            source.as_bytes(),
+            kind.as_bytes(),
+            &time.0.to_be_bytes(),
+            content_type.as_bytes(),
+            data,
+            &self.attempt.to_be_bytes(),
+            &self.deadline.0.to_be_bytes(),
+        ])
+    }
 }
 
 /// What a handler answers.
@@ -147,6 +110,13 @@ pub struct Outcome {
     pub content_type: String,
     /// At most [`EVENT_DATA_LENGTH_MAX`] bytes.
     pub data: Vec<u8>,
+}
+
+impl Outcome {
+    /// What a record keeps of an answer.
+    pub fn output_hash(&self) -> Hash256 {
+        Hash256::of_parts(&[b"nisse outcome v1", self.content_type.as_bytes(), &self.data])
+    }
 }
 
 /// Whether trying again could help.
@@ -174,73 +144,13 @@ impl Failure {
         text.truncate(text.floor_char_boundary(FAILURE_TEXT_LENGTH_MAX));
         Self { kind, text }
     }
-}
 
-/// The name of an OracleFeed: 1 to 31 printable ASCII characters, such as `ETH/USD`.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct AssetName(String);
-
-impl AssetName {
-    /// Longest name: what fits into one EVM word with its length.
-    pub const LENGTH_MAX: usize = 31;
-
-    /// The name as written.
-    pub fn as_str(&self) -> &str {
-        &self.0
+    /// What a record keeps of a failure.
+    pub fn output_hash(&self) -> Hash256 {
+        let kind: &[u8] = match self.kind {
+            FailureKind::Retryable => b"retryable",
+            FailureKind::Permanent => b"permanent",
+        };
+        Hash256::of_parts(&[b"nisse failure v1", kind, self.text.as_bytes()])
     }
-}
-
-impl fmt::Display for AssetName {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&self.0)
-    }
-}
-
-/// Why a text is not the name of an asset.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("use {0:?} as an asset: expected 1 to 31 printable ASCII characters without spaces, such as ETH/USD")]
-pub struct ParseAssetNameError(pub String);
-
-impl FromStr for AssetName {
-    type Err = ParseAssetNameError;
-
-    fn from_str(text: &str) -> Result<Self, ParseAssetNameError> {
-        if text.is_empty() || text.len() > Self::LENGTH_MAX || text.bytes().any(|byte| !byte.is_ascii_graphic()) {
-            return Err(ParseAssetNameError(text.chars().take(40).collect()));
-        }
-        Ok(Self(text.to_owned()))
-    }
-}
-
-/// What an invocation changes, committed with it and applied after it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Effect {
-    /// Writes one key of the agent's state.
-    StatePut {
-        /// 1 to [`STATE_KEY_LENGTH_MAX`] bytes.
-        key: String,
-        /// At most [`STATE_VALUE_LENGTH_MAX`] bytes.
-        value: Vec<u8>,
-    },
-    /// Removes one key of the agent's state; a key that is not there is no error.
-    StateDelete {
-        /// 1 to [`STATE_KEY_LENGTH_MAX`] bytes.
-        key: String,
-    },
-    /// Replaces the agent's one alarm.
-    AlarmSet {
-        /// When it goes off; a time that has passed means at once.
-        at: Timestamp,
-    },
-    /// Removes the agent's alarm.
-    AlarmClear,
-    /// Sends `value` × 10^-`decimals` to the deployment's OracleFeed of `asset`.
-    PublishToChain {
-        /// The feed's name.
-        asset: AssetName,
-        /// The answer without its decimal point.
-        value: i64,
-        /// Digits behind the decimal point.
-        decimals: u8,
-    },
 }

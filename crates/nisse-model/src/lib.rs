@@ -9,11 +9,13 @@ mod agent_id;
 mod config;
 mod content_id;
 mod deployment;
+mod effect;
 mod entry_point;
 mod grants;
 mod hash;
 mod host_name;
 mod invocation;
+mod invocation_id;
 mod lease_terms;
 mod manifest;
 mod network_rule;
@@ -29,15 +31,16 @@ pub use agent_id::{AgentId, AgentName, ParseAgentIdError};
 pub use config::{Config, ConfigError, ConfigSetting, ParseConfigSettingError};
 pub use content_id::{CidCodec, ContentId, ParseContentIdError};
 pub use deployment::{DeploymentId, ParseDeploymentIdError};
+pub use effect::{AssetName, EFFECTS_MAX, Effect, ParseAssetNameError, STATE_KEY_LENGTH_MAX, STATE_VALUE_LENGTH_MAX};
 pub use entry_point::{EntryPoint, ParseEntryPointError};
 pub use grants::{GrantError, Grants, Policy, hint_to_add};
 pub use hash::{Hash256, ParseHashError};
 pub use host_name::{HostName, HostNameError, HostPattern, LocalHost, LocalName};
 pub use invocation::{
-    AssetName, EFFECTS_MAX, EVENT_DATA_LENGTH_MAX, EVENT_TEXT_LENGTH_MAX, Effect, Event, FAILURE_TEXT_LENGTH_MAX,
-    Failure, FailureKind, Invocation, InvocationId, Outcome, ParseAssetNameError, ParseInvocationIdError,
-    STATE_KEY_LENGTH_MAX, STATE_VALUE_LENGTH_MAX,
+    EVENT_DATA_LENGTH_MAX, EVENT_TEXT_LENGTH_MAX, Event, FAILURE_TEXT_LENGTH_MAX, Failure, FailureKind, Invocation,
+    Outcome,
 };
+pub use invocation_id::{InvocationId, ParseInvocationIdError};
 pub use lease_terms::{LeaseTerms, due};
 pub use manifest::{ArtifactHash, Manifest, ManifestError, ManifestErrors, ManifestProblem, Warning, check};
 pub use network_rule::{LocalService, NetworkRule, NetworkRuleError, NetworkScheme, parse_port};

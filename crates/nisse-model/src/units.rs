@@ -107,7 +107,8 @@ impl FromStr for ByteSize {
         let refused = || ParseUnitError::new(text, "a size with its unit, such as 256MiB, 64KiB or 1GiB");
         let (unit, size) = BYTE_UNITS.iter().find(|(unit, _)| text.ends_with(unit)).ok_or_else(refused)?;
         let digits = &text[..text.len() - unit.len()];
-        whole(digits).and_then(|count| count.checked_mul(*size)).map(Self).ok_or_else(refused)
+        let count = whole(digits).and_then(|count| u64::try_from(count).ok());
+        count.and_then(|count| count.checked_mul(*size)).map(Self).ok_or_else(refused)
     }
 }
 
@@ -172,7 +173,7 @@ impl ParseUnitError {
 }
 
 /// Digits only, without sign or spaces.
-fn whole(digits: &str) -> Option<u64> {
+fn whole(digits: &str) -> Option<u128> {
     if digits.is_empty() || digits.bytes().any(|byte| !byte.is_ascii_digit()) {
         return None;
     }
@@ -187,6 +188,6 @@ fn decimal(text: &str, places: u32) -> Option<u128> {
     }
     let unit = 10u128.checked_pow(places)?;
     let fraction =
-        if part.is_empty() { 0 } else { u128::from(whole(part)?) * 10u128.checked_pow(places - part.len() as u32)? };
-    u128::from(whole(whole_digits)?).checked_mul(unit)?.checked_add(fraction)
+        if part.is_empty() { 0 } else { whole(part)?.checked_mul(10u128.checked_pow(places - part.len() as u32)?)? };
+    whole(whole_digits)?.checked_mul(unit)?.checked_add(fraction)
 }

@@ -1,14 +1,16 @@
 //! The tree → a [`Manifest`], or everything that is wrong in it.
 
-use super::error::{ManifestError, ManifestErrors, ManifestProblem};
+use super::error::{ManifestErrors, ManifestProblem};
 use super::read_config;
 use super::scalar::{Meaning, Style};
-use super::tree::{Entry, Node, Position, Value, shortened};
+use super::tree::{Entry, Node, Value, shortened};
 use super::{ArtifactHash, Manifest};
-use crate::suggestion::nearest;
 use crate::{AgentId, Config, EntryPoint, Permission, Resources};
 
+mod reader;
 mod resources;
+
+use reader::{Reader, find};
 
 /// Keys of TIP-0042, then nisse's own.
 const KEYS: [&str; 12] = [
@@ -31,20 +33,18 @@ pub(super) const KEYS_TEXT: &str =
 /// Keys of nisse that need `nisse: 1`, and whether this version acts upon them.
 const KEYS_BEYOND: [(&str, bool); 4] = [("config", true), ("functions", false), ("triggers", false), ("access", false)];
 
+/// What an entry of `permissions` is.
+const PERMISSION: &str = "a permission as text, such as \"network_outbound:HOST\"";
+
 /// Reads the root mapping.
 pub(super) fn manifest(root: &Node) -> Result<Manifest, ManifestErrors> {
-    let mut reader = Reader { errors: Vec::new() };
+    let mut reader = Reader::default();
     let manifest = reader.manifest(root);
     match (ManifestErrors::from_vec(reader.errors), manifest) {
         (Some(errors), _) => Err(errors),
         (None, Some(manifest)) => Ok(manifest),
         (None, None) => unreachable!("a manifest without a value has an error"),
     }
-}
-
-/// Collects errors while it reads; `None` from a method means that it has reported why.
-struct Reader {
-    errors: Vec<ManifestError>,
 }
 
 impl Reader {
@@ -162,7 +162,13 @@ impl Reader {
         let expected = "a list of permissions such as \"read_ipfs\"";
         let nodes = self.sequence("permissions", node, expected, Manifest::PERMISSIONS_MAX)?;
         let permissions = nodes.iter().map(|node| {
-            let text = self.text("permissions", node, "a permission as text, such as \"network_outbound:HOST\"")?;
+            let text = match as_permission(node) {
+                Some(hint) => {
+                    self.wrong_type("permissions", node, PERMISSION, Some(hint));
+                    return None;
+                }
+                None => self.text("permissions", node, PERMISSION)?,
+            };
             let parsed = text.parse::<Permission>();
             let refuse = |error: crate::ParsePermissionError| {
                 let hint = error.hint();
@@ -178,95 +184,14 @@ impl Reader {
         let object = read_config::object(entries).map_err(|error| self.errors.push(error)).ok()?;
         Config::new(&object).map_err(|error| self.report(node.at, ManifestProblem::Config(error), None)).ok()
     }
-
-    /// Reports each key that is not in `known`.
-    fn known_keys(&mut self, entries: &[Entry], known: &[&'static str], expected: &'static str) {
-        for entry in entries.iter().filter(|entry| !known.contains(&entry.key.as_str())) {
-            let hint = nearest(&entry.key, known).map(|key| format!("did you mean `{key}`?"));
-            let key = shortened(&entry.key);
-            self.report(entry.key_at, ManifestProblem::UnknownKey { key, expected }, hint);
-        }
-    }
-
-    fn required<'a>(
-        &mut self,
-        entries: &'a [Entry],
-        at: Position,
-        key: &'static str,
-        expected: &'static str,
-    ) -> Option<&'a Node> {
-        let name = key.rsplit('.').next().unwrap_or(key);
-        let found = find(entries, name);
-        if found.is_none() {
-            self.report(at, ManifestProblem::MissingKey { key, expected }, None);
-        }
-        found
-    }
-
-    fn mapping<'a>(&mut self, key: &str, node: &'a Node, expected: &'static str) -> Option<&'a [Entry]> {
-        if let Value::Mapping(entries) = &node.value {
-            return Some(entries);
-        }
-        self.wrong_type(key, node, expected, None);
-        None
-    }
-
-    fn sequence<'a>(
-        &mut self,
-        key: &'static str,
-        node: &'a Node,
-        expected: &'static str,
-        max: usize,
-    ) -> Option<&'a [Node]> {
-        let Value::Sequence(nodes) = &node.value else {
-            self.wrong_type(key, node, expected, Some("write each entry on a line of its own after `- `".to_owned()));
-            return None;
-        };
-        if nodes.len() > max {
-            self.report(node.at, ManifestProblem::TooMany { key, count: nodes.len(), max }, None);
-            return None;
-        }
-        Some(nodes)
-    }
-
-    fn text<'a>(&mut self, key: &str, node: &'a Node, expected: &'static str) -> Option<&'a str> {
-        let hint = match &node.value {
-            Value::Scalar(scalar) => match scalar.meaning() {
-                Meaning::Text(text) => return Some(text),
-                Meaning::Null => None,
-                Meaning::Bool(_) | Meaning::Number(_) | Meaning::Unclear => Some(format!("write \"{}\"", scalar.text)),
-            },
-            Value::Sequence(_) | Value::Mapping(_) => None,
-        };
-        self.wrong_type(key, node, expected, hint);
-        None
-    }
-
-    fn length(&mut self, key: &'static str, text: &str, max: usize, at: Position) -> Option<()> {
-        if text.len() <= max {
-            return Some(());
-        }
-        self.report(at, ManifestProblem::TooLong { key, length: text.len(), max }, None);
-        None
-    }
-
-    fn wrong_type(&mut self, key: &str, node: &Node, expected: &'static str, hint: Option<String>) {
-        let found = match &node.value {
-            Value::Scalar(scalar) if scalar.style == Style::Plain && !scalar.text.is_empty() => {
-                format!("{} (`{}`)", node.kind(), shortened(&scalar.text))
-            }
-            Value::Scalar(_) | Value::Sequence(_) | Value::Mapping(_) => node.kind().to_owned(),
-        };
-        self.report(node.at, ManifestProblem::Type { key: key.to_owned(), found, expected }, hint);
-    }
-
-    fn report(&mut self, at: Position, problem: ManifestProblem, hint: Option<String>) {
-        self.errors.push(at.error(problem, hint));
-    }
 }
 
-fn find<'a>(entries: &'a [Entry], key: &str) -> Option<&'a Node> {
-    entries.iter().find(|entry| entry.key == key).map(|entry| &entry.node)
+/// `- read_ipfs: x` is a mapping to YAML: what its author most likely meant.
+fn as_permission(node: &Node) -> Option<String> {
+    let Value::Mapping(entries) = &node.value else { return None };
+    let [Entry { key, node: Node { value: Value::Scalar(scalar), .. }, .. }] = &entries[..] else { return None };
+    let permission: Permission = format!("{key}:{}", scalar.text).parse().ok()?;
+    Some(format!("write \"{permission}\" without a space"))
 }
 
 /// All values, or `None` after every one of them has been looked at.

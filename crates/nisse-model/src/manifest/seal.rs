@@ -6,21 +6,45 @@ use super::{ArtifactHash, Manifest};
 use crate::Hash256;
 
 pub(super) fn seal_text(text: &str, hash: Hash256) -> Result<String, ManifestErrors> {
-    Manifest::parse(text)?;
+    let before = Manifest::parse(text)?;
     let root = tree::parse(text)?;
     let Value::Mapping(entries) = &root.value else {
         unreachable!("a manifest's root is a mapping");
     };
     let entry = entries.iter().find(|entry| entry.key == "artifact_hash").expect("a manifest has an artifact_hash");
     let start = byte_offset(text, entry.node.characters.start);
-    let end = byte_offset(text, entry.node.characters.end);
-    let scalar = text[start..end].trim_end();
-    let sealed = format!("{}\"{hash}\"{}", &text[..start], &text[start + scalar.len()..]);
+    let length = scalar_length(&text[start..byte_offset(text, entry.node.characters.end)]);
+    let sealed = format!("{}\"{hash}\"{}", &text[..start], &text[start + length..]);
     // The text came from a person's editor: what is written back is read once more before anyone relies on it.
     match Manifest::parse(&sealed) {
-        Ok(manifest) if manifest.artifact_hash == ArtifactHash::Sealed(hash) => Ok(sealed),
+        Ok(manifest) if manifest == Manifest { artifact_hash: ArtifactHash::Sealed(hash), ..before } => Ok(sealed),
         _ => Err(not_sealable(entry.node.at)),
     }
+}
+
+/// How many bytes of `text` the scalar at its beginning takes: the parser's own end of a quoted one lies behind the
+/// spaces and the comment that follow it.
+fn scalar_length(text: &str) -> usize {
+    let Some(quote @ ('"' | '\'')) = text.chars().next() else {
+        return text.trim_end().len();
+    };
+    let bytes = text.as_bytes();
+    let mut position = 1;
+    while position < bytes.len() {
+        let escape = if quote == '"' { bytes[position] == b'\\' } else { text[position..].starts_with("''") };
+        if escape {
+            position += 2;
+        } else if bytes[position] == quote as u8 {
+            return position + 1;
+        } else {
+            position += 1;
+            // `starts_with` above needs a whole character.
+            while !text.is_char_boundary(position) {
+                position += 1;
+            }
+        }
+    }
+    text.len()
 }
 
 fn not_sealable(at: tree::Position) -> ManifestErrors {

@@ -174,7 +174,11 @@ fn next<'a>(parser: &mut Parser<'a, StrInput<'a>>) -> Result<(Event<'a>, Span), 
         Some(Err(error)) => {
             let at = Position { line: error.marker().line().max(1), column: error.marker().col() + 1 };
             let text: String = error.info().chars().take(120).collect();
-            let hint = text.contains("tab").then(|| "indent with spaces".to_owned());
+            let hint = match &text {
+                text if text.contains("tabs") => Some("indent with spaces".to_owned()),
+                text if text.contains("quoted scalar") => Some("close the quote".to_owned()),
+                _ => None,
+            };
             Err(at.error(ManifestProblem::Syntax(text), hint))
         }
         None => Ok((Event::StreamEnd, Span::default())),

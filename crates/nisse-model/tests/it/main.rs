@@ -1,3 +1,16 @@
 //! The integration tests of nisse-model: one binary, one module per subject.
 
+mod config;
+mod fuzz_corpus;
+mod grants;
+mod invocation;
+mod lease_terms;
 mod manifest;
+mod manifest_value_errors;
+mod manifest_yaml_errors;
+mod package;
+mod permission;
+mod record;
+mod record_chain;
+mod seal;
+mod words;

@@ -1,0 +1,284 @@
+//! Refusals of values: each says where, what was found, what was expected and, where it can, what to write.
+
+use insta::assert_snapshot;
+
+use crate::manifest::refused;
+
+const ID: &str = "talos.oracle.price-eth@v1.2.0";
+const OUTBOUND: &str = "network_outbound:api.coingecko.com";
+
+#[test]
+fn an_id_without_a_version_is_refused() {
+    assert_snapshot!(refused(ID, "talos.oracle.price-eth"), @"line 2, column 11: found a wrong `agent_id`: cannot find a version in `talos.oracle.price-eth`: expected NAME@vMAJOR.MINOR.PATCH; did you mean `talos.oracle.price-eth@v1.0.0`?");
+}
+
+#[test]
+fn an_id_without_the_v_is_refused() {
+    assert_snapshot!(refused(ID, "talos.oracle.price-eth@1.2.0"), @"line 2, column 11: found a wrong `agent_id`: cannot find a version in `talos.oracle.price-eth@1.2.0`: expected NAME@vMAJOR.MINOR.PATCH; did you mean `talos.oracle.price-eth@v1.2.0`?");
+}
+
+#[test]
+fn an_id_with_a_short_version_is_refused() {
+    assert_snapshot!(refused(ID, "talos.oracle.price-eth@v1.2"), @"line 2, column 11: found a wrong `agent_id`: cannot read `1.2` as a semantic version: expected MAJOR.MINOR.PATCH, such as 1.2.0");
+}
+
+#[test]
+fn an_id_with_upper_case_is_refused() {
+    assert_snapshot!(refused(ID, "Talos.Oracle@v1.2.0"), @"line 2, column 11: found a wrong `agent_id`: cannot use `T` in an agent's name: only a-z, 0-9, `-` and `.` are allowed; did you mean `talos.oracle@v1.2.0`?");
+}
+
+#[test]
+fn an_id_that_only_looks_ascii_is_refused() {
+    assert_snapshot!(refused(ID, "t\u{430}los.oracle@v1.2.0"), @"line 2, column 11: found a wrong `agent_id`: cannot use `а` in an agent's name: only a-z, 0-9, `-` and `.` are allowed");
+}
+
+#[test]
+fn an_over_long_id_is_refused() {
+    assert_snapshot!(refused(ID, &format!("{}@v1.0.0", "a".repeat(54))), @"line 2, column 11: found a wrong `agent_id`: cannot use an id of 54 bytes: at most 53 are allowed");
+}
+
+#[test]
+fn an_id_with_an_empty_label_is_refused() {
+    assert_snapshot!(refused(ID, "talos..oracle@v1.0.0"), @"line 2, column 11: found a wrong `agent_id`: cannot use the label `` in an agent's name: labels are not empty and do not begin or end with `-`");
+}
+
+#[test]
+fn an_id_with_a_double_dash_is_refused() {
+    assert_snapshot!(refused(ID, "oracle--0a1b2c3d@v1.0.0"), @"line 2, column 11: found a wrong `agent_id`: cannot use `--` in an agent's name: it separates a name from its owner in host names");
+}
+
+#[test]
+fn memory_in_decimal_units_is_refused() {
+    assert_snapshot!(refused("256MiB", "256MB"), @r#"line 9, column 11: found "256MB" for `resources.memory`, expected a size with its unit, such as 256MiB; did you mean "256MiB"?"#);
+}
+
+#[test]
+fn memory_without_a_unit_is_refused() {
+    assert_snapshot!(refused("\"256MiB\"", "256"), @r#"line 9, column 11: found "256" for `resources.memory`, expected a size with its unit, such as 256MiB; did you mean "256MiB"?"#);
+}
+
+#[test]
+fn memory_in_an_unknown_unit_is_refused() {
+    assert_snapshot!(refused("256MiB", "256 pages"), @r#"line 9, column 11: found "256 pages" for `resources.memory`, expected a size with its unit, such as 256MiB"#);
+}
+
+#[test]
+fn too_little_memory_is_refused() {
+    assert_snapshot!(refused("256MiB", "64KiB"), @r#"line 9, column 11: found "64KiB" for `resources.memory`, expected 1MiB to 4GiB"#);
+}
+
+#[test]
+fn more_memory_than_a_component_addresses_is_refused() {
+    assert_snapshot!(refused("256MiB", "5GiB"), @r#"line 9, column 11: found "5GiB" for `resources.memory`, expected 1MiB to 4GiB"#);
+}
+
+#[test]
+fn cpu_in_millicores_is_refused() {
+    assert_snapshot!(refused("\"0.25\"", "250m"), @r#"line 8, column 8: found "250m" for `resources.cpu`, expected a share of a processor with up to three decimals, such as 0.25; did you mean "0.25"?"#);
+}
+
+#[test]
+fn cpu_in_percent_is_refused() {
+    assert_snapshot!(refused("0.25", "25%"), @r#"line 8, column 8: found "25%" for `resources.cpu`, expected a share of a processor with up to three decimals, such as 0.25; did you mean "0.25"?"#);
+}
+
+#[test]
+fn no_cpu_at_all_is_refused() {
+    assert_snapshot!(refused("0.25", "0"), @r#"line 8, column 8: found "0" for `resources.cpu`, expected more than 0 and at most 64"#);
+}
+
+#[test]
+fn a_negative_cpu_is_refused() {
+    assert_snapshot!(refused("\"0.25\"", "-1"), @r#"line 8, column 8: found "-1" for `resources.cpu`, expected a share of a processor with up to three decimals, such as 0.25"#);
+}
+
+#[test]
+fn a_list_of_cpus_is_refused() {
+    assert_snapshot!(refused("\"0.25\"", "[1, 2]"), @"line 8, column 8: found a list for `resources.cpu`, expected a share of a processor with up to three decimals, such as 0.25");
+}
+
+#[test]
+fn a_gpu_by_name_is_refused() {
+    assert_snapshot!(refused("gpu: \"false\"", "gpu: rtx4090"), @r#"line 10, column 8: found "rtx4090" for `resources.gpu`, expected true or false"#);
+}
+
+#[test]
+fn a_gpu_by_number_is_refused() {
+    assert_snapshot!(refused("gpu: \"false\"", "gpu: 1"), @"line 10, column 8: found a number (`1`) for `resources.gpu`, expected true or false");
+}
+
+#[test]
+fn a_gpu_in_the_words_of_yaml_1_1_is_refused() {
+    assert_snapshot!(refused("gpu: \"false\"", "gpu: no"), @"line 10, column 8: found a value that YAML readers disagree about (`no`) for `resources.gpu`, expected true or false");
+}
+
+#[test]
+fn an_absolute_entry_point_is_refused() {
+    assert_snapshot!(refused("\"oracle.wasm\"", "/srv/oracle.wasm"), @"line 11, column 14: found a wrong `entry_point`: cannot use the absolute path `/srv/oracle.wasm`: the artifact stands inside the package's folder; put the artifact beside agent.yaml and write `oracle.wasm`");
+}
+
+#[test]
+fn an_entry_point_above_the_folder_is_refused() {
+    assert_snapshot!(refused("oracle.wasm\"\nartifact", "build/../../oracle.wasm\"\nartifact"), @"line 11, column 14: found a wrong `entry_point`: cannot use `..` in `build/../../oracle.wasm`: the artifact may not leave the package's folder; put the artifact beside agent.yaml and write `oracle.wasm`");
+}
+
+#[test]
+fn an_entry_point_on_a_drive_is_refused() {
+    assert_snapshot!(refused("\"oracle.wasm\"", "'C:\\agents\\oracle.wasm'"), @r#"line 11, column 14: found a wrong `entry_point`: cannot use the absolute path `C:\agents\oracle.wasm`: the artifact stands inside the package's folder; put the artifact beside agent.yaml and write `oracle.wasm`"#);
+}
+
+#[test]
+fn an_entry_point_with_backslashes_is_refused() {
+    assert_snapshot!(refused("\"oracle.wasm\"", "'build\\oracle.wasm'"), @r#"line 11, column 14: found a wrong `entry_point`: cannot use a backslash in `build\oracle.wasm`: segments are joined by `/`; write `build/oracle.wasm`"#);
+}
+
+#[test]
+fn an_entry_point_with_a_second_spelling_is_refused() {
+    assert_snapshot!(refused("\"oracle.wasm\"", "./oracle.wasm"), @"line 11, column 14: found a wrong `entry_point`: cannot use `.` as a segment of `./oracle.wasm`: a path has one spelling; write `oracle.wasm`");
+}
+
+#[test]
+fn an_entry_point_with_a_space_is_refused() {
+    assert_snapshot!(refused("\"oracle.wasm\"", "my oracle.wasm"), @"line 11, column 14: found a wrong `entry_point`: cannot use ' ' in a path: only ASCII letters, digits, `.`, `_`, `-` and `/` are allowed");
+}
+
+#[test]
+fn an_empty_entry_point_is_refused() {
+    assert_snapshot!(refused("\"oracle.wasm\"", "\"\""), @"line 11, column 14: found a wrong `entry_point`: cannot use an empty path segment in ``");
+}
+
+#[test]
+fn a_description_that_is_a_number_is_refused() {
+    let text = "\"Fetches the current price of ETH from a trusted API and provides it on-chain.\"";
+    assert_snapshot!(refused(text, "42"), @r#"line 3, column 14: found a number (`42`) for `description`, expected a sentence for people as text; write "42""#);
+}
+
+#[test]
+fn an_over_long_description_is_refused() {
+    assert_snapshot!(refused("Fetches", &"x".repeat(1025)), @"line 3, column 14: found 1095 bytes for `description`, expected at most 1024");
+}
+
+#[test]
+fn compliance_as_text_is_refused() {
+    let list = "\n  - \"TIP-3\" # Decentralized Oracle Network\n  - \"TIP-7\" # Agent-to-Agent Communication";
+    assert_snapshot!(refused(list, " TIP-3"), @r#"line 4, column 13: found text (`TIP-3`) for `compliance`, expected a list of names such as "TIP-3"; write each entry on a line of its own after `- `"#);
+}
+
+#[test]
+fn too_many_compliance_entries_are_refused() {
+    assert_snapshot!(refused("  - \"TIP-3\"", &"  - \"TIP-1\"\n".repeat(33)), @"line 5, column 3: found 34 entries in `compliance`, expected at most 32");
+}
+
+#[test]
+fn an_empty_artifact_hash_is_refused() {
+    assert_snapshot!(refused("\"a1b2c3d4e5f6... (SHA-256 hash of oracle.wasm)\"", ""), @r#"line 12, column 14: found nothing for `artifact_hash`, expected 64 hex digits, or any text on one line until `nisse pkg seal`; write "unsealed" and run `nisse pkg seal`"#);
+}
+
+#[test]
+fn an_artifact_hash_over_several_lines_is_refused() {
+    assert_snapshot!(refused("\"a1b2c3d4e5f6... (SHA-256 hash of oracle.wasm)\"", "|\n  abc"), @r#"line 13, column 3: found text for `artifact_hash`, expected 64 hex digits, or any text on one line until `nisse pkg seal`; write "unsealed" and run `nisse pkg seal`"#);
+}
+
+#[test]
+fn an_unknown_permission_names_the_nearest() {
+    assert_snapshot!(refused("read_ipfs", "read-ipfs"), @r#"line 15, column 5: found the wrong permission "read-ipfs": cannot find the permission kind "read-ipfs": expected one of network_outbound, network_local, read_ipfs, publish_to_chain; did you mean `read_ipfs`?"#);
+}
+
+#[test]
+fn an_unknown_permission_without_a_neighbour_lists_the_kinds() {
+    assert_snapshot!(refused("read_ipfs", "filesystem:/home"), @r#"line 15, column 5: found the wrong permission "filesystem:/home": cannot find the permission kind "filesystem": expected one of network_outbound, network_local, read_ipfs, publish_to_chain"#);
+}
+
+#[test]
+fn a_permission_without_its_arguments_is_refused() {
+    assert_snapshot!(refused(OUTBOUND, "network_outbound"), @r#"line 14, column 5: found the wrong permission "network_outbound": cannot use `network_outbound` without arguments: expected `network_outbound:HOST[:PORT]`; write `network_outbound:HOST[:PORT]`"#);
+}
+
+#[test]
+fn a_permission_with_arguments_that_it_does_not_take_is_refused() {
+    assert_snapshot!(refused("publish_to_chain", "publish_to_chain:ETH/USD"), @r#"line 16, column 5: found the wrong permission "publish_to_chain:ETH/USD": cannot use `publish_to_chain` with arguments: expected `publish_to_chain` alone; write `publish_to_chain`"#);
+}
+
+#[test]
+fn a_url_instead_of_a_host_is_refused() {
+    assert_snapshot!(refused(OUTBOUND, "network_outbound:https://api.coingecko.com/api/v3"), @r#"line 14, column 5: found the wrong permission "network_outbound:https://api.coingecko.com/api/v3": cannot use `https://api.coingecko.com/api/v3`: a rule without a scheme already means https; write `api.coingecko.com/api/v3`"#);
+}
+
+#[test]
+fn an_address_instead_of_a_host_is_refused() {
+    assert_snapshot!(refused(OUTBOUND, "network_outbound:192.168.1.20"), @r#"line 14, column 5: found the wrong permission "network_outbound:192.168.1.20": cannot use `192.168.1.20` as a host: it is an IP address; for a service on your own network, use `network_local:192.168.1.20:PORT`"#);
+}
+
+#[test]
+fn a_local_service_without_a_port_is_refused() {
+    assert_snapshot!(refused(OUTBOUND, "network_local:nas.home.arpa"), @r#"line 14, column 5: found the wrong permission "network_local:nas.home.arpa": cannot find a port in `nas.home.arpa`: a local service is named as HOST:PORT; write `nas.home.arpa:PORT`"#);
+}
+
+#[test]
+fn a_permission_as_a_mapping_is_refused() {
+    assert_snapshot!(refused(&format!("\"{OUTBOUND}\""), "network_outbound: api.coingecko.com"), @r#"line 14, column 5: found a mapping for `permissions`, expected a permission as text, such as "network_outbound:HOST"; write "network_outbound:api.coingecko.com" without a space"#);
+}
+
+#[test]
+fn too_many_permissions_are_refused() {
+    assert_snapshot!(refused("  - \"read_ipfs\"\n", &"  - \"read_ipfs\"\n".repeat(63)), @"line 14, column 3: found 65 entries in `permissions`, expected at most 64");
+}
+
+#[test]
+fn a_configuration_without_the_version_is_refused() {
+    assert_snapshot!(refused("permissions:", "config:\n  a: 1\npermissions:"), @"line 13, column 1: found `config` without `nisse: 1`, expected the version before keys that TIP-0042 does not have; add the line `nisse: 1`");
+}
+
+#[test]
+fn another_version_is_refused() {
+    assert_snapshot!(refused("permissions:", "nisse: 2\npermissions:"), @r#"line 13, column 8: found "2" for `nisse`, expected 1; write `nisse: 1` without quotes"#);
+}
+
+#[test]
+fn a_quoted_version_is_refused() {
+    assert_snapshot!(refused("permissions:", "nisse: \"1\"\npermissions:"), @r#"line 13, column 8: found "1" for `nisse`, expected 1; write `nisse: 1` without quotes"#);
+}
+
+#[test]
+fn keys_of_a_later_version_are_refused_by_name() {
+    assert_snapshot!(refused("permissions:", "nisse: 1\nfunctions: []\ntriggers: []\naccess: any\npermissions:"), @r"
+    line 14, column 1: found `functions`, which is not supported by this version of nisse; remove `functions`
+    line 15, column 1: found `triggers`, which is not supported by this version of nisse; remove `triggers`
+    line 16, column 1: found `access`, which is not supported by this version of nisse; remove `access`
+    ");
+}
+
+#[test]
+fn a_configuration_that_is_a_list_is_refused() {
+    assert_snapshot!(refused("permissions:", "nisse: 1\nconfig: [1]\npermissions:"), @"line 14, column 9: found a list for `config`, expected a mapping");
+}
+
+#[test]
+fn a_value_that_yaml_readers_disagree_about_is_refused_in_a_configuration() {
+    let config = "nisse: 1\nconfig:\n  country: no\npermissions:";
+    assert_snapshot!(refused("permissions:", config), @r#"line 15, column 12: found a value that YAML readers disagree about (`no`) for `config: country`, expected a value with one meaning; write true, false or a plain decimal number, or quote it: "no""#);
+}
+
+#[test]
+fn a_number_with_underscores_is_refused_in_a_configuration() {
+    let config = "nisse: 1\nconfig:\n  rates: [1_000]\npermissions:";
+    assert_snapshot!(refused("permissions:", config), @r#"line 15, column 11: found a value that YAML readers disagree about (`1_000`) for `config: rates`, expected a value with one meaning; write true, false or a plain decimal number, or quote it: "1_000""#);
+}
+
+#[test]
+fn an_octal_looking_number_is_refused_in_a_configuration() {
+    let config = "nisse: 1\nconfig:\n  mode: 0644\npermissions:";
+    assert_snapshot!(refused("permissions:", config), @r#"line 15, column 9: found a value that YAML readers disagree about (`0644`) for `config: mode`, expected a value with one meaning; write true, false or a plain decimal number, or quote it: "0644""#);
+}
+
+#[test]
+fn a_number_past_64_bits_is_refused_in_a_configuration() {
+    let config = "nisse: 1\nconfig:\n  wei: 1000000000000000000000\npermissions:";
+    assert_snapshot!(refused("permissions:", config), @r#"line 15, column 8: found a value that YAML readers disagree about (`1000000000000000000000`) for `config: wei`, expected a value with one meaning; write true, false or a plain decimal number, or quote it: "1000000000000000000000""#);
+}
+
+#[test]
+fn an_over_long_configuration_is_refused() {
+    let config = format!("nisse: 1\nconfig:\n  text: {}\npermissions:", "x".repeat(32 << 10));
+    assert_snapshot!(refused("permissions:", &config), @"line 15, column 3: found a wrong `config`: cannot use a configuration of 32779 bytes as JSON: at most 32768 are allowed");
+}

@@ -1,0 +1,71 @@
+//! Permissions as texts: each kind reads what it prints, and refuses the rest with a hint.
+
+use nisse_model::{ParsePermissionError, Permission};
+use proptest::prelude::*;
+
+fn refused(text: &str) -> String {
+    let error = text.parse::<Permission>().unwrap_err();
+    match error.hint() {
+        Some(hint) => format!("{error}; {hint}"),
+        None => error.to_string(),
+    }
+}
+
+#[test]
+fn each_kind_prints_what_it_reads() {
+    for text in [
+        "network_outbound:api.coingecko.com",
+        "network_outbound:*.example.org:8443",
+        "network_outbound:http://example.org",
+        "network_local:192.168.1.20:993",
+        "network_local:[fd00::20]:8080",
+        "network_local:nas:443",
+        "read_ipfs",
+        "publish_to_chain",
+    ] {
+        assert_eq!(text.parse::<Permission>().unwrap().to_string(), text);
+    }
+}
+
+#[test]
+fn every_kind_stands_on_the_list_under_its_own_name() {
+    for text in ["network_outbound:example.org", "network_local:nas:1", "read_ipfs", "publish_to_chain"] {
+        let kind = text.parse::<Permission>().unwrap().kind();
+        assert!(Permission::KINDS.contains(&kind) && text.starts_with(kind.name), "{text}");
+        assert!(kind.form.starts_with(kind.name));
+    }
+    assert_eq!(Permission::KINDS.len(), 4);
+}
+
+#[test]
+fn what_is_no_permission_is_refused_with_a_hint() {
+    insta::assert_snapshot!(refused("network_outbond:example.org"), @r#"find the permission kind "network_outbond": expected one of network_outbound, network_local, read_ipfs, publish_to_chain; did you mean `network_outbound:HOST[:PORT]`?"#);
+    insta::assert_snapshot!(refused("Read_IPFS"), @r#"find the permission kind "Read_IPFS": expected one of network_outbound, network_local, read_ipfs, publish_to_chain; did you mean `read_ipfs`?"#);
+    insta::assert_snapshot!(refused(""), @r#"find the permission kind "": expected one of network_outbound, network_local, read_ipfs, publish_to_chain"#);
+    insta::assert_snapshot!(refused("network_local:"), @"use `network_local` without arguments: expected `network_local:HOST:PORT`; write `network_local:HOST:PORT`");
+    insta::assert_snapshot!(refused("read_ipfs:bafkrei"), @"use `read_ipfs` with arguments: expected `read_ipfs` alone; write `read_ipfs`");
+    insta::assert_snapshot!(refused("read_ipfs "), @r#"find the permission kind "read_ipfs ": expected one of network_outbound, network_local, read_ipfs, publish_to_chain; did you mean `read_ipfs`?"#);
+    insta::assert_snapshot!(refused("network_outbound:localhost"), @"use `localhost` as a public host: names under `localhost` are not public; write the full public name, or `network_local:localhost:PORT` for a service on your own network");
+    insta::assert_snapshot!(refused("network_outbound:example.org:0"), @"read `0` as a port: a number from 1 to 65535 is expected");
+    insta::assert_snapshot!(refused("network_local:nas:65536"), @"read `65536` as a port: a number from 1 to 65535 is expected");
+}
+
+#[test]
+fn an_over_long_permission_is_refused_unread() {
+    let error = format!("network_outbound:{}", "a".repeat(600)).parse::<Permission>().unwrap_err();
+    assert_eq!(error, ParsePermissionError::TooLong { length: 617 });
+}
+
+proptest! {
+    #[test]
+    fn a_permission_that_is_read_prints_itself(text in "(network_outbound:|network_local:)[a-z0-9.:*-]{1,30}") {
+        if let Ok(permission) = text.parse::<Permission>() {
+            prop_assert_eq!(permission.to_string().parse::<Permission>().unwrap(), permission);
+        }
+    }
+
+    #[test]
+    fn no_text_makes_the_reader_of_permissions_panic(text in "(network_outbound:|network_local:)?.{0,60}") {
+        let _ = text.parse::<Permission>().map_err(|error| error.hint());
+    }
+}
