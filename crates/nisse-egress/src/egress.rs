@@ -1,0 +1,308 @@
+//! The way out, step by step: read, match, resolve once, check all, dial one, compare, rebuild, carry.
+
+mod connect;
+mod names;
+
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use http::{HeaderMap, Request, Response, StatusCode, Uri, header};
+use hyper::body::Incoming;
+use nisse_model::{LocalService, NetworkRule};
+use tokio_rustls::rustls::ClientConfig;
+
+use crate::audit::{AuditDraft, AuditSink};
+use crate::body::{RequestBody, ResponseBody, SentBody, UpMeter, sent_body};
+use crate::connect_to::ConnectTo;
+use crate::dialler::Dialler;
+use crate::error::EgressError;
+use crate::headers;
+use crate::limiter::Limiter;
+use crate::limits::{EgressLimits, Timeouts};
+use crate::policy::{OwnAddresses, Route, route};
+use crate::pool::{Lease, Pool};
+use crate::resolver::Resolver;
+use crate::target::EgressTarget;
+use crate::time::EgressTime;
+use crate::tls::{TlsRoots, client_config};
+
+/// What the operator configured.
+#[derive(Debug, Clone, Default)]
+pub struct EgressConfig {
+    /// All caps.
+    pub limits: EgressLimits,
+    /// Names dialled at an address of the operator's choice.
+    pub connect_to: Vec<ConnectTo>,
+    /// This node itself.
+    pub own: OwnAddresses,
+    /// Which authorities vouch for public hosts.
+    pub roots: TlsRoots,
+}
+
+/// The seams: names, connections, the audit trail, time.
+#[derive(Clone)]
+pub struct EgressDeps {
+    /// Asks name servers.
+    pub resolver: Arc<dyn Resolver>,
+    /// Opens connections.
+    pub dialler: Arc<dyn Dialler>,
+    /// Takes a line per try.
+    pub audit: Arc<dyn AuditSink>,
+    /// The node's clocks.
+    pub time: EgressTime,
+}
+
+/// Deadlines that a guest asks for; each is cut to the node's own.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct RequestTimeouts {
+    /// For connecting.
+    pub connect: Option<Duration>,
+    /// For the response's head.
+    pub first_byte: Option<Duration>,
+    /// Between two pieces of the body.
+    pub idle: Option<Duration>,
+    /// For everything together.
+    pub total: Option<Duration>,
+}
+
+/// A request as a guest made it: nothing in it is trusted.
+pub struct GuestRequest<'a> {
+    /// Who asks; caps and audit lines are counted by it. Unique per (owner, agent name) on the node.
+    pub agent: String,
+    /// Its `network_outbound` permissions.
+    pub rules: &'a [NetworkRule],
+    /// Its `network_local` permissions.
+    pub local: &'a [LocalService],
+    /// Such as `GET`.
+    pub method: String,
+    /// `https` or `http`.
+    pub scheme: String,
+    /// `HOST[:PORT]`.
+    pub authority: String,
+    /// Beginning with `/`, or empty.
+    pub path_and_query: String,
+    /// Names and values.
+    pub headers: Vec<(String, Vec<u8>)>,
+    /// The body.
+    pub body: RequestBody,
+    /// Shorter deadlines than the node's.
+    pub timeouts: RequestTimeouts,
+}
+
+/// What came back, as it came: redirects are not followed, nothing is decompressed.
+#[derive(Debug)]
+pub struct GuestResponse {
+    /// Its status, never 101.
+    pub status: StatusCode,
+    /// End-to-end headers.
+    pub headers: HeaderMap,
+    /// The body, still coming.
+    pub body: ResponseBody,
+}
+
+/// The only way out for agents. Cheap to clone.
+#[derive(Clone)]
+pub struct Egress {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    limits: EgressLimits,
+    deps: EgressDeps,
+    limiter: Arc<Limiter>,
+    names: names::NameCache,
+    pool: Arc<Pool>,
+    tls: Arc<ClientConfig>,
+    connect_to: Vec<(ConnectTo, Arc<ClientConfig>)>,
+    own: RwLock<OwnAddresses>,
+}
+
+impl Egress {
+    /// The way out as the operator configured it.
+    pub fn new(config: EgressConfig, deps: EgressDeps) -> Self {
+        let tls = client_config(&config.roots);
+        let connect_to = config
+            .connect_to
+            .into_iter()
+            .map(|exception| {
+                let own = exception.ca.clone().map(|ca| client_config(&TlsRoots::Only(ca)));
+                (exception, own.unwrap_or_else(|| tls.clone()))
+            })
+            .collect();
+        let inner = Inner {
+            limits: config.limits,
+            limiter: Limiter::new(config.limits),
+            names: names::NameCache::default(),
+            pool: Pool::new(deps.time.clone()),
+            tls,
+            connect_to,
+            own: RwLock::new(config.own),
+            deps,
+        };
+        Self { inner: Arc::new(inner) }
+    }
+
+    /// This node's own addresses, once its listeners are bound.
+    pub fn set_own_addresses(&self, own: OwnAddresses) {
+        *self.inner.own.write().unwrap_or_else(PoisonError::into_inner) = own;
+    }
+
+    /// The agent has these permissions from now on (none once it stopped): every connection of another one is closed.
+    pub fn set_permissions(&self, agent: &str, rules: &[NetworkRule], local: &[LocalService]) {
+        let rules = rules.iter().map(|rule| format!("network_outbound:{rule}"));
+        let local = local.iter().map(|service| format!("network_local:{service}"));
+        self.inner.pool.withdraw(agent, &rules.chain(local).collect::<Vec<_>>());
+    }
+
+    /// Sends one request and gives its response once the head is there.
+    pub async fn request(&self, request: GuestRequest<'_>) -> Result<GuestResponse, EgressError> {
+        let inner = &self.inner;
+        let mut draft =
+            AuditDraft::new(&request.agent, &request.method, &request.authority, &inner.deps.time, &inner.deps.audit);
+        let timeouts = clamped(&request.timeouts, &inner.limits.timeouts);
+        let mut total = Box::pin(tokio::time::sleep(timeouts.total));
+        let agent: Arc<str> = request.agent.as_str().into();
+        let outcome = tokio::select! {
+            outcome = inner.exchange(request, &agent, &timeouts, &mut draft) => outcome,
+            () = &mut total => Err(EgressError::Timeout {
+                host: draft.line.host.clone(),
+                phase: "total",
+                after: timeouts.total,
+            }),
+        };
+        let (response, mut lease) = match outcome {
+            Ok(exchanged) => exchanged,
+            Err(error) => {
+                draft.failed(&error);
+                return Err(error);
+            }
+        };
+        let (mut head, incoming) = response.into_parts();
+        draft.line.status = Some(head.status.as_u16());
+        // Both at once is how responses are smuggled (RFC 9112 §6.3): nothing after it is believed.
+        let chunked = head.headers.contains_key(header::TRANSFER_ENCODING);
+        let length = head.headers.remove(header::CONTENT_LENGTH);
+        headers::drop_hop_headers(&mut head.headers);
+        match length {
+            Some(_) if chunked => lease.not_reusable(),
+            Some(length) => _ = head.headers.insert(header::CONTENT_LENGTH, length),
+            None => {}
+        }
+        let body = ResponseBody {
+            incoming,
+            host: draft.line.host.clone(),
+            agent,
+            limiter: inner.limiter.clone(),
+            time: inner.deps.time.clone(),
+            bytes_max: inner.limits.response_body_bytes_max,
+            idle_after: timeouts.idle,
+            total_after: timeouts.total,
+            total,
+            idle: None,
+            lease: Some(lease),
+            draft: Some(draft),
+        };
+        Ok(GuestResponse { status: head.status, headers: head.headers, body })
+    }
+}
+
+impl Inner {
+    /// Everything up to the response's head.
+    async fn exchange(
+        &self,
+        request: GuestRequest<'_>,
+        agent: &Arc<str>,
+        timeouts: &Timeouts,
+        draft: &mut AuditDraft,
+    ) -> Result<(Response<Incoming>, Lease), EgressError> {
+        let target = EgressTarget::parse(&request.scheme, &request.authority, &request.path_and_query)?;
+        let host = target.host().to_string();
+        draft.line.scheme = target.scheme().as_str();
+        draft.line.host = host.clone();
+        draft.line.port = target.port();
+        let Some(route) = route(&target, request.rules, request.local) else {
+            return Err(EgressError::NotGranted { agent: request.agent, target: Box::new(target) });
+        };
+        draft.line.rule = route.permission.to_string();
+        let method = headers::method(&request.method)?;
+        let headers = headers::request_headers(&request.headers, &target.host_header())?;
+        let now = self.deps.time.elapsed();
+        self.limiter.admit_request(agent, &route.permission, now)?;
+        if route.wildcard {
+            self.limiter.admit_wildcard_name(agent, &route.permission, &host, now)?;
+        }
+        let meter = UpMeter {
+            agent: agent.clone(),
+            limiter: self.limiter.clone(),
+            time: self.deps.time.clone(),
+            sent: draft.up_bytes.clone(),
+            bytes_max: self.limits.request_body_bytes_max,
+            stopped: Arc::default(),
+        };
+        let destination = self.destination(&target, &route, agent, timeouts, draft).await?;
+        let body = sent_body(request.body, meter.clone()).await?;
+        let mut outgoing = Request::new(body);
+        *outgoing.method_mut() = method;
+        // Origin-form: path and query, nothing that could name a host.
+        *outgoing.uri_mut() = Uri::from(target.path_and_query().clone());
+        *outgoing.headers_mut() = headers;
+        let sent = self.send(outgoing, &destination, &route, agent, timeouts, draft).await;
+        let (response, lease) = sent.map_err(|error| meter.reason().unwrap_or(error))?;
+        if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+            let why: Box<dyn std::error::Error + Send + Sync> = "the server switched protocols".into();
+            return Err(EgressError::Protocol { host, source: Arc::from(why) });
+        }
+        draft.line.up_bytes = meter.sent.load(Ordering::Relaxed);
+        Ok((response, lease))
+    }
+
+    /// Sends over an open connection of the same kind, or over a new one.
+    async fn send(
+        &self,
+        mut outgoing: Request<SentBody>,
+        destination: &connect::Destination,
+        route: &Route,
+        agent: &Arc<str>,
+        timeouts: &Timeouts,
+        draft: &mut AuditDraft,
+    ) -> Result<(Response<Incoming>, Lease), EgressError> {
+        let late = |phase, after| EgressError::Timeout { host: destination.host.to_string(), phase, after };
+        if let Some((mut lease, address)) = self.idle_connection(destination, route, agent) {
+            draft.line.chosen = Some(address.ip());
+            self.limiter.admit_destination(address.ip(), self.deps.time.elapsed())?;
+            let sending = lease.sender.try_send_request(outgoing);
+            match tokio::time::timeout(timeouts.first_byte, sending).await {
+                Err(_) => return Err(late("first byte", timeouts.first_byte)),
+                Ok(Ok(response)) => {
+                    draft.line.reused = true;
+                    return Ok((response, lease));
+                }
+                // The server closed it meanwhile and nothing was sent: the request goes over a new connection.
+                Ok(Err(mut error)) => match error.take_message() {
+                    Some(request) => outgoing = request,
+                    None => return Err(connect::protocol(destination, &lease, error.into_error())),
+                },
+            }
+        }
+        let opening = self.open(destination, route, agent, timeouts, draft);
+        let mut lease = opening.await?;
+        let sending = lease.sender.send_request(outgoing);
+        match tokio::time::timeout(timeouts.first_byte, sending).await {
+            Err(_) => Err(late("first byte", timeouts.first_byte)),
+            Ok(Err(error)) => Err(connect::protocol(destination, &lease, error)),
+            Ok(Ok(response)) => Ok((response, lease)),
+        }
+    }
+}
+
+/// A guest's deadlines, cut to the node's; never zero.
+fn clamped(asked: &RequestTimeouts, limits: &Timeouts) -> Timeouts {
+    let clamp = |asked: Option<Duration>, max: Duration| asked.unwrap_or(max).clamp(Duration::from_millis(1), max);
+    Timeouts {
+        connect: clamp(asked.connect, limits.connect),
+        first_byte: clamp(asked.first_byte, limits.first_byte),
+        idle: clamp(asked.idle, limits.idle),
+        total: clamp(asked.total, limits.total),
+    }
+}

@@ -1,0 +1,226 @@
+//! Why a request did not go out: a stable reason code, a sentence, and the line that would change it.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use nisse_model::{HostNameError, LocalHost, NetworkRule, NetworkScheme};
+
+use crate::resolver::ResolveError;
+use crate::special_purpose::AddressClass;
+use crate::target::{EgressTarget, TargetError};
+
+/// Why a request was refused or failed. Each text completes "failed to …".
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum EgressError {
+    /// The destination cannot be read, or only doubtfully.
+    #[error(transparent)]
+    Target(#[from] TargetError),
+    /// CONNECT, TRACE, or not a method.
+    #[error("send a request with the method `{0}`")]
+    Method(String),
+    /// A header that cannot be sent.
+    #[error("send the header `{name}`: {why}")]
+    Header {
+        /// Its name, shortened.
+        name: String,
+        /// What is wrong.
+        why: &'static str,
+    },
+    /// No rule and no local service of the agent matches.
+    #[error("reach {target}: none of the permissions of `{agent}` match")]
+    NotGranted {
+        /// Who asked.
+        agent: String,
+        /// Where to.
+        target: Box<EgressTarget>,
+    },
+    /// The name has no usable answer.
+    #[error("resolve {host}")]
+    Resolve {
+        /// The name asked for.
+        host: String,
+        /// What the resolver said.
+        source: ResolveError,
+    },
+    /// An answer that the request may not use; all answers are thrown away with it.
+    #[error("reach {host}: it resolves to {address} ({})", class.name())]
+    Address {
+        /// The name asked for.
+        host: String,
+        /// The port asked for.
+        port: u16,
+        /// The first address refused.
+        address: IpAddr,
+        /// Its class.
+        class: AddressClass,
+    },
+    /// A listener of this node.
+    #[error("reach {host}: {address} is this node itself")]
+    OwnAddress {
+        /// The name asked for.
+        host: String,
+        /// The address refused.
+        address: SocketAddr,
+    },
+    /// The connection ended elsewhere than at the address that was checked.
+    #[error("reach {host}: the connection to {dialled} ended at {peer}")]
+    Peer {
+        /// The name asked for.
+        host: String,
+        /// The address that was checked.
+        dialled: SocketAddr,
+        /// Where it ended.
+        peer: SocketAddr,
+    },
+    /// No address answered.
+    #[error("connect to {host}")]
+    Connect {
+        /// The name asked for.
+        host: String,
+        /// The last address's error.
+        source: Arc<io::Error>,
+    },
+    /// No TLS session with the host that the rule names.
+    #[error("agree on TLS with {host}")]
+    Tls {
+        /// The name asked for.
+        host: String,
+        /// What rustls said.
+        source: Arc<io::Error>,
+    },
+    /// A cap was reached.
+    #[error("send another request: {limit} allows {max}")]
+    Limit {
+        /// The cap's name.
+        limit: &'static str,
+        /// Its value.
+        max: u64,
+    },
+    /// A body or head is too large.
+    #[error("carry more than {max} bytes: {limit} is reached")]
+    TooLarge {
+        /// The cap's name.
+        limit: &'static str,
+        /// Its value in bytes.
+        max: u64,
+    },
+    /// A deadline passed.
+    #[error("hear from {host} within {} ms ({phase})", after.as_millis())]
+    Timeout {
+        /// The name asked for.
+        host: String,
+        /// `connect`, `first byte`, `idle` or `total`.
+        phase: &'static str,
+        /// The deadline.
+        after: Duration,
+    },
+    /// The other side broke HTTP/1.1 or went away.
+    #[error("speak HTTP/1.1 with {host}")]
+    Protocol {
+        /// The name asked for.
+        host: String,
+        /// What hyper said.
+        source: Arc<dyn std::error::Error + Send + Sync>,
+    },
+    /// The guest's own body ended with an error.
+    #[error("read the request's body: {0}")]
+    RequestBody(String),
+    /// The permission went away while the request ran.
+    #[error("go on with {host}: the permission was withdrawn")]
+    Withdrawn {
+        /// The name asked for.
+        host: String,
+    },
+}
+
+impl EgressError {
+    /// A stable code for the audit line and for programs.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::Target(_) => "malformed_target",
+            Self::Method(_) => "method",
+            Self::Header { .. } => "header",
+            Self::NotGranted { .. } => "not_granted",
+            Self::Resolve { .. } => "resolve",
+            Self::Address { .. } => "address",
+            Self::OwnAddress { .. } => "own_address",
+            Self::Peer { .. } => "peer",
+            Self::Connect { .. } => "connect",
+            Self::Tls { .. } => "tls",
+            Self::Limit { .. } => "limit",
+            Self::TooLarge { .. } => "too_large",
+            Self::Timeout { .. } => "timeout",
+            Self::Protocol { .. } => "protocol",
+            Self::RequestBody(_) => "request_body",
+            Self::Withdrawn { .. } => "withdrawn",
+        }
+    }
+
+    /// Whether a rule of this node said no, rather than the network.
+    pub fn is_refusal(&self) -> bool {
+        !matches!(
+            self,
+            Self::Resolve { .. }
+                | Self::Connect { .. }
+                | Self::Tls { .. }
+                | Self::Timeout { .. }
+                | Self::Protocol { .. }
+                | Self::RequestBody(_)
+        )
+    }
+
+    /// The line to add or change, where one would help.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::NotGranted { agent, target } => Some(permission_hint(agent, target)),
+            Self::Target(TargetError::Host(error)) => request_host_hint(error),
+            Self::Address { host, port, class, .. } => address_hint(host, *port, *class),
+            _ => None,
+        }
+    }
+}
+
+fn address_hint(host: &str, port: u16, class: AddressClass) -> Option<String> {
+    match class {
+        AddressClass::Private(_) => Some(format!(
+            "`network_outbound` reaches public addresses only; for a service on your own network, add \
+             \"network_local:{host}:{port}\" to `permissions` in agent.yaml"
+        )),
+        AddressClass::Public => Some(
+            "all addresses of a name must be of one kind, and `network_local` reaches your own network only".to_owned(),
+        ),
+        AddressClass::Forbidden(_) => None,
+    }
+}
+
+fn request_host_hint(error: &HostNameError) -> Option<String> {
+    match error {
+        HostNameError::Address(_) | HostNameError::Number(_) => {
+            Some("write an IPv4 address as four decimal numbers, or use a name".to_owned())
+        }
+        other => other.hint(),
+    }
+}
+
+/// The exact permission that would have allowed the request.
+fn permission_hint(agent: &str, target: &EgressTarget) -> String {
+    let permission = match target.host_name() {
+        Some(host) => {
+            let rule = NetworkRule {
+                scheme: target.scheme(),
+                host: nisse_model::HostPattern::exact(host),
+                port: target.port(),
+            };
+            format!("network_outbound:{rule}")
+        }
+        None => format!("network_local:{}:{}", target.host(), target.port()),
+    };
+    let note = match (target.host(), target.scheme()) {
+        (LocalHost::Ip(_), _) => " (services on your own network only; a public service needs its name)",
+        (_, NetworkScheme::Http) => " (not encrypted)",
+        _ => "",
+    };
+    format!("add \"{permission}\" to `permissions` in agent.yaml{note}, then `nisse update {agent}`")
+}

@@ -1,0 +1,87 @@
+//! A network of fake servers with a log of every dial.
+
+use std::collections::HashMap;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+
+use super::server::{FakeServer, Received};
+use crate::dialler::{Connection, Dialler};
+
+/// Bytes in flight on a fake connection, per direction.
+const WIRE_BYTES_MAX: usize = 64 * 1024;
+
+/// Serves connections from memory. Cheap to clone; clones share everything.
+#[derive(Clone, Default)]
+pub struct FakeNetwork {
+    state: Arc<Mutex<State>>,
+}
+
+#[derive(Default)]
+struct State {
+    servers: HashMap<SocketAddr, FakeServer>,
+    peers: HashMap<SocketAddr, SocketAddr>,
+    dials: Vec<SocketAddr>,
+    canaries: usize,
+    received: Vec<Received>,
+}
+
+impl FakeNetwork {
+    /// `server` listens at `address`.
+    pub fn serve(&self, address: &str, server: FakeServer) {
+        self.lock().servers.insert(socket(address), server);
+    }
+
+    /// Connections to `address` claim to have ended at `peer`.
+    pub fn lie_about_peer(&self, address: &str, peer: &str) {
+        self.lock().peers.insert(socket(address), socket(peer));
+    }
+
+    /// Every address dialled, in order.
+    pub fn dials(&self) -> Vec<SocketAddr> {
+        self.lock().dials.clone()
+    }
+
+    /// Dials to addresses where nothing is served.
+    pub fn canaries(&self) -> usize {
+        self.lock().canaries
+    }
+
+    /// What all servers received, in order.
+    pub fn received(&self) -> Vec<Received> {
+        self.lock().received.clone()
+    }
+
+    pub(super) fn record(&self, received: Received) {
+        self.lock().received.push(received);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn socket(text: &str) -> SocketAddr {
+    text.parse().expect("a test names real addresses")
+}
+
+#[async_trait]
+impl Dialler for FakeNetwork {
+    async fn connect(&self, address: SocketAddr) -> io::Result<Connection> {
+        let (server, peer) = {
+            let mut state = self.lock();
+            state.dials.push(address);
+            let peer = state.peers.get(&address).copied().unwrap_or(address);
+            let Some(server) = state.servers.get(&address).cloned() else {
+                state.canaries += 1;
+                return Err(io::ErrorKind::ConnectionRefused.into());
+            };
+            (server, peer)
+        };
+        let (ours, theirs) = tokio::io::duplex(WIRE_BYTES_MAX);
+        tokio::spawn(server.run(theirs, address, self.clone()));
+        Ok(Connection { stream: Box::new(ours), peer })
+    }
+}

@@ -1,0 +1,6 @@
+//! Cases E1 to E33. What counts is the dial log and the canaries, never our own error alone.
+
+mod addresses;
+mod lifetime;
+mod names;
+mod rewriting;

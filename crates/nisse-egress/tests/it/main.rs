@@ -1,0 +1,9 @@
+//! The way out, attacked: each case by name, judged by what was dialled and received.
+
+mod cases;
+mod grammar;
+mod legitimate;
+mod limits;
+mod operator;
+mod real_tls;
+mod world;
