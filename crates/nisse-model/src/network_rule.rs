@@ -195,3 +195,96 @@ impl NetworkRuleError {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rule_prints_in_its_shortest_form() {
+        for (text, printed) in [
+            ("api.coingecko.com", "api.coingecko.com"),
+            ("api.coingecko.com:443", "api.coingecko.com"),
+            ("API.coingecko.com:8443", "api.coingecko.com:8443"),
+            ("http://example.org", "http://example.org"),
+            ("http://example.org:80", "http://example.org"),
+            ("http://example.org:443", "http://example.org:443"),
+            ("*.example.org", "*.example.org"),
+        ] {
+            let rule: NetworkRule = text.parse().expect(text);
+            assert_eq!(rule.to_string(), printed);
+            assert_eq!(printed.parse::<NetworkRule>(), Ok(rule));
+        }
+    }
+
+    #[test]
+    fn a_rule_matches_its_scheme_host_and_port_alone() {
+        let rule: NetworkRule = "api.example.org".parse().expect("a rule");
+        let host = |text: &str| text.parse::<HostName>().expect("a name");
+        assert!(rule.matches(NetworkScheme::Https, &host("api.example.org"), 443));
+        assert!(!rule.matches(NetworkScheme::Http, &host("api.example.org"), 443));
+        assert!(!rule.matches(NetworkScheme::Https, &host("api.example.org"), 8443));
+        assert!(!rule.matches(NetworkScheme::Https, &host("example.org"), 443));
+    }
+
+    #[test]
+    fn ports_are_plain_numbers() {
+        for port in ["0", "65536", "", "-1", "+1", "01", "1e3", "443:80", " 443", "99999999999999999999"] {
+            assert!(format!("example.org:{port}").parse::<NetworkRule>().is_err(), "{port:?}");
+        }
+        assert_eq!(parse_port("65535"), Some(65535));
+    }
+
+    fn said(error: &NetworkRuleError) -> String {
+        let hint = error.hint().map(|hint| format!("  hint: {hint}\n")).unwrap_or_default();
+        format!("failed to {error}\n{hint}")
+    }
+
+    #[test]
+    fn a_refusal_says_what_to_write() {
+        let mut texts = String::new();
+        for text in [
+            "https://api.example.org",
+            "ftp://example.org",
+            "api.example.org/v1",
+            "example.org.",
+            "192.168.1.20",
+            "nas",
+            "*.co.uk",
+            "example.org:0",
+            "\u{430}pi.example.org",
+            "api\u{3002}example.org",
+        ] {
+            texts.push_str(&said(&text.parse::<NetworkRule>().expect_err(text)));
+        }
+        for text in ["nas", "http://nas:80/x", "nas:80:90"] {
+            texts.push_str(&said(&text.parse::<LocalService>().expect_err(text)));
+        }
+        insta::assert_snapshot!(texts, @r"
+        failed to use `https://api.example.org`: a rule without a scheme already means https
+          hint: write `api.example.org`
+        failed to use the scheme `ftp`: agents speak https, or http where the rule says so
+          hint: write `HOST`, `HOST:PORT` or `http://HOST`
+        failed to use `api.example.org/v1` as a rule: `/v1` does not belong to a host
+          hint: write only the host: `api.example.org`
+        failed to use `example.org.` as a host: it ends with a dot
+          hint: write `example.org`
+        failed to use `192.168.1.20` as a host: it is an IP address
+          hint: for a service on your own network, use `network_local:192.168.1.20:PORT`
+        failed to use `nas` as a public host: it has a single label
+          hint: write the full public name, or `network_local:nas:PORT` for a service on your own network
+        failed to use `*.co.uk`: anyone can register a name below `co.uk`
+          hint: name each host, or use `*.` in front of a domain of one owner, such as `*.example.org`
+        failed to read `0` as a port: a number from 1 to 65535 is expected
+        failed to use `xn--pi-6kc.example.org` as a host: its label `аpi` mixes scripts
+          hint: check who owns `xn--pi-6kc.example.org`, and write the name in plain letters
+        failed to use `api。example.org` as a host: it holds characters that stand for others
+          hint: check who owns `api.example.org`, and write the name in plain letters
+        failed to find a port in `nas`: a local service is named as HOST:PORT
+          hint: write `nas:PORT`
+        failed to use `http://nas:80/x` as a local service: it is named as HOST:PORT, without a scheme
+          hint: write `nas:80`
+        failed to read `80:90` as a port: a number from 1 to 65535 is expected
+        ");
+    }
+}
