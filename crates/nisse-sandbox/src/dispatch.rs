@@ -1,0 +1,236 @@
+//! Every host call goes through here: grant → meter → record → act.
+//!
+//! Calls that leave the sandbox end in [`Host`]; those that only touch the invocation's own overlay are recorded by
+//! the same code. A request in flight is recorded at the place where it was made, however late its answer comes.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use minicbor::Encode;
+use nisse_model::{Grants, Hash256, HostCallRecord, HostCallResult, InvocationId};
+
+use crate::host::{CallKey, Host, HostCall, HostFailureKind, HostReply};
+use crate::limits::{HOST_CALLS_MAX, HTTP_SENDS_MAX, LOG_LINES_MAX};
+
+/// Whether host calls are written down. Without records there are no receipts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Recording {
+    /// Arguments and results are hashed into the invocation's record.
+    #[default]
+    On,
+    /// Nothing is written down: for benches and for agents whose owner wants no receipts.
+    Off,
+}
+
+/// The invocation has made as many host calls as a record can hold.
+#[derive(Debug, thiserror::Error)]
+#[error("make another host call: {HOST_CALLS_MAX} are allowed in one invocation")]
+pub(crate) struct HostCallsSpent;
+
+/// Places of calls that are still in flight, filled when their answer comes.
+type Answers = Arc<Mutex<Vec<(usize, Hash256, HostCallResult)>>>;
+
+pub(crate) struct Dispatcher {
+    host: Arc<dyn Host>,
+    grants: Arc<Grants>,
+    recording: Recording,
+    invocation: InvocationId,
+    calls: Vec<HostCallRecord>,
+    made: usize,
+    http_sends: u32,
+    log_lines: u32,
+    log_lines_dropped: u32,
+    answers: Answers,
+    scratch: Vec<u8>,
+}
+
+/// A request that was allowed and counted: what is needed to send it without the store.
+pub(crate) struct Departure {
+    host: Arc<dyn Host>,
+    key: CallKey,
+    recording: Recording,
+    answers: Answers,
+}
+
+/// What a call is called in records.
+fn function_name(call: &HostCall) -> &'static str {
+    match call {
+        HostCall::StateGet { .. } => "state.get",
+        HostCall::StateKeys { .. } => "state.keys",
+        HostCall::IpfsRead { .. } => "ipfs.read",
+        HostCall::HttpSend { .. } => "http.send",
+        HostCall::Now => "clock.now",
+        HostCall::Random { .. } => "random.bytes",
+        HostCall::Log { .. } => "log.write",
+    }
+}
+
+impl Dispatcher {
+    pub(crate) fn new(host: Arc<dyn Host>, grants: Arc<Grants>, recording: Recording) -> Self {
+        Self {
+            host,
+            grants,
+            recording,
+            invocation: InvocationId([0; 16]),
+            calls: Vec::new(),
+            made: 0,
+            http_sends: 0,
+            log_lines: 0,
+            log_lines_dropped: 0,
+            answers: Answers::default(),
+            scratch: Vec::new(),
+        }
+    }
+
+    /// Starts a new invocation with nothing recorded.
+    pub(crate) fn begin(&mut self, invocation: InvocationId) {
+        self.invocation = invocation;
+        self.calls.clear();
+        (self.made, self.http_sends, self.log_lines, self.log_lines_dropped) = (0, 0, 0, 0);
+        // A late answer of the invocation before must not land in this one's record.
+        if Arc::strong_count(&self.answers) > 1 {
+            self.answers = Answers::default();
+        }
+    }
+
+    /// Gives the record of the invocation's calls and forgets it.
+    pub(crate) fn finish(&mut self) -> Vec<HostCallRecord> {
+        let mut calls = std::mem::take(&mut self.calls);
+        for (place, arguments, result) in self.answers.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
+            if let Some(call) = calls.get_mut(place) {
+                (call.arguments, call.result) = (arguments, result);
+            }
+        }
+        calls
+    }
+
+    /// Log lines that were over the limit in this invocation.
+    pub(crate) fn log_lines_dropped(&self) -> u32 {
+        self.log_lines_dropped
+    }
+
+    pub(crate) fn grants(&self) -> &Grants {
+        &self.grants
+    }
+
+    /// Makes one call and waits for its answer.
+    pub(crate) async fn call(&mut self, call: HostCall) -> Result<HostReply, HostCallsSpent> {
+        let key = self.count()?;
+        let function = function_name(&call);
+        let arguments = self.arguments(&call);
+        let reply = match self.refusal(&call) {
+            Some(refusal) => refusal,
+            None => self.host.call(key, call).await,
+        };
+        self.record(function, arguments, &reply);
+        Ok(reply)
+    }
+
+    /// Sends one log line, or counts it as dropped.
+    pub(crate) async fn log(&mut self, call: HostCall) -> Result<(), HostCallsSpent> {
+        if self.log_lines >= LOG_LINES_MAX {
+            self.log_lines_dropped = self.log_lines_dropped.saturating_add(1);
+            return Ok(());
+        }
+        self.log_lines += 1;
+        self.call(call).await.map(drop)
+    }
+
+    /// Writes down a call that is answered inside the sandbox.
+    pub(crate) fn note(
+        &mut self,
+        function: &'static str,
+        arguments: &impl Encode<()>,
+        result: &impl Encode<()>,
+    ) -> Result<(), HostCallsSpent> {
+        self.count()?;
+        let arguments = self.arguments(arguments);
+        self.record(function, arguments, result);
+        Ok(())
+    }
+
+    /// Allows and counts an outgoing request whose body is not there yet.
+    pub(crate) fn depart(&mut self) -> Result<Result<Departure, HostReply>, HostCallsSpent> {
+        let key = self.count()?;
+        let refusal = if !self.grants.may_reach_network() {
+            Some(HostReply::failed(HostFailureKind::Denied, "the agent has no network permission"))
+        } else if self.http_sends >= HTTP_SENDS_MAX {
+            let text = format!("{HTTP_SENDS_MAX} requests are allowed in one invocation");
+            Some(HostReply::failed(HostFailureKind::Denied, text))
+        } else {
+            None
+        };
+        self.http_sends += 1;
+        let placeholder = HostReply::failed(HostFailureKind::Unavailable, "the guest left before the answer came");
+        let recorded = refusal.as_ref().unwrap_or(&placeholder);
+        self.record("http.send", Hash256::ZERO, recorded);
+        Ok(match refusal {
+            Some(refusal) => Err(refusal),
+            None => {
+                let (host, recording, answers) = (self.host.clone(), self.recording, self.answers.clone());
+                Ok(Departure { host, key, recording, answers })
+            }
+        })
+    }
+
+    fn count(&mut self) -> Result<CallKey, HostCallsSpent> {
+        if self.made >= HOST_CALLS_MAX {
+            return Err(HostCallsSpent);
+        }
+        let index = u32::try_from(self.made).expect("the limit on host calls fits into 32 bits");
+        self.made += 1;
+        Ok(CallKey { invocation: self.invocation.0, index })
+    }
+
+    /// The grant that each call needs. A new call without an arm here does not compile.
+    fn refusal(&self, call: &HostCall) -> Option<HostReply> {
+        let (allowed, permission) = match call {
+            HostCall::IpfsRead { .. } => (self.grants.may_read_ipfs(), "read_ipfs"),
+            HostCall::HttpSend { .. } => (self.grants.may_reach_network(), "network_outbound"),
+            HostCall::StateGet { .. }
+            | HostCall::StateKeys { .. }
+            | HostCall::Now
+            | HostCall::Random { .. }
+            | HostCall::Log { .. } => return None,
+        };
+        let text = || format!("the agent has no permission `{permission}`");
+        (!allowed).then(|| HostReply::failed(HostFailureKind::Denied, text()))
+    }
+
+    fn arguments(&mut self, arguments: &impl Encode<()>) -> Hash256 {
+        match self.recording {
+            Recording::On => Hash256::of(encoded(&mut self.scratch, arguments)),
+            Recording::Off => Hash256::ZERO,
+        }
+    }
+
+    fn record(&mut self, function: &'static str, arguments: Hash256, result: &impl Encode<()>) {
+        if self.recording == Recording::On {
+            let result = HostCallResult::of(encoded(&mut self.scratch, result));
+            self.calls.push(HostCallRecord { function: function.to_owned(), arguments, result });
+        }
+    }
+}
+
+impl Departure {
+    /// Sends the request and writes the answer into its place in the record.
+    pub(crate) async fn send(self, call: HostCall) -> HostReply {
+        let mut scratch = Vec::new();
+        let arguments = match self.recording {
+            Recording::On => Hash256::of(encoded(&mut scratch, &call)),
+            Recording::Off => Hash256::ZERO,
+        };
+        let reply = self.host.call(self.key, call).await;
+        if self.recording == Recording::On {
+            let result = HostCallResult::of(encoded(&mut scratch, &reply));
+            let answer = (self.key.index as usize, arguments, result);
+            self.answers.lock().unwrap_or_else(PoisonError::into_inner).push(answer);
+        }
+        reply
+    }
+}
+
+fn encoded<'a>(scratch: &'a mut Vec<u8>, message: &impl Encode<()>) -> &'a [u8] {
+    scratch.clear();
+    minicbor::encode(message, &mut *scratch).expect("a message encodes into memory");
+    scratch
+}

@@ -1,0 +1,102 @@
+//! The memory of an agent: its linear memories plus the buffers that the host holds for it, under one limit.
+//!
+//! Growth is decided here alone, so that whether `memory.grow` works is a matter of the manifest and not of the
+//! machine.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use wasmtime::ResourceLimiter;
+
+use crate::limits::{CORE_INSTANCES_MAX, MEMORIES_MAX, TABLE_ELEMENTS_MAX, TABLES_MAX};
+
+/// Counts bytes of one instance against its limit. Clones share the count.
+#[derive(Debug, Clone)]
+pub(crate) struct MemoryMeter(Arc<Count>);
+
+#[derive(Debug)]
+struct Count {
+    used: AtomicU64,
+    max: u64,
+}
+
+/// The agent's memory is spent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("hold {wanted} more bytes for the agent: its memory of {max} bytes is spent")]
+pub struct MemorySpent {
+    /// Bytes that were asked for.
+    pub wanted: u64,
+    /// The agent's limit.
+    pub max: u64,
+}
+
+impl MemoryMeter {
+    pub(crate) fn new(max: u64) -> Self {
+        Self(Arc::new(Count { used: AtomicU64::new(0), max }))
+    }
+
+    pub(crate) fn used(&self) -> u64 {
+        self.0.used.load(Ordering::Relaxed)
+    }
+
+    /// Takes bytes, all or none.
+    pub(crate) fn take(&self, wanted: u64) -> Result<(), MemorySpent> {
+        let max = self.0.max;
+        let taken = self.0.used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |used| {
+            used.checked_add(wanted).filter(|sum| *sum <= max)
+        });
+        taken.map(drop).map_err(|_| MemorySpent { wanted, max })
+    }
+
+    pub(crate) fn give_back(&self, bytes: u64) {
+        let before = self.0.used.fetch_sub(bytes, Ordering::Relaxed);
+        debug_assert!(before >= bytes, "more memory given back than was taken");
+    }
+}
+
+/// What wasmtime asks before anything inside an instance grows.
+#[derive(Debug)]
+pub(crate) struct MemoryLimiter {
+    pub(crate) meter: MemoryMeter,
+    /// Whether a growth was refused since the flag was last cleared: it explains the trap that follows.
+    pub(crate) refused: bool,
+    last_growth: u64,
+}
+
+impl MemoryLimiter {
+    pub(crate) fn new(meter: MemoryMeter) -> Self {
+        Self { meter, refused: false, last_growth: 0 }
+    }
+}
+
+impl ResourceLimiter for MemoryLimiter {
+    fn memory_growing(&mut self, current: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
+        let growth = desired.saturating_sub(current) as u64;
+        let allowed = self.meter.take(growth).is_ok();
+        self.refused |= !allowed;
+        self.last_growth = if allowed { growth } else { 0 };
+        Ok(allowed)
+    }
+
+    fn memory_grow_failed(&mut self, _: wasmtime::Error) -> wasmtime::Result<()> {
+        self.meter.give_back(std::mem::take(&mut self.last_growth));
+        self.refused = true;
+        Ok(())
+    }
+
+    fn table_growing(&mut self, _: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
+        Ok(desired <= TABLE_ELEMENTS_MAX)
+    }
+
+    fn instances(&self) -> usize {
+        CORE_INSTANCES_MAX
+    }
+
+    fn tables(&self) -> usize {
+        TABLES_MAX
+    }
+
+    fn memories(&self) -> usize {
+        MEMORIES_MAX
+    }
+}

@@ -1,0 +1,122 @@
+//! What one invocation has changed and nobody else can see yet: state writes, the alarm, answers for the chain.
+//!
+//! A trap or a failure drops it whole; otherwise it becomes the effects of the completion record.
+
+use std::collections::BTreeMap;
+use std::ops::Bound;
+
+use nisse_model::{AssetName, EFFECTS_MAX, Effect, Timestamp};
+
+/// The changes of one invocation. Later writes of a key replace earlier ones.
+#[derive(Debug, Default)]
+pub(crate) struct Overlay {
+    /// `None` is a removed key.
+    state: BTreeMap<String, Option<Vec<u8>>>,
+    /// Keys and values that `state` holds, in bytes.
+    state_bytes: u64,
+    alarm: Option<Alarm>,
+    publications: Vec<Publication>,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Alarm {
+    Set(Timestamp),
+    Clear,
+}
+
+#[derive(Debug)]
+struct Publication {
+    asset: AssetName,
+    value: i64,
+    decimals: u8,
+}
+
+/// One more effect than a completion record holds.
+#[derive(Debug, thiserror::Error)]
+#[error("make another change: {EFFECTS_MAX} are allowed in one invocation")]
+pub(crate) struct EffectsSpent;
+
+impl Overlay {
+    /// What this invocation wrote under `key`: `None` when it did not touch it, `Some(None)` when it removed it.
+    pub(crate) fn get(&self, key: &str) -> Option<Option<&[u8]>> {
+        self.state.get(key).map(|value| value.as_deref())
+    }
+
+    /// Replaces a value, or removes it with `None`.
+    pub(crate) fn write(&mut self, key: String, value: Option<Vec<u8>>) -> Result<(), EffectsSpent> {
+        let added = entry_bytes(&key, value.as_deref());
+        let removed = self.state.get(&key).map_or(0, |old| entry_bytes(&key, old.as_deref()));
+        if removed == 0 && !self.state.contains_key(&key) {
+            self.room()?;
+        }
+        self.state.insert(key, value);
+        self.state_bytes = self.state_bytes + added - removed;
+        Ok(())
+    }
+
+    /// Bytes of keys and values that were written and stand in the overlay.
+    pub(crate) fn state_bytes(&self) -> u64 {
+        self.state_bytes
+    }
+
+    /// Keys that were written (`true`) or removed (`false`), with `prefix`, after `after`, in order.
+    pub(crate) fn changes<'a>(
+        &'a self,
+        prefix: &'a str,
+        after: Option<&'a str>,
+    ) -> impl Iterator<Item = (&'a str, bool)> {
+        let start = match after {
+            Some(after) if after >= prefix => Bound::Excluded(after),
+            _ => Bound::Included(prefix),
+        };
+        let keys = self.state.range::<str, _>((start, Bound::Unbounded));
+        keys.take_while(move |(key, _)| key.starts_with(prefix)).map(|(key, value)| (key.as_str(), value.is_some()))
+    }
+
+    pub(crate) fn set_alarm(&mut self, at: Timestamp) -> Result<(), EffectsSpent> {
+        self.room()?;
+        self.alarm = Some(Alarm::Set(at));
+        Ok(())
+    }
+
+    pub(crate) fn clear_alarm(&mut self) -> Result<(), EffectsSpent> {
+        self.room()?;
+        self.alarm = Some(Alarm::Clear);
+        Ok(())
+    }
+
+    /// Adds an answer for the chain and gives its place among this invocation's answers.
+    pub(crate) fn publish(&mut self, asset: AssetName, value: i64, decimals: u8) -> Result<usize, EffectsSpent> {
+        self.room()?;
+        self.publications.push(Publication { asset, value, decimals });
+        Ok(self.publications.len() - 1)
+    }
+
+    /// The effects in the order in which they are applied: answers for the chain first, so that an answer's place is
+    /// its effect's index and thereby its intent id; then state by key; then the alarm.
+    pub(crate) fn into_effects(self) -> Vec<Effect> {
+        let publications = self
+            .publications
+            .into_iter()
+            .map(|Publication { asset, value, decimals }| Effect::PublishToChain { asset, value, decimals });
+        let state = self.state.into_iter().map(|(key, value)| match value {
+            Some(value) => Effect::StatePut { key, value },
+            None => Effect::StateDelete { key },
+        });
+        let alarm = self.alarm.map(|alarm| match alarm {
+            Alarm::Set(at) => Effect::AlarmSet { at },
+            Alarm::Clear => Effect::AlarmClear,
+        });
+        publications.chain(state).chain(alarm).collect()
+    }
+
+    fn room(&self) -> Result<(), EffectsSpent> {
+        // One is kept for the alarm, which replaces itself.
+        let used = self.state.len() + self.publications.len() + 1;
+        if used < EFFECTS_MAX { Ok(()) } else { Err(EffectsSpent) }
+    }
+}
+
+fn entry_bytes(key: &str, value: Option<&[u8]>) -> u64 {
+    value.map_or(0, |value| (key.len() + value.len()) as u64)
+}

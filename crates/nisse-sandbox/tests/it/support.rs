@@ -1,0 +1,157 @@
+//! Guests and hosts for tests.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use nisse_model::{
+    AgentName, Config, Event, Grants, InstanceId, Invocation, InvocationId, Manifest, Policy, Timestamp,
+};
+use nisse_sandbox::{
+    AgentProgram, CallKey, CompiledArtifact, Engine, EngineOptions, Host, HostCall, HostReply, Inspection, Limits,
+    LinkError, LiveInstance, ProgramOptions, Recording,
+};
+use nisse_store::Clock;
+use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
+use wit_parser::Resolve;
+
+/// Everything a test program is linked with; changed field by field.
+pub(crate) struct Setup {
+    pub(crate) engine: Engine,
+    pub(crate) host: Arc<ScriptedHost>,
+    pub(crate) clock: Arc<StillClock>,
+    pub(crate) limits: Limits,
+    pub(crate) grants: Grants,
+    pub(crate) config: Config,
+    pub(crate) recording: Recording,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Self {
+            engine: engine(),
+            host: Arc::new(ScriptedHost::default()),
+            clock: Arc::new(StillClock::default()),
+            limits: Limits::default(),
+            grants: Grants::none("test".parse::<AgentName>().expect("a name")),
+            config: Config::new(&serde_json::Map::new()).expect("an empty config"),
+            recording: Recording::On,
+        }
+    }
+}
+
+impl Setup {
+    pub(crate) fn link(&self, artifact: &[u8]) -> Result<AgentProgram, LinkError> {
+        let inspection = Inspection::read(artifact).expect("a component");
+        let compiled = CompiledArtifact::compile_here(&self.engine, artifact).expect("it compiles");
+        let options = ProgramOptions {
+            grants: self.grants.clone(),
+            config: self.config.clone(),
+            limits: self.limits.clone(),
+            recording: self.recording,
+            host: self.host.clone(),
+            clock: self.clock.clone(),
+        };
+        AgentProgram::link(&self.engine, &compiled, &inspection, options)
+    }
+
+    pub(crate) async fn start(&self, artifact: &[u8]) -> LiveInstance {
+        self.link(artifact).expect("it links").start(InstanceId([7; 16])).await.expect("it starts")
+    }
+}
+
+/// One engine for all tests of the process, as a node has one.
+pub(crate) fn engine() -> Engine {
+    static ENGINE: std::sync::OnceLock<Engine> = std::sync::OnceLock::new();
+    ENGINE.get_or_init(|| Engine::new(EngineOptions { pooled_instances: 64 }).expect("an engine")).clone()
+}
+
+/// Grants of an agent that declares these permissions.
+pub(crate) fn grants(permissions: &[&str]) -> Grants {
+    let lines: String = permissions.iter().map(|permission| format!("  - \"{permission}\"\n")).collect();
+    let yaml = format!(
+        "agent_id: test@v1.0.0\nartifact_hash: \"{}\"\nentry_point: a.wasm\npermissions:\n{lines}\
+         resources:\n  memory: 64MiB\n  cpu: 1.0\n  gpu: false\n",
+        "0".repeat(64)
+    );
+    let manifest = Manifest::parse(&yaml).expect("a manifest");
+    Grants::from_manifest(&manifest, Policy { owner_is_node_operator: true }).expect("granted")
+}
+
+/// A component for `world` of `wit/`, made from core WebAssembly text.
+pub(crate) fn component(world: &str, wat: &str) -> Vec<u8> {
+    let mut resolve = Resolve::default();
+    let wit = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../wit");
+    resolve.push_path(wit).expect("the WIT folder parses");
+    let inline = format!("package test:guest;\nworld guest {{\n{world}\n}}");
+    let package = resolve.push_str("guest.wit", &inline).expect("the world parses");
+    let world = resolve.select_world(&[package], Some("guest")).expect("the world is there");
+    let mut module = wat::parse_str(wat).expect("the text assembles");
+    embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8, false).expect("metadata is embedded");
+    ComponentEncoder::default().module(&module).expect("a module").validate(true).encode().expect("a component")
+}
+
+/// Answers from a map, and remembers what was asked.
+#[derive(Default)]
+pub(crate) struct ScriptedHost {
+    pub(crate) asked: Mutex<Vec<(CallKey, HostCall)>>,
+    pub(crate) state: Mutex<std::collections::BTreeMap<String, Vec<u8>>>,
+    /// What the outside answers, when it answers.
+    pub(crate) response: Mutex<Option<HostReply>>,
+}
+
+impl ScriptedHost {
+    pub(crate) fn calls(&self) -> Vec<HostCall> {
+        self.asked.lock().expect("no panic").iter().map(|(_, call)| call.clone()).collect()
+    }
+}
+
+#[async_trait]
+impl Host for ScriptedHost {
+    async fn call(&self, key: CallKey, call: HostCall) -> HostReply {
+        self.asked.lock().expect("no panic").push((key, call.clone()));
+        let state = self.state.lock().expect("no panic");
+        match call {
+            HostCall::StateGet { key } => HostReply::Value { value: state.get(&key).cloned() },
+            HostCall::StateKeys { prefix, after, limit } => {
+                let later = |key: &&String| after.as_ref().is_none_or(|after| *key > after);
+                let keys = state.keys().filter(|key| key.starts_with(&prefix)).filter(later);
+                HostReply::Keys { keys: keys.take(limit as usize).cloned().collect() }
+            }
+            HostCall::IpfsRead { .. } | HostCall::HttpSend { .. } => {
+                self.response.lock().expect("no panic").clone().expect("the test has an answer")
+            }
+            HostCall::Now => HostReply::Time { now_ms: 1_700_000_000_123 },
+            HostCall::Random { length } => HostReply::Random { bytes: vec![4; length as usize] },
+            HostCall::Log { .. } => HostReply::Done,
+        }
+    }
+}
+
+/// A clock that only a test moves.
+#[derive(Default)]
+pub(crate) struct StillClock(Mutex<Duration>);
+
+impl StillClock {
+    pub(crate) fn advance(&self, by: Duration) {
+        *self.0.lock().expect("no panic") += by;
+    }
+}
+
+impl Clock for StillClock {
+    fn now(&self) -> Timestamp {
+        Timestamp(1_700_000_000_000 + self.elapsed().as_millis() as u64)
+    }
+
+    fn elapsed(&self) -> Duration {
+        *self.0.lock().expect("no panic")
+    }
+}
+
+pub(crate) fn invocation(data: &[u8]) -> Invocation {
+    let time = Timestamp(1_700_000_000_000);
+    let event = Event::manual("e1".to_owned(), time, "text/plain".to_owned(), data.to_vec());
+    let (id, function) = (InvocationId([1; 16]), Invocation::MAIN.to_owned());
+    Invocation { id, function, event, attempt: 1, deadline: time.plus_ms(5_000) }
+}
