@@ -5,7 +5,7 @@
 
 use nisse_model::{AmountPerHour, DeploymentId};
 
-use crate::agent::{Alarm, Placement};
+use crate::agent::{Alarm, NextPackage, Placement};
 use crate::decision::Decision;
 
 /// Decisions to make durable, then actions to perform, in order.
@@ -38,11 +38,11 @@ pub enum Action {
     /// Stop taking calls, let the running one end, drop the instance.
     Halt { deployment: DeploymentId },
     /// Prepare another package beside the running one and swap.
-    Swap { deployment: DeploymentId, placement: Placement, incarnation: u32 },
+    Swap { deployment: DeploymentId, next: NextPackage, incarnation: u32 },
     /// Tell the chain that the new package runs.
-    AcknowledgeUpdate { deployment: DeploymentId, incarnation: u32 },
+    AcknowledgeUpdate { deployment: DeploymentId, revision: u32, incarnation: u32 },
     /// Tell the chain that the old package goes on, saying why.
-    RefuseUpdate { deployment: DeploymentId, incarnation: u32, reason: String },
+    RefuseUpdate { deployment: DeploymentId, revision: u32, reason: String },
     /// Raise the alarm event.
     RaiseAlarm { deployment: DeploymentId, alarm: Alarm },
     /// The deposit is used up: settle and close on chain.

@@ -126,6 +126,15 @@ pub struct Alarm {
     pub attempt: u32,
 }
 
+/// What an update asked for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NextPackage {
+    /// The market's count of update requests for this deployment.
+    pub revision: u32,
+    /// What is to run.
+    pub placement: Placement,
+}
+
 /// One agent on this node.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Agent {
@@ -142,12 +151,14 @@ pub struct Agent {
     /// The one alarm, if set.
     pub alarm: Option<Alarm>,
     /// The package that an update asked for, while the old one still runs.
-    pub next: Option<Placement>,
+    pub next: Option<NextPackage>,
     /// The package before the last update, for `rollback`.
     #[serde(with = "crate::stored::package_option")]
     pub previous: Option<PackageRef>,
     /// Why the last update was refused.
     pub update_refused: Option<String>,
+    /// The last update request that was answered.
+    pub revision_done: u32,
     /// A wake-up was handed to the agent and has not come back.
     #[serde(skip)]
     pub(crate) alarm_in_flight: bool,
@@ -168,6 +179,7 @@ impl Agent {
             next: None,
             previous: None,
             update_refused: None,
+            revision_done: 0,
             alarm_in_flight: false,
             expiry_sent: false,
         }

@@ -6,7 +6,7 @@
 use nisse_model::{AmountPerHour, DeploymentId, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::agent::{Agent, Assignment, Placement};
+use crate::agent::{Agent, Assignment, NextPackage, Placement};
 use crate::reason::{CloseReason, FailureStage, Refusal};
 use crate::stored::{millis, text};
 
@@ -100,7 +100,7 @@ pub enum Decision {
     UpdateBegan {
         #[serde(with = "text")]
         deployment: DeploymentId,
-        placement: Placement,
+        next: NextPackage,
     },
     /// The new package runs.
     Updated {

@@ -2,7 +2,7 @@
 
 use nisse_model::{Amount, AmountPerHour, DeploymentId, Timestamp};
 
-use crate::agent::{Assignment, Placement};
+use crate::agent::{Assignment, NextPackage, Placement};
 use crate::reason::{CloseReason, FailureStage};
 
 /// An open order on the market.
@@ -33,7 +33,7 @@ pub enum Event {
     /// The deposit changed.
     Funded { deployment: DeploymentId, deposited: Amount },
     /// Its owner asked for another package.
-    UpdateRequested { deployment: DeploymentId, placement: Placement },
+    UpdateRequested { deployment: DeploymentId, next: NextPackage },
     /// The deployment ended on chain.
     Closed { deployment: DeploymentId, reason: CloseReason },
     /// An action came to its end.

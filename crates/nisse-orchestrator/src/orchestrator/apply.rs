@@ -93,18 +93,21 @@ impl Agent {
                     self.life = Life::Running { since: *at, acknowledged };
                 }
             }
-            Decision::UpdateBegan { placement, .. } => {
-                self.next = Some(placement.clone());
+            Decision::UpdateBegan { next, .. } => {
+                self.next = Some(next.clone());
                 self.update_refused = None;
             }
             Decision::Updated { .. } => {
                 if let Some(next) = self.next.take() {
-                    self.previous = Some(std::mem::replace(&mut self.placement, next).package);
+                    self.revision_done = next.revision;
+                    self.previous = Some(std::mem::replace(&mut self.placement, next.placement).package);
                     self.incarnation += 1;
                 }
             }
             Decision::UpdateRefused { reason, .. } => {
-                self.next = None;
+                if let Some(next) = self.next.take() {
+                    self.revision_done = next.revision;
+                }
                 self.update_refused = Some(reason.clone());
             }
             Decision::Failed { stage, reason, at, .. } => {

@@ -4,7 +4,7 @@ use nisse_model::{DeploymentId, Timestamp};
 
 use super::{CommandError, OpenBid, Orchestrator};
 use crate::action::{Action, Effects};
-use crate::agent::{Agent, Alarm, Assignment, Life, Placement};
+use crate::agent::{Agent, Alarm, Assignment, Life, NextPackage, Placement};
 use crate::decision::Decision;
 use crate::event::{ActionResult, AlarmEnd, Command, Event, Order, PrepareError};
 use crate::reason::{FailureStage, Refusal};
@@ -36,9 +36,7 @@ impl Orchestrator {
                     self.decide(&mut effects, Decision::Funded { deployment, deposited });
                 }
             }
-            Event::UpdateRequested { deployment, placement } => {
-                self.update_requested(deployment, placement, &mut effects);
-            }
+            Event::UpdateRequested { deployment, next } => self.update_requested(deployment, next, &mut effects),
             Event::Closed { deployment, reason } => {
                 if self.bids.contains_key(&deployment) {
                     self.decide(&mut effects, Decision::BidLost { deployment });
@@ -183,16 +181,17 @@ impl Orchestrator {
         }
     }
 
-    fn update_requested(&mut self, deployment: DeploymentId, placement: Placement, effects: &mut Effects) {
+    fn update_requested(&mut self, deployment: DeploymentId, next: NextPackage, effects: &mut Effects) {
         let Some(agent) = self.agents.get(&deployment) else { return };
-        if !agent.life.is_live() || agent.next.as_ref() == Some(&placement) {
+        // The log is read at least once: a request that is under way, or was answered, is not begun again.
+        let known = agent.next.as_ref().is_some_and(|known| known.revision >= next.revision);
+        if !agent.life.is_live() || known || agent.revision_done >= next.revision {
             return;
         }
-        let incarnation = agent.incarnation + 1;
         let running = matches!(agent.life, Life::Running { .. });
-        self.decide(effects, Decision::UpdateBegan { deployment, placement: placement.clone() });
+        self.decide(effects, Decision::UpdateBegan { deployment, next });
         if running {
-            effects.actions.push(Action::Swap { deployment, placement, incarnation });
+            self.continue_update(deployment, effects);
         }
     }
 
@@ -270,9 +269,9 @@ impl Orchestrator {
 
     fn continue_update(&self, deployment: DeploymentId, effects: &mut Effects) {
         let Some(agent) = self.agents.get(&deployment) else { return };
-        if let Some(placement) = agent.next.clone() {
+        if let Some(next) = agent.next.clone() {
             let incarnation = agent.incarnation + 1;
-            effects.actions.push(Action::Swap { deployment, placement, incarnation });
+            effects.actions.push(Action::Swap { deployment, next, incarnation });
         }
     }
 
@@ -283,17 +282,18 @@ impl Orchestrator {
         now: Timestamp,
         effects: &mut Effects,
     ) {
-        let Some(agent) = self.agents.get(&deployment).filter(|agent| agent.next.is_some()) else { return };
+        let Some(agent) = self.agents.get(&deployment) else { return };
+        let Some(NextPackage { revision, .. }) = agent.next else { return };
         let incarnation = agent.incarnation + 1;
         match result {
             Ok(()) => {
                 self.decide(effects, Decision::Updated { deployment, at: now });
-                effects.actions.push(Action::AcknowledgeUpdate { deployment, incarnation });
+                effects.actions.push(Action::AcknowledgeUpdate { deployment, revision, incarnation });
             }
             Err(PrepareError { stage, reason }) => {
                 let reason = format!("{stage}: {reason}");
                 self.decide(effects, Decision::UpdateRefused { deployment, reason: reason.clone() });
-                effects.actions.push(Action::RefuseUpdate { deployment, incarnation, reason });
+                effects.actions.push(Action::RefuseUpdate { deployment, revision, reason });
             }
         }
     }

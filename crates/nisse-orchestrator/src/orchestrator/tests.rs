@@ -8,7 +8,7 @@ use nisse_model::{
 use proptest::prelude::*;
 
 use super::*;
-use crate::agent::{Assignment, Lease};
+use crate::agent::{Assignment, Lease, NextPackage};
 use crate::event::{ActionResult, AlarmEnd, Command, Event, PrepareError};
 use crate::policy::{Accept, Capacity};
 use crate::reason::{CloseReason, FailureStage};
@@ -277,15 +277,19 @@ fn an_update_swaps_and_a_refused_one_leaves_the_old_running() {
     run(&mut node, 1, ALICE, lease());
     let mut next = placement(ALICE, "agent1");
     next.package.artifact_hash = Hash256::of(b"next");
-    let request = Event::UpdateRequested { deployment: deployment(1), placement: next.clone() };
-    let effects = node.handle(request.clone(), NOW);
+    let request = |revision| Event::UpdateRequested {
+        deployment: deployment(1),
+        next: NextPackage { revision, placement: next.clone() },
+    };
+    let effects = node.handle(request(1), NOW);
     assert!(matches!(effects.actions[..], [Action::Swap { incarnation: 2, .. }]));
-    assert!(node.handle(request.clone(), NOW).actions.is_empty(), "seen twice, swapped once");
+    assert!(node.handle(request(1), NOW).actions.is_empty(), "seen twice, swapped once");
     let error = PrepareError { stage: FailureStage::Compile, reason: "too large".to_owned() };
     let effects = finish(&mut node, 1, ActionResult::Swapped(Err(error)));
     assert!(matches!(&effects.actions[..], [Action::RefuseUpdate { reason, .. }] if reason == "compile: too large"));
     assert_eq!(node.agent(&deployment(1)).expect("known").placement, placement(ALICE, "agent1"));
-    node.handle(request, NOW);
+    assert!(node.handle(request(1), NOW).actions.is_empty(), "what was refused is not begun again");
+    node.handle(request(2), NOW);
     finish(&mut node, 1, ActionResult::Swapped(Ok(())));
     let agent = node.agent(&deployment(1)).expect("known");
     assert_eq!((agent.placement.clone(), agent.incarnation), (next, 2));
@@ -336,7 +340,10 @@ fn any_event() -> impl Strategy<Value = Event> {
             2 => Event::AssignedElsewhere { deployment: id },
             3 => Event::Acknowledged { deployment: id, at },
             4 => Event::Funded { deployment: id, deposited: Amount(u128::from(later)) },
-            5 => Event::UpdateRequested { deployment: id, placement: placement(ALICE, &name) },
+            5 => Event::UpdateRequested {
+                deployment: id,
+                next: NextPackage { revision: later as u32, placement: placement(ALICE, &name) },
+            },
             6 => Event::Closed { deployment: id, reason: CloseReason::Owner },
             7 => finished(ActionResult::Inspected(Ok(()))),
             8 => finished(ActionResult::Prepared(Ok(()))),
