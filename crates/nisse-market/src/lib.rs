@@ -3,5 +3,25 @@
 //! No type of alloy or revm stands in a public signature: callers speak the words of `nisse-model`.
 #![forbid(unsafe_code)]
 
+mod contracts;
+mod cursor;
 pub mod embedded;
+mod event;
+mod market;
 mod provider;
+mod receipt;
+mod revert;
+mod signer;
+mod tx;
+
+pub use cursor::{CursorError, CursorPosition, EventBatch, LogCursor, REORG_DEPTH_MAX};
+pub use event::{EventAt, MarketEvent, OrderView, ReopenedFor, StoppedBy};
+pub use market::{
+    ContractSettings, DeployOrder, DeploymentState, DeploymentView, Market, MarketAddresses, MarketCall, MarketError,
+    NodeStatus, NodeView, OracleAnswer, PublicationTerms, PublicationView, Written, deploy_contracts,
+    upgrade_contracts,
+};
+pub use provider::{ChainClient, RpcPost, RpcPostError};
+pub use receipt::{Receipt, ReceiptError, SignedReceipt};
+pub use signer::{KeyError, LocalKey, SignError, Signature, Signer};
+pub use tx::{BlockRef, ChainHash, MinedTx, QueueError, Revert, TxDriver, TxOutcome, TxQueue, TxQueueOptions};

@@ -1,0 +1,355 @@
+//! The contracts of the market as this program calls them: shapes from `contracts/src`, held by a test against the
+//! committed ABIs.
+
+mod bytecode;
+
+pub(crate) use bytecode::{arguments, creation_code};
+
+use alloy::sol;
+
+sol! {
+    #[derive(Debug)]
+    struct Resources {
+        uint32 cpuMillis;
+        uint64 memoryBytes;
+        bool gpu;
+    }
+
+    #[derive(Debug, PartialEq, Eq)]
+    enum State { None, Unverified, Open, Assigned, Running, Stopped, Expired }
+
+    #[derive(Debug, PartialEq, Eq)]
+    enum StopReason { Owner, Node }
+
+    #[derive(Debug, PartialEq, Eq)]
+    enum ReopenReason { NoAck, Rejected, StakeGone }
+
+    #[derive(Debug)]
+    struct Publication {
+        uint64 id;
+        address publisher;
+        string agentId;
+        bytes manifestCid;
+        bytes32 manifestHash;
+        bytes artifactCid;
+        bytes32 artifactHash;
+        bytes32 configHash;
+        Resources resources;
+        uint128 maxRate;
+        uint32 bidWindow;
+        uint64 gasBudget;
+        uint64 publishedAt;
+    }
+
+    #[derive(Debug)]
+    struct DeployParams {
+        uint64 publication;
+        uint128 payment;
+        uint128 maxRate;
+        bytes32 configHash;
+        bytes artifactCid;
+        address onlyNode;
+        address supersedesMarket;
+        uint64 supersedesId;
+    }
+
+    #[derive(Debug)]
+    struct Order {
+        uint64 publication;
+        string agentId;
+        bytes manifestCid;
+        bytes artifactCid;
+        bytes32 artifactHash;
+        bytes32 configHash;
+        Resources resources;
+        uint128 payment;
+        uint128 maxRate;
+        uint32 bidWindow;
+        uint64 biddingEnds;
+        uint64 gasBudget;
+        address onlyNode;
+        bool home;
+        bool verified;
+    }
+
+    // The contract's `Deployment` is flat; ABI encoding puts a fixed-size struct in place of its fields, so these groups
+    // read the same bytes with fewer fields each than a tuple may have here.
+    #[derive(Debug)]
+    struct Deployment {
+        uint64 id;
+        address owner;
+        State state;
+        address node;
+        uint64 publication;
+        string agentId;
+        bytes manifestCid;
+        bytes artifactCid;
+        DeploymentTerms terms;
+        DeploymentMoney money;
+        DeploymentStanding standing;
+    }
+
+    #[derive(Debug)]
+    struct DeploymentTerms {
+        bytes32 artifactHash;
+        bytes32 configHash;
+        Resources resources;
+        uint64 gasBudget;
+        uint128 rate;
+        uint128 maxRate;
+        uint32 bidWindow;
+    }
+
+    #[derive(Debug)]
+    struct DeploymentMoney {
+        uint64 deadline;
+        uint64 startedAt;
+        uint64 endsAt;
+        uint128 deposited;
+        uint128 paid;
+        uint128 due;
+    }
+
+    #[derive(Debug)]
+    struct DeploymentStanding {
+        uint32 incarnation;
+        bool home;
+        bool paused;
+        bool verified;
+        uint8 attestations;
+        address onlyNode;
+        address supersedesMarket;
+        uint64 supersedesId;
+        uint32 updateRevision;
+        uint64 updatePublication;
+    }
+
+    #[derive(Debug)]
+    interface Manager {
+        constructor(address nodes, uint32 ackTimeout, uint32 withdrawNotice, uint32 lockHours, uint8 quorum);
+
+        function escrow() external view returns (address);
+        function publications() external view returns (uint32);
+        function deployments() external view returns (uint64);
+        function publish(
+            string agentId,
+            bytes manifestCid,
+            bytes32 manifestHash,
+            bytes artifactCid,
+            bytes32 artifactHash,
+            bytes32 configHash,
+            Resources resources,
+            uint128 maxRate,
+            uint32 bidWindow,
+            uint64 gasBudget
+        ) external returns (uint64 id);
+        function deploy(DeployParams params) external returns (uint64 id);
+        function deploy(string agentId, string ipfsCid, uint256 payment) external returns (uint64 id);
+        function deployHome(DeployParams params) external returns (uint64 id);
+        function attest(uint64 id) external;
+        function reject(uint64 id, string reason) external;
+        function bid(uint64 id, uint128 rate) external;
+        function bid(string agentId, uint256 price) external;
+        function assign(uint64 id) external;
+        function ackStart(uint64 id, uint32 incarnation) external;
+        function reopen(uint64 id) external;
+        function stop(uint64 id) external;
+        function expire(uint64 id) external;
+        function settle(uint64 id) external returns (uint256 amount);
+        function pause(uint64 id) external;
+        function resume(uint64 id) external;
+        function update(uint64 id, uint64 publicationId, bytes32 configHash, bytes artifactCid)
+            external
+            returns (uint32 revision);
+        function ackUpdate(uint64 id, uint32 revision, uint32 incarnation) external;
+        function rejectUpdate(uint64 id, uint32 revision, string reason) external;
+        function deposit(uint64 id, uint128 amount) external;
+        function requestClientWithdraw(uint64 id, uint128 amount) external;
+        function clientWithdraw(uint64 id) external;
+        function deployment(uint64 id) external view returns (Deployment d);
+        function publication(address publisher, string agentId) external view returns (Publication p);
+        function publicationById(uint64 id) external view returns (Publication p);
+        function openOrders(string agentId) external view returns (uint256);
+        function gasAllowance(uint64 id) external view returns (uint256);
+
+        event Published(
+            uint64 indexed id, address indexed publisher, bytes32 indexed agentKey, Publication publication
+        );
+        event Deployed(uint64 indexed id, address indexed owner, bytes32 indexed agentKey, Order order);
+        event Superseded(uint64 indexed id, address indexed market, uint64 indexed oldId);
+        event Attested(uint64 indexed id, address indexed node, uint8 attestations);
+        event Verified(uint64 indexed id, uint64 biddingEnds);
+        event BidPlaced(uint64 indexed id, address indexed node, uint128 rate);
+        event Assigned(uint64 indexed id, address indexed node, uint128 rate, uint64 ackBy);
+        event Started(uint64 indexed id, address indexed node, uint32 incarnation, uint128 rate, uint64 startedAt);
+        event Settled(uint64 indexed id, address indexed node, uint256 amount);
+        event Stopped(uint64 indexed id, address indexed node, StopReason reason, uint256 refund);
+        event Expired(uint64 indexed id, address indexed node);
+        event Rejected(uint64 indexed id, address indexed node, string reason);
+        event Reopened(uint64 indexed id, address indexed node, ReopenReason reason, uint64 biddingEnds);
+        event UpdateRequested(
+            uint64 indexed id, address indexed node, uint32 revision, uint64 publication, Order order
+        );
+        event Updated(
+            uint64 indexed id, address indexed node, uint32 revision, uint64 publication, uint32 incarnation
+        );
+        event UpdateRejected(uint64 indexed id, address indexed node, uint32 revision, string reason);
+        event Paused(uint64 indexed id, address indexed node);
+        event Resumed(uint64 indexed id, address indexed node);
+        event Deposited(uint64 indexed id, address indexed from, uint128 amount);
+        event ClientWithdrawRequested(uint64 indexed id, uint128 amount, uint64 readyAt);
+        event ClientWithdrawn(uint64 indexed id, uint128 amount);
+
+        error AgentIdLength(uint256 length, uint256 max);
+        error AgentIdWithoutVersion();
+        error ManifestCidMismatch(bytes32 digest, bytes32 manifestHash);
+        error ManifestCidNotRaw();
+        error ArtifactCidMismatch(bytes32 digest, bytes32 artifactHash);
+        error ArtifactHashZero();
+        error ResourcesZero();
+        error RateZero();
+        error RateTooHigh(uint256 rate, uint256 max);
+        error BidWindowTooLong(uint32 window, uint32 max);
+        error PaymentZero();
+        error UnknownPublication(uint64 publication);
+        error NotPublished(address publisher, string agentId);
+        error UnknownDeployment(uint64 id);
+        error WrongState(uint64 id, State state);
+        error NotVerified(uint64 id, uint8 attestations, uint8 quorum);
+        error NotOwner(uint64 id, address caller);
+        error NotNode(uint64 id, address caller);
+        error NotOperator(address caller);
+        error OnlyNode(uint64 id, address node);
+        error Barred(uint64 id, address node);
+        error NotBetter(uint64 id, uint256 rate, uint256 standing);
+        error BiddingClosed(uint64 id, uint64 closedAt);
+        error BiddingOpen(uint64 id, uint64 until);
+        error NoBids(uint64 id);
+        error NoOpenOrder(string agentId);
+        error Ambiguous(string agentId, uint256 openOrders);
+        error AlreadyAttested(uint64 id, address node);
+        error AckPending(uint64 id, uint64 until);
+        error StaleIncarnation(uint64 id, uint32 given, uint32 last);
+        error HomeLease(uint64 id);
+        error NotRunOut(uint64 id, uint64 endsAt);
+        error RanOut(uint64 id, uint64 endsAt);
+        error AlreadyPaused(uint64 id);
+        error NotPaused(uint64 id);
+        error NoUpdate(uint64 id, uint32 revision);
+        error AnotherAgent(uint64 id, uint64 publication);
+        error NoWithdrawal(uint64 id);
+        error NoticeRuns(uint64 id, uint64 readyAt);
+        error ReasonTooLong(uint256 length, uint256 max);
+        error NotSuperseded(uint64 oldId, State state);
+        error SettingZero();
+    }
+
+    #[derive(Debug)]
+    interface Nodes {
+        enum Status { None, Active, Paused }
+
+        struct Node {
+            Status status;
+            uint128 stake;
+            uint128 locked;
+            uint128 unbonding;
+            uint64 unbondedAt;
+            uint64 registeredAt;
+            Resources capacity;
+            string endpoint;
+        }
+
+        constructor(address token, uint128 minStake, uint32 unbondingTime, address treasury, address owner);
+
+        function register(string endpoint, Resources capacity, uint128 stake) external;
+        function addStake(uint128 amount) external;
+        function requestUnbond(uint128 amount) external;
+        function withdraw() external returns (uint128 amount);
+        function addManager(address manager) external;
+        function node(address operator) external view returns (Node view_);
+        function minStake() external view returns (uint128);
+
+        event NodeRegistered(address indexed node, string endpoint, Resources capacity, uint128 stake);
+        event StakeAdded(address indexed node, uint128 amount, uint128 stake);
+
+        error NotRegistered(address node);
+        error AlreadyRegistered(address node);
+        error NodeIsPaused(address node);
+        error NodeNotPaused(address node);
+        error StakeTooLow(uint256 stake, uint256 needed);
+        error FreeStakeTooLow(address node, uint256 free, uint256 needed);
+        error AmountZero();
+        error AmountTooLarge(uint256 amount, uint256 max);
+        error NothingUnbonding(address node);
+        error StillUnbonding(address node, uint64 unbondedAt, uint64 now_);
+        error CapacityZero();
+        error EndpointEmpty();
+        error EndpointTooLong(uint256 length, uint256 max);
+        error NotManager(address caller);
+        error ZeroAddress();
+    }
+
+    #[derive(Debug)]
+    interface Escrow {
+        function withdraw(address to) external returns (uint256 amount);
+        function claimable(address payee) external view returns (uint256);
+        function earned(address payee) external view returns (uint256);
+
+        error InsufficientLine(uint64 deployment, uint256 asked, uint256 left);
+        error NothingToWithdraw(address payee);
+    }
+
+    #[derive(Debug)]
+    interface OracleFeeds {
+        constructor(address manager);
+
+        function publish(uint64 deployment, string asset, int256 answer) external returns (address feed);
+        function feedOf(uint64 deployment, string asset) external view returns (address);
+
+        event FeedCreated(uint64 indexed deployment, bytes32 indexed assetKey, string asset, address feed);
+        event AnswerPublished(
+            uint64 indexed deployment, bytes32 indexed assetKey, address indexed node, int256 answer, uint80 roundId
+        );
+
+        error NotActiveNode(uint64 deployment, address caller);
+        error AssetLength(uint256 length, uint256 max);
+    }
+
+    #[derive(Debug)]
+    interface OracleFeed {
+        function latestRoundData()
+            external
+            view
+            returns (uint80 roundId, int256 answer, uint256 startedAt, uint256 updatedAt, uint80 answeredInRound);
+
+        error NoData(uint80 roundId);
+        error AnswerOutOfRange(int256 answer);
+    }
+
+    #[derive(Debug)]
+    interface AddressBook {
+        constructor(address owner);
+
+        function upgrade(bytes32[] names, address[] addresses) external returns (uint64 next);
+        function version() external view returns (uint64);
+        function setAt(uint64 at) external view returns (bytes32[] names, address[] addresses);
+
+        error UnknownName(bytes32 name, uint64 version);
+        error UnknownVersion(uint64 asked, uint64 newest);
+    }
+
+    #[derive(Debug)]
+    interface TalosToken {
+        function faucet(uint256 amount) external;
+        function faucetTo(address to, uint256 amount) external;
+        function approve(address spender, uint256 amount) external returns (bool);
+        function transfer(address to, uint256 amount) external returns (bool);
+        function allowance(address owner, address spender) external view returns (uint256);
+        function balanceOf(address account) external view returns (uint256);
+
+        error FaucetCapped(uint256 asked, uint256 max);
+        error ERC20InsufficientBalance(address sender, uint256 balance, uint256 needed);
+        error ERC20InsufficientAllowance(address spender, uint256 allowance, uint256 needed);
+        error OwnableUnauthorizedAccount(address account);
+    }
+}

@@ -1,0 +1,211 @@
+//! Events by cursor: block after block by hash, never by subscription, so that no event is lost or told twice.
+//!
+//! The cursor asks for the next block by number and checks that its parent is the block before; if not, it walks back
+//! to the common ancestor and reports what is undone before what came instead. Logs are asked by block hash, which a
+//! node that does not know the block refuses, where a range would come back empty.
+
+use alloy::eips::BlockNumberOrTag;
+use alloy::primitives::{B256, Log};
+use alloy::providers::Provider as _;
+use alloy::rpc::types::{Filter, Header};
+use nisse_model::Address;
+
+use crate::event::{EventAt, MarketEvent, seconds};
+use crate::provider::ChainClient;
+use crate::tx::{BlockRef, ChainHash, to_alloy, to_model};
+
+/// Blocks that a reorganisation may undo; a deeper one stops the cursor.
+pub const REORG_DEPTH_MAX: usize = 128;
+/// Blocks that one batch covers.
+const BATCH_BLOCKS_MAX: u64 = 256;
+/// Version of a position's bytes.
+const POSITION_VERSION: u8 = 1;
+/// Bytes of one block in a position.
+const ENTRY_LENGTH: usize = 40;
+
+/// Where a cursor stands: the newest blocks that it has told of, oldest first. The caller journals it together with
+/// what it made of the events.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct CursorPosition {
+    blocks: Vec<BlockRef>,
+}
+
+/// What changed since the last batch. Apply `reverted`, then `committed`, and journal `position` with both.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct EventBatch {
+    /// Blocks that left the chain, newest first; everything learnt from them is void.
+    pub reverted: Vec<BlockRef>,
+    /// New events, oldest first.
+    pub committed: Vec<EventAt>,
+    /// The newest block covered.
+    pub head: BlockRef,
+    /// Whether the chain has more blocks already.
+    pub more: bool,
+}
+
+/// Why events cannot be read. Each text completes "failed to …".
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum CursorError {
+    /// The chain does not answer.
+    #[error("reach the chain: {0}")]
+    Unreachable(String),
+    /// The node contradicts itself; another try usually helps.
+    #[error("read block {number}: {reason}")]
+    Inconsistent {
+        /// Its height.
+        number: u64,
+        /// What does not fit.
+        reason: &'static str,
+    },
+    /// More blocks were undone than the cursor remembers.
+    #[error("follow a reorganisation of more than {REORG_DEPTH_MAX} blocks: sync anew from a final block")]
+    TooDeep,
+    /// Bytes that are not a position.
+    #[error("read a cursor's position: it is malformed")]
+    Position,
+}
+
+impl CursorPosition {
+    /// The bytes to journal.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut out = vec![POSITION_VERSION];
+        for block in &self.blocks {
+            out.extend_from_slice(&block.number.to_be_bytes());
+            out.extend_from_slice(&block.hash.0);
+        }
+        out
+    }
+
+    /// Reads journalled bytes.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, CursorError> {
+        let Some((&POSITION_VERSION, entries)) = bytes.split_first() else { return Err(CursorError::Position) };
+        let (entries, rest) = entries.as_chunks::<ENTRY_LENGTH>();
+        if !rest.is_empty() || entries.len() > REORG_DEPTH_MAX {
+            return Err(CursorError::Position);
+        }
+        let block = |entry: &[u8; ENTRY_LENGTH]| {
+            let (number, hash) = entry.split_at(8);
+            let number = u64::from_be_bytes(number.try_into().expect("eight bytes"));
+            BlockRef { number, hash: ChainHash(hash.try_into().expect("thirty-two bytes")) }
+        };
+        let blocks: Vec<BlockRef> = entries.iter().map(block).collect();
+        let rises = blocks.windows(2).all(|pair| pair[0].number + 1 == pair[1].number);
+        if rises { Ok(Self { blocks }) } else { Err(CursorError::Position) }
+    }
+
+    /// The newest block that was told of.
+    pub fn head(&self) -> Option<BlockRef> {
+        self.blocks.last().copied()
+    }
+
+    fn push(&mut self, block: BlockRef) {
+        self.blocks.push(block);
+        if self.blocks.len() > REORG_DEPTH_MAX {
+            self.blocks.remove(0);
+        }
+    }
+}
+
+/// Reads the events of a few contracts in order.
+#[derive(Debug)]
+pub struct LogCursor {
+    client: ChainClient,
+    contracts: Vec<Address>,
+    position: CursorPosition,
+    /// The first block that matters when the position is empty.
+    first: u64,
+}
+
+impl LogCursor {
+    /// A cursor over the logs of `contracts` that goes on behind `position`, or begins with block `first`.
+    pub fn new(client: ChainClient, contracts: Vec<Address>, position: CursorPosition, first: u64) -> Self {
+        Self { client, contracts, position, first }
+    }
+
+    /// Where the cursor stands.
+    pub fn position(&self) -> &CursorPosition {
+        &self.position
+    }
+
+    /// What changed, or `None` when nothing did. After an error the cursor stands where it stood.
+    pub async fn next(&mut self) -> Result<Option<EventBatch>, CursorError> {
+        let mut position = self.position.clone();
+        let mut batch = EventBatch::default();
+        self.undo(&mut position, &mut batch).await?;
+        let start = position.head().map_or(self.first, |head| head.number + 1);
+        for number in start..start.saturating_add(BATCH_BLOCKS_MAX) {
+            let Some(header) = self.header(number).await? else { break };
+            if position.head().is_some_and(|head| head.hash.0 != header.inner.parent_hash.0) {
+                // Blocks changed while this batch was read: what is told so far is consistent, the rest comes next.
+                break;
+            }
+            let block = BlockRef { number, hash: ChainHash(header.hash.0) };
+            batch.committed.extend(self.events(&header, block).await?);
+            position.push(block);
+        }
+        if position == self.position {
+            return Ok(None);
+        }
+        batch.head = position.head().unwrap_or_default();
+        let newest = self.client.provider().get_block_number().await.map_err(unreachable)?;
+        batch.more = newest > batch.head.number;
+        self.position = position;
+        Ok(Some(batch))
+    }
+
+    /// Drops the blocks that are no longer on the chain.
+    async fn undo(&self, position: &mut CursorPosition, batch: &mut EventBatch) -> Result<(), CursorError> {
+        let known = position.blocks.len();
+        while let Some(head) = position.head() {
+            let now = self.header(head.number).await?;
+            if now.is_some_and(|now| now.hash.0 == head.hash.0) {
+                return Ok(());
+            }
+            batch.reverted.push(head);
+            position.blocks.pop();
+        }
+        // Only a chain younger than the window may be undone to its first block.
+        let to_birth = batch.reverted.last().is_none_or(|oldest| oldest.number <= self.first);
+        if known == 0 || to_birth { Ok(()) } else { Err(CursorError::TooDeep) }
+    }
+
+    async fn header(&self, number: u64) -> Result<Option<Header>, CursorError> {
+        let block = self.client.provider().get_block_by_number(BlockNumberOrTag::Number(number)).await;
+        let header = block.map_err(unreachable)?.map(|block| block.header);
+        match header {
+            Some(header) if header.number != number => {
+                Err(CursorError::Inconsistent { number, reason: "the node answered with another block" })
+            }
+            header => Ok(header),
+        }
+    }
+
+    async fn events(&self, header: &Header, block: BlockRef) -> Result<Vec<EventAt>, CursorError> {
+        let contracts: Vec<_> = self.contracts.iter().copied().map(to_alloy).collect();
+        let filter = Filter::new().at_block_hash(B256::from(block.hash.0)).address(contracts.clone());
+        if !filter.matches_bloom(header.logs_bloom) {
+            return Ok(Vec::new());
+        }
+        let logs = self.client.provider().get_logs(&filter).await.map_err(unreachable)?;
+        let mut events = Vec::new();
+        for log in logs {
+            let inconsistent = |reason| CursorError::Inconsistent { number: block.number, reason };
+            if log.block_hash != Some(header.hash) || log.removed || !contracts.contains(&log.address()) {
+                return Err(inconsistent("a log is of another block or contract"));
+            }
+            let (Some(tx), Some(log_index)) = (log.transaction_hash, log.log_index) else {
+                return Err(inconsistent("a log has no transaction"));
+            };
+            let Some(event) = MarketEvent::read(&log.inner) else { continue };
+            let Log { address, .. } = log.inner;
+            let time = seconds(header.timestamp);
+            events.push(EventAt { block, time, tx: ChainHash(tx.0), log_index, contract: to_model(address), event });
+        }
+        events.sort_by_key(|event| event.log_index);
+        Ok(events)
+    }
+}
+
+fn unreachable(error: alloy::transports::TransportError) -> CursorError {
+    CursorError::Unreachable(error.to_string())
+}

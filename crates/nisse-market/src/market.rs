@@ -1,0 +1,162 @@
+//! The market of one chain: typed calls that go out once, and views.
+//!
+//! Every write has a name of the caller's (its intent). The same name is the same transaction, for ever: a crash
+//! between any two steps, or a second call, never doubles a bid, a payment or a publication.
+
+mod call;
+mod deploy_contracts;
+mod view;
+mod write;
+
+use std::sync::Arc;
+
+use alloy::primitives::Bytes;
+use alloy::providers::Provider as _;
+use alloy::rpc::types::TransactionRequest;
+use alloy::sol_types::SolCall;
+use nisse_model::{Address, DeploymentId};
+
+pub use call::{DeployOrder, MarketCall, PublicationTerms};
+pub use deploy_contracts::{ContractSettings, deploy_contracts, upgrade_contracts};
+pub use view::{DeploymentState, DeploymentView, NodeStatus, NodeView, OracleAnswer, PublicationView};
+pub use write::Written;
+
+use crate::contracts::{AddressBook, Manager};
+use crate::cursor::{CursorPosition, LogCursor};
+use crate::provider::ChainClient;
+use crate::tx::{QueueError, TxQueue, to_alloy, to_model};
+
+/// Where the contracts of one version of the market are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MarketAddresses {
+    /// The chain.
+    pub chain: u64,
+    /// The address book that lists them.
+    pub book: Address,
+    /// The book's version.
+    pub version: u64,
+    /// The token that everything is paid in.
+    pub token: Address,
+    /// Stakes.
+    pub nodes: Address,
+    /// Publications, orders, leases: the contract of a [`DeploymentId`].
+    pub manager: Address,
+    /// The deposits.
+    pub escrow: Address,
+    /// The factory of oracle feeds.
+    pub feeds: Address,
+}
+
+/// Why the market cannot be read or written. Each text completes "failed to …".
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum MarketError {
+    /// The transaction was not sent.
+    #[error(transparent)]
+    Queue(#[from] QueueError),
+    /// The transaction is in a block and changed nothing.
+    #[error("have a transaction carried out: it reverted in block {block}")]
+    Reverted {
+        /// The block's height.
+        block: u64,
+        /// Why.
+        #[source]
+        reason: crate::tx::Revert,
+    },
+    /// The transaction's nonce was taken by a foreign one.
+    #[error("have a transaction mined: its nonce was used by a transaction that this node does not know")]
+    Lost,
+    /// The chain answers with something that the contracts never say.
+    #[error("read {what}: the answer does not fit the contract")]
+    Malformed {
+        /// What was read.
+        what: &'static str,
+    },
+    /// A contract that must be there is not.
+    #[error("find {0} in the market's address book")]
+    Missing(&'static str),
+}
+
+/// A client of the market that reads, and writes with one key.
+#[derive(Debug, Clone)]
+pub struct Market {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    client: ChainClient,
+    queue: TxQueue,
+    addresses: MarketAddresses,
+}
+
+impl Market {
+    /// The market that `book` lists now, written to by `queue`'s key.
+    pub async fn open(client: ChainClient, queue: TxQueue, book: Address) -> Result<Self, MarketError> {
+        let version = call(&client, book, AddressBook::versionCall {}, "the address book's version").await?;
+        let set = call(&client, book, AddressBook::setAtCall { at: version }, "the address book").await?;
+        let find = |name: &'static str| {
+            let place = set.names.iter().position(|found| *found == deploy_contracts::book_name(name));
+            let address = place.and_then(|place| set.addresses.get(place));
+            address.copied().map(to_model).ok_or(MarketError::Missing(name))
+        };
+        let addresses = MarketAddresses {
+            chain: queue.chain_id(),
+            book,
+            version,
+            token: find("TalosToken")?,
+            nodes: find("Nodes")?,
+            manager: find("Manager")?,
+            escrow: find("Escrow")?,
+            feeds: find("OracleFeeds")?,
+        };
+        Ok(Self::with_addresses(client, queue, addresses))
+    }
+
+    /// A market whose addresses are known already; needs no chain to start.
+    pub fn with_addresses(client: ChainClient, queue: TxQueue, addresses: MarketAddresses) -> Self {
+        Self { inner: Arc::new(Inner { client, queue, addresses }) }
+    }
+
+    /// Where the contracts are.
+    pub fn addresses(&self) -> &MarketAddresses {
+        &self.inner.addresses
+    }
+
+    /// The address that this client writes with.
+    pub fn key(&self) -> Address {
+        self.inner.queue.address()
+    }
+
+    /// The full name of deployment `number`.
+    pub fn deployment_id(&self, number: u64) -> DeploymentId {
+        DeploymentId { chain: self.inner.addresses.chain, contract: self.inner.addresses.manager, number }
+    }
+
+    /// A cursor over the market's events, behind `position` or from block `first` on.
+    pub fn events(&self, position: CursorPosition, first: u64) -> LogCursor {
+        let MarketAddresses { nodes, manager, feeds, .. } = self.inner.addresses;
+        LogCursor::new(self.inner.client.clone(), vec![manager, nodes, feeds], position, first)
+    }
+
+    async fn view<C: SolCall>(&self, contract: Address, what: &'static str, view: C) -> Result<C::Return, MarketError> {
+        call(&self.inner.client, contract, view, what).await
+    }
+}
+
+/// Asks a contract.
+async fn call<C: SolCall>(
+    client: &ChainClient,
+    contract: Address,
+    view: C,
+    what: &'static str,
+) -> Result<C::Return, MarketError> {
+    let mut request = TransactionRequest::default().to(to_alloy(contract));
+    request.input = Bytes::from(view.abi_encode()).into();
+    let answer = client.provider().call(request).await.map_err(QueueError::from_call)?;
+    C::abi_decode_returns(&answer).map_err(|_| MarketError::Malformed { what })
+}
+
+/// Asks a fresh Manager for its Escrow.
+async fn escrow_of(client: &ChainClient, manager: Address) -> Result<Address, MarketError> {
+    call(client, manager, Manager::escrowCall {}, "the Manager's Escrow").await.map(to_model)
+}

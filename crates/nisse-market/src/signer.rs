@@ -1,0 +1,85 @@
+//! Keys that sign: behind a trait, since the vault keeps them in another process.
+
+use alloy::signers::SignerSync;
+use alloy::signers::local::PrivateKeySigner;
+use async_trait::async_trait;
+use nisse_model::Address;
+use nisse_store::Entropy;
+
+/// A secp256k1 signature with its recovery bit; `s` is in the lower half of the curve's order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Signature(pub(crate) alloy::primitives::Signature);
+
+impl Signature {
+    /// `r`, `s` and 27 or 28, as contracts take it.
+    pub fn to_bytes(&self) -> [u8; 65] {
+        self.0.as_bytes()
+    }
+}
+
+/// Why a signature was not made.
+#[derive(Debug, thiserror::Error)]
+#[error("sign with key {address}: {reason}")]
+pub struct SignError {
+    /// The key's address.
+    pub address: Address,
+    /// What the keeper of the key said.
+    pub reason: String,
+}
+
+/// One secp256k1 key.
+#[async_trait]
+pub trait Signer: Send + Sync + 'static {
+    /// The address that this key speaks for.
+    fn address(&self) -> Address;
+
+    /// Signs a 32-byte digest as it is. The caller decides what the digest means.
+    async fn sign_hash(&self, digest: [u8; 32]) -> Result<Signature, SignError>;
+}
+
+/// A key in this process's memory.
+#[derive(Clone)]
+pub struct LocalKey(PrivateKeySigner);
+
+/// Why bytes are not a key.
+#[derive(Debug, thiserror::Error)]
+#[error("use these 32 bytes as a secp256k1 key: they are zero or not below the curve's order")]
+pub struct KeyError;
+
+impl LocalKey {
+    /// The key with these secret bytes.
+    pub fn from_bytes(secret: &[u8; 32]) -> Result<Self, KeyError> {
+        PrivateKeySigner::from_slice(secret).map(Self).map_err(|_| KeyError)
+    }
+
+    /// Draws the secret bytes of a new key; they go to [`LocalKey::from_bytes`].
+    pub fn draw(entropy: &dyn Entropy) -> [u8; 32] {
+        loop {
+            let mut secret = [0; 32];
+            entropy.fill(&mut secret);
+            // Fails once in 2^128 draws.
+            if Self::from_bytes(&secret).is_ok() {
+                return secret;
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl Signer for LocalKey {
+    fn address(&self) -> Address {
+        Address(self.0.address().into())
+    }
+
+    async fn sign_hash(&self, digest: [u8; 32]) -> Result<Signature, SignError> {
+        let signed = self.0.sign_hash_sync(&digest.into());
+        let reason = |error: alloy::signers::Error| SignError { address: self.address(), reason: error.to_string() };
+        signed.map(|signature| Signature(signature.normalized_s())).map_err(reason)
+    }
+}
+
+impl std::fmt::Debug for LocalKey {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "LocalKey({})", self.address())
+    }
+}

@@ -1,0 +1,135 @@
+//! What the transaction queue journals: each signed attempt before it is sent, and each outcome before it is told.
+//!
+//! Format v1: one version byte, one kind byte, one RLP list.
+
+use alloy::primitives::{Bytes, Log};
+use alloy::rlp::{self, Decodable, Encodable};
+use nisse_model::Address;
+
+use super::{BlockRef, ChainHash, MinedTx, Revert, TxOutcome, to_alloy, to_model};
+
+const VERSION: u8 = 1;
+const KIND_ADOPTED: u8 = 0;
+const KIND_SIGNED: u8 = 1;
+const KIND_DONE: u8 = 2;
+
+/// One record of the queue's journal.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Record {
+    /// The first record: whose queue this is, and the nonce that it starts from.
+    Adopted { chain_id: u64, key: Address, nonce: u64 },
+    /// An attempt: the first one under its nonce, or one with higher fees. An empty intent only fills its nonce.
+    Signed { intent: String, nonce: u64, raw: Bytes },
+    /// The end of an intent.
+    Done { intent: String, nonce: u64, outcome: TxOutcome },
+}
+
+/// Why bytes are not a record of the queue.
+#[derive(Debug, thiserror::Error)]
+pub enum TxRecordError {
+    /// Written by a newer program.
+    #[error("read a transaction record of version {0}: this program knows version 1")]
+    Version(u8),
+    /// Not a record at all.
+    #[error("read a transaction record: it is malformed")]
+    Malformed,
+}
+
+impl From<rlp::Error> for TxRecordError {
+    fn from(_: rlp::Error) -> Self {
+        Self::Malformed
+    }
+}
+
+impl Record {
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        let mut out = vec![VERSION];
+        match self {
+            Self::Adopted { chain_id, key, nonce } => {
+                out.push(KIND_ADOPTED);
+                list(&mut out, &[chain_id, &to_alloy(*key), nonce]);
+            }
+            Self::Signed { intent, nonce, raw } => {
+                out.push(KIND_SIGNED);
+                list(&mut out, &[intent, nonce, raw]);
+            }
+            Self::Done { intent, nonce, outcome } => {
+                out.push(KIND_DONE);
+                let (tx, reason) = match outcome {
+                    TxOutcome::Mined(tx) => (tx, None),
+                    TxOutcome::Reverted { tx, reason } => (tx, Some(reason)),
+                    TxOutcome::Lost => {
+                        return {
+                            list(&mut out, &[intent, nonce]);
+                            out
+                        };
+                    }
+                };
+                let created: Bytes = tx.created.map(|address| address.0.to_vec().into()).unwrap_or_default();
+                let (name, text) = reason.map_or(("", ""), |reason| (&reason.name, &reason.text));
+                let parts: [&dyn Encodable; 11] = [
+                    intent,
+                    nonce,
+                    &tx.hash.0,
+                    &tx.block.number,
+                    &tx.block.hash.0,
+                    &tx.gas_used,
+                    &created,
+                    &tx.logs,
+                    &reason.is_some(),
+                    &name,
+                    &text,
+                ];
+                list(&mut out, &parts);
+            }
+        }
+        out
+    }
+
+    pub(crate) fn decode(bytes: &[u8]) -> Result<Self, TxRecordError> {
+        let (&[version, kind], mut rest) = bytes.split_first_chunk::<2>().ok_or(TxRecordError::Malformed)?;
+        if version != VERSION {
+            return Err(TxRecordError::Version(version));
+        }
+        let fields = &mut rlp::Header::decode_bytes(&mut rest, true)?;
+        let record = match kind {
+            KIND_ADOPTED => Self::Adopted {
+                chain_id: u64::decode(fields)?,
+                key: to_model(alloy::primitives::Address::decode(fields)?),
+                nonce: u64::decode(fields)?,
+            },
+            KIND_SIGNED => Self::Signed {
+                intent: String::decode(fields)?,
+                nonce: u64::decode(fields)?,
+                raw: Bytes::decode(fields)?,
+            },
+            KIND_DONE => {
+                Self::Done { intent: String::decode(fields)?, nonce: u64::decode(fields)?, outcome: outcome(fields)? }
+            }
+            _ => return Err(TxRecordError::Malformed),
+        };
+        if fields.is_empty() && rest.is_empty() { Ok(record) } else { Err(TxRecordError::Malformed) }
+    }
+}
+
+fn outcome(fields: &mut &[u8]) -> Result<TxOutcome, TxRecordError> {
+    if fields.is_empty() {
+        return Ok(TxOutcome::Lost);
+    }
+    let hash = ChainHash(<[u8; 32]>::decode(fields)?);
+    let block = BlockRef { number: u64::decode(fields)?, hash: ChainHash(<[u8; 32]>::decode(fields)?) };
+    let gas_used = u64::decode(fields)?;
+    let created = Bytes::decode(fields)?;
+    let created = match created.len() {
+        0 => None,
+        _ => Some(Address(created.as_ref().try_into().map_err(|_| TxRecordError::Malformed)?)),
+    };
+    let tx = MinedTx { hash, block, gas_used, created, logs: Vec::<Log>::decode(fields)? };
+    let reverted = bool::decode(fields)?;
+    let reason = Revert { name: String::decode(fields)?, text: String::decode(fields)? };
+    Ok(if reverted { TxOutcome::Reverted { tx, reason } } else { TxOutcome::Mined(tx) })
+}
+
+fn list(out: &mut Vec<u8>, parts: &[&dyn Encodable]) {
+    rlp::encode_list::<&dyn Encodable, dyn Encodable>(parts, out);
+}
