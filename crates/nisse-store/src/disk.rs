@@ -39,13 +39,23 @@ pub trait Disk: Send + Sync + 'static {
     /// process or another. The lock ends with the value, and with the process, however that ends.
     fn try_lock(&self, path: &Path) -> io::Result<Option<Box<dyn DiskLock>>>;
 
-    /// Creates a folder and those above it, each name durable. Returns at once durable for a folder that stands, too:
-    /// the program that made it may have died before its name was synced.
+    /// Creates a folder and those above it, each name durable before the next is made. The name of the lowest folder
+    /// that stands is synced too: the program that made it may have died before it did that.
     fn create_dir_durable(&self, path: &Path) -> io::Result<()> {
         let missing: Vec<&Path> = path.ancestors().take_while(|folder| !self.exists(folder)).collect();
-        self.create_dir_all(path)?;
-        let made = missing.iter().rev().copied().filter(|folder| *folder != path);
-        made.chain([path]).filter_map(Path::parent).try_for_each(|parent| self.sync_dir(parent))
+        let standing = path.ancestors().nth(missing.len());
+        if let Some(above) = standing.and_then(Path::parent) {
+            match self.sync_dir(above) {
+                // Whoever may not read it did not make the folder below it either.
+                Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {}
+                synced => synced?,
+            }
+        }
+        for folder in missing.into_iter().rev() {
+            self.create_dir_all(folder)?;
+            folder.parent().map_or(Ok(()), |above| self.sync_dir(above))?;
+        }
+        Ok(())
     }
 
     /// The whole content of a file of at most `max` bytes; a longer one is refused unread.

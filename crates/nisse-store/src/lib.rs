@@ -5,13 +5,24 @@
 #![forbid(unsafe_code)]
 
 mod clock;
+mod database;
 mod disk;
 mod entropy;
+mod home;
 mod journal;
+mod state;
 
 pub use clock::{Clock, SystemClock};
+pub use database::{
+    Database, DatabaseError, KEY_BYTES_MAX, ReadTransaction, Rows, Table, VALUE_BYTES_MAX, WriteTransaction,
+};
 pub use disk::{Disk, DiskFile, DiskLock, FileMode, SystemDisk};
 pub use entropy::{Entropy, SystemEntropy};
+pub use home::{HOME_FORMAT, Home, HomeError};
 pub use journal::{
     Commit, Journal, JournalError, JournalOptions, Position, QUEUE_BYTES_MAX, RECORD_BYTES_MAX, SEGMENT_BYTES_MAX,
+};
+pub use state::{
+    AgentState, OVERLAY_BYTES_MAX, Overlay, SNAPSHOT_BYTES_MAX, STATE_BYTES_MAX, STATE_KEY_BYTES_MAX,
+    STATE_KEYS_LISTED_MAX, STATE_VALUE_BYTES_MAX, Snapshot, StateError, StateStore, StateUsage, StateWrite, state_root,
 };

@@ -5,11 +5,12 @@
 
 use std::error::Error;
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::{Random, SimDisk};
+use crate::{Fault, Random, SimDisk};
 
 /// Power cuts of all suites together, unless [`CUTS_VARIABLE`] says otherwise.
 const CUTS_DEFAULT: u64 = 20_000;
@@ -69,6 +70,7 @@ pub struct PowerCuts {
     cuts: u64,
     lives: u64,
     operations_max: u64,
+    faults: bool,
     plant: fn(&SimDisk),
 }
 
@@ -86,9 +88,9 @@ pub struct PowerCutReport {
 }
 
 impl PowerCuts {
-    /// So many power cuts over a store of that name.
+    /// So many power cuts, roughly, over a store of that name.
     pub fn new(name: &'static str, cuts: u64) -> Self {
-        Self { name, cuts, lives: 8, operations_max: 60, plant: |_| {} }
+        Self { name, cuts, lives: 8, operations_max: 60, faults: false, plant: |_| {} }
     }
 
     /// A share, in percent, of the power cuts that `NISSE_POWER_CUTS` asks for (20,000 by default).
@@ -108,6 +110,12 @@ impl PowerCuts {
         Self { operations_max, ..self }
     }
 
+    /// In one life of three an operation fails before the power goes, and the process that ends with it may be
+    /// started again on the same page cache.
+    pub fn with_faults(self) -> Self {
+        Self { faults: true, ..self }
+    }
+
     /// Prepares each disk: plants a defect that the run must notice.
     pub fn planting(self, plant: fn(&SimDisk)) -> Self {
         Self { plant, ..self }
@@ -118,7 +126,9 @@ impl PowerCuts {
         let start = Instant::now();
         let chosen = variable(SEED_VARIABLE);
         let next = AtomicU64::new(chosen.unwrap_or(0));
-        let end = chosen.map_or(self.cuts.div_ceil(self.lives), |seed| seed + 1);
+        // With faults, one life of three ends by a kill that is no power cut.
+        let lives = if self.faults { self.cuts * 3 / 2 } else { self.cuts };
+        let end = chosen.map_or(lives.div_ceil(self.lives), |seed| seed + 1);
         let total = Mutex::new(Ok(PowerCutReport::default()));
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
         std::thread::scope(|scope| {
@@ -145,9 +155,8 @@ impl PowerCuts {
         Ok(report)
     }
 
-    /// All lives of one disk.
+    /// All lives of one disk, and a last one in which nothing goes wrong.
     fn one<S: Subject>(&self, seed: u64, mut subject: S) -> Result<PowerCutReport, String> {
-        let _named = SeedOnPanic { name: self.name, seed };
         let mut random = Random::new(seed);
         let disk = SimDisk::new(random.next_u64());
         (self.plant)(&disk);
@@ -156,13 +165,23 @@ impl PowerCuts {
             let last = life == self.lives;
             if !last {
                 disk.cut_after(random.below(self.operations_max));
+                if self.faults && random.once_in(3) {
+                    let nth = random.below(self.operations_max);
+                    disk.fail(*random.pick(&[Fault::Io(nth), Fault::Sync(nth / 8), Fault::NoSpace(nth / 4)]));
+                }
             }
-            match subject.live(&disk, &mut random.fork()) {
+            let mut own = random.fork();
+            let lived = catch_unwind(AssertUnwindSafe(|| subject.live(&disk, &mut own)));
+            match lived.unwrap_or_else(|_| Err(Failure::Violation("it panicked".to_owned()))) {
                 Ok(()) => {}
-                Err(Failure::Error(_)) if disk.is_off() => {}
+                Err(Failure::Error(_)) if disk.is_off() || disk.has_failed() => {}
                 Err(failure) => return Err(self.text(seed, life, &failure)),
             }
             if !last {
+                if self.faults && random.once_in(3) {
+                    disk.kill();
+                    continue;
+                }
                 report.cuts += 1;
                 report.interrupting += u64::from(disk.is_off());
                 report.lossy += u64::from(disk.power_cut(random.next_u64()));
@@ -181,21 +200,6 @@ impl PowerCutReport {
         self.cuts += other.cuts;
         self.lossy += other.lossy;
         self.interrupting += other.interrupting;
-    }
-}
-
-/// Names the seed when a life panics.
-struct SeedOnPanic {
-    name: &'static str,
-    seed: u64,
-}
-
-impl Drop for SeedOnPanic {
-    #[expect(clippy::print_stderr, reason = "a panicking test has no other way to say its seed")]
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            eprintln!("{} panicked: repeat it with {SEED_VARIABLE}={}", self.name, self.seed);
-        }
     }
 }
 

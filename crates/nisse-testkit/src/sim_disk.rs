@@ -89,12 +89,12 @@ impl SimDisk {
         self.world().faults.off
     }
 
-    /// Makes operations fail. Replaces an earlier fault.
+    /// Makes operations fail, until the disk is healed or its power cut. Replaces an earlier fault.
     pub fn fail(&self, fault: Fault) {
         self.world().faults.set(fault);
     }
 
-    /// Ends all faults, planted ones too.
+    /// Ends all faults, planted defects too.
     pub fn heal(&self) {
         self.world().faults.heal();
     }

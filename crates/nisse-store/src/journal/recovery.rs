@@ -101,7 +101,7 @@ pub(super) fn recover<E: From<JournalError>>(
         next: segment.next,
         chain: segment.chain,
         salt: segment.salt,
-        marked: segment.unproven.is_empty(),
+        marked: segment.marked,
         segments,
     })
 }
@@ -173,8 +173,10 @@ struct Segment {
     end: usize,
     next: Position,
     chain: u32,
-    /// Bytes of the last batch, which no later frame proves durable; empty behind a mark.
+    /// Bytes that no later frame proves durable: the last batch or mark, a mark before the last batch, or the header.
     unproven: Range<usize>,
+    /// Whether no record stands behind the last mark.
+    marked: bool,
 }
 
 impl Segment {
@@ -205,7 +207,8 @@ impl Segment {
             end: SEGMENT_HEADER_LENGTH,
             next: first,
             chain: header.previous,
-            unproven: SEGMENT_HEADER_LENGTH..SEGMENT_HEADER_LENGTH,
+            unproven: 0..SEGMENT_HEADER_LENGTH,
+            marked: true,
         };
         while let Some(frame) = Frame::decode(&bytes[segment.end..], segment.salt) {
             if frame.position != segment.next || frame.previous != segment.chain || frame.batch > frame.position {
@@ -223,16 +226,16 @@ impl Segment {
         let start = self.end;
         self.end += frame.length();
         self.chain = frame.checksum;
-        if frame.batch == frame.position {
+        // A new batch proves those before it, but not a mark: that is synced together with the batch that follows it.
+        let after_mark = self.marked && start > SEGMENT_HEADER_LENGTH;
+        if frame.batch == frame.position && !after_mark {
             self.unproven.start = start;
         }
         self.unproven.end = self.end;
-        match frame.kind {
-            FrameKind::Record => {
-                self.records.push((frame.position, self.end - frame.payload.len()..self.end));
-                self.next = frame.position.next();
-            }
-            FrameKind::Mark | FrameKind::Unknown => self.unproven = self.end..self.end,
+        self.marked = frame.kind != FrameKind::Record;
+        if frame.kind == FrameKind::Record {
+            self.records.push((frame.position, self.end - frame.payload.len()..self.end));
+            self.next = frame.position.next();
         }
     }
 
@@ -254,9 +257,7 @@ impl Segment {
             if bytes.len() != self.end {
                 file.set_len(self.end as u64)?;
             }
-            if !self.unproven.is_empty() {
-                file.write_all_at(&bytes[self.unproven.clone()], self.unproven.start as u64)?;
-            }
+            file.write_all_at(&bytes[self.unproven.clone()], self.unproven.start as u64)?;
             file.sync_data()?;
             disk.sync_dir(folder)?;
             Ok(file)

@@ -78,10 +78,17 @@ impl Subject for JournalSubject {
 
 #[test]
 fn no_power_cut_loses_an_acknowledged_record() {
-    let report = PowerCuts::share("journal", 60).run(JournalSubject::default).unwrap_or_else(|text| panic!("{text}"));
+    let report = PowerCuts::share("journal", 65).run(JournalSubject::default).unwrap_or_else(|text| panic!("{text}"));
     println!("{report:?}");
     assert!(report.lossy * 10 > report.cuts, "the cuts should lose something unsynced: {report:?}");
     assert!(report.interrupting * 2 > report.cuts, "the cuts should meet the journal at work: {report:?}");
+}
+
+#[test]
+fn no_power_cut_after_a_failed_operation_loses_an_acknowledged_record() {
+    let cuts = PowerCuts::share("journal with faults", 15).with_faults();
+    let report = cuts.run(JournalSubject::default).unwrap_or_else(|text| panic!("{text}"));
+    println!("{report:?}");
 }
 
 #[test]

@@ -1,5 +1,10 @@
 //! Tests of nisse-store against its public API, on the real disk and on a simulated one.
 #![expect(clippy::unwrap_used, reason = "a test ends where something unexpected happens")]
 
+mod database;
+mod disk;
+mod home;
 mod journal;
 mod journal_power_cuts;
+mod state;
+mod state_power_cuts;

@@ -79,7 +79,7 @@ impl Faults {
     }
 
     pub(super) fn power_on(&mut self) {
-        (self.off, self.cut_at) = (false, None);
+        (self.off, self.cut_at, self.fault, self.met) = (false, None, None, false);
     }
 
     pub(super) fn step(&mut self, operation: Operation) -> io::Result<Verdict> {
