@@ -12,6 +12,10 @@ use crate::Hash256;
 const BYTES_SHOWN_MAX: usize = 40;
 /// Multihash code of SHA-256.
 const SHA2_256: u64 = 0x12;
+/// Codec of plain bytes.
+const RAW: u64 = 0x55;
+/// Codec of dag-pb nodes.
+const DAG_PB: u64 = 0x70;
 
 /// How the bytes behind a content id are to be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -22,32 +26,35 @@ pub enum CidCodec {
     DagPb,
 }
 
-/// A verified-form content id. Two ids are equal when version, codec and digest are.
+/// A content id: its form and a SHA-256 digest. Two ids are equal when version, codec and digest are.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ContentId(Cid);
+pub struct ContentId {
+    form: Form,
+    digest: Hash256,
+}
+
+/// The three forms that are taken, in the order of their binary forms' first bytes.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+enum Form {
+    V0,
+    V1Raw,
+    V1DagPb,
+}
 
 impl ContentId {
     /// The CIDv1 of one raw block with this digest (`bafkrei…`).
     pub fn raw(digest: Hash256) -> Self {
-        Self::v1(CidCodec::Raw, digest)
+        Self { form: Form::V1Raw, digest }
     }
 
     /// The CIDv1 of a dag-pb node with this digest (`bafybei…`).
     pub fn dag_pb(digest: Hash256) -> Self {
-        Self::v1(CidCodec::DagPb, digest)
+        Self { form: Form::V1DagPb, digest }
     }
 
     /// The CIDv0 of a dag-pb node with this digest (`Qm…`).
     pub fn v0(digest: Hash256) -> Self {
-        Self(Cid::new_v0(multihash(digest)).expect("a SHA-256 multihash makes a CIDv0"))
-    }
-
-    fn v1(codec: CidCodec, digest: Hash256) -> Self {
-        let code = match codec {
-            CidCodec::Raw => 0x55,
-            CidCodec::DagPb => 0x70,
-        };
-        Self(Cid::new_v1(code, multihash(digest)))
+        Self { form: Form::V0, digest }
     }
 
     /// Reads the binary form: 36 bytes for CIDv1, 34 for CIDv0.
@@ -60,29 +67,41 @@ impl ContentId {
 
     /// The binary form, as contracts and CAR files carry it.
     pub fn to_bytes(&self) -> Vec<u8> {
-        self.0.to_bytes()
+        self.to_cid().to_bytes()
     }
 
     /// How to read the content.
     pub fn codec(&self) -> CidCodec {
-        if self.0.codec() == 0x55 { CidCodec::Raw } else { CidCodec::DagPb }
+        match self.form {
+            Form::V1Raw => CidCodec::Raw,
+            Form::V0 | Form::V1DagPb => CidCodec::DagPb,
+        }
     }
 
     /// The SHA-256 digest inside.
     pub fn digest(&self) -> Hash256 {
-        let mut digest = [0; 32];
-        digest.copy_from_slice(self.0.hash().digest());
-        Hash256(digest)
+        self.digest
     }
 
     fn checked(cid: Cid) -> Result<Self, ParseContentIdError> {
         let hash = cid.hash();
-        if hash.code() != SHA2_256 || hash.digest().len() != 32 {
-            return Err(ParseContentIdError::Hash(hash.code()));
-        }
-        match (cid.version(), cid.codec()) {
-            (Version::V0, _) | (Version::V1, 0x55 | 0x70) => Ok(Self(cid)),
-            (Version::V1, codec) => Err(ParseContentIdError::Codec(codec)),
+        let digest = <[u8; 32]>::try_from(hash.digest()).ok().filter(|_| hash.code() == SHA2_256);
+        let digest = Hash256(digest.ok_or(ParseContentIdError::Hash(hash.code()))?);
+        let form = match (cid.version(), cid.codec()) {
+            (Version::V0, _) => Form::V0,
+            (Version::V1, RAW) => Form::V1Raw,
+            (Version::V1, DAG_PB) => Form::V1DagPb,
+            (Version::V1, codec) => return Err(ParseContentIdError::Codec(codec)),
+        };
+        Ok(Self { form, digest })
+    }
+
+    fn to_cid(self) -> Cid {
+        let hash = multihash(self.digest);
+        match self.form {
+            Form::V0 => Cid::new_v0(hash).expect("a SHA-256 multihash makes a CIDv0"),
+            Form::V1Raw => Cid::new_v1(RAW, hash),
+            Form::V1DagPb => Cid::new_v1(DAG_PB, hash),
         }
     }
 }
@@ -93,13 +112,13 @@ fn multihash(digest: Hash256) -> Multihash<64> {
 
 impl fmt::Display for ContentId {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(&self.0, formatter)
+        fmt::Display::fmt(&self.to_cid(), formatter)
     }
 }
 
 impl fmt::Debug for ContentId {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(&self.0, formatter)
+        fmt::Display::fmt(&self.to_cid(), formatter)
     }
 }
 

@@ -10,6 +10,7 @@ mod read;
 mod read_config;
 mod scalar;
 mod seal;
+mod text;
 mod tree;
 
 use std::fmt;

@@ -67,8 +67,8 @@ impl Package {
             return Err(PackageError::ArtifactHash { expected: expected.artifact_hash, found: package.artifact_hash });
         }
         if package.manifest.agent_id != expected.agent_id {
-            let found = package.manifest.agent_id;
-            return Err(PackageError::AgentId { expected: expected.agent_id.clone(), found });
+            let (expected, found) = (Box::new(expected.agent_id.clone()), Box::new(package.manifest.agent_id));
+            return Err(PackageError::AgentId { expected, found });
         }
         Ok(package)
     }
@@ -165,8 +165,8 @@ pub enum PackageError {
     #[error("verify agent.yaml: expected the agent {expected}, found {found}")]
     AgentId {
         /// What was named.
-        expected: AgentId,
+        expected: Box<AgentId>,
         /// What agent.yaml declares.
-        found: AgentId,
+        found: Box<AgentId>,
     },
 }

@@ -30,9 +30,10 @@ pub struct InvocationRecord {
     pub instance: InstanceId,
     /// Position within the instance's life, from 0.
     pub index: u32,
-    /// SHA-256 of the invocation as the handler saw it.
+    /// SHA-256 of the invocation as the handler saw it ([`crate::Invocation::input_hash`]).
     pub input: Hash256,
-    /// SHA-256 of what the handler answered; of nothing after a trap.
+    /// SHA-256 of what the handler answered ([`crate::Outcome::output_hash`], [`crate::Failure::output_hash`]); of no
+    /// bytes after a trap.
     pub output: Hash256,
     /// Every host call, in order.
     pub host_calls: Vec<HostCallRecord>,

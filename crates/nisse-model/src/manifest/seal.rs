@@ -1,6 +1,7 @@
 //! Puts a hash into agent.yaml and leaves every other byte as it was, comments and line ends too.
 
 use super::error::{ManifestError, ManifestErrors, ManifestProblem};
+use super::text;
 use super::tree::{self, Value};
 use super::{ArtifactHash, Manifest};
 use crate::Hash256;
@@ -47,7 +48,7 @@ fn scalar_length(text: &str) -> usize {
     text.len()
 }
 
-fn not_sealable(at: tree::Position) -> ManifestErrors {
+fn not_sealable(at: text::Position) -> ManifestErrors {
     let (found, expected) = ("a value that spans other text".to_owned(), "one quoted text on one line");
     let problem = ManifestProblem::Type { key: "artifact_hash".to_owned(), found, expected };
     ManifestErrors::from(ManifestError {

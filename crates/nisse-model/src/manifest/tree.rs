@@ -11,19 +11,7 @@ use super::Manifest;
 use super::error::{ManifestError, ManifestProblem};
 use super::read::KEYS_TEXT;
 use super::scalar::{Meaning, Scalar, Style};
-
-/// A place in the text, both from 1, columns in characters.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Position {
-    pub(super) line: usize,
-    pub(super) column: usize,
-}
-
-impl Position {
-    pub(super) fn error(self, problem: ManifestProblem, hint: Option<String>) -> ManifestError {
-        ManifestError { line: self.line, column: self.column, problem, hint }
-    }
-}
+use super::text::{self, Position};
 
 /// A value and where it stands.
 #[derive(Debug)]
@@ -62,7 +50,7 @@ impl Node {
 
 /// Reads one document.
 pub(super) fn parse(text: &str) -> Result<Node, ManifestError> {
-    check_text(text)?;
+    text::check(text)?;
     let mut parser = Parser::new_from_str(text);
     let mut root = None;
     loop {
@@ -80,40 +68,6 @@ pub(super) fn parse(text: &str) -> Result<Node, ManifestError> {
         }
     }
     root.ok_or_else(|| Position { line: 1, column: 1 }.error(ManifestProblem::Empty(KEYS_TEXT), None))
-}
-
-/// Refuses what should not even reach the parser: too much text, invisible characters, directives.
-fn check_text(text: &str) -> Result<(), ManifestError> {
-    let start = Position { line: 1, column: 1 };
-    if text.len() > Manifest::LENGTH_MAX {
-        let hint = Some("keep data out of agent.yaml: name it in `config` by its CID".to_owned());
-        return Err(start.error(ManifestProblem::FileTooLong { length: text.len() }, hint));
-    }
-    if text.starts_with('\u{feff}') {
-        return Err(start.error(ManifestProblem::ByteOrderMark, Some("save the file as UTF-8 without BOM".to_owned())));
-    }
-    let mut before_content = true;
-    for (index, line) in text.split('\n').enumerate() {
-        let line = line.strip_suffix('\r').unwrap_or(line);
-        if let Some(column) = line.chars().position(|c| is_hidden(c) || c == '\n' || c == '\r') {
-            let found = line.chars().nth(column).unwrap_or_default();
-            let at = Position { line: index + 1, column: column + 1 };
-            return Err(at.error(ManifestProblem::Character(found), None));
-        }
-        if before_content && line.starts_with('%') {
-            let at = Position { line: index + 1, column: 1 };
-            return Err(at.error(ManifestProblem::Directive, Some("remove the line".to_owned())));
-        }
-        before_content &= line.trim().is_empty() || line.starts_with('#');
-    }
-    Ok(())
-}
-
-/// Control characters, and those that reorder or hide what a person sees.
-fn is_hidden(c: char) -> bool {
-    let control = c.is_control() && !matches!(c, '\n' | '\r' | '\t');
-    let breaks_or_order = matches!(c, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    control || breaks_or_order || matches!(c, '\u{200b}'..='\u{200f}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}')
 }
 
 /// A list or mapping whose end has not been read.
@@ -209,7 +163,7 @@ fn scalar(text: &str, style: ScalarStyle, at: Position, span: Span) -> Result<No
         ScalarStyle::Literal | ScalarStyle::Folded => Style::Block,
     };
     // An escape may have brought in what the plain text was not allowed to hold.
-    if let Some(found) = text.chars().find(|c| is_hidden(*c)) {
+    if let Some(found) = text.chars().find(|c| text::is_hidden(*c)) {
         return Err(at.error(ManifestProblem::Character(found), None));
     }
     let characters = span.start.index()..span.end.index();

@@ -1,4 +1,5 @@
 //! The integration tests of nisse-model: one binary, one module per subject.
+#![expect(clippy::unwrap_used, reason = "a test ends where something unexpected happens")]
 
 mod config;
 mod fuzz_corpus;

@@ -282,3 +282,33 @@ fn an_over_long_configuration_is_refused() {
     let config = format!("nisse: 1\nconfig:\n  text: {}\npermissions:", "x".repeat(32 << 10));
     assert_snapshot!(refused("permissions:", &config), @"line 15, column 3: found a wrong `config`: cannot use a configuration of 32779 bytes as JSON: at most 32768 are allowed");
 }
+
+#[test]
+fn a_configuration_nested_too_deep_is_refused() {
+    let config = format!("nisse: 1\nconfig:\n  a: {}{}\npermissions:", "[".repeat(16), "]".repeat(16));
+    assert_snapshot!(refused("permissions:", &config), @"line 15, column 3: found a wrong `config`: cannot use a configuration nested deeper than 16 levels");
+}
+
+#[test]
+fn over_long_texts_are_refused_each_with_its_limit() {
+    let unsealed = "a1b2c3d4e5f6... (SHA-256 hash of oracle.wasm)";
+    assert_snapshot!(refused(unsealed, &"x".repeat(257)), @"line 12, column 16: found 257 bytes for `artifact_hash`, expected at most 256");
+    assert_snapshot!(refused("TIP-3", &"x".repeat(65)), @"line 5, column 5: found 65 bytes for `compliance`, expected at most 64");
+    assert_snapshot!(refused("\"oracle.wasm\"", &"x".repeat(256)), @"line 11, column 14: found a wrong `entry_point`: cannot use a path of 256 bytes: at most 255 are allowed");
+    assert_snapshot!(refused(OUTBOUND, &"x".repeat(513)), @r#"line 14, column 5: found the wrong permission "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx…": cannot use a permission of 513 bytes: at most 512 are allowed"#);
+}
+
+#[test]
+fn several_wrong_values_are_told_at_once() {
+    let text = crate::manifest::TIP_EXAMPLE
+        .replace("0.25\"  ", "a quarter\"  ")
+        .replace("256MiB\"", "256MB\"")
+        .replace("\"oracle.wasm\"\nartifact", "../oracle.wasm\nartifact")
+        .replace("publish_to_chain", "publish");
+    assert_snapshot!(nisse_model::Manifest::parse(&text).unwrap_err(), @r#"
+    line 8, column 8: found "a quarter" for `resources.cpu`, expected a share of a processor with up to three decimals, such as 0.25
+    line 9, column 11: found "256MB" for `resources.memory`, expected a size with its unit, such as 256MiB; did you mean "256MiB"?
+    line 11, column 14: found a wrong `entry_point`: cannot use `..` in `../oracle.wasm`: the artifact may not leave the package's folder; put the artifact beside agent.yaml and write `oracle.wasm`
+    line 16, column 5: found the wrong permission "publish": cannot find the permission kind "publish": expected one of network_outbound, network_local, read_ipfs, publish_to_chain
+    "#);
+}

@@ -169,3 +169,21 @@ fn errors_come_in_the_order_of_the_text() {
     line 15, column 5: found the wrong permission "read_ipsf": cannot find the permission kind "read_ipsf": expected one of network_outbound, network_local, read_ipfs, publish_to_chain; did you mean `read_ipfs`?
     "#);
 }
+
+#[test]
+fn a_lone_carriage_return_is_refused() {
+    assert_snapshot!(refused("resources:\n", "resources:\r"), @"line 7, column 11: found the character U+000D, expected printable text");
+}
+
+#[test]
+fn a_key_that_was_misspelled_is_not_told_as_missing_too() {
+    let errors = Manifest::parse(&TIP_EXAMPLE.replace("cpu:", "cpus:")).unwrap_err();
+    assert_eq!(errors.iter().count(), 1);
+}
+
+#[test]
+fn joiners_that_scripts_need_are_allowed() {
+    for text in ["\u{646}\u{645}\u{6cc}\u{200c}\u{62e}\u{648}\u{627}\u{647}\u{645}", "\u{1f469}\u{200d}\u{1f33e}"] {
+        assert!(Manifest::parse(&TIP_EXAMPLE.replace("Fetches", text)).is_ok());
+    }
+}

@@ -2,7 +2,8 @@
 
 use super::super::error::{ManifestError, ManifestProblem};
 use super::super::scalar::{Meaning, Style};
-use super::super::tree::{Entry, Node, Position, Value, shortened};
+use super::super::text::Position;
+use super::super::tree::{Entry, Node, Value, shortened};
 use crate::suggestion::nearest;
 
 /// Collects errors while it reads; `None` from a method means that it has reported why.
