@@ -3,7 +3,6 @@
 mod connect;
 mod names;
 
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -148,11 +147,17 @@ impl Egress {
         *self.inner.own.write().unwrap_or_else(PoisonError::into_inner) = own;
     }
 
-    /// The agent has these permissions from now on (none once it stopped): every connection of another one is closed.
+    /// From now on the agent has these permissions and no others: connections under another one are closed, also those
+    /// in use or being opened. Call it when an agent starts, and with empty lists when it stops.
     pub fn set_permissions(&self, agent: &str, rules: &[NetworkRule], local: &[LocalService]) {
         let rules = rules.iter().map(|rule| format!("network_outbound:{rule}"));
         let local = local.iter().map(|service| format!("network_local:{service}"));
-        self.inner.pool.withdraw(agent, &rules.chain(local).collect::<Vec<_>>());
+        self.inner.pool.permit(agent, rules.chain(local).collect());
+    }
+
+    /// The agent is gone for good: its connections are closed and its permissions forgotten.
+    pub fn forget(&self, agent: &str) {
+        self.inner.pool.forget(agent);
     }
 
     /// Sends one request and gives its response once the head is there.
@@ -225,6 +230,9 @@ impl Inner {
             return Err(EgressError::NotGranted { agent: request.agent, target: Box::new(target) });
         };
         draft.line.rule = route.permission.to_string();
+        if !self.pool.permits(agent, &route.permission) {
+            return Err(EgressError::Withdrawn { host });
+        }
         let method = headers::method(&request.method)?;
         let headers = headers::request_headers(&request.headers, &target.host_header())?;
         let now = self.deps.time.elapsed();
@@ -253,7 +261,6 @@ impl Inner {
             let why: Box<dyn std::error::Error + Send + Sync> = "the server switched protocols".into();
             return Err(EgressError::Protocol { host, source: Arc::from(why) });
         }
-        draft.line.up_bytes = meter.sent.load(Ordering::Relaxed);
         Ok((response, lease))
     }
 

@@ -10,6 +10,8 @@ pub const HEADERS_MAX: usize = 100;
 pub const REQUEST_HEADER_BYTES_MAX: u64 = 32 * 1024;
 /// Bytes of a response's head, which is also the largest read at once.
 pub const RESPONSE_HEADER_BYTES_MAX: usize = 64 * 1024;
+/// Sent where a guest names none: many services refuse requests without one.
+const USER_AGENT: HeaderValue = HeaderValue::from_static(concat!("nisse/", env!("CARGO_PKG_VERSION")));
 /// Longest method.
 const METHOD_LENGTH_MAX: usize = 32;
 
@@ -61,6 +63,7 @@ pub(crate) fn request_headers(guest: &[(String, Vec<u8>)], host: &str) -> Result
     let host = HeaderValue::from_str(host)
         .map_err(|_| EgressError::Header { name: "host".to_owned(), why: "the host is not a header value" })?;
     headers.insert(header::HOST, host);
+    headers.entry(header::USER_AGENT).or_insert(USER_AGENT);
     Ok(headers)
 }
 

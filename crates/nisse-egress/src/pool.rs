@@ -93,6 +93,14 @@ struct Connections {
     idle: HashMap<PoolKey, Vec<Idle>>,
     /// Every open connection with its agent and permission, idle or in use.
     open: Vec<(Arc<str>, Arc<str>, Weak<Handle>)>,
+    /// What agents may use, once somebody said so; one entry per agent of the node.
+    permitted: HashMap<String, Vec<String>>,
+}
+
+impl Connections {
+    fn permits(&self, agent: &str, permission: &str) -> bool {
+        self.permitted.get(agent).is_none_or(|permitted| permitted.iter().any(|one| one == permission))
+    }
 }
 
 /// All open connections of the node's agents.
@@ -110,14 +118,27 @@ impl Pool {
         self.connections.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes a fresh connection into the books. `task` drives it.
-    pub(crate) fn add(self: &Arc<Self>, key: PoolKey, sender: SendRequest<SentBody>, task: AbortHandle) -> Lease {
+    /// Whether the permission has not been withdrawn.
+    pub(crate) fn permits(&self, agent: &str, permission: &str) -> bool {
+        self.lock().permits(agent, permission)
+    }
+
+    /// Takes a fresh connection into the books, unless its permission went away while it was opened. `task` drives it.
+    pub(crate) fn add(
+        self: &Arc<Self>,
+        key: PoolKey,
+        sender: SendRequest<SentBody>,
+        task: AbortHandle,
+    ) -> Option<Lease> {
         let handle = Arc::new(Handle { withdrawn: AtomicBool::new(false), task });
         let mut connections = self.lock();
+        if !connections.permits(&key.agent, &key.permission) {
+            return None;
+        }
         connections.open.retain(|(_, _, handle)| handle.strong_count() > 0);
         connections.open.push((key.agent.clone(), key.permission.clone(), Arc::downgrade(&handle)));
         drop(connections);
-        Lease { key, sender, handle, opened: self.time.elapsed(), reusable: true, pool: self.clone() }
+        Some(Lease { key, sender, handle, opened: self.time.elapsed(), reusable: true, pool: self.clone() })
     }
 
     /// An idle connection for this key, if one is still good.
@@ -151,12 +172,17 @@ impl Pool {
         }
     }
 
-    /// Closes every connection of `agent` whose permission is not in `kept`.
-    pub(crate) fn withdraw(&self, agent: &str, kept: &[String]) {
+    /// From now on `agent` has only these permissions: every connection under another one is closed.
+    pub(crate) fn permit(&self, agent: &str, permitted: Vec<String>) {
         let mut connections = self.lock();
-        let gone = |owner: &str, permission: &str| owner == agent && !kept.iter().any(|kept| kept == permission);
-        connections.idle.retain(|key, _| !gone(&key.agent, &key.permission));
-        connections.open.retain(|(owner, permission, handle)| {
+        connections.permitted.insert(agent.to_owned(), permitted);
+        let Connections { idle, open, permitted } = &mut *connections;
+        let gone = |owner: &str, permission: &str| {
+            owner == agent
+                && permitted.get(agent).is_some_and(|permitted| !permitted.iter().any(|one| one == permission))
+        };
+        idle.retain(|key, _| !gone(&key.agent, &key.permission));
+        open.retain(|(owner, permission, handle)| {
             let Some(handle) = handle.upgrade() else { return false };
             if gone(owner, permission) {
                 handle.withdrawn.store(true, Ordering::Relaxed);
@@ -164,5 +190,11 @@ impl Pool {
             }
             true
         });
+    }
+
+    /// Closes every connection of `agent`, which no longer exists.
+    pub(crate) fn forget(&self, agent: &str) {
+        self.permit(agent, Vec::new());
+        self.lock().permitted.remove(agent);
     }
 }

@@ -221,6 +221,7 @@ impl Inner {
             }
             drop(permit);
         });
-        Ok(self.pool.add(key, sender, task.abort_handle()))
+        let host = key.host.clone();
+        self.pool.add(key, sender, task.abort_handle()).ok_or(EgressError::Withdrawn { host })
     }
 }

@@ -26,7 +26,10 @@ struct State {
     dials: Vec<SocketAddr>,
     canaries: usize,
     received: Vec<Received>,
+    before_connect: Option<Hook>,
 }
+
+type Hook = Box<dyn FnOnce() + Send>;
 
 impl FakeNetwork {
     /// `server` listens at `address`.
@@ -37,6 +40,11 @@ impl FakeNetwork {
     /// Connections to `address` claim to have ended at `peer`.
     pub fn lie_about_peer(&self, address: &str, peer: &str) {
         self.lock().peers.insert(socket(address), socket(peer));
+    }
+
+    /// Something happens while the next connection is being opened.
+    pub fn before_connect(&self, happens: impl FnOnce() + Send + 'static) {
+        self.lock().before_connect = Some(Box::new(happens));
     }
 
     /// Every address dialled, in order.
@@ -70,6 +78,10 @@ fn socket(text: &str) -> SocketAddr {
 #[async_trait]
 impl Dialler for FakeNetwork {
     async fn connect(&self, address: SocketAddr) -> io::Result<Connection> {
+        let happens = self.lock().before_connect.take();
+        if let Some(happens) = happens {
+            happens();
+        }
         let (server, peer) = {
             let mut state = self.lock();
             state.dials.push(address);

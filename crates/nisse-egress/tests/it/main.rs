@@ -1,6 +1,7 @@
 //! The way out, attacked: each case by name, judged by what was dialled and received.
 
 mod cases;
+mod dns;
 mod grammar;
 mod legitimate;
 mod limits;

@@ -248,3 +248,18 @@ async fn e14_localhost_in_any_spelling_is_not_public() {
     }
     assert!(EgressTarget::parse("http", "localhost.", "/").is_err());
 }
+
+#[tokio::test]
+async fn public_addresses_of_both_families_are_dialled() {
+    for (rule, scheme) in SCHEMES {
+        for addresses in [&[PUBLIC_V4][..], &[PUBLIC_V6], &[PUBLIC_V6, PUBLIC_V4]] {
+            let world = World::new(&[rule]);
+            world.names.answer(HOST, addresses, LONG);
+            world.serve_host(FakeServer::ok("hello"));
+            for _ in 0..2 {
+                assert_eq!(world.get(&format!("{scheme}://{HOST}/")).await.expect("allowed").1, "hello");
+            }
+            world.nothing_dialled_beyond(1);
+        }
+    }
+}

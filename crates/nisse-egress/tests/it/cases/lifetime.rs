@@ -296,8 +296,16 @@ async fn e33_a_connection_dies_with_its_permission() {
     world.egress.set_permissions("talos.probe", &world.rules, &[]);
     world.get("http://api.example.com/").await.expect("allowed again");
     world.nothing_dialled_beyond(2);
-    // One in use is closed under its body.
+    // Without the permission nothing is opened, whatever rules the caller still passes.
     world.egress.set_permissions("talos.probe", &[], &[]);
+    let refused = world.get("http://api.example.com/").await.expect_err("must be refused");
+    assert_eq!(refused.reason(), "withdrawn");
+    world.nothing_dialled_beyond(2);
+}
+
+#[tokio::test]
+async fn e33_a_response_ends_with_its_permission() {
+    let world = World::new(&["http://api.example.com"]).with_host();
     world.serve_host(endless(b"1\r\nx\r\n", Duration::from_millis(1)));
     let mut body = world.egress.request(world.request("http://api.example.com/")).await.expect("allowed").body;
     body.next().await.expect("a piece").expect("carried");
@@ -310,6 +318,17 @@ async fn e33_a_connection_dies_with_its_permission() {
     };
     assert_eq!(error.reason(), "withdrawn");
     assert_eq!(world.last_reason(), "withdrawn");
+}
+
+#[tokio::test]
+async fn e33_a_connection_being_opened_ends_with_its_permission() {
+    let world = World::new(&["http://api.example.com"]).with_host();
+    let withdrawn = world.egress.clone();
+    world.network.before_connect(move || withdrawn.set_permissions("talos.probe", &[], &[]));
+    let refused = world.get("http://api.example.com/").await.expect_err("must be refused");
+    assert_eq!(refused.reason(), "withdrawn");
+    assert!(world.network.received().is_empty(), "no request left");
+    world.egress.forget("talos.probe");
 }
 
 #[tokio::test]

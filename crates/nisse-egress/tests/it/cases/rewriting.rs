@@ -147,3 +147,28 @@ async fn e23_no_upgrade_leaves_and_none_comes_back() {
     let refused = world.get("http://api.example.com/").await.expect_err("must be refused");
     assert_eq!(refused.reason(), "protocol");
 }
+
+#[tokio::test]
+async fn end_to_end_headers_reach_the_wire_as_they_are() {
+    let world = World::new(&["http://api.example.com"]).with_host();
+    let mut request = world.request("http://api.example.com/");
+    request.headers = vec![
+        header("Authorization", "Bearer abc"),
+        header("Accept", "application/json"),
+        header("Accept-Encoding", "gzip"),
+        header("User-Agent", "agent/1"),
+        header("Cookie", "a=1"),
+        header("cookie", "b=2"),
+        header("x-empty", ""),
+        header("x-utf8", "\u{e4}"),
+    ];
+    world.send(request).await.expect("allowed");
+    let received = &world.network.received()[0];
+    assert_eq!(received.header("authorization"), ["Bearer abc"]);
+    assert_eq!(received.header("cookie"), ["a=1", "b=2"]);
+    assert_eq!(received.header("user-agent"), ["agent/1"]);
+    assert_eq!(received.header("x-empty"), [""]);
+    assert_eq!(received.header("accept-encoding"), ["gzip"]);
+    world.get("http://api.example.com/").await.expect("allowed");
+    assert!(world.network.received()[1].header("user-agent")[0].starts_with("nisse/"));
+}
