@@ -56,19 +56,19 @@ contract AddressBook is Ownable2Step {
     }
 
     /// @notice The address of `name` in the set of `at`.
-    function addressAt(bytes32 name, uint64 at) public view returns (address found) {
-        if (at == 0 || at > version) revert UnknownVersion(at, version);
-        found = _addresses[at][name];
-        if (found == address(0)) revert UnknownName(name, at);
+    function addressAt(bytes32 name, uint64 version_) public view returns (address found) {
+        if (version_ == 0 || version_ > version) revert UnknownVersion(version_, version);
+        found = _addresses[version_][name];
+        if (found == address(0)) revert UnknownName(name, version_);
     }
 
     /// @notice All names and addresses of the set of `at`, in the order given.
-    function setAt(uint64 at) external view returns (bytes32[] memory names, address[] memory addresses) {
-        if (at == 0 || at > version) revert UnknownVersion(at, version);
-        names = _names[at];
+    function setAt(uint64 version_) external view returns (bytes32[] memory names, address[] memory addresses) {
+        if (version_ == 0 || version_ > version) revert UnknownVersion(version_, version);
+        names = _names[version_];
         addresses = new address[](names.length);
         for (uint256 i = 0; i < names.length; ++i) {
-            addresses[i] = _addresses[at][names[i]];
+            addresses[i] = _addresses[version_][names[i]];
         }
     }
 }

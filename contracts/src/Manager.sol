@@ -20,39 +20,42 @@ import {Nodes} from "./Nodes.sol";
 
 /// @title The market
 /// @notice Publications, orders, bids, leases. Money lies in the Escrow that this contract makes; stakes lie
-/// in Nodes. Time is in seconds, money in token units, rates in token units per hour.
+/// in Nodes. Time is in seconds, money in token units, rates in token units per hour. What moves tokens is
+/// guarded against re-entrance; the rest calls only Nodes and Escrow, which then call nobody.
 contract Manager is ReentrancyGuardTransient {
     // ---- shapes in storage -----------------------------------------------------------------------
 
+    // The first slot has all the figures, so that a deploy never reads the second. `cpuMillis` is never zero.
     struct Record {
-        address publisher;
         uint80 maxRate;
+        uint56 memoryBytes;
+        uint48 gasBudget;
+        uint32 cpuMillis;
+        uint24 bidWindow;
         bool gpu;
         bool dagPb;
+        address publisher;
+        uint64 publishedAt;
         bytes32 manifestHash;
         bytes32 artifactHash;
         bytes32 configHash;
-        uint64 memoryBytes;
-        uint64 gasBudget;
-        uint32 cpuMillis;
-        uint32 bidWindow;
-        uint64 publishedAt;
         bytes32 artifactDigest;
         string agentId;
     }
 
-    // Two slots, so that the whole life of a lease writes only these and its Escrow line.
+    // Two slots, so that the whole life of a lease writes only these and its Escrow line. After the bidding
+    // only the first changes.
     struct Lease {
         address owner;
-        uint32 publication;
         // Open: end of bidding. Assigned: last moment to ack. Running and after: when money began to run.
         uint32 moment;
-        uint32 incarnation;
+        uint24 publication;
+        uint24 incarnation;
+        State state;
+        uint8 flags;
         address node;
         // Open without a bid: the order's limit.
         uint80 rate;
-        State state;
-        uint8 flags;
     }
 
     // Written only where a deployment differs from its publication; `flags` says which are in use.
@@ -67,7 +70,7 @@ contract Manager is ReentrancyGuardTransient {
 
     struct Update {
         uint32 revision;
-        uint32 publication;
+        uint24 publication;
         bool dagPb;
         bytes32 configHash;
         bytes32 artifactDigest;
@@ -124,7 +127,7 @@ contract Manager is ReentrancyGuardTransient {
     // ---- state -----------------------------------------------------------------------------------
 
     /// @notice Number of the newest publication; numbers start at 1.
-    uint32 public publications;
+    uint24 public publications;
     /// @notice Number of the newest deployment; numbers start at 1.
     uint64 public deployments;
 
@@ -189,6 +192,7 @@ contract Manager is ReentrancyGuardTransient {
     error RateTooHigh(uint256 rate, uint256 max);
     error BidWindowTooLong(uint32 window, uint32 max);
     error PaymentZero();
+    error AmountTooLarge(uint256 amount, uint256 max);
     error UnknownPublication(uint64 publication);
     error NotPublished(address publisher, string agentId);
     error UnknownDeployment(uint64 id);
@@ -264,6 +268,8 @@ contract Manager is ReentrancyGuardTransient {
         _nameHash(agentId);
         if (artifactHash == 0) revert ArtifactHashZero();
         if (resources.cpuMillis == 0 || resources.memoryBytes == 0) revert ResourcesZero();
+        if (resources.memoryBytes > type(uint56).max) revert AmountTooLarge(resources.memoryBytes, type(uint56).max);
+        if (gasBudget > type(uint48).max) revert AmountTooLarge(gasBudget, type(uint48).max);
         if (bidWindow > BID_WINDOW_MAX) revert BidWindowTooLong(bidWindow, BID_WINDOW_MAX);
         id = ++publications;
         Record storage p = _publications[id];
@@ -282,10 +288,10 @@ contract Manager is ReentrancyGuardTransient {
         p.manifestHash = manifestHash;
         p.artifactHash = artifactHash;
         p.configHash = configHash;
-        p.memoryBytes = resources.memoryBytes;
+        p.memoryBytes = uint56(resources.memoryBytes);
         p.cpuMillis = resources.cpuMillis;
-        p.gasBudget = gasBudget;
-        p.bidWindow = bidWindow;
+        p.gasBudget = uint48(gasBudget);
+        p.bidWindow = uint24(bidWindow);
         p.publishedAt = uint64(block.timestamp);
         p.agentId = agentId;
         bytes32 agentKey = keccak256(bytes(agentId));
@@ -318,7 +324,7 @@ contract Manager is ReentrancyGuardTransient {
         (bytes32 digest, bool dagPb) = Cid.parseText(ipfsCid);
         DeployParams memory params;
         params.publication = publicationId;
-        if (payment > type(uint96).max) revert Escrow.AmountTooLarge(payment, type(uint96).max);
+        if (payment > type(uint96).max) revert AmountTooLarge(payment, type(uint96).max);
         params.payment = uint128(payment);
         id = _deploy(params, true, digest, dagPb);
     }
@@ -336,12 +342,6 @@ contract Manager is ReentrancyGuardTransient {
         if (own) (digest, dagPb) = Cid.parse(params.artifactCid);
         Order memory order;
         (id, order) = _create(params, own, digest, dagPb, HOME);
-        Lease storage lease = _leases[id];
-        lease.node = msg.sender;
-        lease.state = State.Assigned;
-        order.home = true;
-        order.maxRate = 0;
-        order.verified = true;
         emit Deployed(id, msg.sender, keccak256(bytes(order.agentId)), order);
         emit Assigned(id, msg.sender, 0, 0);
         _link(id, params);
@@ -351,16 +351,6 @@ contract Manager is ReentrancyGuardTransient {
         if (params.payment == 0) revert PaymentZero();
         Order memory order;
         (id, order) = _create(params, own, digest, dagPb, 0);
-        if (order.maxRate == 0) revert RateZero();
-        Lease storage lease = _leases[id];
-        lease.rate = uint80(order.maxRate);
-        if (order.verified) {
-            order.biddingEnds = uint64(block.timestamp) + order.bidWindow;
-            lease.moment = uint32(order.biddingEnds);
-            lease.state = State.Open;
-        } else {
-            lease.state = State.Unverified;
-        }
         bytes32 agentKey = keccak256(bytes(order.agentId));
         _listOrder(agentKey, id);
         emit Deployed(id, msg.sender, agentKey, order);
@@ -404,10 +394,17 @@ contract Manager is ReentrancyGuardTransient {
             extra.supersedesMarket = params.supersedesMarket;
             extra.supersedesId = params.supersedesId;
         }
-        Lease storage lease = _leases[id];
-        lease.owner = msg.sender;
-        lease.publication = uint32(params.publication);
-        lease.flags = flags;
+        order.home = flags & HOME != 0;
+        if (order.home) {
+            (order.maxRate, order.verified) = (0, true);
+            _leases[id].node = msg.sender;
+        } else {
+            if (order.maxRate == 0) revert RateZero();
+            _leases[id].rate = uint80(order.maxRate);
+            if (!dagPb) order.biddingEnds = uint64(block.timestamp) + order.bidWindow;
+        }
+        State state = order.home ? State.Assigned : dagPb ? State.Unverified : State.Open;
+        _save(_leases[id], msg.sender, order.biddingEnds, params.publication, 0, state, flags);
     }
 
     // A link within this market must be the caller's own, ended deployment.
@@ -442,7 +439,7 @@ contract Manager is ReentrancyGuardTransient {
 
     /// @notice A node will not run this order, and says why. It is barred from this order and from nothing
     /// else. The leading bidder loses its bid, the assigned node its assignment; the order goes on.
-    function reject(uint64 id, string calldata reason) external nonReentrant {
+    function reject(uint64 id, string calldata reason) external {
         _checkReason(reason);
         Lease storage lease = _lease(id);
         State state = lease.state;
@@ -462,13 +459,14 @@ contract Manager is ReentrancyGuardTransient {
     // ---- bidding ---------------------------------------------------------------------------------
 
     /// @notice Offer to run an order for `rate` token units per hour. With a bid window of 0, or once the
-    /// window has passed without a bid, the bid is assigned at once.
-    function bid(uint64 id, uint128 rate) external nonReentrant {
+    /// window has passed without a bid, the bid is assigned at once. While a bid leads, `lockHours` of its rate
+    /// are locked of the node's stake.
+    function bid(uint64 id, uint128 rate) external {
         _bid(id, rate);
     }
 
     /// @notice Offer to run the one open order of `agentId` for `price` token units per hour.
-    function bid(string calldata agentId, uint256 price) external nonReentrant {
+    function bid(string calldata agentId, uint256 price) external {
         OpenOrders storage open = _openOrders[keccak256(bytes(agentId))];
         (uint64 count, uint128 sum) = (open.count, open.sum);
         if (count == 0) revert NoOpenOrder(agentId);
@@ -477,7 +475,7 @@ contract Manager is ReentrancyGuardTransient {
     }
 
     /// @notice Give the order to the leading bidder once bids are closed. Anyone may.
-    function assign(uint64 id) external nonReentrant {
+    function assign(uint64 id) external {
         Lease storage lease = _leaseIn(id, State.Open);
         if (lease.node == address(0)) revert NoBids(id);
         if (block.timestamp < lease.moment) revert BiddingOpen(id, lease.moment);
@@ -498,7 +496,8 @@ contract Manager is ReentrancyGuardTransient {
         uint256 moment = lease.moment;
         bool closed = block.timestamp >= moment;
         if (closed && !first) revert BiddingClosed(id, uint64(moment));
-        nodes.requireEligible(msg.sender, rate * lockHours);
+        if (!first) nodes.unlock(leader, standing * lockHours);
+        nodes.lock(msg.sender, rate * lockHours);
         lease.node = msg.sender;
         // At most the order's limit, which fits.
         lease.rate = uint80(rate);
@@ -507,15 +506,10 @@ contract Manager is ReentrancyGuardTransient {
     }
 
     function _assign(uint64 id, Lease storage lease, address node, uint256 rate) private {
-        if (!nodes.lock(node, rate * lockHours)) {
-            _bar(id, lease, node);
-            _reopen(id, lease, ReopenReason.StakeGone, false);
-            return;
-        }
         uint64 ackBy = uint64(block.timestamp) + ackTimeout;
-        lease.state = State.Assigned;
-        lease.moment = uint32(ackBy);
-        _unlistOrder(lease.publication, id);
+        uint24 publicationId = lease.publication;
+        _save(lease, lease.owner, ackBy, publicationId, lease.incarnation, State.Assigned, lease.flags);
+        _unlistOrder(publicationId, id);
         emit Assigned(id, node, uint128(rate), ackBy);
     }
 
@@ -526,16 +520,14 @@ contract Manager is ReentrancyGuardTransient {
     function ackStart(uint64 id, uint32 incarnation) external {
         Lease storage lease = _leaseIn(id, State.Assigned);
         if (msg.sender != lease.node) revert NotNode(id, msg.sender);
-        if (incarnation <= lease.incarnation) revert StaleIncarnation(id, incarnation, lease.incarnation);
-        lease.state = State.Running;
-        lease.incarnation = incarnation;
-        lease.moment = uint32(block.timestamp);
+        uint24 next = _incarnation(id, lease, incarnation);
+        _save(lease, lease.owner, block.timestamp, lease.publication, next, State.Running, lease.flags);
         emit Started(id, msg.sender, incarnation, lease.rate, uint64(block.timestamp));
     }
 
     /// @notice Put an order whose node did not acknowledge in time back on the market, unpaid. Anyone may.
     /// After `MISSES_MAX` misses the node is barred from the order.
-    function reopen(uint64 id) external nonReentrant {
+    function reopen(uint64 id) external {
         Lease storage lease = _leaseIn(id, State.Assigned);
         if (lease.flags & HOME != 0) revert HomeLease(id);
         if (block.timestamp <= lease.moment) revert AckPending(id, lease.moment);
@@ -558,7 +550,7 @@ contract Manager is ReentrancyGuardTransient {
         uint256 accrued = state == State.Running ? _accrued(lease) : 0;
         lease.state = State.Stopped;
         if (state < State.Assigned) _unlistOrder(lease.publication, id);
-        else if (!home) nodes.unlock(node, uint256(lease.rate) * lockHours);
+        if (!home && node != address(0)) nodes.unlock(node, uint256(lease.rate) * lockHours);
         uint256 refund = home ? 0 : _close(id, node, accrued, owner, byOwner);
         emit Stopped(id, node, byOwner ? StopReason.Owner : StopReason.Node, refund);
     }
@@ -579,7 +571,7 @@ contract Manager is ReentrancyGuardTransient {
 
     /// @notice Credit the node with what is due by now. Anyone may; a home lease has nothing due.
     /// @return amount token units credited
-    function settle(uint64 id) external nonReentrant returns (uint256 amount) {
+    function settle(uint64 id) external returns (uint256 amount) {
         Lease storage lease = _leaseIn(id, State.Running);
         address node = lease.node;
         amount = escrow.settle(id, node, _accrued(lease));
@@ -624,7 +616,7 @@ contract Manager is ReentrancyGuardTransient {
         Update storage asked = _updates[id];
         revision = asked.revision + 1;
         asked.revision = revision;
-        asked.publication = uint32(publicationId);
+        asked.publication = uint24(publicationId);
         asked.dagPb = dagPb;
         asked.configHash = configHash;
         asked.artifactDigest = digest;
@@ -640,10 +632,9 @@ contract Manager is ReentrancyGuardTransient {
     /// @param incarnation number of the agent's start with it, above the deployment's last
     function ackUpdate(uint64 id, uint32 revision, uint32 incarnation) external {
         (Lease storage lease, Update storage asked) = _asked(id, revision);
-        if (incarnation <= lease.incarnation) revert StaleIncarnation(id, incarnation, lease.incarnation);
-        uint32 publicationId = asked.publication;
+        uint24 publicationId = asked.publication;
         lease.publication = publicationId;
-        lease.incarnation = incarnation;
+        lease.incarnation = _incarnation(id, lease, incarnation);
         uint8 flags = lease.flags & ~(DAG_PB | OWN_CONFIG);
         Extra storage extra = _extras[id];
         if (asked.dagPb) {
@@ -688,7 +679,7 @@ contract Manager is ReentrancyGuardTransient {
         Lease storage lease = _live(id);
         if (msg.sender != lease.owner) revert NotOwner(id, msg.sender);
         if (amount == 0) revert PaymentZero();
-        if (amount > type(uint96).max) revert Escrow.AmountTooLarge(amount, type(uint96).max);
+        if (amount > type(uint96).max) revert AmountTooLarge(amount, type(uint96).max);
         uint40 readyAt = uint40(block.timestamp + withdrawNotice);
         _withdrawals[id] = Withdrawal(uint96(amount), readyAt);
         emit ClientWithdrawRequested(id, amount, readyAt);
@@ -818,6 +809,23 @@ contract Manager is ReentrancyGuardTransient {
         if (lease.state != wanted) revert WrongState(id, lease.state);
     }
 
+    // Write a lease's first slot at once; field by field it would be read and written five times over.
+    function _save(
+        Lease storage lease,
+        address owner,
+        uint256 moment,
+        uint256 publicationId,
+        uint256 incarnation,
+        State state,
+        uint256 flags
+    ) private {
+        uint256 word = uint256(uint160(owner)) | uint256(uint32(moment)) << 160 | publicationId << 192
+            | incarnation << 216 | uint256(state) << 240 | flags << 248;
+        assembly ("memory-safe") {
+            sstore(lease.slot, word)
+        }
+    }
+
     // Not ended, and with money in it.
     function _live(uint64 id) private view returns (Lease storage lease) {
         lease = _lease(id);
@@ -839,7 +847,7 @@ contract Manager is ReentrancyGuardTransient {
 
     function _known(uint64 id) private view returns (Record storage p) {
         p = _publications[id];
-        if (p.publisher == address(0)) revert UnknownPublication(id);
+        if (p.cpuMillis == 0) revert UnknownPublication(id);
     }
 
     function _limit(uint64 id, Lease storage lease) private view returns (uint80) {
@@ -883,10 +891,8 @@ contract Manager is ReentrancyGuardTransient {
         lease.state = State.Open;
         lease.moment = uint32(ends);
         emit Reopened(id, node, reason, ends);
-        if (assigned) {
-            _listOrder(keccak256(bytes(_publications[lease.publication].agentId)), id);
-            nodes.unlock(node, locked);
-        }
+        if (assigned) _listOrder(keccak256(bytes(_publications[lease.publication].agentId)), id);
+        nodes.unlock(node, locked);
     }
 
     function _bar(uint64 id, Lease storage lease, address node) private {
@@ -904,7 +910,7 @@ contract Manager is ReentrancyGuardTransient {
         open.sum += id;
     }
 
-    function _unlistOrder(uint32 publicationId, uint64 id) private {
+    function _unlistOrder(uint24 publicationId, uint64 id) private {
         OpenOrders storage open = _openOrders[keccak256(bytes(_publications[publicationId].agentId))];
         open.count -= 1;
         open.sum -= id;
@@ -949,6 +955,12 @@ contract Manager is ReentrancyGuardTransient {
 
     function _latestKey(address publisher, bytes32 agentKey) private pure returns (bytes32) {
         return keccak256(abi.encode(publisher, agentKey));
+    }
+
+    function _incarnation(uint64 id, Lease storage lease, uint32 given) private view returns (uint24) {
+        if (given <= lease.incarnation) revert StaleIncarnation(id, given, lease.incarnation);
+        if (given > type(uint24).max) revert AmountTooLarge(given, type(uint24).max);
+        return uint24(given);
     }
 
     function _rate(uint256 rate) private pure returns (uint80) {

@@ -81,8 +81,6 @@ contract Nodes is Ownable2Step {
     event EndpointChanged(address indexed node, string endpoint);
     event NodePaused(address indexed node);
     event NodeResumed(address indexed node);
-    event StakeLocked(address indexed node, uint128 amount);
-    event StakeUnlocked(address indexed node, uint128 amount);
     /// @param deployment the lease that it is about, 0 for none
     /// @param toFinder @param toVictim @param toTreasury the splits; their sum is `amount`
     event Slashed(
@@ -118,6 +116,11 @@ contract Nodes is Ownable2Step {
     error SlashTooLarge(address node, uint256 amount, uint256 max);
     error NothingToClaim(address account);
     error ZeroAddress();
+
+    modifier onlyManager() {
+        if (!isManager[msg.sender]) revert NotManager(msg.sender);
+        _;
+    }
 
     /// @param token_ the market's token
     /// @param minStake_ token units; 10,000 TALOS is `10_000e18`
@@ -222,7 +225,7 @@ contract Nodes is Ownable2Step {
     }
 
     /// @notice Revert with the reason unless `operator` may take a lease that locks `amount`.
-    function requireEligible(address operator, uint256 amount) external view {
+    function requireEligible(address operator, uint256 amount) public view {
         Record storage record = _nodes[operator];
         (uint256 stake, uint256 locked, Status status) = (record.stake, record.locked, record.status);
         if (status == Status.None) revert NotRegistered(operator);
@@ -231,27 +234,19 @@ contract Nodes is Ownable2Step {
         if (stake - locked < amount) revert FreeStakeTooLow(operator, stake - locked, amount);
     }
 
-    /// @notice Hold `amount` of a node's stake for a lease. Managers only.
-    /// @return held false when the node no longer may take it; then nothing has changed
-    function lock(address operator, uint256 amount) external returns (bool held) {
-        if (!isManager[msg.sender]) revert NotManager(msg.sender);
-        Record storage record = _nodes[operator];
-        (uint256 stake, uint256 locked, Status status) = (record.stake, record.locked, record.status);
-        if (status != Status.Active || stake < minStake || stake - locked < amount) return false;
-        // The sum is at most `stake`, which fits.
-        record.locked = uint96(locked + amount);
-        emit StakeLocked(operator, uint128(amount));
-        return true;
+    /// @notice Hold `amount` of a node's stake for a bid and the lease that follows. Managers only; reverts
+    /// as `requireEligible`. Told by the Manager's `BidPlaced`, so without an event of its own.
+    function lock(address operator, uint256 amount) external onlyManager {
+        requireEligible(operator, amount);
+        // The sum is at most the stake, which fits.
+        _nodes[operator].locked += uint96(amount);
     }
 
-    /// @notice Free what a lease had locked; less where a slash has already consumed it. Managers only.
-    function unlock(address operator, uint256 amount) external {
-        if (!isManager[msg.sender]) revert NotManager(msg.sender);
+    /// @notice Free what a bid or a lease had locked; less where a slash has already consumed it. Managers only.
+    function unlock(address operator, uint256 amount) external onlyManager {
         Record storage record = _nodes[operator];
         uint256 locked = record.locked;
-        uint256 freed = amount < locked ? amount : locked;
-        record.locked = uint96(locked - freed);
-        emit StakeUnlocked(operator, uint128(freed));
+        record.locked = uint96(amount < locked ? locked - amount : 0);
     }
 
     /// @notice Take stake from a node that did wrong: 10 % to the finder, up to `claim` to the victim, the

@@ -32,8 +32,7 @@ enum StopReason {
 /// @notice Why an order went back to the market.
 enum ReopenReason {
     NoAck,
-    Rejected,
-    StakeGone
+    Rejected
 }
 
 /// @notice A package made known on chain: immutable once published.

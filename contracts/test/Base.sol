@@ -1,0 +1,219 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+pragma solidity ^0.8.28;
+
+import {Resources, DeployParams, State, Deployment} from "../src/Types.sol";
+import {Escrow} from "../src/Escrow.sol";
+import {Manager} from "../src/Manager.sol";
+import {Nodes} from "../src/Nodes.sol";
+import {TalosToken} from "../src/TalosToken.sol";
+
+/// The cheat codes of forge that these tests use.
+interface Vm {
+    struct Gas {
+        uint64 gasLimit;
+        uint64 gasTotalUsed;
+        uint64 gasMemoryUsed;
+        int64 gasRefunded;
+        uint64 gasRemaining;
+    }
+
+    function prank(address) external;
+    function startPrank(address) external;
+    function stopPrank() external;
+    function warp(uint256) external;
+    function expectRevert(bytes calldata) external;
+    function expectRevert(bytes4) external;
+    function expectPartialRevert(bytes4) external;
+    function expectEmit() external;
+    function snapshotGasLastCall(string calldata group, string calldata name) external returns (uint256);
+    function envOr(string calldata name, uint256 fallback_) external view returns (uint256);
+    function toString(uint256) external pure returns (string memory);
+    function getBlockTimestamp() external view returns (uint256);
+    function assume(bool) external pure;
+}
+
+/// Assertions, and what forge's invariant runner looks for.
+abstract contract Test {
+    Vm internal constant vm = Vm(address(uint160(uint256(keccak256("hevm cheat code")))));
+    bool public constant IS_TEST = true;
+    address[] private _targets;
+
+    error Differs(string what, uint256 found, uint256 expected);
+    error Fails(string what);
+
+    function eq(uint256 found, uint256 expected, string memory what) internal pure {
+        if (found != expected) revert Differs(what, found, expected);
+    }
+
+    function eq(address found, address expected, string memory what) internal pure {
+        if (found != expected) revert Differs(what, uint160(found), uint160(expected));
+    }
+
+    function eq(bytes memory found, bytes memory expected, string memory what) internal pure {
+        if (keccak256(found) != keccak256(expected)) revert Fails(what);
+    }
+
+    function yes(bool holds, string memory what) internal pure {
+        if (!holds) revert Fails(what);
+    }
+
+    function targetContract(address target) internal {
+        _targets.push(target);
+    }
+
+    function targetContracts() external view returns (address[] memory) {
+        return _targets;
+    }
+}
+
+/// A market with a client, a publisher and three staked nodes, at a round time.
+abstract contract World is Test {
+    string internal constant AGENT = "talos.oracle.price-eth@v1.2.0";
+    string internal constant AGENT_NEXT = "talos.oracle.price-eth@v1.3.0";
+    uint128 internal constant STAKE = 10_000 ether;
+    uint128 internal constant PAYMENT = 1000 ether;
+    uint128 internal constant RATE = 50 ether;
+    uint128 internal constant MAX_RATE = 80 ether;
+    uint32 internal constant ACK_TIMEOUT = 60;
+    uint32 internal constant NOTICE = 1 hours;
+    uint32 internal constant UNBONDING = 14 days;
+    uint32 internal constant LOCK_HOURS = 24;
+    bytes32 internal constant ARTIFACT = keccak256("oracle.wasm");
+    bytes32 internal constant MANIFEST = keccak256("agent.yaml");
+    bytes32 internal constant CONFIG = keccak256("config");
+
+    TalosToken internal token;
+    Nodes internal nodes;
+    Manager internal manager;
+    Escrow internal escrow;
+
+    address internal constant client = address(0xC11E47);
+    address internal constant bob = address(0xB0B);
+    address internal constant carol = address(0xCA401);
+    address internal constant dave = address(0xDA7E);
+    address internal constant stranger = address(0x57A4);
+    address internal constant treasury = address(0x7EA5);
+
+    function setUp() public virtual {
+        vm.warp(1_800_000_000);
+        token = new TalosToken();
+        nodes = new Nodes(token, STAKE, _unbonding(), treasury, address(this));
+        manager = new Manager(nodes, ACK_TIMEOUT, NOTICE, LOCK_HOURS, 2);
+        escrow = manager.escrow();
+        nodes.addManager(address(manager));
+        _join(bob);
+        _join(carol);
+        _join(dave);
+        token.faucetTo(client, 1_000_000 ether);
+        vm.prank(client);
+        token.approve(address(escrow), type(uint256).max);
+    }
+
+    function _unbonding() internal pure virtual returns (uint32) {
+        return UNBONDING;
+    }
+
+    function _join(address node) internal {
+        token.faucetTo(node, 100_000 ether);
+        vm.startPrank(node);
+        token.approve(address(nodes), type(uint256).max);
+        nodes.register("https://node.example", Resources(4000, 8 << 30, false), STAKE);
+        vm.stopPrank();
+    }
+
+    function _raw(bytes32 hash) internal pure returns (bytes memory) {
+        return abi.encodePacked(hex"01551220", hash);
+    }
+
+    function _dagPb(bytes32 hash) internal pure returns (bytes memory) {
+        return abi.encodePacked(hex"01701220", hash);
+    }
+
+    /// The text form of a binary CID, written another way than the contract reads it.
+    function _text(bytes memory cid) internal pure returns (string memory) {
+        bytes memory alphabet = "abcdefghijklmnopqrstuvwxyz234567";
+        bytes memory text = new bytes(59);
+        text[0] = "b";
+        uint256 bits;
+        uint256 held;
+        uint256 at_ = 1;
+        for (uint256 i = 0; i < cid.length; ++i) {
+            held = (held << 8) | uint8(cid[i]);
+            bits += 8;
+            while (bits >= 5) {
+                bits -= 5;
+                text[at_++] = alphabet[(held >> bits) & 31];
+            }
+        }
+        text[at_] = alphabet[(held << (5 - bits)) & 31];
+        return string(text);
+    }
+
+    function _publish(address publisher, string memory agentId, bytes memory artifactCid, uint32 window)
+        internal
+        returns (uint64)
+    {
+        vm.prank(publisher);
+        return manager.publish(
+            agentId,
+            _raw(MANIFEST),
+            MANIFEST,
+            artifactCid,
+            ARTIFACT,
+            CONFIG,
+            Resources(250, 256 << 20, false),
+            MAX_RATE,
+            window,
+            500_000
+        );
+    }
+
+    function _publish(uint32 window) internal returns (uint64) {
+        return _publish(client, AGENT, _raw(ARTIFACT), window);
+    }
+
+    function _params(uint64 publication) internal pure returns (DeployParams memory params) {
+        params.publication = publication;
+        params.payment = PAYMENT;
+    }
+
+    function _deploy(uint32 window) internal returns (uint64 id) {
+        DeployParams memory params = _params(_publish(window));
+        vm.prank(client);
+        id = manager.deploy(params);
+    }
+
+    function _bid(uint64 id, address node, uint128 rate) internal {
+        vm.prank(node);
+        manager.bid(id, rate);
+    }
+
+    /// Time passes. (`block.timestamp` itself would be read once and remembered by the optimizer.)
+    function _pass(uint256 seconds_) internal {
+        vm.warp(_now() + seconds_);
+    }
+
+    function _now() internal view returns (uint256) {
+        return vm.getBlockTimestamp();
+    }
+
+    function _start(uint64 id, address node) internal {
+        vm.prank(node);
+        manager.ackStart(id, 1);
+    }
+
+    /// A lease of bob's at RATE that has just started.
+    function _running() internal returns (uint64 id) {
+        id = _deploy(0);
+        _bid(id, bob, RATE);
+        _start(id, bob);
+    }
+
+    function _state(uint64 id) internal view returns (State) {
+        return manager.deployment(id).state;
+    }
+
+    function _is(uint64 id, State expected) internal view {
+        eq(uint256(_state(id)), uint256(expected), "state");
+    }
+}

@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+pragma solidity ^0.8.28;
+
+import {Resources, DeployParams} from "../src/Types.sol";
+import {OracleFeeds} from "../src/OracleFeeds.sol";
+import {World} from "./Base.sol";
+
+/// What each operation costs as a transaction of its own. Run by gas.sh with `--isolate`, which counts the
+/// base cost and the calldata; each scene starts from a market that has been in use, unless it says `first`.
+contract GasTest is World {
+    uint64 private _publication;
+
+    function setUp() public override {
+        super.setUp();
+        // A life before, so that accounts and counters are in use.
+        _publication = _publish(600);
+        vm.prank(client);
+        uint64 id = manager.deploy(_params(_publication));
+        _bid(id, bob, RATE);
+        _pass(600);
+        manager.assign(id);
+        _start(id, bob);
+        _pass(1800);
+        vm.prank(client);
+        manager.stop(id);
+    }
+
+    function _note(string memory name) private {
+        vm.snapshotGasLastCall("market", name);
+    }
+
+    function testLifeWithWindow() external {
+        DeployParams memory params = _params(_publication);
+        vm.prank(client);
+        uint64 id = manager.deploy(params);
+        _note("deploy");
+        vm.prank(carol);
+        manager.bid(id, RATE + 1);
+        _note("bid first");
+        vm.prank(bob);
+        manager.bid(id, RATE);
+        _note("bid better");
+        _pass(600);
+        vm.prank(stranger);
+        manager.assign(id);
+        _note("assign");
+        vm.prank(bob);
+        manager.ackStart(id, 2);
+        _note("ackStart");
+        _pass(1800);
+        manager.settle(id);
+        _note("settle");
+        _pass(1800);
+        vm.prank(client);
+        manager.stop(id);
+        _note("stop");
+        vm.prank(bob);
+        escrow.withdraw(bob);
+        _note("withdraw");
+    }
+
+    function testFirstOfEachParty() external {
+        vm.prank(carol);
+        manager.publish(
+            AGENT_NEXT,
+            _raw(MANIFEST),
+            MANIFEST,
+            _raw(ARTIFACT),
+            ARTIFACT,
+            CONFIG,
+            Resources(250, 256 << 20, false),
+            MAX_RATE,
+            0,
+            500_000
+        );
+        _note("publish");
+        vm.prank(client);
+        uint64 id = manager.deploy(_params(_publication + 1));
+        _note("deploy first of an agent id");
+        vm.prank(carol);
+        manager.bid(id, RATE);
+        _note("bid assigned at once");
+        vm.prank(carol);
+        manager.ackStart(id, 1);
+        _pass(1800);
+        manager.settle(id);
+        _note("settle first of a node");
+        vm.prank(client);
+        manager.deposit(id, 1 ether);
+        _note("deposit");
+        _pass(20 hours);
+        manager.expire(id);
+        _note("expire");
+    }
+
+    function testLiteralCallsOfTheTip() external {
+        string memory cid = _text(_raw(ARTIFACT));
+        vm.prank(client);
+        manager.deploy(AGENT, cid, PAYMENT);
+        _note("deploy literal");
+        vm.prank(bob);
+        manager.bid(AGENT, RATE);
+        _note("bid literal");
+    }
+
+    function testDeployWithOwnLimit() external {
+        DeployParams memory params = _params(_publication);
+        params.maxRate = RATE;
+        vm.prank(client);
+        manager.deploy(params);
+        _note("deploy with its own limit");
+        params = _params(_publication);
+        params.configHash = ARTIFACT;
+        vm.prank(client);
+        manager.deploy(params);
+        _note("deploy with its own config");
+    }
+
+    function testHome() external {
+        uint64 id = _publish(bob, AGENT, _raw(ARTIFACT), 0);
+        DeployParams memory params = _params(id);
+        params.payment = 0;
+        vm.prank(bob);
+        manager.deployHome(params);
+        _note("deployHome");
+    }
+
+    function testNode() external {
+        address node = address(0x40DE);
+        token.faucetTo(node, 100_000 ether);
+        vm.startPrank(node);
+        token.approve(address(nodes), type(uint256).max);
+        nodes.register("https://node.example", Resources(4000, 8 << 30, false), STAKE);
+        _note("register");
+        vm.stopPrank();
+    }
+
+    function testOracle() external {
+        OracleFeeds feeds = new OracleFeeds(manager);
+        vm.prank(client);
+        uint64 id = manager.deploy(_params(_publication));
+        _bid(id, bob, RATE);
+        _pass(600);
+        manager.assign(id);
+        _start(id, bob);
+        vm.prank(bob);
+        feeds.publish(id, "ETH/USD", 3000e8);
+        _note("publish answer first");
+        vm.prank(bob);
+        feeds.publish(id, "ETH/USD", 3001e8);
+        _note("publish answer");
+    }
+}
