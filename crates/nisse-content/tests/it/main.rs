@@ -1,0 +1,10 @@
+//! What the content crate promises, from outside.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod car;
+mod gateway;
+mod power_cut;
+mod store;
+mod support;
+mod unixfs;
+mod vectors;
