@@ -90,6 +90,7 @@ pub trait Disk: Send + Sync + 'static {
 pub trait DiskLock: Send + Sync {}
 
 /// One open file, addressed by offset; safe to use from several threads.
+#[expect(clippy::len_without_is_empty, reason = "an empty file is not a special case to anyone")]
 pub trait DiskFile: Send + Sync {
     /// Fills `buffer` from `offset`, or fails with `UnexpectedEof`.
     fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()>;
@@ -98,7 +99,6 @@ pub trait DiskFile: Send + Sync {
     /// Cuts or grows (with zeros) the file.
     fn set_len(&self, length: u64) -> io::Result<()>;
     /// Length in bytes.
-    #[expect(clippy::len_without_is_empty, reason = "an empty file is not a special case to anyone")]
     fn len(&self) -> io::Result<u64>;
     /// Returns once content and length survive a power cut. A failed sync must never be tried again: the pages may
     /// already be marked clean, so the caller stops instead.

@@ -10,7 +10,7 @@ mod recovery;
 mod writer;
 
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread::JoinHandle;
 
@@ -63,8 +63,9 @@ impl Default for JournalOptions {
 }
 
 /// An open journal. Dropping it writes and syncs what waits, then ends its thread.
-#[derive(Debug)]
 pub struct Journal {
+    disk: Arc<dyn Disk>,
+    folder: PathBuf,
     shared: Arc<Shared>,
     thread: Option<JoinHandle<()>>,
 }
@@ -94,12 +95,12 @@ impl Journal {
         assert!(options.segment_bytes <= SEGMENT_BYTES_MAX, "a segment of {} bytes", options.segment_bytes);
         let recovered = recovery::recover(&*disk, entropy, folder, each)?;
         let shared = Arc::new(Shared::new(&recovered));
-        let writer = Writer::new(disk, folder, options, recovered, shared.clone());
+        let writer = Writer::new(disk.clone(), folder, options, recovered, shared.clone());
         let thread = std::thread::Builder::new()
             .name("journal".into())
             .spawn(move || writer.run())
             .map_err(|error| JournalError::disk("start the thread of", folder, error))?;
-        Ok(Self { shared, thread: Some(thread) })
+        Ok(Self { disk, folder: folder.to_owned(), shared, thread: Some(thread) })
     }
 
     /// Queues one record. It has its place at once; it is durable when the commit says so. Never blocks on the disk.
@@ -117,6 +118,17 @@ impl Journal {
         let commit = self.lock().queue(records)?;
         self.shared.wake.notify_one();
         Ok(commit)
+    }
+
+    /// Hands the durable records from `from` on to `each`, until it says `false` or they end. Reads whole segments from
+    /// the disk: for looking back, not for every day. Begins at the oldest record held when `from` is older.
+    pub fn read<E: From<JournalError>>(
+        &self,
+        from: Position,
+        each: impl FnMut(Position, &[u8]) -> Result<bool, E>,
+    ) -> Result<(), E> {
+        let durable = self.lock().durable;
+        recovery::read(&*self.disk, &self.folder, from..durable, each)
     }
 
     /// The position that the next record will get.
@@ -148,6 +160,12 @@ impl Journal {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.shared.lock()
+    }
+}
+
+impl fmt::Debug for Journal {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "Journal({}, {:?})", self.folder.display(), self.shared)
     }
 }
 

@@ -22,6 +22,8 @@ impl Table {
     }
 }
 
+type ReadTable = redb::ReadOnlyTable<&'static [u8], &'static [u8]>;
+
 /// Rows as a transaction sees them.
 pub trait Rows {
     /// One row's value.
@@ -64,7 +66,7 @@ impl ReadTransaction {
     }
 
     /// The table, unless it does not exist yet.
-    fn table(&self, table: Table) -> Result<Option<redb::ReadOnlyTable<&'static [u8], &'static [u8]>>, DatabaseError> {
+    fn table(&self, table: Table) -> Result<Option<ReadTable>, DatabaseError> {
         match self.0.open_table(table.definition()) {
             Ok(table) => Ok(Some(table)),
             Err(TableError::TableDoesNotExist(_)) => Ok(None),

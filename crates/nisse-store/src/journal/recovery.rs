@@ -106,6 +106,32 @@ pub(super) fn recover<E: From<JournalError>>(
     })
 }
 
+/// Hands the records in `range`, all of them durable, to `each` until it says `false`.
+pub(super) fn read<E: From<JournalError>>(
+    disk: &dyn Disk,
+    folder: &Path,
+    range: Range<Position>,
+    mut each: impl FnMut(Position, &[u8]) -> Result<bool, E>,
+) -> Result<(), E> {
+    let mut segments = list_segments(disk, folder)?;
+    let skipped = segments.partition_point(|first| *first <= range.start).saturating_sub(1);
+    let mut link = None;
+    for first in segments.drain(skipped..).take_while(|first| *first < range.end) {
+        let (segment, bytes) = Segment::read(disk, folder, first, link)?;
+        link = Some(segment.link());
+        for (position, place) in &segment.records {
+            if range.contains(position) && !each(*position, &bytes[place.clone()])? {
+                return Ok(());
+            }
+        }
+        // Behind its end is what is being written just now, or another segment.
+        if segment.next < range.end && segment.end != bytes.len() {
+            return Err(segment.damage(folder).into());
+        }
+    }
+    Ok(())
+}
+
 fn create(disk: &dyn Disk, entropy: &dyn Entropy, folder: &Path) -> Result<Recovered, JournalError> {
     let header = SegmentHeader { first: Position(0), salt: entropy.next_u64(), previous: 0 };
     let file = create_segment(disk, folder, header)

@@ -42,6 +42,8 @@ pub(super) struct State {
     chain: u32,
     pub(super) first: Position,
     pub(super) next: Position,
+    /// Every record before this one is durable.
+    pub(super) durable: Position,
     /// Encoded frames that wait, the position of the first, how many they are, and who waits for them.
     bytes: Vec<u8>,
     batch_first: Position,
@@ -65,6 +67,7 @@ impl Shared {
             chain: recovered.chain,
             first: recovered.segments.first().copied().unwrap_or(recovered.next),
             next: recovered.next,
+            durable: recovered.next,
             bytes: Vec::new(),
             batch_first: recovered.next,
             commits: 0,
@@ -251,8 +254,8 @@ impl Writer {
             Ok(()) => {
                 self.length += work.bytes.len() as u64;
                 (self.next, self.chain, self.commits_last, self.marked) = (work.next, work.chain, work.commits, false);
+                self.settle(work.bytes);
                 work.batch.finish(Ok(None));
-                self.give_back(work.bytes);
             }
             Err(failure) => {
                 tracing::error!(%failure, "the journal's disk failed");
@@ -323,8 +326,10 @@ impl Writer {
         Ok(Some(self.segments[0]))
     }
 
-    fn give_back(&self, mut buffer: Vec<u8>) {
+    /// Tells readers what is durable now, and gives the buffer back.
+    fn settle(&self, mut buffer: Vec<u8>) {
         let mut state = self.shared.lock();
+        state.durable = self.next;
         if state.bytes.capacity() == 0 && buffer.capacity() <= BUFFER_BYTES_KEPT_MAX {
             buffer.clear();
             state.bytes = buffer;

@@ -153,6 +153,34 @@ fn a_journal_goes_on_in_new_segments_and_drops_old_ones() {
 }
 
 #[test]
+fn durable_records_are_read_while_others_are_appended() {
+    let disk = SimDisk::new(1);
+    let (journal, _) = open_with(&disk, small_segments()).unwrap();
+    fill(&journal, 0..100);
+    let waiting: Vec<_> = numbered(100..110).iter().map(|(_, record)| journal.append(record).unwrap()).collect();
+    let read = |from: u64, count: usize| {
+        let mut records = Records::new();
+        let each = |position, record: &[u8]| {
+            records.push((position, record.to_vec()));
+            Ok::<_, JournalError>(records.len() < count)
+        };
+        journal.read(Position(from), each).map(|()| records)
+    };
+    assert_eq!(read(0, 7).unwrap(), numbered(0..7));
+    assert_eq!(read(93, 7).unwrap(), numbered(93..100));
+    assert_eq!(read(110, 1).unwrap(), []);
+    for commit in waiting {
+        commit.wait().unwrap();
+    }
+    assert_eq!(read(47, usize::MAX).unwrap(), numbered(47..110));
+    let first = journal.truncate_before(Position(70)).unwrap().wait().unwrap();
+    assert_eq!(read(0, usize::MAX).unwrap(), numbered(first.0..110));
+    let path = segments(&disk)[1].clone();
+    disk.flip_bit(&path, 100, 1);
+    assert!(matches!(read(0, usize::MAX), Err(JournalError::Damaged { .. })));
+}
+
+#[test]
 fn a_missing_segment_is_named() {
     let disk = SimDisk::new(1);
     let (journal, _) = open_with(&disk, small_segments()).unwrap();

@@ -1,5 +1,6 @@
 //! Tests of nisse-store against its public API, on the real disk and on a simulated one.
 #![expect(clippy::unwrap_used, reason = "a test ends where something unexpected happens")]
+#![expect(clippy::print_stdout, reason = "a run of power cuts says what it did")]
 
 mod database;
 mod disk;
