@@ -2,8 +2,10 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod car;
+mod faults;
 mod gateway;
 mod power_cut;
+mod source;
 mod store;
 mod support;
 mod unixfs;
