@@ -100,6 +100,7 @@ impl Toolchain {
             .env("CARGO_TARGET_DIR", &target)
             .env("LD_LIBRARY_PATH", self.libraries())
             .env("RUSTC", self.usr.join("bin/rustc"))
+            .env("RUSTC_WRAPPER", wrapper(&target)?)
             // Building the standard library is not stable yet.
             .env("RUSTC_BOOTSTRAP", "1");
         ensure!(command.status()?.success(), "failed to build the guests of {workspace}");
@@ -125,6 +126,21 @@ impl Toolchain {
         }
         Ok(())
     }
+}
+
+/// Writes the script that stands before rustc. Cargo would not see that it changed, so then all is built anew.
+fn wrapper(target: &Path) -> anyhow::Result<PathBuf> {
+    use std::os::unix::fs::PermissionsExt as _;
+    let path = target.join("rustc.sh");
+    let script = include_str!("rustc.sh");
+    if fs::read_to_string(&path).is_ok_and(|have| have == script) {
+        return Ok(path);
+    }
+    let _ = fs::remove_dir_all(target);
+    fs::create_dir_all(target)?;
+    fs::write(&path, script)?;
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o755))?;
+    Ok(path)
 }
 
 /// Downloads and unpacks `wanted` (`package` or `package=version`), unless just these are here.
