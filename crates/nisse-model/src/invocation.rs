@@ -59,10 +59,44 @@ impl Event {
         Self { content_type, data, ..Self::without_data(id, Self::SOURCE_MANUAL, Self::MANUAL, time) }
     }
 
+    /// Refuses an event that is larger than a handler is given, before it is made durable.
+    pub fn check(&self) -> Result<(), EventError> {
+        let texts =
+            [("id", &self.id), ("source", &self.source), ("type", &self.kind), ("content-type", &self.content_type)];
+        for (field, text) in texts {
+            if text.len() > EVENT_TEXT_LENGTH_MAX {
+                return Err(EventError::TextTooLong { field, length: text.len() });
+            }
+        }
+        if self.data.len() > EVENT_DATA_LENGTH_MAX {
+            return Err(EventError::DataTooLong { length: self.data.len() });
+        }
+        Ok(())
+    }
+
     fn without_data(id: String, source: &str, kind: &str, time: Timestamp) -> Self {
         let (source, kind) = (source.to_owned(), kind.to_owned());
         Self { id, source, kind, time, content_type: String::new(), data: Vec::new() }
     }
+}
+
+/// Why an event is not taken. Each text completes "failed to …".
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum EventError {
+    /// One of its texts is longer than [`EVENT_TEXT_LENGTH_MAX`].
+    #[error("take an event whose {field} has {length} bytes: at most {EVENT_TEXT_LENGTH_MAX} are allowed")]
+    TextTooLong {
+        /// The field, as the WIT names it.
+        field: &'static str,
+        /// Bytes found.
+        length: usize,
+    },
+    /// Its data is longer than [`EVENT_DATA_LENGTH_MAX`].
+    #[error("take an event with {length} bytes of data: at most {EVENT_DATA_LENGTH_MAX} are allowed")]
+    DataTooLong {
+        /// Bytes found.
+        length: usize,
+    },
 }
 
 /// One run of a handler.

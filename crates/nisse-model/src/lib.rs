@@ -37,8 +37,8 @@ pub use grants::{GrantError, Grants, Policy, hint_to_add};
 pub use hash::{Hash256, ParseHashError};
 pub use host_name::{HostName, HostNameError, HostPattern, LocalHost, LocalName};
 pub use invocation::{
-    EVENT_DATA_LENGTH_MAX, EVENT_TEXT_LENGTH_MAX, Event, FAILURE_TEXT_LENGTH_MAX, Failure, FailureKind, Invocation,
-    Outcome,
+    EVENT_DATA_LENGTH_MAX, EVENT_TEXT_LENGTH_MAX, Event, EventError, FAILURE_TEXT_LENGTH_MAX, Failure, FailureKind,
+    Invocation, Outcome,
 };
 pub use invocation_id::{InvocationId, ParseInvocationIdError};
 pub use lease_terms::{LeaseTerms, due};

@@ -168,6 +168,23 @@ impl TrapKind {
         Self::Other,
     ];
 
+    /// One word for logs, APIs and the command line; never changes.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Unreachable => "unreachable",
+            Self::OutOfBounds => "out-of-bounds",
+            Self::Arithmetic => "arithmetic",
+            Self::IndirectCall => "indirect-call",
+            Self::StackOverflow => "stack-overflow",
+            Self::OutOfFuel => "out-of-fuel",
+            Self::OutOfMemory => "out-of-memory",
+            Self::Deadline => "deadline",
+            Self::Protocol => "protocol",
+            Self::Stopped => "stopped",
+            Self::Other => "other",
+        }
+    }
+
     /// Whether a replay on another machine must end the same way; only such an outcome can be disputed.
     pub fn is_deterministic(self) -> bool {
         !matches!(

@@ -54,6 +54,22 @@ fn a_long_failure_is_cut_between_characters() {
 }
 
 #[test]
+fn an_event_has_limits() {
+    let event = |kind: String, data| Event { kind, ..Event::manual("1".into(), Timestamp(0), String::new(), data) };
+    assert_eq!(event("x".repeat(256), vec![0; 1 << 20]).check(), Ok(()));
+    insta::assert_snapshot!(event("x".repeat(257), Vec::new()).check().unwrap_err(), @"take an event whose type has 257 bytes: at most 256 are allowed");
+    insta::assert_snapshot!(event("x".into(), vec![0; (1 << 20) + 1]).check().unwrap_err(), @"take an event with 1048577 bytes of data: at most 1048576 are allowed");
+}
+
+#[test]
+fn events_of_the_node_carry_their_source_and_no_data() {
+    let started = Event::started("1".into(), Timestamp(5));
+    assert_eq!((started.source.as_str(), started.kind.as_str()), ("nisse:node", "started"));
+    let alarm = Event::alarm("2".into(), Timestamp(6));
+    assert_eq!((alarm.source.as_str(), alarm.kind.as_str(), alarm.data.len()), ("nisse:alarm", "alarm", 0));
+}
+
+#[test]
 fn names_of_invocations_sort_by_time() {
     let name = |time, chance| InvocationId::new(Timestamp(time), [chance; 10]);
     assert!(name(1, 255) < name(2, 0) && name(255, 9) < name(256, 0));

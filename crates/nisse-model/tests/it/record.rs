@@ -106,6 +106,16 @@ fn limits_are_held_while_reading() {
 }
 
 #[test]
+fn every_kind_of_trap_has_its_own_name_and_number() {
+    let names: std::collections::BTreeSet<_> = TrapKind::ALL.iter().map(|kind| kind.name()).collect();
+    assert_eq!(names.len(), TrapKind::ALL.len());
+    for kind in TrapKind::ALL {
+        let record = InvocationRecord { outcome: RecordOutcome::Trap(kind), ..example() };
+        assert_eq!(InvocationRecord::decode(&record.encode()).unwrap().outcome, record.outcome, "{}", kind.name());
+    }
+}
+
+#[test]
 fn the_largest_record_within_its_limits_fits() {
     let call = HostCallRecord {
         function: "x".repeat(HostCallRecord::FUNCTION_LENGTH_MAX),

@@ -1,5 +1,6 @@
 //! What every part of the manifest is read with: typed access to the tree, and a list of what was wrong.
 
+use super::super::Manifest;
 use super::super::error::{ManifestError, ManifestProblem};
 use super::super::scalar::{Meaning, Style};
 use super::super::text::Position;
@@ -15,9 +16,10 @@ pub(super) struct Reader {
 }
 
 impl Reader {
-    /// Reports each key that is not in `known`.
+    /// Reports keys that are not in `known`, as many as are ever told.
     pub(super) fn known_keys(&mut self, entries: &[Entry], known: &[&'static str], expected: &'static str) {
-        for entry in entries.iter().filter(|entry| !known.contains(&entry.key.as_str())) {
+        let unknown = entries.iter().filter(|entry| !known.contains(&entry.key.as_str()));
+        for entry in unknown.take(Manifest::ERRORS_MAX) {
             let meant = nearest(&entry.key, known);
             self.meant.extend(meant);
             let hint = meant.map(|key| format!("did you mean `{key}`?"));
