@@ -4,15 +4,14 @@ mod connect;
 mod names;
 
 use std::sync::{Arc, PoisonError, RwLock};
-use std::time::Duration;
 
-use http::{HeaderMap, Request, Response, StatusCode, Uri, header};
+use http::{Request, Response, StatusCode, Uri, header};
 use hyper::body::Incoming;
 use nisse_model::{LocalService, NetworkRule};
 use tokio_rustls::rustls::ClientConfig;
 
 use crate::audit::{AuditDraft, AuditSink};
-use crate::body::{RequestBody, ResponseBody, SentBody, UpMeter, sent_body};
+use crate::body::{ResponseBody, SentBody, UpMeter, sent_body};
 use crate::connect_to::ConnectTo;
 use crate::dialler::Dialler;
 use crate::error::EgressError;
@@ -21,6 +20,7 @@ use crate::limiter::Limiter;
 use crate::limits::{EgressLimits, Timeouts};
 use crate::policy::{OwnAddresses, Route, route};
 use crate::pool::{Lease, Pool};
+use crate::request::{GuestRequest, GuestResponse};
 use crate::resolver::Resolver;
 use crate::target::EgressTarget;
 use crate::time::EgressTime;
@@ -50,54 +50,6 @@ pub struct EgressDeps {
     pub audit: Arc<dyn AuditSink>,
     /// The node's clocks.
     pub time: EgressTime,
-}
-
-/// Deadlines that a guest asks for; each is cut to the node's own.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct RequestTimeouts {
-    /// For connecting.
-    pub connect: Option<Duration>,
-    /// For the response's head.
-    pub first_byte: Option<Duration>,
-    /// Between two pieces of the body.
-    pub idle: Option<Duration>,
-    /// For everything together.
-    pub total: Option<Duration>,
-}
-
-/// A request as a guest made it: nothing in it is trusted.
-pub struct GuestRequest<'a> {
-    /// Who asks; caps and audit lines are counted by it. Unique per (owner, agent name) on the node.
-    pub agent: String,
-    /// Its `network_outbound` permissions.
-    pub rules: &'a [NetworkRule],
-    /// Its `network_local` permissions.
-    pub local: &'a [LocalService],
-    /// Such as `GET`.
-    pub method: String,
-    /// `https` or `http`.
-    pub scheme: String,
-    /// `HOST[:PORT]`.
-    pub authority: String,
-    /// Beginning with `/`, or empty.
-    pub path_and_query: String,
-    /// Names and values.
-    pub headers: Vec<(String, Vec<u8>)>,
-    /// The body.
-    pub body: RequestBody,
-    /// Shorter deadlines than the node's.
-    pub timeouts: RequestTimeouts,
-}
-
-/// What came back, as it came: redirects are not followed, nothing is decompressed.
-#[derive(Debug)]
-pub struct GuestResponse {
-    /// Its status, never 101.
-    pub status: StatusCode,
-    /// End-to-end headers.
-    pub headers: HeaderMap,
-    /// The body, still coming.
-    pub body: ResponseBody,
 }
 
 /// The only way out for agents. Cheap to clone.
@@ -165,7 +117,7 @@ impl Egress {
         let inner = &self.inner;
         let mut draft =
             AuditDraft::new(&request.agent, &request.method, &request.authority, &inner.deps.time, &inner.deps.audit);
-        let timeouts = clamped(&request.timeouts, &inner.limits.timeouts);
+        let timeouts = request.timeouts.within(&inner.limits.timeouts);
         let mut total = Box::pin(tokio::time::sleep(timeouts.total));
         let agent: Arc<str> = request.agent.as_str().into();
         let outcome = tokio::select! {
@@ -300,16 +252,5 @@ impl Inner {
             Ok(Err(error)) => Err(connect::protocol(destination, &lease, error)),
             Ok(Ok(response)) => Ok((response, lease)),
         }
-    }
-}
-
-/// A guest's deadlines, cut to the node's; never zero.
-fn clamped(asked: &RequestTimeouts, limits: &Timeouts) -> Timeouts {
-    let clamp = |asked: Option<Duration>, max: Duration| asked.unwrap_or(max).clamp(Duration::from_millis(1), max);
-    Timeouts {
-        connect: clamp(asked.connect, limits.connect),
-        first_byte: clamp(asked.first_byte, limits.first_byte),
-        idle: clamp(asked.idle, limits.idle),
-        total: clamp(asked.total, limits.total),
     }
 }

@@ -4,11 +4,14 @@
 //! last two across all agents of the node, so that many agents together do not flood one host. A cap that is reached
 //! refuses at once: nothing waits in a queue.
 
+mod counters;
+
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use self::counters::{Bucket, Window};
 use crate::error::EgressError;
 use crate::limits::{EgressLimits, ScopeLimits};
 use crate::special_purpose::network_of;
@@ -34,46 +37,6 @@ enum Scope {
     Network(IpAddr),
 }
 
-/// Tokens that grow back with time.
-#[derive(Debug, Clone, Copy)]
-struct Bucket {
-    tokens: f64,
-    at: Duration,
-}
-
-impl Bucket {
-    fn level(&self, per_second: u32, now: Duration) -> f64 {
-        let rate = f64::from(per_second);
-        (self.tokens + now.saturating_sub(self.at).as_secs_f64() * rate).min(rate)
-    }
-
-    fn has_one(&self, per_second: u32, now: Duration) -> bool {
-        self.level(per_second, now) >= 1.0
-    }
-
-    fn take(&mut self, per_second: u32, now: Duration) {
-        *self = Self { tokens: self.level(per_second, now) - 1.0, at: now };
-    }
-}
-
-/// A count that begins anew with each window.
-#[derive(Debug, Clone, Copy, Default)]
-struct Window {
-    number: u128,
-    count: u64,
-}
-
-impl Window {
-    fn count(&self, length: Duration, now: Duration) -> u64 {
-        if self.number == now.as_nanos() / length.as_nanos() { self.count } else { 0 }
-    }
-
-    fn add(&mut self, amount: u64, length: Duration, now: Duration) {
-        let count = self.count(length, now).saturating_add(amount);
-        *self = Self { number: now.as_nanos() / length.as_nanos(), count };
-    }
-}
-
 #[derive(Debug)]
 struct ScopeState {
     connections: u32,
@@ -89,12 +52,11 @@ struct ScopeState {
 
 impl ScopeState {
     fn new(limits: &ScopeLimits, resolutions: u32, now: Duration) -> Self {
-        let full = |rate: u32| Bucket { tokens: f64::from(rate), at: now };
         Self {
             connections: 0,
-            new_connections: full(limits.connections_per_second),
-            requests: full(limits.requests_per_second),
-            resolutions: full(resolutions),
+            new_connections: Bucket::full(limits.connections_per_second, now),
+            requests: Bucket::full(limits.requests_per_second, now),
+            resolutions: Bucket::full(resolutions, now),
             minute: [Window::default(); 2],
             day: [Window::default(); 2],
             names: HashSet::new(),
