@@ -127,6 +127,9 @@ fn next<'a>(parser: &mut Parser<'a, StrInput<'a>>) -> Result<(Event<'a>, Span), 
         Some(Ok(event)) => Ok(event),
         Some(Err(error)) => {
             let at = Position { line: error.marker().line().max(1), column: error.marker().col() + 1 };
+            if error.info().contains("recursion limit") {
+                return Err(at.error(ManifestProblem::TooDeep, None));
+            }
             let text: String = error.info().chars().take(120).collect();
             let hint = match &text {
                 text if text.contains("tabs") => Some("indent with spaces".to_owned()),

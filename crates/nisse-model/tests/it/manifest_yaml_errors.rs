@@ -120,6 +120,12 @@ fn deep_nesting_is_refused() {
 }
 
 #[test]
+fn nesting_past_what_the_parser_looks_ahead_is_refused_with_the_same_words() {
+    let error = Manifest::parse(&"[".repeat(60_000)).unwrap_err();
+    assert!(error.to_string().ends_with("found more than 18 levels of nesting, expected at most 18"), "{error}");
+}
+
+#[test]
 fn a_tab_for_indentation_is_refused() {
     assert_snapshot!(refused("  cpu:", "\tcpu:"), @"line 8, column 2: found text that is not YAML (tabs disallowed within this context (block indentation)); indent with spaces");
 }
