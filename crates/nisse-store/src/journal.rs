@@ -6,7 +6,9 @@
 mod commit;
 mod error;
 mod frame;
+mod queue;
 mod recovery;
+mod segment;
 mod writer;
 
 use std::fmt;
@@ -17,7 +19,8 @@ use std::thread::JoinHandle;
 use commit::Batch;
 pub use commit::Commit;
 pub use error::JournalError;
-use writer::{Command, Shared, State, Writer};
+use queue::{Command, Shared, State};
+use writer::Writer;
 
 use crate::{Disk, Entropy};
 

@@ -16,7 +16,7 @@ use crate::{Fault, Random, SimDisk};
 const CUTS_DEFAULT: u64 = 20_000;
 /// How many power cuts to make: `NISSE_POWER_CUTS=1000000`.
 const CUTS_VARIABLE: &str = "NISSE_POWER_CUTS";
-/// Runs one seed only: `NISSE_SEED=42`.
+/// Runs one seed only, and traces its disk: `NISSE_SEED=42`.
 const SEED_VARIABLE: &str = "NISSE_SEED";
 
 /// A store under test and its model.
@@ -160,6 +160,9 @@ impl PowerCuts {
         let mut random = Random::new(seed);
         let disk = SimDisk::new(random.next_u64());
         (self.plant)(&disk);
+        if variable(SEED_VARIABLE).is_some() {
+            disk.trace();
+        }
         let mut report = PowerCutReport::default();
         for life in 0..=self.lives {
             let last = life == self.lives;

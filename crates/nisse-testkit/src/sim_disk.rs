@@ -6,6 +6,7 @@
 
 mod content;
 mod faults;
+mod file;
 mod names;
 
 use std::io;
@@ -20,6 +21,7 @@ pub use faults::Fault;
 use crate::Random;
 use content::Content;
 use faults::{Faults, Operation, Verdict};
+use file::{SimFile, SimLock};
 use names::{Names, Node};
 
 /// A simulated [`Disk`].
@@ -36,6 +38,7 @@ struct World {
     lock_next: u64,
     faults: Faults,
     random: Random,
+    trace: bool,
 }
 
 impl SimDisk {
@@ -49,6 +52,7 @@ impl SimDisk {
             lock_next: 0,
             faults: Faults::default(),
             random: Random::new(seed),
+            trace: false,
         })))
     }
 
@@ -67,6 +71,7 @@ impl SimDisk {
         world.life += 1;
         world.locks.clear();
         world.faults.power_on();
+        world.note(|| format!("power cut, {}", if lost { "something was lost" } else { "nothing was lost" }));
         lost
     }
 
@@ -76,6 +81,7 @@ impl SimDisk {
         world.life += 1;
         world.locks.clear();
         world.faults.power_on();
+        world.note(|| "killed".to_owned());
     }
 
     /// The power goes at that many operations from now; the operation that meets it may have taken effect or not, and
@@ -119,6 +125,11 @@ impl SimDisk {
         self.world().faults.operations
     }
 
+    /// Says each operation and what became of it on stderr: for a failure that is looked into.
+    pub fn trace(&self) {
+        self.world().trace = true;
+    }
+
     /// All files with their lengths, by name.
     pub fn files(&self) -> Vec<(PathBuf, u64)> {
         let world = self.world();
@@ -150,6 +161,13 @@ impl SimDisk {
 }
 
 impl World {
+    #[expect(clippy::print_stderr, reason = "a trace that was asked for")]
+    fn note(&self, text: impl FnOnce() -> String) {
+        if self.trace {
+            eprintln!("disk {:4}: {}", self.faults.operations, text());
+        }
+    }
+
     fn file(&self, path: &Path) -> io::Result<usize> {
         match self.names.get(path) {
             Some(Node::File(inode)) => Ok(inode),
@@ -163,7 +181,9 @@ impl World {
         if self.names.get(parent) != Some(Node::Folder) {
             return Err(io::ErrorKind::NotFound.into());
         }
-        let verdict = self.faults.step(Operation::Name { grows: true })?;
+        let verdict = self.faults.step(Operation::Name { grows: true });
+        self.note(|| format!("create {} as {}: {verdict:?}", path.display(), self.contents.len()));
+        let verdict = verdict?;
         self.contents.push(Content::default());
         let inode = self.contents.len() - 1;
         self.names.link(path, Node::File(inode));
@@ -183,7 +203,7 @@ impl Disk for SimDisk {
             (found, _) => found?,
         };
         let life = world.life;
-        Ok(Box::new(SimFile { disk: self.clone(), inode, life, writable: mode != FileMode::Read }))
+        Ok(Box::new(SimFile::new(self.clone(), inode, life, mode)))
     }
 
     fn create_dir_all(&self, path: &Path) -> io::Result<()> {
@@ -214,7 +234,9 @@ impl Disk for SimDisk {
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         let mut world = self.world();
         let inode = world.file(from)?;
-        let verdict = world.faults.step(Operation::Name { grows: false })?;
+        let verdict = world.faults.step(Operation::Name { grows: false });
+        world.note(|| format!("rename {} to {}: {verdict:?}", from.display(), to.display()));
+        let verdict = verdict?;
         world.names.rename(from, to, Node::File(inode));
         verdict.end(())
     }
@@ -222,7 +244,9 @@ impl Disk for SimDisk {
     fn remove_file(&self, path: &Path) -> io::Result<()> {
         let mut world = self.world();
         world.file(path)?;
-        let verdict = world.faults.step(Operation::Name { grows: false })?;
+        let verdict = world.faults.step(Operation::Name { grows: false });
+        world.note(|| format!("remove {}: {verdict:?}", path.display()));
+        let verdict = verdict?;
         world.names.unlink(path);
         verdict.end(())
     }
@@ -236,7 +260,9 @@ impl Disk for SimDisk {
         if world.names.get(path) != Some(Node::Folder) {
             return Err(io::ErrorKind::NotFound.into());
         }
-        let verdict = world.faults.step(Operation::SyncDir)?;
+        let verdict = world.faults.step(Operation::SyncDir);
+        world.note(|| format!("sync the names in {}: {verdict:?}", path.display()));
+        let verdict = verdict?;
         let took_effect = verdict != Verdict::Dying || world.random.once_in(2);
         if took_effect && !world.faults.skips_dir_sync() {
             world.names.sync(path);
@@ -253,98 +279,6 @@ impl Disk for SimDisk {
         world.lock_next += 1;
         let number = world.lock_next;
         world.locks.push((path.to_owned(), number));
-        Ok(Some(Box::new(SimLock { disk: self.clone(), number })))
-    }
-}
-
-struct SimLock {
-    disk: SimDisk,
-    number: u64,
-}
-
-impl DiskLock for SimLock {}
-
-impl Drop for SimLock {
-    fn drop(&mut self) {
-        self.disk.world().locks.retain(|(_, number)| *number != self.number);
-    }
-}
-
-struct SimFile {
-    disk: SimDisk,
-    inode: usize,
-    life: u64,
-    writable: bool,
-}
-
-impl SimFile {
-    /// The world, unless this handle's life is over.
-    fn world(&self) -> io::Result<MutexGuard<'_, World>> {
-        let world = self.disk.world();
-        if world.life == self.life { Ok(world) } else { Err(faults::power_is_off()) }
-    }
-
-    fn writable(&self) -> io::Result<()> {
-        if self.writable { Ok(()) } else { Err(io::ErrorKind::PermissionDenied.into()) }
-    }
-}
-
-impl DiskFile for SimFile {
-    fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
-        let mut world = self.world()?;
-        world.faults.step(Operation::Read)?.end(())?;
-        world.contents[self.inode].read(buffer, offset)
-    }
-
-    fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
-        self.writable()?;
-        let mut world = self.world()?;
-        match world.faults.step(Operation::Write) {
-            Ok(verdict) => {
-                world.contents[self.inode].write(bytes, offset);
-                verdict.end(())
-            }
-            Err(error) => {
-                if !world.faults.off {
-                    world.contents[self.inode].write(&bytes[..bytes.len() / 2], offset);
-                }
-                Err(error)
-            }
-        }
-    }
-
-    fn set_len(&self, length: u64) -> io::Result<()> {
-        self.writable()?;
-        let mut world = self.world()?;
-        let grows = length > world.contents[self.inode].len();
-        let verdict = world.faults.step(if grows { Operation::Write } else { Operation::Cut })?;
-        world.contents[self.inode].set_len(length);
-        verdict.end(())
-    }
-
-    fn len(&self) -> io::Result<u64> {
-        let mut world = self.world()?;
-        world.faults.step(Operation::Read)?.end(())?;
-        Ok(world.contents[self.inode].len())
-    }
-
-    fn sync_data(&self) -> io::Result<()> {
-        let mut world = self.world()?;
-        match world.faults.step(Operation::Sync) {
-            Ok(verdict) => {
-                let took_effect = verdict != Verdict::Dying || world.random.once_in(2);
-                if took_effect && !world.faults.skips_sync() {
-                    world.contents[self.inode].sync();
-                }
-                verdict.end(())
-            }
-            Err(error) => {
-                if !world.faults.off {
-                    // As Linux does: the pages count as clean, and no later sync writes them.
-                    world.contents[self.inode].forget();
-                }
-                Err(error)
-            }
-        }
+        Ok(Some(Box::new(SimLock::new(self.clone(), number))))
     }
 }

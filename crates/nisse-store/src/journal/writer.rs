@@ -1,16 +1,16 @@
 //! The thread that owns the file: takes what waits, writes it, syncs it, reports it.
 
 use std::collections::VecDeque;
-use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::sync::{Arc, MutexGuard};
 use std::time::{Duration, Instant};
 
-use super::commit::{Batch, Commit};
 use super::frame::{self, SegmentHeader};
-use super::recovery::{self, Recovered, SegmentFault};
-use super::{JournalError, JournalOptions, Position, QUEUE_BYTES_MAX};
+use super::queue::{Command, Shared, State, Work};
+use super::recovery::Recovered;
+use super::segment::{self, SegmentFault};
+use super::{JournalError, JournalOptions, Position};
 use crate::{Disk, DiskFile};
 
 /// Idle time after which a mark is written, so that later damage to the last batch can be told from a torn write.
@@ -20,127 +20,6 @@ const MARK_AFTER: Duration = Duration::from_secs(1);
 const GATHER_SYNC_PART: u32 = 16;
 /// Longest such wait.
 const GATHER_MAX: Duration = Duration::from_millis(1);
-/// Capacity of a batch buffer that is kept for reuse.
-const BUFFER_BYTES_KEPT_MAX: usize = 1 << 20;
-
-/// What the appenders and the thread share.
-pub(super) struct Shared {
-    state: Mutex<State>,
-    pub(super) wake: Condvar,
-}
-
-impl fmt::Debug for Shared {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let state = self.lock();
-        write!(formatter, "records {} to {}, {} bytes wait", state.first, state.next, state.bytes.len())
-    }
-}
-
-/// Guarded by one lock that is never held across an operation of the disk.
-pub(super) struct State {
-    salt: u64,
-    chain: u32,
-    pub(super) first: Position,
-    pub(super) next: Position,
-    /// Every record before this one is durable.
-    pub(super) durable: Position,
-    /// Encoded frames that wait, the position of the first, how many they are, and who waits for them.
-    bytes: Vec<u8>,
-    batch_first: Position,
-    commits: usize,
-    batch: Arc<Batch>,
-    pub(super) commands: VecDeque<Command>,
-    failure: Option<JournalError>,
-    pub(super) closed: bool,
-}
-
-/// What the thread does besides writing.
-pub(super) enum Command {
-    /// Drop whole segments before a position.
-    Truncate { before: Position, done: Arc<Batch> },
-}
-
-impl Shared {
-    pub(super) fn new(recovered: &Recovered) -> Self {
-        let state = State {
-            salt: recovered.salt,
-            chain: recovered.chain,
-            first: recovered.segments.first().copied().unwrap_or(recovered.next),
-            next: recovered.next,
-            durable: recovered.next,
-            bytes: Vec::new(),
-            batch_first: recovered.next,
-            commits: 0,
-            batch: Arc::default(),
-            commands: VecDeque::new(),
-            failure: None,
-            closed: false,
-        };
-        Self { state: Mutex::new(state), wake: Condvar::new() }
-    }
-
-    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
-        super::lock(&self.state)
-    }
-}
-
-impl State {
-    pub(super) fn check(&self) -> Result<(), JournalError> {
-        match &self.failure {
-            Some(failure) => Err(failure.clone()),
-            None if self.closed => Err(JournalError::Closed),
-            None => Ok(()),
-        }
-    }
-
-    pub(super) fn queue(&mut self, records: &[&[u8]]) -> Result<Commit, JournalError> {
-        self.check()?;
-        let length: usize = records.iter().map(|record| frame::FRAME_HEADER_LENGTH + record.len()).sum();
-        if self.bytes.len() + length > QUEUE_BYTES_MAX {
-            return Err(JournalError::QueueFull);
-        }
-        for record in records {
-            let (salt, chain, batch) = (self.salt, self.chain, self.batch_first);
-            self.chain = frame::encode_record(&mut self.bytes, salt, chain, self.next, batch, record);
-            self.next = self.next.next();
-        }
-        self.commits += 1;
-        Ok(Commit::new(self.batch.clone(), Position(self.next.0.saturating_sub(1))))
-    }
-
-    /// Whether nothing waits.
-    fn idle(&self) -> bool {
-        self.commits == 0 && self.commands.is_empty() && !self.closed
-    }
-
-    fn take(&mut self) -> Work {
-        let batch = std::mem::take(&mut self.batch);
-        let commits = std::mem::take(&mut self.commits);
-        self.batch_first = self.next;
-        Work { bytes: std::mem::take(&mut self.bytes), next: self.next, chain: self.chain, commits, batch }
-    }
-
-    /// Forgets what waits, and goes on behind what is durable.
-    fn fail(&mut self, failure: &JournalError, next: Position, chain: u32) {
-        self.take().batch.finish(Err(failure.clone()));
-        (self.next, self.batch_first, self.chain) = (next, next, chain);
-        if !matches!(failure, JournalError::Refused(_)) {
-            self.failure = Some(failure.clone());
-            for Command::Truncate { done, .. } in self.commands.drain(..) {
-                done.finish(Err(failure.clone()));
-            }
-        }
-    }
-}
-
-/// One batch on its way to the disk, and what holds once it is there.
-struct Work {
-    bytes: Vec<u8>,
-    next: Position,
-    chain: u32,
-    commits: usize,
-    batch: Arc<Batch>,
-}
 
 /// The thread's own: the file and where it ends.
 pub(super) struct Writer {
@@ -197,15 +76,12 @@ impl Writer {
                     break;
                 }
             }
-            if state.failure.is_some() {
+            if state.has_failed() {
                 // Nothing is queued any more: only the end is left to wait for.
                 if state.closed {
                     return;
                 }
-                state.commands.clear();
-                continue;
-            }
-            if state.commits > 0 {
+            } else if state.commits > 0 {
                 state = self.gather(state);
                 let work = state.take();
                 drop(state);
@@ -245,7 +121,7 @@ impl Writer {
     fn mark(&self, state: &mut State) -> Work {
         let mut work = state.take();
         work.chain = frame::encode_mark(&mut work.bytes, self.salt, self.chain, self.next);
-        state.chain = work.chain;
+        state.link_to(work.chain);
         work
     }
 
@@ -299,7 +175,7 @@ impl Writer {
         // Only a mark can be unsynced here. A segment that has a follower must be sound to its last byte.
         self.file.sync_data().map_err(poisoned)?;
         let header = SegmentHeader { first: self.next, salt: self.salt, previous: self.chain };
-        self.file = recovery::create_segment(&*self.disk, &self.folder, header).map_err(|fault| match fault {
+        self.file = segment::create(&*self.disk, &self.folder, header).map_err(|fault| match fault {
             SegmentFault::Refused(error) => JournalError::Refused(Arc::new(error)),
             SegmentFault::Poisoned(error) => poisoned(error),
         })?;
@@ -311,7 +187,7 @@ impl Writer {
     /// Removes segments oldest first, each durably before the next, so that no gap can appear.
     fn truncate(&mut self, before: Position) -> Result<Option<Position>, JournalError> {
         while self.segments.get(1).is_some_and(|second| *second <= before) {
-            let path = recovery::segment_path(&self.folder, self.segments[0]);
+            let path = segment::path(&self.folder, self.segments[0]);
             let removed = match self.disk.remove_file(&path) {
                 // Removed by a try whose sync failed.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
@@ -328,12 +204,8 @@ impl Writer {
 
     /// Tells readers what is durable now, and gives the buffer back.
     fn settle(&self, mut buffer: Vec<u8>) {
-        let mut state = self.shared.lock();
-        state.durable = self.next;
-        if state.bytes.capacity() == 0 && buffer.capacity() <= BUFFER_BYTES_KEPT_MAX {
-            buffer.clear();
-            state.bytes = buffer;
-        }
+        buffer.clear();
+        self.shared.lock().settle(self.next, buffer);
     }
 }
 
