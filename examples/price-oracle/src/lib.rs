@@ -83,11 +83,12 @@ fn update(config: &Config, time: u64) -> Result<Vec<Price>, Failure> {
     for Asset { id, symbol } in assets {
         let price = prices.get(&id).and_then(|price| price.get("usd")).copied().filter(|price| *price > 0.0);
         let price = price.ok_or_else(|| Failure::retryable(format!("{API} gives no price of {id}")))?;
-        let pair = format!("{symbol}/USD");
-        let value = (price * 10f64.powi(DECIMALS.into())).round() as i64;
-        let published = chain::publish(&pair, value, DECIMALS).inspect_err(|error| log::warn(error.to_string())).ok();
+        latest.push(Price { pair: format!("{symbol}/USD"), price, time, source: url.clone(), published: None });
+    }
+    for Price { pair, price, published, .. } in &mut latest {
+        let value = (*price * 10f64.powi(DECIMALS.into())).round() as i64;
+        *published = chain::publish(pair, value, DECIMALS).inspect_err(|error| log::warn(error.to_string())).ok();
         log::info(format!("{pair} {price}"));
-        latest.push(Price { pair, price, time, source: url.clone(), published });
     }
     let mut history = state::get::<Json<Vec<Price>>>("history")?.map_or_else(Vec::new, |Json(history)| history);
     history.extend(latest.iter().cloned());
