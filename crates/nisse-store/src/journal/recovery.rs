@@ -38,16 +38,13 @@ pub(super) fn recover<E: From<JournalError>>(
     let Some((&last, whole)) = segments.split_last() else {
         return Ok(create(disk, entropy, folder)?);
     };
-    let mut reading = None;
+    let mut before: Option<Segment> = None;
     for &first in whole {
-        let (segment, bytes) = Segment::read(disk, folder, first, reading)?;
-        if segment.end != bytes.len() {
-            return Err(segment.damage(folder).into());
-        }
+        let (segment, bytes) = Segment::read(disk, folder, first, before.as_ref())?;
         segment.hand_out(&bytes, &mut each)?;
-        reading = Some(segment.link());
+        before = Some(segment);
     }
-    let (segment, bytes) = Segment::read(disk, folder, last, reading)?;
+    let (segment, bytes) = Segment::read(disk, folder, last, before.as_ref())?;
     if frame::proves_durable(&bytes[segment.end..], segment.salt, segment.next) {
         return Err(segment.damage(folder).into());
     }
@@ -73,21 +70,21 @@ pub(super) fn read<E: From<JournalError>>(
 ) -> Result<(), E> {
     let mut segments = segment::list(disk, folder)?;
     let skipped = segments.partition_point(|first| *first <= range.start).saturating_sub(1);
-    let mut link = None;
+    let mut before: Option<Segment> = None;
     for first in segments.drain(skipped..).take_while(|first| *first < range.end) {
-        let (segment, bytes) = Segment::read(disk, folder, first, link)?;
-        link = Some(segment.link());
+        let (segment, bytes) = Segment::read(disk, folder, first, before.as_ref())?;
         for (position, place) in &segment.records {
             if range.contains(position) && !each(*position, &bytes[place.clone()])? {
                 return Ok(());
             }
         }
-        // Behind its end is what is being written just now, or another segment.
-        if segment.next < range.end && segment.end != bytes.len() {
-            return Err(segment.damage(folder).into());
-        }
+        before = Some(segment);
     }
-    Ok(())
+    // Behind the last one's end is what is being written just now.
+    match before.filter(|last| last.next < range.end) {
+        Some(last) => Err(last.damage(folder).into()),
+        None => Ok(()),
+    }
 }
 
 fn create(disk: &dyn Disk, entropy: &dyn Entropy, folder: &Path) -> Result<Recovered, JournalError> {

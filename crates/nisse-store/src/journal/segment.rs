@@ -62,14 +62,6 @@ pub(super) fn read_bytes(disk: &dyn Disk, path: &Path) -> Result<Vec<u8>, Journa
     disk.read(path, SEGMENT_BYTES_MAX).map_err(|error| JournalError::disk("read", path, error))
 }
 
-/// What one segment hands to the next.
-#[derive(Clone, Copy)]
-pub(super) struct Link {
-    next: Position,
-    chain: u32,
-    salt: u64,
-}
-
 /// One segment, read as far as it is sound.
 pub(super) struct Segment {
     pub(super) first: Position,
@@ -77,6 +69,8 @@ pub(super) struct Segment {
     pub(super) records: Vec<(Position, Range<usize>)>,
     /// Where soundness ends.
     pub(super) end: usize,
+    /// Bytes in the file.
+    length: usize,
     pub(super) next: Position,
     pub(super) chain: u32,
     /// Bytes that no later frame proves durable: the last batch or mark, a mark before the last batch, or the header.
@@ -86,11 +80,15 @@ pub(super) struct Segment {
 }
 
 impl Segment {
+    /// Reads the segment that begins at `first` and follows `before`.
+    ///
+    /// What stands behind the end of `before` is no damage as long as this one follows that end: a tail that was cut
+    /// can come back, where the cut itself met a failing sync.
     pub(super) fn read(
         disk: &dyn Disk,
         folder: &Path,
         first: Position,
-        link: Option<Link>,
+        before: Option<&Self>,
     ) -> Result<(Self, Vec<u8>), JournalError> {
         let path = path(folder, first);
         let bytes = read_bytes(disk, &path)?;
@@ -101,16 +99,22 @@ impl Segment {
             }
             Err(HeaderFault::Newer(version)) => return Err(JournalError::Newer { path, version }),
         };
-        let own = Link { next: first, chain: header.previous, salt: header.salt };
-        let link = link.unwrap_or(own);
-        if (link.next, link.chain, link.salt) != (own.next, own.chain, own.salt) {
-            return Err(JournalError::Gap { path, expected: link.next });
+        if let Some(before) = before
+            && (before.next, before.chain, before.salt) != (first, header.previous, header.salt)
+        {
+            let cut_short = before.end != before.length;
+            return Err(if cut_short {
+                before.damage(folder)
+            } else {
+                JournalError::Gap { path, expected: before.next }
+            });
         }
         let mut segment = Self {
             first,
             salt: header.salt,
             records: Vec::new(),
             end: SEGMENT_HEADER_LENGTH,
+            length: bytes.len(),
             next: first,
             chain: header.previous,
             unproven: 0..SEGMENT_HEADER_LENGTH,
@@ -143,10 +147,6 @@ impl Segment {
             self.records.push((frame.position, self.end - frame.payload.len()..self.end));
             self.next = frame.position.next();
         }
-    }
-
-    pub(super) fn link(&self) -> Link {
-        Link { next: self.next, chain: self.chain, salt: self.salt }
     }
 
     pub(super) fn damage(&self, folder: &Path) -> JournalError {

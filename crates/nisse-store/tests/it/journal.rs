@@ -192,6 +192,31 @@ fn a_missing_segment_is_named() {
 }
 
 #[test]
+fn a_tail_that_comes_back_behind_a_whole_segment_is_no_damage() {
+    // A torn tail was cut, the cut met a failing sync, and the journal went on in a new segment.
+    let disk = SimDisk::new(1);
+    let (journal, _) = open_with(&disk, small_segments()).unwrap();
+    fill(&journal, 0..60);
+    drop(journal);
+    let (path, length) = disk.files()[1].clone();
+    let broken = disk.fork();
+    disk.open(&path, FileMode::Write).unwrap().write_all_at(&[7; 900], length).unwrap();
+    let (journal, records) = open_with(&disk, small_segments()).unwrap();
+    assert_eq!(records, numbered(0..60));
+    let mut read = Records::new();
+    let each = |position, record: &[u8]| {
+        read.push((position, record.to_vec()));
+        Ok::<_, JournalError>(true)
+    };
+    journal.read(Position(0), each).unwrap();
+    assert_eq!(read, numbered(0..60));
+
+    broken.flip_bit(&path, length - 1, 3);
+    let error = open(&broken).unwrap_err();
+    assert!(matches!(&error, JournalError::Damaged { path: found, .. } if *found == path), "{error}");
+}
+
+#[test]
 fn a_newer_format_is_refused_by_name() {
     let disk = SimDisk::new(1);
     drop(open(&disk).unwrap());
