@@ -146,7 +146,7 @@ impl Compiler {
             (answer, child.wait().await)
         };
         match tokio::time::timeout(self.limits.time, talk).await {
-            Err(_) => Err(CompileError::Limit(format!("needed more than {} s", self.limits.time.as_secs()))),
+            Err(_) => Err(CompileError::Limit(format!("needed more than {:?}", self.limits.time))),
             Ok((Ok(Answer::Code(code)), Ok(status))) if status.success() => Ok(code),
             Ok((Ok(Answer::Refused(text)), _)) => Err(CompileError::Refused(text)),
             Ok((_, Ok(status))) => Err(CompileError::Limit(format!("ended with {status} and no code"))),

@@ -272,6 +272,8 @@ fn begin_fuel(store: &mut Store<GuestState>, fuel: Fuel) {
 }
 
 /// At each beat of the epoch: charge the processor share, and let others run or wait until the share allows more.
+/// Between calls wasmtime writes the fuel counter down only where a slice of fuel ends, so what is charged here is
+/// right to a slice; [`LiveInstance::leave`] charges the rest.
 fn watch(store: &mut Store<GuestState>, program: Arc<Program>) {
     store.epoch_deadline_callback(move |mut store| {
         let left = store.get_fuel()?;

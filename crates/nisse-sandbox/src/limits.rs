@@ -28,7 +28,7 @@ pub const BODY_CHUNKS_WAITING_MAX: usize = 8;
 /// Random bytes of one call.
 pub const RANDOM_BYTES_MAX: u64 = 64 << 10;
 /// What one call may make the host allocate for strings and lists that the guest passes, in bytes.
-pub const HOST_CALL_BYTES_MAX: usize = 4 << 20;
+pub const HOST_CALL_BYTES_MAX: usize = 12 << 20;
 /// Handles (streams, bodies, headers, polls) that an instance holds at once.
 pub const HANDLES_MAX: usize = 1024;
 /// One line of the log, in bytes; a longer one is cut.
@@ -53,6 +53,8 @@ pub const WASM_STACK_BYTES: usize = 512 << 10;
 pub const CALL_STACK_BYTES: usize = 2 << 20;
 /// One beat of the epoch: how long a guest runs before it lets others run.
 pub const EPOCH_BEAT: Duration = Duration::from_millis(10);
+/// Fuel after which the count of a running guest is written down: what charging the processor share is exact to.
+pub const FUEL_SLICE: u64 = 2_000_000;
 /// Resolution of the clocks that a guest reads.
 pub const CLOCK_RESOLUTION: Duration = Duration::from_millis(1);
 /// Longest sleep of a guest on its monotonic clock.

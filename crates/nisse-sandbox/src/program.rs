@@ -18,7 +18,7 @@ use crate::guest_state::GuestState;
 use crate::host::Host;
 use crate::inspection::{ImportRefused, Inspection};
 use crate::instance::LiveInstance;
-use crate::limits::Limits;
+use crate::limits::{FUEL_SLICE, HOST_CALL_BYTES_MAX, Limits};
 use crate::trap::Trap;
 
 /// What a program is run with.
@@ -125,7 +125,8 @@ impl Program {
             GuestState::new(self.host.clone(), self.grants.clone(), self.recording, self.config.clone(), &self.limits);
         let mut store = Store::new(self.engine.wasmtime(), state);
         store.limiter(|state| &mut state.limiter);
-        store.set_hostcall_fuel(crate::limits::HOST_CALL_BYTES_MAX);
+        store.set_hostcall_fuel(HOST_CALL_BYTES_MAX);
+        store.fuel_async_yield_interval(Some(FUEL_SLICE)).expect("the engine counts fuel");
         store
     }
 }

@@ -29,8 +29,9 @@ impl log::Host for GuestState {
 
 /// One line that cannot forge another, move a terminal's cursor or hide text: control characters are spelled out.
 pub(crate) fn clean_line(mut text: String) -> String {
-    let hidden =
-        |c: char| c.is_control() && c != '\t' || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let reordering =
+        |c| matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}');
+    let hidden = |c: char| c.is_control() && c != '\t' || reordering(c);
     text.truncate(text.floor_char_boundary(LOG_LINE_BYTES_MAX));
     if text.contains(hidden) {
         text = text.chars().flat_map(|c| spelled(c, hidden(c))).collect();

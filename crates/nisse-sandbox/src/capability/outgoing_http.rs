@@ -46,17 +46,18 @@ impl WasiHttpHooks for OutgoingHttp {
         options: Option<RequestOptions>,
         _: IoFuture,
     ) -> Box<dyn Future<Output = Answer> + Send> {
-        let departure = match self.dispatcher.depart() {
-            Ok(Ok(departure)) => departure,
-            Ok(Err(_)) | Err(_) => return Box::new(async { Err(Error::HttpRequestDenied) }),
-        };
+        let departure = self.dispatcher.depart();
         let meter = self.meter.clone();
         let (handle, registration) = AbortHandle::new_pair();
         self.in_flight.push(handle);
         let sending = async move {
+            // The body is taken even when the request is refused, so that the guest hears why at the response and does
+            // not stumble over a closed stream before it.
             let request = into_message(request, options).await?;
-            let reply = departure.send(HostCall::HttpSend { request }).await;
-            into_answer(reply, meter)
+            match departure {
+                Ok(Ok(departure)) => into_answer(departure.send(HostCall::HttpSend { request }).await, meter),
+                Ok(Err(_)) | Err(_) => Err(Error::HttpRequestDenied),
+            }
         };
         // A request ends with the invocation that made it.
         Box::new(async move { Abortable::new(sending, registration).await.unwrap_or(Err(Error::ConnectionTerminated)) })

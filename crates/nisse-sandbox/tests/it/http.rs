@@ -1,11 +1,9 @@
 //! Requests into a component's `wasi:http/incoming-handler`.
 
-use bytes::Bytes;
-use http::Request;
 use nisse_model::{InvocationId, RecordOutcome, TrapKind};
 use nisse_sandbox::CallContext;
 
-use crate::support::{Setup, component};
+use crate::support::{Setup, component, get};
 
 const PROXY_WORLD: &str = "
     import wasi:http/types@0.2.12;
@@ -65,10 +63,6 @@ fn proxy(body: &str) -> Vec<u8> {
 )"#
         ),
     )
-}
-
-fn get(path: &str) -> Request<Bytes> {
-    Request::get(path).header("host", "test.localhost").body(Bytes::new()).expect("a request")
 }
 
 #[tokio::test]

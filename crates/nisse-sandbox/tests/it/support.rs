@@ -9,10 +9,10 @@ use nisse_model::{
     AgentName, Config, Event, Grants, InstanceId, Invocation, InvocationId, Manifest, Policy, Timestamp,
 };
 use nisse_sandbox::{
-    AgentProgram, CallKey, CompiledArtifact, Engine, EngineOptions, Host, HostCall, HostReply, Inspection, Limits,
-    LinkError, LiveInstance, ProgramOptions, Recording,
+    ARTIFACT_BYTES_MAX, AgentProgram, CallKey, CompiledArtifact, Engine, EngineOptions, Host, HostCall, HostReply,
+    Inspection, Limits, LinkError, LiveInstance, ProgramOptions, Recording,
 };
-use nisse_store::Clock;
+use nisse_store::{Clock, Disk, Entropy, SystemDisk};
 use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
 use wit_parser::Resolve;
 
@@ -67,12 +67,18 @@ pub(crate) fn engine() -> Engine {
     ENGINE.get_or_init(|| Engine::new(EngineOptions { pooled_instances: 64 }).expect("an engine")).clone()
 }
 
+/// A guest of `examples/guests`, as it is committed.
+pub(crate) fn guest(name: &str) -> Vec<u8> {
+    let path = format!("{}/../../examples/guests/{name}/{name}.wasm", env!("CARGO_MANIFEST_DIR"));
+    SystemDisk.read(Path::new(&path), ARTIFACT_BYTES_MAX as u64).expect("the guest is committed")
+}
+
 /// Grants of an agent that declares these permissions.
 pub(crate) fn grants(permissions: &[&str]) -> Grants {
     let lines: String = permissions.iter().map(|permission| format!("  - \"{permission}\"\n")).collect();
     let yaml = format!(
-        "agent_id: test@v1.0.0\nartifact_hash: \"{}\"\nentry_point: a.wasm\npermissions:\n{lines}\
-         resources:\n  memory: 64MiB\n  cpu: 1.0\n  gpu: false\n",
+        "agent_id: \"test@v1.0.0\"\ndescription: \"A guest of a test.\"\nresources:\n  cpu: \"1\"\n  memory: \"64MiB\"\n  \
+         gpu: \"false\"\nentry_point: \"a.wasm\"\nartifact_hash: \"{}\"\npermissions:\n{lines}",
         "0".repeat(64)
     );
     let manifest = Manifest::parse(&yaml).expect("a manifest");
@@ -147,6 +153,20 @@ impl Clock for StillClock {
     fn elapsed(&self) -> Duration {
         *self.0.lock().expect("no panic")
     }
+}
+
+/// Counts up, so that every name differs and every run is the same.
+#[derive(Default)]
+pub(crate) struct CountingEntropy(std::sync::atomic::AtomicU8);
+
+impl Entropy for CountingEntropy {
+    fn fill(&self, buffer: &mut [u8]) {
+        buffer.fill(self.0.fetch_add(1, std::sync::atomic::Ordering::Relaxed));
+    }
+}
+
+pub(crate) fn get(path: &str) -> http::Request<bytes::Bytes> {
+    http::Request::get(path).header("host", "test.localhost").body(bytes::Bytes::new()).expect("a request")
 }
 
 pub(crate) fn invocation(data: &[u8]) -> Invocation {
