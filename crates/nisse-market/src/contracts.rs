@@ -244,6 +244,34 @@ sol! {
         error SettingZero();
     }
 
+    // Of the libraries that the contracts are built with.
+    #[derive(Debug)]
+    interface Cid {
+        error CidLength(uint256 found, uint256 expected);
+        error CidNotBase32(uint256 position);
+        error CidUnsupported(uint32 prefix);
+    }
+
+    // What no honest caller of a healthy market meets.
+    #[derive(Debug)]
+    interface Rare {
+        error BadSet(uint256 names, uint256 addresses, uint256 max);
+        error EmptyEntry(uint256 index);
+        error NameTwice(bytes32 name);
+        error OwnableInvalidOwner(address owner);
+        error SafeERC20FailedOperation(address token);
+        error TokenKeptFee(uint256 asked, uint256 received);
+        error ReentrancyGuardReentrantCall();
+        error NotSlasher(address caller);
+        error NothingToClaim(address account);
+        error SlashTooLarge(address node, uint256 amount, uint256 max);
+        error NotFeeds(address caller);
+        error ERC20InvalidApprover(address approver);
+        error ERC20InvalidReceiver(address receiver);
+        error ERC20InvalidSender(address sender);
+        error ERC20InvalidSpender(address spender);
+    }
+
     #[derive(Debug)]
     interface Nodes {
         enum Status { None, Active, Paused }
@@ -353,3 +381,7 @@ sol! {
         error OwnableUnauthorizedAccount(address account);
     }
 }
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+mod tests;

@@ -19,6 +19,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
+use nisse_model::Timestamp;
 use nisse_store::{Clock, Disk, Entropy, Journal};
 
 pub use json::{RPC_BATCH_MAX, RPC_BODY_BYTES_MAX};
@@ -85,6 +86,17 @@ impl EmbeddedChain {
     pub fn head(&self) -> (u64, [u8; 32]) {
         let state = self.read();
         (state.head().number(), state.head().hash.0)
+    }
+
+    /// The chain's clock: the time that a block made now would carry.
+    pub fn time(&self) -> Timestamp {
+        // The clock's offset changes only on a development chain; a block being made is not waited for.
+        let (ahead, next) = match self.inner.writer.try_lock() {
+            Ok(writer) => (writer.ahead_seconds, writer.next_timestamp),
+            Err(_) => (0, None),
+        };
+        let now = next.unwrap_or_else(|| self.inner.clock.now().seconds().saturating_add(ahead));
+        Timestamp(now.max(self.read().head().header.timestamp).saturating_mul(1000))
     }
 
     fn read(&self) -> std::sync::RwLockReadGuard<'_, State> {

@@ -5,6 +5,7 @@
 
 mod call;
 mod deploy_contracts;
+mod time;
 mod view;
 mod write;
 

@@ -4,14 +4,16 @@ use alloy::primitives::U256;
 use alloy::sol_types::{SolInterface, decode_revert_reason};
 use nisse_model::Amount;
 
-use crate::contracts::{AddressBook, Escrow, Manager, Nodes, OracleFeed, OracleFeeds, State, TalosToken};
-use crate::tx::Revert;
+use crate::contracts::{AddressBook, Cid, Escrow, Manager, Nodes, OracleFeed, OracleFeeds, Rare, State, TalosToken};
+use crate::tx::{Revert, to_model};
 
 /// Reads what a call reverted with.
 pub(crate) fn decode(data: &[u8]) -> Revert {
     manager(data)
         .or_else(|| nodes(data))
         .or_else(|| others(data))
+        .or_else(|| cids(data))
+        .or_else(|| rare(data))
         .or_else(|| decode_revert_reason(data).map(|text| Revert { name: "Error".to_owned(), text }))
         .unwrap_or_else(|| match data {
             [] => Revert { name: String::new(), text: "the contract reverted without a reason".to_owned() },
@@ -39,26 +41,27 @@ fn manager(data: &[u8]) -> Option<Revert> {
         E::BidWindowTooLong(e) => format!("a bid window of {} s is longer than {} s", e.window, e.max),
         E::PaymentZero(_) => "the payment is zero".to_owned(),
         E::UnknownPublication(e) => format!("there is no publication {}", e.publication),
-        E::NotPublished(e) => format!("{} has not published {}", e.publisher, e.agentId),
+        E::NotPublished(e) => format!("{} has not published {}", to_model(e.publisher), e.agentId),
         E::UnknownDeployment(e) => format!("there is no deployment {}", e.id),
         E::WrongState(e) => format!("deployment {} is {}", e.id, state(&e.state)),
         E::NotVerified(e) => {
             format!("deployment {}'s artifact is attested by {} of {} nodes", e.id, e.attestations, e.quorum)
         }
-        E::NotOwner(e) => format!("deployment {} is not {}'s", e.id, e.caller),
-        E::NotNode(e) => format!("{} is not the node of deployment {}", e.caller, e.id),
-        E::NotOperator(e) => format!("{} is no registered node: stake first", e.caller),
-        E::OnlyNode(e) => format!("only node {} may run deployment {}", e.node, e.id),
-        E::Barred(e) => format!("node {} may no longer take deployment {}", e.node, e.id),
+        E::NotOwner(e) => format!("deployment {} is not {}'s", e.id, to_model(e.caller)),
+        E::NotNode(e) => format!("{} is not the node of deployment {}", to_model(e.caller), e.id),
+        E::NotOperator(e) => format!("{} is no registered node: stake first", to_model(e.caller)),
+        E::OnlyNode(e) => format!("only node {} may run deployment {}", to_model(e.node), e.id),
+        E::Barred(e) => format!("node {} may no longer take deployment {}", to_model(e.node), e.id),
         E::NotBetter(e) => {
-            format!("{} does not lead deployment {}: {} stands", talos(e.rate), e.id, talos(e.standing))
+            let (rate, standing) = (talos(e.rate), talos(e.standing));
+            format!("a bid of {rate} TALOS per hour does not beat {standing} for deployment {}", e.id)
         }
         E::BiddingClosed(e) => format!("bids for deployment {} closed at {}", e.id, e.closedAt),
         E::BiddingOpen(e) => format!("bids for deployment {} are taken until {}", e.id, e.until),
         E::NoBids(e) => format!("deployment {} has no bids", e.id),
         E::NoOpenOrder(e) => format!("{} has no open order", e.agentId),
         E::Ambiguous(e) => format!("{} has {} open orders: name one by its number", e.agentId, e.openOrders),
-        E::AlreadyAttested(e) => format!("node {} has attested deployment {} already", e.node, e.id),
+        E::AlreadyAttested(e) => format!("node {} has attested deployment {} already", to_model(e.node), e.id),
         E::AckPending(e) => format!("the node of deployment {} may acknowledge until {}", e.id, e.until),
         E::StaleIncarnation(e) => format!("deployment {} had incarnation {}, {} came", e.id, e.last, e.given),
         E::HomeLease(_) => "a home lease has no payment, no end and no second node".to_owned(),
@@ -81,22 +84,27 @@ fn nodes(data: &[u8]) -> Option<Revert> {
     use Nodes::NodesErrors as E;
     let error = E::abi_decode(data).ok()?;
     let text = match &error {
-        E::NotRegistered(e) => format!("{} is no registered node: stake first", e.node),
-        E::AlreadyRegistered(e) => format!("{} is a registered node already", e.node),
-        E::NodeIsPaused(e) => format!("node {} is paused", e.node),
-        E::NodeNotPaused(e) => format!("node {} is not paused", e.node),
+        E::NotRegistered(e) => format!("{} is no registered node: stake first", to_model(e.node)),
+        E::AlreadyRegistered(e) => format!("{} is a registered node already", to_model(e.node)),
+        E::NodeIsPaused(e) => format!("node {} is paused", to_model(e.node)),
+        E::NodeNotPaused(e) => format!("node {} is not paused", to_model(e.node)),
         E::StakeTooLow(e) => format!("a stake of {} TALOS is below {}", talos(e.stake), talos(e.needed)),
         E::FreeStakeTooLow(e) => {
-            format!("node {} has {} TALOS of free stake, {} are needed", e.node, talos(e.free), talos(e.needed))
+            format!(
+                "node {} has {} TALOS of free stake, {} are needed",
+                to_model(e.node),
+                talos(e.free),
+                talos(e.needed)
+            )
         }
         E::AmountZero(_) => "the amount is zero".to_owned(),
         E::AmountTooLarge(e) => format!("{} TALOS are more than {}", talos(e.amount), talos(e.max)),
-        E::NothingUnbonding(e) => format!("node {} has announced no withdrawal of stake", e.node),
-        E::StillUnbonding(e) => format!("node {}'s stake is free from {}", e.node, e.unbondedAt),
+        E::NothingUnbonding(e) => format!("node {} has announced no withdrawal of stake", to_model(e.node)),
+        E::StillUnbonding(e) => format!("node {}'s stake is free from {}", to_model(e.node), e.unbondedAt),
         E::CapacityZero(_) => "the node offers no processor or no memory".to_owned(),
         E::EndpointEmpty(_) => "the node's endpoint is empty".to_owned(),
         E::EndpointTooLong(e) => format!("an endpoint of {} bytes: at most {} are allowed", e.length, e.max),
-        E::NotManager(e) => format!("{} is not the market's Manager", e.caller),
+        E::NotManager(e) => format!("{} is not the market's Manager", to_model(e.caller)),
         E::ZeroAddress(_) => "an address is zero".to_owned(),
     };
     Some(Revert { name: name(&error), text })
@@ -108,12 +116,12 @@ fn others(data: &[u8]) -> Option<Revert> {
         let text = match &error {
             E::FaucetCapped(e) => format!("the faucet gives {} TALOS at most, not {}", talos(e.max), talos(e.asked)),
             E::ERC20InsufficientBalance(e) => {
-                format!("{} has {} TALOS, {} are needed", e.sender, talos(e.balance), talos(e.needed))
+                format!("{} has {} TALOS, {} are needed", to_model(e.sender), talos(e.balance), talos(e.needed))
             }
             E::ERC20InsufficientAllowance(e) => {
-                format!("{} may take {} TALOS, {} are needed", e.spender, talos(e.allowance), talos(e.needed))
+                format!("{} may take {} TALOS, {} are needed", to_model(e.spender), talos(e.allowance), talos(e.needed))
             }
-            E::OwnableUnauthorizedAccount(e) => format!("{} does not own the contract", e.account),
+            E::OwnableUnauthorizedAccount(e) => format!("{} does not own the contract", to_model(e.account)),
         };
         return Some(Revert { name: name(&error), text });
     }
@@ -123,14 +131,14 @@ fn others(data: &[u8]) -> Option<Revert> {
             E::InsufficientLine(e) => {
                 format!("deployment {} has {} TALOS left, {} were asked", e.deployment, talos(e.left), talos(e.asked))
             }
-            E::NothingToWithdraw(e) => format!("{} has nothing to withdraw", e.payee),
+            E::NothingToWithdraw(e) => format!("{} has nothing to withdraw", to_model(e.payee)),
         };
         return Some(Revert { name: name(&error), text });
     }
     if let Ok(error) = OracleFeeds::OracleFeedsErrors::abi_decode(data) {
         use OracleFeeds::OracleFeedsErrors as E;
         let text = match &error {
-            E::NotActiveNode(e) => format!("{} does not run deployment {}", e.caller, e.deployment),
+            E::NotActiveNode(e) => format!("{} does not run deployment {}", to_model(e.caller), e.deployment),
             E::AssetLength(e) => format!("an asset's name of {} bytes: 1 to {} are allowed", e.length, e.max),
         };
         return Some(Revert { name: name(&error), text });
@@ -152,6 +160,25 @@ fn others(data: &[u8]) -> Option<Revert> {
     Some(Revert { name: name(&error), text })
 }
 
+fn cids(data: &[u8]) -> Option<Revert> {
+    use Cid::CidErrors as E;
+    let error = Cid::CidErrors::abi_decode(data).ok()?;
+    let text = match &error {
+        E::CidLength(e) => format!("a CID of {} bytes: {} are expected", e.found, e.expected),
+        E::CidNotBase32(e) => format!("the CID's character {} is no lower-case base32", e.position),
+        E::CidUnsupported(e) => {
+            format!("a CID that starts with {:#010x}: raw or dag-pb with SHA-256 is taken", e.prefix)
+        }
+    };
+    Some(Revert { name: name(&error), text })
+}
+
+/// What no honest caller of a healthy market meets: the name says enough.
+fn rare(data: &[u8]) -> Option<Revert> {
+    let name = name(&Rare::RareErrors::abi_decode(data).ok()?);
+    Some(Revert { text: format!("the contract refused with {name}"), name })
+}
+
 /// The error's own name, from its Solidity signature.
 fn name<E: SolInterface>(error: &E) -> String {
     let selector = error.selector();
@@ -163,6 +190,8 @@ fn name<E: SolInterface>(error: &E) -> String {
         OracleFeed::OracleFeedErrors::signature_by_selector(selector),
         AddressBook::AddressBookErrors::signature_by_selector(selector),
         TalosToken::TalosTokenErrors::signature_by_selector(selector),
+        Cid::CidErrors::signature_by_selector(selector),
+        Rare::RareErrors::signature_by_selector(selector),
     ];
     let signature = all.into_iter().flatten().next().unwrap_or_default();
     signature.split('(').next().unwrap_or_default().to_owned()

@@ -102,15 +102,8 @@ impl EmbeddedChain {
     }
 
     fn run(&self, request: &TransactionRequest, gas_max: u64) -> Result<ExecutionResult, evm::EvmError> {
-        let (ahead, next) = {
-            // The clock's offset changes only on a development chain; a block being made is not waited for.
-            match self.inner.writer.try_lock() {
-                Ok(writer) => (writer.ahead_seconds, writer.next_timestamp),
-                Err(_) => (0, None),
-            }
-        };
+        let now = self.time().seconds();
         let state = self.read();
-        let now = next.unwrap_or_else(|| self.inner.clock.now().seconds().saturating_add(ahead));
         let block = evm::block_env(state.head(), now.max(state.head().header.timestamp));
         let nonce = state.database.basic_ref(request.from.unwrap_or_default());
         let nonce = nonce.map_or(0, |info| info.map_or(0, |info| info.nonce));

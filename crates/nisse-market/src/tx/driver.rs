@@ -182,6 +182,7 @@ impl Driver {
         let gas = self.estimate(&intent, nonce).await?;
         let fees = Fees::current(self.client.provider(), self.options.fee_per_gas_max).await;
         let fees = fees.map_err(QueueError::from_question)?;
+        self.check_funds(&intent, gas, fees).await?;
         let tx = TxEip1559 {
             chain_id: self.options.chain_id,
             nonce,
@@ -221,6 +222,23 @@ impl Driver {
         let estimate = self.client.provider().estimate_gas(request).block(BlockId::pending()).await;
         let gas = estimate.map_err(QueueError::from_call)?;
         Ok(gas.saturating_add(gas * GAS_SPARE_PERCENT / 100).min(GAS_MAX))
+    }
+
+    /// A signed transaction that no node takes would hold its nonce for good, so its price is checked before.
+    async fn check_funds(&self, intent: &TxIntent, gas: u64, fees: Fees) -> Result<(), QueueError> {
+        let needed = U256::from(gas).saturating_mul(U256::from(fees.max)).saturating_add(intent.value);
+        if needed.is_zero() {
+            return Ok(());
+        }
+        let key = to_alloy(self.signer.address());
+        let balance = self.client.provider().get_balance(key).await.map_err(QueueError::from_question)?;
+        if balance < needed {
+            return Err(QueueError::NotTaken(format!(
+                "insufficient funds for gas: {} has {balance} wei, {needed} may be needed",
+                self.signer.address()
+            )));
+        }
+        Ok(())
     }
 
     /// Makes sure, once, that this is the right chain and that nobody else signs with the key. The next nonce.

@@ -1,0 +1,124 @@
+//! The event cursor: in order, once, and honest about what a reorganisation undid.
+
+use nisse_market::{CursorError, CursorPosition, DeployOrder, EventAt, LogCursor, MarketEvent};
+use serde_json::json;
+
+use crate::support::{Stage, rate, rpc, talos, terms};
+
+async fn all(cursor: &mut LogCursor) -> Vec<EventAt> {
+    let mut events = Vec::new();
+    while let Some(batch) = cursor.next().await.unwrap() {
+        assert_eq!(batch.reverted, []);
+        events.extend(batch.committed);
+    }
+    events
+}
+
+fn names(events: &[EventAt]) -> Vec<String> {
+    let name = |event: &EventAt| {
+        let text = format!("{:?}", event.event);
+        text.split([' ', '(']).next().unwrap().to_owned()
+    };
+    events.iter().map(name).collect()
+}
+
+async fn sold(stage: &Stage) -> u64 {
+    let publication = stage.owner.publish("publish", terms()).await.unwrap();
+    let order = DeployOrder { publication, payment: talos(100), ..DeployOrder::default() };
+    let number = stage.owner.deploy("deploy", order).await.unwrap();
+    stage.node.bid("bid", number, rate(50)).await.unwrap();
+    number
+}
+
+#[tokio::test]
+async fn events_come_in_order_and_only_once() {
+    let stage = Stage::funded().await;
+    let mut cursor = stage.owner.events(CursorPosition::default(), 0);
+    assert_eq!(names(&all(&mut cursor).await), ["NodeRegistered", "NodeRegistered"]);
+    let number = sold(&stage).await;
+    let events = all(&mut cursor).await;
+    assert_eq!(names(&events), ["Published", "Deployed", "BidPlaced", "Assigned"]);
+    assert!(events[1..].iter().all(|event| event.event.deployment() == Some(number)));
+    assert_eq!(cursor.next().await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn a_journalled_position_goes_on_where_it_was() {
+    let stage = Stage::funded().await;
+    let mut cursor = stage.owner.events(CursorPosition::default(), 0);
+    all(&mut cursor).await;
+    let bytes = cursor.position().to_bytes();
+    sold(&stage).await;
+    let position = CursorPosition::from_bytes(&bytes).unwrap();
+    assert_eq!(position, *cursor.position());
+    let mut again = stage.owner.events(position, 0);
+    assert_eq!(names(&all(&mut again).await), ["Published", "Deployed", "BidPlaced", "Assigned"]);
+}
+
+#[tokio::test]
+async fn a_reorganisation_undoes_first_and_tells_again_after() {
+    let stage = Stage::funded().await;
+    sold(&stage).await;
+    let mut cursor = stage.owner.events(CursorPosition::default(), 0);
+    let before = all(&mut cursor).await;
+    let (head, _) = stage.chain.head();
+    rpc(&stage.chain, "nisse_reorg", json!(["0x2", true]));
+    let batch = cursor.next().await.unwrap().unwrap();
+    let undone: Vec<u64> = batch.reverted.iter().map(|block| block.number).collect();
+    assert_eq!(undone, [head, head - 1]);
+    // Deploy, then bid and assignment, come again in other blocks.
+    assert_eq!(names(&batch.committed), ["Deployed", "BidPlaced", "Assigned"]);
+    for (old, new) in before[before.len() - 3..].iter().zip(&batch.committed) {
+        assert!(batch.reverted.contains(&old.block) && !batch.reverted.contains(&new.block));
+        assert_eq!((old.tx, old.log_index), (new.tx, new.log_index));
+    }
+}
+
+#[tokio::test]
+async fn events_that_a_reorganisation_dropped_do_not_come_back() {
+    let stage = Stage::funded().await;
+    sold(&stage).await;
+    let mut cursor = stage.owner.events(CursorPosition::default(), 0);
+    all(&mut cursor).await;
+    rpc(&stage.chain, "nisse_reorg", json!(["0x1", false]));
+    let batch = cursor.next().await.unwrap().unwrap();
+    assert_eq!((batch.reverted.len(), batch.committed.len()), (1, 0));
+    assert!(!stage.owner.deployment(1).await.unwrap().node.is_some());
+}
+
+#[tokio::test]
+async fn a_reorganisation_deeper_than_the_window_stops_the_cursor() {
+    let stage = Stage::new().await;
+    rpc(&stage.chain, "nisse_mine", json!(["0x100"]));
+    let mut cursor = stage.owner.events(CursorPosition::default(), 0);
+    all(&mut cursor).await;
+    let stood = cursor.position().clone();
+    rpc(&stage.chain, "nisse_reorg", json!(["0x90", true]));
+    assert!(matches!(cursor.next().await, Err(CursorError::TooDeep)));
+    assert_eq!(*cursor.position(), stood);
+}
+
+#[test]
+fn a_malformed_position_is_refused() {
+    let whole = [&[1][..], &[0; 40], &[0, 0, 0, 0, 0, 0, 0, 1], &[0; 32]].concat();
+    assert!(CursorPosition::from_bytes(&whole).is_ok());
+    let mut gap = whole.clone();
+    gap[48] = 2;
+    for bytes in [&[][..], &[2], &whole[..80], &gap, &[&[1][..], &[0; 40 * 129]].concat()] {
+        assert!(matches!(CursorPosition::from_bytes(bytes), Err(CursorError::Position)));
+    }
+}
+
+#[tokio::test]
+async fn logs_are_matched_to_their_event_by_contract() {
+    let stage = Stage::funded().await;
+    sold(&stage).await;
+    let mut cursor = stage.owner.events(CursorPosition::default(), 0);
+    for event in all(&mut cursor).await {
+        let expected = match event.event {
+            MarketEvent::NodeRegistered { .. } => stage.addresses.nodes,
+            _ => stage.addresses.manager,
+        };
+        assert_eq!(event.contract, expected);
+    }
+}

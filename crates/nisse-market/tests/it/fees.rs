@@ -1,0 +1,129 @@
+//! Waiting transactions where gas has a price: sent again with a tenth more, never above the cap, never twice.
+
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use nisse_market::embedded::EmbeddedChain;
+use nisse_market::{ChainClient, Market, MarketCall, RpcPost, RpcPostError, TxQueueOptions};
+use nisse_model::{Address, Amount};
+use serde_json::{Value, json};
+
+use crate::queue::{nonce, nowhere};
+use crate::support::{World, options};
+
+/// A node that asks for a tip of 100 wei, and swallows the first transactions that it is sent.
+struct Swallowing {
+    chain: EmbeddedChain,
+    state: Mutex<(usize, Vec<Vec<u8>>)>,
+}
+
+impl Swallowing {
+    fn new(chain: EmbeddedChain, swallow: usize) -> Arc<Self> {
+        Arc::new(Self { chain, state: Mutex::new((swallow, Vec::new())) })
+    }
+
+    fn sent(&self) -> Vec<Vec<u8>> {
+        self.state.lock().unwrap().1.clone()
+    }
+}
+
+#[async_trait]
+impl RpcPost for Swallowing {
+    async fn post(&self, _: &str, body: Vec<u8>) -> Result<Vec<u8>, RpcPostError> {
+        let call: Value = serde_json::from_slice(&body).unwrap();
+        let result = match call["method"].as_str().unwrap() {
+            "eth_maxPriorityFeePerGas" => json!("0x64"),
+            "eth_sendRawTransaction" => {
+                let raw = hex::decode(call["params"][0].as_str().unwrap().trim_start_matches("0x")).unwrap();
+                let mut state = self.state.lock().unwrap();
+                state.1.push(raw);
+                if state.0 == 0 {
+                    return Ok(self.chain.handle_json(&body));
+                }
+                state.0 -= 1;
+                json!(format!("0x{}", "1".repeat(64)))
+            }
+            _ => return Ok(self.chain.handle_json(&body)),
+        };
+        Ok(serde_json::to_vec(&json!({ "jsonrpc": "2.0", "id": call["id"], "result": result })).unwrap())
+    }
+}
+
+fn impatient(cap: u128) -> TxQueueOptions {
+    TxQueueOptions { resend_after: Duration::ZERO, fee_per_gas_max: cap, ..options() }
+}
+
+fn pay() -> MarketCall {
+    MarketCall::Transfer { to: Address([1; 20]), amount: Amount(1) }
+}
+
+/// The fees of a signed EIP-1559 transaction: the fourth item of its list, each attempt's own.
+fn fee(raw: &[u8]) -> u128 {
+    use alloy::consensus::{Transaction as _, TxEnvelope};
+    use alloy::eips::eip2718::Decodable2718 as _;
+    TxEnvelope::decode_2718_exact(raw).unwrap().max_fee_per_gas()
+}
+
+#[tokio::test]
+async fn a_swallowed_transaction_is_sent_again_with_a_tenth_more() {
+    let world = World::new();
+    let chain = world.chain();
+    let post = Swallowing::new(chain.clone(), 3);
+    let client = ChainClient::remote("http://chain/", post.clone());
+    // Key 9 has native money.
+    let market = Market::with_addresses(client.clone(), world.queue_with(9, &client, impatient(1_000)), nowhere());
+    market.write("pay", &pay()).await.unwrap();
+    let fees: Vec<u128> = post.sent().iter().map(|raw| fee(raw)).collect();
+    assert_eq!(fees, [100, 110, 121, 134]);
+    assert_eq!(nonce(&chain, 9), 1);
+}
+
+#[tokio::test]
+async fn the_cap_holds_and_the_same_bytes_go_out_again() {
+    let world = World::new();
+    let chain = world.chain();
+    let post = Swallowing::new(chain.clone(), 4);
+    let client = ChainClient::remote("http://chain/", post.clone());
+    let market = Market::with_addresses(client.clone(), world.queue_with(9, &client, impatient(115)), nowhere());
+    market.write("pay", &pay()).await.unwrap();
+    let sent = post.sent();
+    let fees: Vec<u128> = sent.iter().map(|raw| fee(raw)).collect();
+    assert_eq!(fees, [100, 110, 110, 110, 110]);
+    assert_eq!(sent[1], sent[4]);
+    assert_eq!(nonce(&chain, 9), 1);
+}
+
+#[tokio::test]
+async fn the_first_attempt_may_still_win_after_a_second_was_journalled() {
+    let world = World::new();
+    let chain = world.chain();
+    let post = Swallowing::new(chain.clone(), 2);
+    let client = ChainClient::remote("http://chain/", post.clone());
+    let queue = world.queue_with(9, &client, impatient(1_000));
+    let market = Market::with_addresses(client, queue, nowhere());
+    let waiting = tokio::spawn(async move { market.write("pay", &pay()).await });
+    while post.sent().len() < 2 {
+        tokio::task::yield_now().await;
+    }
+    // A miner had the first attempt all along.
+    let first = format!("0x{}", hex::encode(&post.sent()[0]));
+    let hash = chain.handle("eth_sendRawTransaction", &json!([first]));
+    let written = waiting.await.unwrap().unwrap();
+    if let Ok(hash) = hash {
+        assert_eq!(hash, json!(written.tx.to_string()));
+    }
+    assert_eq!(nonce(&chain, 9), 1);
+}
+
+#[tokio::test]
+async fn no_native_money_is_said_before_anything_is_signed() {
+    let world = World::new();
+    let chain = world.chain();
+    let client = ChainClient::remote("http://chain/", Swallowing::new(chain.clone(), 0));
+    let market = Market::with_addresses(client.clone(), world.queue_with(2, &client, impatient(1_000)), nowhere());
+    let refused = market.write("pay", &pay()).await.unwrap_err().to_string();
+    assert!(refused.contains("insufficient funds"), "{refused}");
+    assert_eq!(nonce(&chain, 2), 0);
+}

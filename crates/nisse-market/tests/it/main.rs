@@ -1,0 +1,14 @@
+//! The chain, the queue and the market together, on a simulated disk and a clock that stands still.
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test stops at the first surprise")]
+
+mod cursor;
+mod engine;
+mod fees;
+mod flow;
+mod json_rpc;
+mod life;
+mod power_cuts;
+mod queue;
+mod receipts;
+mod refusals;
+mod support;
