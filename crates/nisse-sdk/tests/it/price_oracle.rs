@@ -29,14 +29,16 @@ struct Outside {
 impl Host for Outside {
     async fn call(&self, _: CallKey, call: HostCall) -> HostReply {
         match call {
-            HostCall::StateGet { key } => HostReply::Value { value: self.state.lock().unwrap().get(&key).cloned() },
+            HostCall::StateGet { key } => {
+                HostReply::Value { value: self.state.lock().expect("no panic").get(&key).cloned() }
+            }
             HostCall::StateKeys { .. } => HostReply::Keys { keys: Vec::new() },
             HostCall::IpfsRead { .. } => {
                 HostReply::Content { bytes: br#"[{ "id": "ethereum", "symbol": "ETH" }]"#.to_vec() }
             }
             HostCall::HttpSend { request } => {
-                self.sent.lock().unwrap().push(format!("{request:?}"));
-                HostReply::Response { response: self.answer.lock().unwrap().clone() }
+                self.sent.lock().expect("no panic").push(format!("{request:?}"));
+                HostReply::Response { response: self.answer.lock().expect("no panic").clone() }
             }
             HostCall::Now => HostReply::Time { now_ms: NOW.0 },
             HostCall::Random { length } => HostReply::Random { bytes: vec![4; length as usize] },
@@ -96,7 +98,9 @@ impl Oracle {
         let mut rest = Vec::new();
         for effect in end.effects {
             match effect {
-                Effect::StatePut { key, value } => drop(self.outside.state.lock().unwrap().insert(key, value)),
+                Effect::StatePut { key, value } => {
+                    drop(self.outside.state.lock().expect("no panic").insert(key, value))
+                }
                 other => rest.push(other),
             }
         }
@@ -133,7 +137,7 @@ async fn an_alarm_fetches_keeps_publishes_and_sets_the_next() {
     let publish =
         Effect::PublishToChain { asset: "ETH/USD".parse().expect("a name"), value: 312_055_000_000, decimals: 8 };
     assert_eq!(effects, [publish, Effect::AlarmSet { at: NOW.plus_ms(60_000) }]);
-    let sent = oracle.outside.sent.lock().unwrap().clone();
+    let sent = oracle.outside.sent.lock().expect("no panic").clone();
     assert!(sent[0].contains("/api/v3/simple/price?ids=ethereum&vs_currencies=usd"), "{sent:?}");
 
     let (status, body) = oracle.get("/price").await;
@@ -149,14 +153,14 @@ async fn an_alarm_fetches_keeps_publishes_and_sets_the_next() {
 async fn a_failed_fetch_keeps_the_last_price_and_waits_longer_each_time() {
     let mut oracle = Oracle::start().await;
     oracle.handle(Event::alarm("a".to_owned(), NOW)).await;
-    oracle.outside.answer.lock().unwrap().status = 429;
+    oracle.outside.answer.lock().expect("no panic").status = 429;
     for delay_ms in [120_000, 240_000, 480_000] {
         let (outcome, effects) = oracle.handle(Event::alarm("b".to_owned(), NOW)).await;
         assert!(outcome.ends_with("answered 429"), "{outcome}");
         assert_eq!(effects, [Effect::AlarmSet { at: NOW.plus_ms(delay_ms) }]);
     }
     assert_eq!(oracle.get("/").await.0, 200);
-    oracle.outside.answer.lock().unwrap().status = 200;
+    oracle.outside.answer.lock().expect("no panic").status = 200;
     let (_, effects) = oracle.handle(Event::alarm("c".to_owned(), NOW)).await;
     assert_eq!(effects.last(), Some(&Effect::AlarmSet { at: NOW.plus_ms(60_000) }));
 }
@@ -165,7 +169,7 @@ async fn a_failed_fetch_keeps_the_last_price_and_waits_longer_each_time() {
 async fn an_answer_that_is_no_price_is_a_failed_fetch() {
     let mut oracle = Oracle::start().await;
     for body in [&b"<html>"[..], b"{}", br#"{"ethereum":{"usd":-1}}"#, br#"{"ethereum":{"usd":0}}"#] {
-        oracle.outside.answer.lock().unwrap().body = body.to_vec();
+        oracle.outside.answer.lock().expect("no panic").body = body.to_vec();
         let (_, effects) = oracle.handle(Event::alarm("a".to_owned(), NOW)).await;
         assert!(matches!(effects.as_slice(), [Effect::AlarmSet { .. }]), "{effects:?}");
     }
