@@ -9,4 +9,5 @@ if [ ! -x node_modules/.bin/forge ] || [ ! -d node_modules/solc ]; then
   npm ci --ignore-scripts --no-audit --no-fund >&2
 fi
 export FOUNDRY_SOLC="$PWD/solcw"
-forge() { ./node_modules/.bin/forge "$@"; }
+# The program itself: the package's own launcher returns 0 whatever the program returned.
+forge() { ./node_modules/@foundry-rs/forge-*/bin/forge "$@"; }

@@ -16,14 +16,20 @@ contract AddressBook is Ownable2Step {
     mapping(uint64 version => mapping(bytes32 name => address)) private _addresses;
     mapping(uint64 version => bytes32[]) private _names;
 
+    /// @notice A new set of contracts was named.
     /// @param version the new set's version
     /// @param names short strings, left-aligned in 32 bytes, e.g. `bytes32("Manager")`
     event Upgraded(uint64 indexed version, bytes32[] names, address[] addresses);
 
+    /// @notice The set has no such name.
     error UnknownName(bytes32 name, uint64 version);
+    /// @notice There is no set of this version.
     error UnknownVersion(uint64 asked, uint64 newest);
+    /// @notice A set names each contract once.
     error NameTwice(bytes32 name);
+    /// @notice A name or an address is missing at this place.
     error EmptyEntry(uint256 index);
+    /// @notice Names and addresses must be as many, from 1 to `max`.
     error BadSet(uint256 names, uint256 addresses, uint256 max);
 
     /// @param owner_ who may name a new set

@@ -14,8 +14,11 @@ library Cid {
     uint256 private constant RAW = 0x01551220;
     uint256 private constant DAG_PB = 0x01701220;
 
+    /// @notice Bytes found, and bytes expected.
     error CidLength(uint256 found, uint256 expected);
+    /// @notice The character at this place is none of lower-case base32, or leaves bits over.
     error CidNotBase32(uint256 position);
+    /// @notice Not CIDv1, raw or dag-pb, with SHA-256; the first four bytes found.
     error CidUnsupported(uint32 prefix);
 
     /// @notice Digest and codec of a binary CID.

@@ -30,12 +30,18 @@ contract Escrow {
     mapping(uint64 deployment => Line) private _lines;
     mapping(address payee => Account) private _accounts;
 
+    /// @notice Token units left for their owner.
     event Withdrawn(address indexed payee, address indexed to, uint256 amount);
 
+    /// @notice The caller is no Manager of this contract.
     error NotManager(address caller);
+    /// @notice A figure is above what its field holds.
     error AmountTooLarge(uint256 amount, uint256 max);
+    /// @notice Token units asked, and what is left of the deployment's line after the node was paid.
     error InsufficientLine(uint64 deployment, uint256 asked, uint256 left);
+    /// @notice The payee has nothing to withdraw.
     error NothingToWithdraw(address payee);
+    /// @notice An address is missing.
     error ZeroAddress();
 
     modifier onlyManager() {

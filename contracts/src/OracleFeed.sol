@@ -32,8 +32,11 @@ contract OracleFeed {
     /// @notice As AggregatorV3's.
     event AnswerUpdated(int256 indexed current, uint256 indexed roundId, uint256 updatedAt);
 
+    /// @notice Only the factory writes a feed.
     error NotFeeds(address caller);
+    /// @notice There is no such round.
     error NoData(uint80 roundId);
+    /// @notice An answer is above zero and fits 192 bits.
     error AnswerOutOfRange(int256 answer);
 
     constructor(address manager_, uint64 deployment_, string memory asset) {
@@ -68,8 +71,8 @@ contract OracleFeed {
         view
         returns (uint80 roundId, int256 answer, uint256 startedAt, uint256 updatedAt, uint80 answeredInRound)
     {
+        if (id < 1 || id > latestRound) revert NoData(id);
         Round memory round = _rounds[id];
-        if (round.updatedAt == 0) revert NoData(id);
         return (id, round.answer, round.updatedAt, round.updatedAt, id);
     }
 }

@@ -16,12 +16,16 @@ contract OracleFeeds {
 
     mapping(uint64 deployment => mapping(bytes32 assetKey => OracleFeed)) private _feeds;
 
+    /// @notice A deployment spoke about an asset for the first time.
     event FeedCreated(uint64 indexed deployment, bytes32 indexed assetKey, string asset, address feed);
+    /// @notice A node published an answer with 8 decimals.
     event AnswerPublished(
         uint64 indexed deployment, bytes32 indexed assetKey, address indexed node, int256 answer, uint80 roundId
     );
 
+    /// @notice The caller does not run the deployment.
     error NotActiveNode(uint64 deployment, address caller);
+    /// @notice An asset's name has 1 to `max` bytes.
     error AssetLength(uint256 length, uint256 max);
 
     constructor(Manager manager_) {

@@ -10,6 +10,7 @@ contract TalosToken is ERC20 {
     /// @notice Most token units that one call of the faucet mints: 1,000,000 TALOS.
     uint256 public constant FAUCET_MAX = 1_000_000 ether;
 
+    /// @notice The faucet gives at most `max` token units a call.
     /// @param asked token units asked for
     /// @param max token units that one call gives at most
     error FaucetCapped(uint256 asked, uint256 max);

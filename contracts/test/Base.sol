@@ -23,13 +23,12 @@ interface Vm {
     function warp(uint256) external;
     function expectRevert(bytes calldata) external;
     function expectRevert(bytes4) external;
-    function expectPartialRevert(bytes4) external;
-    function expectEmit() external;
     function snapshotGasLastCall(string calldata group, string calldata name) external returns (uint256);
     function envOr(string calldata name, uint256 fallback_) external view returns (uint256);
     function toString(uint256) external pure returns (string memory);
     function getBlockTimestamp() external view returns (uint256);
-    function assume(bool) external pure;
+    function writeFile(string calldata path, string calldata text) external;
+    function writeLine(string calldata path, string calldata line) external;
 }
 
 /// Assertions, and what forge's invariant runner looks for.
@@ -189,11 +188,11 @@ abstract contract World is Test {
     }
 
     /// Time passes. (`block.timestamp` itself would be read once and remembered by the optimizer.)
-    function _pass(uint256 seconds_) internal {
+    function _pass(uint256 seconds_) internal virtual {
         vm.warp(_now() + seconds_);
     }
 
-    function _now() internal view returns (uint256) {
+    function _now() internal view virtual returns (uint256) {
         return vm.getBlockTimestamp();
     }
 

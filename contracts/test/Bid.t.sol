@@ -2,8 +2,8 @@
 pragma solidity ^0.8.28;
 
 import {Deployment, DeployParams, State} from "../src/Types.sol";
-import {Manager} from "../src/Manager.sol";
 import {Nodes} from "../src/Nodes.sol";
+import {MarketEvents} from "../src/market/MarketEvents.sol";
 import {World} from "./Base.sol";
 
 contract BidTest is World {
@@ -17,8 +17,8 @@ contract BidTest is World {
         uint64 id = _deploy(600);
         _bid(id, bob, RATE);
         _bid(id, carol, RATE - 1);
-        _refused(dave, id, RATE, abi.encodeWithSelector(Manager.NotBetter.selector, id, RATE, RATE - 1));
-        vm.expectRevert(abi.encodeWithSelector(Manager.BiddingOpen.selector, id, _now() + 600));
+        _refused(dave, id, RATE, abi.encodeWithSelector(MarketEvents.NotBetter.selector, id, RATE, RATE - 1));
+        vm.expectRevert(abi.encodeWithSelector(MarketEvents.BiddingOpen.selector, id, _now() + 600));
         manager.assign(id);
         _pass(600);
         vm.prank(stranger);
@@ -34,22 +34,23 @@ contract BidTest is World {
     function test_of_two_equal_bids_the_earlier_wins() external {
         uint64 id = _deploy(600);
         _bid(id, bob, RATE);
-        _refused(carol, id, RATE, abi.encodeWithSelector(Manager.NotBetter.selector, id, RATE, RATE));
+        _refused(carol, id, RATE, abi.encodeWithSelector(MarketEvents.NotBetter.selector, id, RATE, RATE));
         eq(manager.deployment(id).node, bob, "leader");
     }
 
     function test_without_a_window_the_first_valid_bid_is_assigned_at_once() external {
         uint64 id = _deploy(0);
-        _refused(bob, id, MAX_RATE + 1, abi.encodeWithSelector(Manager.NotBetter.selector, id, MAX_RATE + 1, MAX_RATE));
+        bytes memory why = abi.encodeWithSelector(MarketEvents.NotBetter.selector, id, MAX_RATE + 1, MAX_RATE);
+        _refused(bob, id, MAX_RATE + 1, why);
         _bid(id, bob, MAX_RATE);
         _is(id, State.Assigned);
-        _refused(carol, id, 1, abi.encodeWithSelector(Manager.WrongState.selector, id, State.Assigned));
+        _refused(carol, id, 1, abi.encodeWithSelector(MarketEvents.WrongState.selector, id, State.Assigned));
     }
 
     function test_a_bid_after_an_empty_window_is_assigned_at_once() external {
         uint64 id = _deploy(600);
         _pass(600);
-        vm.expectRevert(abi.encodeWithSelector(Manager.NoBids.selector, id));
+        vm.expectRevert(abi.encodeWithSelector(MarketEvents.NoBids.selector, id));
         manager.assign(id);
         _bid(id, bob, RATE);
         _is(id, State.Assigned);
@@ -59,13 +60,13 @@ contract BidTest is World {
         uint64 id = _deploy(600);
         _bid(id, bob, RATE);
         _pass(600);
-        _refused(carol, id, 1, abi.encodeWithSelector(Manager.BiddingClosed.selector, id, _now()));
+        _refused(carol, id, 1, abi.encodeWithSelector(MarketEvents.BiddingClosed.selector, id, _now()));
     }
 
     function test_bids_without_sense_are_refused() external {
         uint64 id = _deploy(600);
-        _refused(bob, 99, RATE, abi.encodeWithSelector(Manager.UnknownDeployment.selector, 99));
-        _refused(bob, id, 0, abi.encodeWithSelector(Manager.RateZero.selector));
+        _refused(bob, 99, RATE, abi.encodeWithSelector(MarketEvents.UnknownDeployment.selector, 99));
+        _refused(bob, id, 0, abi.encodeWithSelector(MarketEvents.RateZero.selector));
         _refused(stranger, id, RATE, abi.encodeWithSelector(Nodes.NotRegistered.selector, stranger));
         vm.prank(bob);
         nodes.pauseNode();
@@ -106,7 +107,7 @@ contract BidTest is World {
         params.onlyNode = carol;
         vm.prank(client);
         uint64 id = manager.deploy(params);
-        _refused(bob, id, RATE, abi.encodeWithSelector(Manager.OnlyNode.selector, id, carol));
+        _refused(bob, id, RATE, abi.encodeWithSelector(MarketEvents.OnlyNode.selector, id, carol));
         _bid(id, carol, RATE);
     }
 
@@ -114,13 +115,13 @@ contract BidTest is World {
 
     function test_the_literal_bid_finds_the_one_open_order() external {
         vm.prank(bob);
-        vm.expectRevert(abi.encodeWithSelector(Manager.NoOpenOrder.selector, AGENT));
+        vm.expectRevert(abi.encodeWithSelector(MarketEvents.NoOpenOrder.selector, AGENT));
         manager.bid(AGENT, 50 ether);
         uint64 first = _deploy(600);
         uint64 second = _deploy(600);
         uint64 third = _deploy(600);
         vm.prank(bob);
-        vm.expectRevert(abi.encodeWithSelector(Manager.Ambiguous.selector, AGENT, 3));
+        vm.expectRevert(abi.encodeWithSelector(MarketEvents.Ambiguous.selector, AGENT, 3));
         manager.bid(AGENT, 50 ether);
         vm.prank(client);
         manager.stop(first);
@@ -136,7 +137,7 @@ contract BidTest is World {
         uint64 id = _deploy(600);
         uint256 price = uint256(1) << 80 | 5;
         vm.prank(bob);
-        vm.expectRevert(abi.encodeWithSelector(Manager.NotBetter.selector, id, price, MAX_RATE));
+        vm.expectRevert(abi.encodeWithSelector(MarketEvents.NotBetter.selector, id, price, MAX_RATE));
         manager.bid(AGENT, price);
     }
 
@@ -148,9 +149,9 @@ contract BidTest is World {
         vm.prank(bob);
         manager.reject(id, "gpu wanted");
         yes(manager.isBarred(id, bob) && !manager.isBarred(other, bob), "barred from one");
-        _refused(bob, id, RATE, abi.encodeWithSelector(Manager.Barred.selector, id, bob));
+        _refused(bob, id, RATE, abi.encodeWithSelector(MarketEvents.Barred.selector, id, bob));
         vm.prank(bob);
-        vm.expectRevert(abi.encodeWithSelector(Manager.Barred.selector, id, bob));
+        vm.expectRevert(abi.encodeWithSelector(MarketEvents.Barred.selector, id, bob));
         manager.reject(id, "twice");
         _bid(other, bob, RATE);
         _bid(id, carol, RATE);
@@ -175,7 +176,7 @@ contract BidTest is World {
         uint64 id = _deploy(0);
         _bid(id, bob, RATE);
         vm.prank(carol);
-        vm.expectRevert(abi.encodeWithSelector(Manager.NotNode.selector, id, carol));
+        vm.expectRevert(abi.encodeWithSelector(MarketEvents.NotNode.selector, id, carol));
         manager.reject(id, "not mine");
         vm.prank(bob);
         manager.reject(id, "hash is another");
@@ -189,15 +190,15 @@ contract BidTest is World {
     function test_who_may_reject_and_when() external {
         uint64 id = _deploy(0);
         vm.prank(stranger);
-        vm.expectRevert(abi.encodeWithSelector(Manager.NotOperator.selector, stranger));
+        vm.expectRevert(abi.encodeWithSelector(MarketEvents.NotOperator.selector, stranger));
         manager.reject(id, "x");
         vm.prank(bob);
-        vm.expectRevert(abi.encodeWithSelector(Manager.ReasonTooLong.selector, 257, 256));
+        vm.expectRevert(abi.encodeWithSelector(MarketEvents.ReasonTooLong.selector, 257, 256));
         manager.reject(id, string(new bytes(257)));
         _bid(id, bob, RATE);
         _start(id, bob);
         vm.prank(bob);
-        vm.expectRevert(abi.encodeWithSelector(Manager.WrongState.selector, id, State.Running));
+        vm.expectRevert(abi.encodeWithSelector(MarketEvents.WrongState.selector, id, State.Running));
         manager.reject(id, "too late");
     }
 }

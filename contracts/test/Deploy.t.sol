@@ -8,6 +8,7 @@ import {Cid} from "../src/Cid.sol";
 import {Manager} from "../src/Manager.sol";
 import {Nodes} from "../src/Nodes.sol";
 import {TokenIn} from "../src/TokenIn.sol";
+import {MarketEvents} from "../src/market/MarketEvents.sol";
 import {World} from "./Base.sol";
 
 /// Keeps one unit of each transfer.
@@ -59,13 +60,13 @@ contract DeployTest is World {
         eq(d.publication, own, "publication");
         eq(d.deadline, _now() + 600, "window");
         vm.prank(stranger);
-        vm.expectRevert(abi.encodeWithSelector(Manager.NotPublished.selector, stranger, AGENT));
+        vm.expectRevert(abi.encodeWithSelector(MarketEvents.NotPublished.selector, stranger, AGENT));
         manager.deploy(AGENT, cid, PAYMENT);
     }
 
     function test_a_deploy_refuses_a_raw_cid_of_other_bytes() external {
         DeployParams memory params = _params(_publish(0));
-        bytes memory why = abi.encodeWithSelector(Manager.ArtifactCidMismatch.selector, CONFIG, ARTIFACT);
+        bytes memory why = abi.encodeWithSelector(MarketEvents.ArtifactCidMismatch.selector, CONFIG, ARTIFACT);
         params.artifactCid = _raw(CONFIG);
         _refused(why, params);
         string memory cid = _text(_raw(CONFIG));
@@ -78,7 +79,7 @@ contract DeployTest is World {
         _publish(0);
         string memory cid = _text(_raw(ARTIFACT));
         vm.prank(client);
-        vm.expectRevert(abi.encodeWithSelector(Manager.AmountTooLarge.selector, 1 << 96, (1 << 96) - 1));
+        vm.expectRevert(abi.encodeWithSelector(MarketEvents.AmountTooLarge.selector, 1 << 96, (1 << 96) - 1));
         manager.deploy(AGENT, cid, 1 << 96);
         vm.prank(client);
         vm.expectRevert(abi.encodeWithSelector(Cid.CidLength.selector, 3, 59));
@@ -106,9 +107,9 @@ contract DeployTest is World {
         DeployParams memory params = _params(1);
         params.supersedesMarket = address(manager);
         params.supersedesId = old;
-        _refused(abi.encodeWithSelector(Manager.NotSuperseded.selector, old, State.Open), params);
+        _refused(abi.encodeWithSelector(MarketEvents.NotSuperseded.selector, old, State.Open), params);
         params.supersedesId = 99;
-        _refused(abi.encodeWithSelector(Manager.NotOwner.selector, 99, client), params);
+        _refused(abi.encodeWithSelector(MarketEvents.NotOwner.selector, 99, client), params);
         params.supersedesId = old;
         vm.startPrank(client);
         manager.stop(old);
@@ -118,21 +119,21 @@ contract DeployTest is World {
 
     function test_deploys_without_sense_are_refused() external {
         DeployParams memory params = _params(5);
-        _refused(abi.encodeWithSelector(Manager.UnknownPublication.selector, 5), params);
+        _refused(abi.encodeWithSelector(MarketEvents.UnknownPublication.selector, 5), params);
         params = _params(uint64(1) << 24 | 1);
-        _refused(abi.encodeWithSelector(Manager.UnknownPublication.selector, uint64(1) << 24 | 1), params);
+        _refused(abi.encodeWithSelector(MarketEvents.UnknownPublication.selector, uint64(1) << 24 | 1), params);
         params = _params(_publish(0));
         params.payment = 0;
-        _refused(abi.encodeWithSelector(Manager.PaymentZero.selector), params);
+        _refused(abi.encodeWithSelector(MarketEvents.PaymentZero.selector), params);
         params = _params(1);
         params.maxRate = 1 << 80;
-        _refused(abi.encodeWithSelector(Manager.RateTooHigh.selector, 1 << 80, (1 << 80) - 1), params);
+        _refused(abi.encodeWithSelector(MarketEvents.RateTooHigh.selector, 1 << 80, (1 << 80) - 1), params);
         vm.prank(client);
         manager.publish(
             AGENT, _raw(MANIFEST), MANIFEST, _raw(ARTIFACT), ARTIFACT, 0, Resources(1, 1, false), 0, 0, 0
         );
-        _refused(abi.encodeWithSelector(Manager.RateZero.selector), _params(2));
-        vm.expectRevert(abi.encodeWithSelector(Manager.UnknownDeployment.selector, 44));
+        _refused(abi.encodeWithSelector(MarketEvents.RateZero.selector), _params(2));
+        vm.expectRevert(abi.encodeWithSelector(MarketEvents.UnknownDeployment.selector, 44));
         manager.deployment(44);
     }
 
@@ -167,12 +168,12 @@ contract DeployTest is World {
         yes(!d.verified, "unverified");
         eq(d.artifactCid, _dagPb(CONFIG), "cid");
         vm.prank(bob);
-        vm.expectRevert(abi.encodeWithSelector(Manager.NotVerified.selector, id, 0, 2));
+        vm.expectRevert(abi.encodeWithSelector(MarketEvents.NotVerified.selector, id, 0, 2));
         manager.bid(id, RATE);
         vm.prank(bob);
         manager.attest(id);
         vm.prank(bob);
-        vm.expectRevert(abi.encodeWithSelector(Manager.AlreadyAttested.selector, id, bob));
+        vm.expectRevert(abi.encodeWithSelector(MarketEvents.AlreadyAttested.selector, id, bob));
         manager.attest(id);
         _pass(1000);
         vm.prank(carol);
@@ -183,7 +184,7 @@ contract DeployTest is World {
         eq(d.attestations, 2, "attestations");
         eq(d.deadline, _now() + 600, "the window runs from the quorum");
         vm.prank(dave);
-        vm.expectRevert(abi.encodeWithSelector(Manager.WrongState.selector, id, State.Open));
+        vm.expectRevert(abi.encodeWithSelector(MarketEvents.WrongState.selector, id, State.Open));
         manager.attest(id);
     }
 
@@ -194,7 +195,7 @@ contract DeployTest is World {
         manager.attest(id);
         vm.startPrank(bob);
         manager.reject(id, "hash is another");
-        vm.expectRevert(abi.encodeWithSelector(Manager.Barred.selector, id, bob));
+        vm.expectRevert(abi.encodeWithSelector(MarketEvents.Barred.selector, id, bob));
         manager.attest(id);
         vm.stopPrank();
         vm.prank(carol);

@@ -4,6 +4,7 @@ pragma solidity ^0.8.28;
 import {Deployment, DeployParams, State} from "../src/Types.sol";
 import {Manager} from "../src/Manager.sol";
 import {Nodes} from "../src/Nodes.sol";
+import {MarketEvents} from "../src/market/MarketEvents.sol";
 import {World} from "./Base.sol";
 
 contract LeaseTest is World {
@@ -14,13 +15,13 @@ contract LeaseTest is World {
         _bid(id, bob, RATE);
         _pass(50);
         vm.prank(carol);
-        vm.expectRevert(abi.encodeWithSelector(Manager.NotNode.selector, id, carol));
+        vm.expectRevert(abi.encodeWithSelector(MarketEvents.NotNode.selector, id, carol));
         manager.ackStart(id, 1);
         vm.prank(bob);
-        vm.expectRevert(abi.encodeWithSelector(Manager.StaleIncarnation.selector, id, 0, 0));
+        vm.expectRevert(abi.encodeWithSelector(MarketEvents.StaleIncarnation.selector, id, 0, 0));
         manager.ackStart(id, 0);
         vm.prank(bob);
-        vm.expectRevert(abi.encodeWithSelector(Manager.AmountTooLarge.selector, 1 << 24, (1 << 24) - 1));
+        vm.expectRevert(abi.encodeWithSelector(MarketEvents.AmountTooLarge.selector, 1 << 24, (1 << 24) - 1));
         manager.ackStart(id, 1 << 24);
         _start(id, bob);
         Deployment memory d = manager.deployment(id);
@@ -30,7 +31,7 @@ contract LeaseTest is World {
         eq(d.incarnation, 1, "incarnation");
         eq(manager.activeNode(id), bob, "active");
         vm.prank(bob);
-        vm.expectRevert(abi.encodeWithSelector(Manager.WrongState.selector, id, State.Running));
+        vm.expectRevert(abi.encodeWithSelector(MarketEvents.WrongState.selector, id, State.Running));
         manager.ackStart(id, 2);
     }
 
@@ -39,7 +40,7 @@ contract LeaseTest is World {
         _bid(id, bob, RATE);
         uint256 until = _now() + ACK_TIMEOUT;
         _pass(ACK_TIMEOUT);
-        vm.expectRevert(abi.encodeWithSelector(Manager.AckPending.selector, id, until));
+        vm.expectRevert(abi.encodeWithSelector(MarketEvents.AckPending.selector, id, until));
         manager.reopen(id);
         _pass(1);
         vm.prank(stranger);
@@ -51,7 +52,7 @@ contract LeaseTest is World {
         eq(d.paid, 0, "unpaid");
         eq(nodes.node(bob).locked, 0, "stake free");
         vm.prank(bob);
-        vm.expectRevert(abi.encodeWithSelector(Manager.WrongState.selector, id, State.Open));
+        vm.expectRevert(abi.encodeWithSelector(MarketEvents.WrongState.selector, id, State.Open));
         manager.ackStart(id, 1);
     }
 
@@ -73,7 +74,7 @@ contract LeaseTest is World {
         }
         yes(manager.isBarred(id, bob), "barred");
         vm.prank(bob);
-        vm.expectRevert(abi.encodeWithSelector(Manager.Barred.selector, id, bob));
+        vm.expectRevert(abi.encodeWithSelector(MarketEvents.Barred.selector, id, bob));
         manager.bid(id, RATE);
         _bid(id, carol, RATE);
     }
@@ -115,15 +116,15 @@ contract LeaseTest is World {
         uint64 id = _deploy(0);
         _bid(id, bob, RATE);
         vm.prank(bob);
-        vm.expectRevert(abi.encodeWithSelector(Manager.NotOwner.selector, id, bob));
+        vm.expectRevert(abi.encodeWithSelector(MarketEvents.NotOwner.selector, id, bob));
         manager.stop(id);
         _start(id, bob);
         vm.prank(carol);
-        vm.expectRevert(abi.encodeWithSelector(Manager.NotOwner.selector, id, carol));
+        vm.expectRevert(abi.encodeWithSelector(MarketEvents.NotOwner.selector, id, carol));
         manager.stop(id);
         vm.startPrank(client);
         manager.stop(id);
-        vm.expectRevert(abi.encodeWithSelector(Manager.WrongState.selector, id, State.Stopped));
+        vm.expectRevert(abi.encodeWithSelector(MarketEvents.WrongState.selector, id, State.Stopped));
         manager.stop(id);
         vm.stopPrank();
     }
@@ -149,7 +150,7 @@ contract LeaseTest is World {
         uint64 id = _running();
         uint64 ends = manager.deployment(id).endsAt;
         _pass(20 hours - 1);
-        vm.expectRevert(abi.encodeWithSelector(Manager.NotRunOut.selector, id, ends));
+        vm.expectRevert(abi.encodeWithSelector(MarketEvents.NotRunOut.selector, id, ends));
         manager.expire(id);
         _pass(1);
         eq(manager.due(id), PAYMENT, "all due");
@@ -161,7 +162,7 @@ contract LeaseTest is World {
         eq(escrow.claimable(bob), PAYMENT, "paid");
         eq(escrow.claimable(client), 0, "nothing left");
         eq(nodes.node(bob).locked, 0, "stake free");
-        vm.expectRevert(abi.encodeWithSelector(Manager.WrongState.selector, id, State.Expired));
+        vm.expectRevert(abi.encodeWithSelector(MarketEvents.WrongState.selector, id, State.Expired));
         manager.expire(id);
     }
 
@@ -190,21 +191,21 @@ contract LeaseTest is World {
     function test_a_paused_agent_goes_on_paying() external {
         uint64 id = _running();
         vm.prank(bob);
-        vm.expectRevert(abi.encodeWithSelector(Manager.NotOwner.selector, id, bob));
+        vm.expectRevert(abi.encodeWithSelector(MarketEvents.NotOwner.selector, id, bob));
         manager.pause(id);
         vm.startPrank(client);
-        vm.expectRevert(abi.encodeWithSelector(Manager.NotPaused.selector, id));
+        vm.expectRevert(abi.encodeWithSelector(MarketEvents.NotPaused.selector, id));
         manager.resume(id);
         manager.pause(id);
         yes(manager.deployment(id).paused, "paused");
-        vm.expectRevert(abi.encodeWithSelector(Manager.AlreadyPaused.selector, id));
+        vm.expectRevert(abi.encodeWithSelector(MarketEvents.AlreadyPaused.selector, id));
         manager.pause(id);
         _pass(1 hours);
         eq(manager.due(id), RATE, "due");
         manager.resume(id);
         yes(!manager.deployment(id).paused, "resumed");
         manager.stop(id);
-        vm.expectRevert(abi.encodeWithSelector(Manager.WrongState.selector, id, State.Stopped));
+        vm.expectRevert(abi.encodeWithSelector(MarketEvents.WrongState.selector, id, State.Stopped));
         manager.pause(id);
         vm.stopPrank();
     }
@@ -227,19 +228,19 @@ contract LeaseTest is World {
         eq(manager.openOrders(AGENT), 0, "never on the market");
         eq(nodes.node(bob).locked, 0, "nothing locked");
         _pass(1 days);
-        vm.expectRevert(abi.encodeWithSelector(Manager.HomeLease.selector, id));
+        vm.expectRevert(abi.encodeWithSelector(MarketEvents.HomeLease.selector, id));
         manager.reopen(id);
         _start(id, bob);
         _pass(10_000 days);
         eq(manager.settle(id), 0, "nothing due");
         eq(manager.deployment(id).endsAt, 0, "no end");
-        vm.expectRevert(abi.encodeWithSelector(Manager.HomeLease.selector, id));
+        vm.expectRevert(abi.encodeWithSelector(MarketEvents.HomeLease.selector, id));
         manager.expire(id);
         vm.prank(client);
-        vm.expectRevert(abi.encodeWithSelector(Manager.HomeLease.selector, id));
+        vm.expectRevert(abi.encodeWithSelector(MarketEvents.HomeLease.selector, id));
         manager.deposit(id, 1);
         vm.startPrank(bob);
-        vm.expectRevert(abi.encodeWithSelector(Manager.HomeLease.selector, id));
+        vm.expectRevert(abi.encodeWithSelector(MarketEvents.HomeLease.selector, id));
         manager.requestClientWithdraw(id, 1);
         manager.stop(id);
         vm.stopPrank();
@@ -250,23 +251,23 @@ contract LeaseTest is World {
         DeployParams memory params = _params(_publish(0));
         params.payment = 0;
         vm.prank(client);
-        vm.expectRevert(abi.encodeWithSelector(Manager.NotOperator.selector, client));
+        vm.expectRevert(abi.encodeWithSelector(MarketEvents.NotOperator.selector, client));
         manager.deployHome(params);
         vm.startPrank(bob);
         params.payment = 1;
-        vm.expectRevert(abi.encodeWithSelector(Manager.HomeLease.selector, 0));
+        vm.expectRevert(abi.encodeWithSelector(MarketEvents.HomeLease.selector, 0));
         manager.deployHome(params);
         params.payment = 0;
         params.maxRate = 1;
-        vm.expectRevert(abi.encodeWithSelector(Manager.RateTooHigh.selector, 1, 0));
+        vm.expectRevert(abi.encodeWithSelector(MarketEvents.RateTooHigh.selector, 1, 0));
         manager.deployHome(params);
         params.maxRate = 0;
         params.onlyNode = carol;
-        vm.expectRevert(abi.encodeWithSelector(Manager.OnlyNode.selector, 0, carol));
+        vm.expectRevert(abi.encodeWithSelector(MarketEvents.OnlyNode.selector, 0, carol));
         manager.deployHome(params);
         params.onlyNode = address(0);
         params.artifactCid = _raw(CONFIG);
-        vm.expectRevert(abi.encodeWithSelector(Manager.ArtifactCidMismatch.selector, CONFIG, ARTIFACT));
+        vm.expectRevert(abi.encodeWithSelector(MarketEvents.ArtifactCidMismatch.selector, CONFIG, ARTIFACT));
         manager.deployHome(params);
         vm.stopPrank();
     }
@@ -301,7 +302,7 @@ contract LeaseTest is World {
     function test_no_home_lease_is_rejected() external {
         uint64 id = _home();
         vm.prank(bob);
-        vm.expectRevert(abi.encodeWithSelector(Manager.HomeLease.selector, id));
+        vm.expectRevert(abi.encodeWithSelector(MarketEvents.HomeLease.selector, id));
         manager.reject(id, "x");
     }
 

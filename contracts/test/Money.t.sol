@@ -6,6 +6,7 @@ import {Deployment, State} from "../src/Types.sol";
 import {Escrow} from "../src/Escrow.sol";
 import {Manager} from "../src/Manager.sol";
 import {Nodes} from "../src/Nodes.sol";
+import {MarketEvents} from "../src/market/MarketEvents.sol";
 import {World} from "./Base.sol";
 
 contract MoneyTest is World {
@@ -37,7 +38,7 @@ contract MoneyTest is World {
 
     function test_only_a_running_lease_is_settled() external {
         uint64 id = _deploy(0);
-        vm.expectRevert(abi.encodeWithSelector(Manager.WrongState.selector, id, State.Open));
+        vm.expectRevert(abi.encodeWithSelector(MarketEvents.WrongState.selector, id, State.Open));
         manager.settle(id);
         eq(manager.due(id), 0, "nothing due");
     }
@@ -48,7 +49,7 @@ contract MoneyTest is World {
         token.faucetTo(stranger, 100 ether);
         vm.startPrank(stranger);
         token.approve(address(escrow), 100 ether);
-        vm.expectRevert(abi.encodeWithSelector(Manager.PaymentZero.selector));
+        vm.expectRevert(abi.encodeWithSelector(MarketEvents.PaymentZero.selector));
         manager.deposit(id, 0);
         manager.deposit(id, 100 ether);
         vm.stopPrank();
@@ -61,11 +62,11 @@ contract MoneyTest is World {
         uint64 id = _running();
         _pass(20 hours);
         vm.prank(client);
-        vm.expectRevert(abi.encodeWithSelector(Manager.RanOut.selector, id, _now()));
+        vm.expectRevert(abi.encodeWithSelector(MarketEvents.RanOut.selector, id, _now()));
         manager.deposit(id, 1);
         manager.expire(id);
         vm.prank(client);
-        vm.expectRevert(abi.encodeWithSelector(Manager.WrongState.selector, id, State.Expired));
+        vm.expectRevert(abi.encodeWithSelector(MarketEvents.WrongState.selector, id, State.Expired));
         manager.deposit(id, 1);
     }
 
@@ -82,14 +83,14 @@ contract MoneyTest is World {
         uint64 id = _running();
         uint256 before = token.balanceOf(client);
         vm.startPrank(client);
-        vm.expectRevert(abi.encodeWithSelector(Manager.NoWithdrawal.selector, id));
+        vm.expectRevert(abi.encodeWithSelector(MarketEvents.NoWithdrawal.selector, id));
         manager.clientWithdraw(id);
         manager.requestClientWithdraw(id, 900 ether);
         (uint128 amount, uint64 readyAt) = manager.clientWithdrawal(id);
         eq(amount, 900 ether, "announced");
         eq(readyAt, _now() + NOTICE, "ready");
         _pass(NOTICE - 1);
-        vm.expectRevert(abi.encodeWithSelector(Manager.NoticeRuns.selector, id, readyAt));
+        vm.expectRevert(abi.encodeWithSelector(MarketEvents.NoticeRuns.selector, id, readyAt));
         manager.clientWithdraw(id);
         _pass(1);
         manager.clientWithdraw(id);
@@ -115,18 +116,18 @@ contract MoneyTest is World {
     function test_who_may_withdraw_and_how_much() external {
         uint64 id = _running();
         vm.prank(bob);
-        vm.expectRevert(abi.encodeWithSelector(Manager.NotOwner.selector, id, bob));
+        vm.expectRevert(abi.encodeWithSelector(MarketEvents.NotOwner.selector, id, bob));
         manager.requestClientWithdraw(id, 1);
         vm.startPrank(client);
-        vm.expectRevert(abi.encodeWithSelector(Manager.PaymentZero.selector));
+        vm.expectRevert(abi.encodeWithSelector(MarketEvents.PaymentZero.selector));
         manager.requestClientWithdraw(id, 0);
-        vm.expectRevert(abi.encodeWithSelector(Manager.AmountTooLarge.selector, 1 << 96, (1 << 96) - 1));
+        vm.expectRevert(abi.encodeWithSelector(MarketEvents.AmountTooLarge.selector, 1 << 96, (1 << 96) - 1));
         manager.requestClientWithdraw(id, 1 << 96);
         manager.requestClientWithdraw(id, 1);
         vm.stopPrank();
         _pass(NOTICE);
         vm.prank(bob);
-        vm.expectRevert(abi.encodeWithSelector(Manager.NotOwner.selector, id, bob));
+        vm.expectRevert(abi.encodeWithSelector(MarketEvents.NotOwner.selector, id, bob));
         manager.clientWithdraw(id);
     }
 
@@ -136,7 +137,7 @@ contract MoneyTest is World {
         manager.requestClientWithdraw(id, 10 ether);
         _pass(NOTICE);
         manager.stop(id);
-        vm.expectRevert(abi.encodeWithSelector(Manager.WrongState.selector, id, State.Stopped));
+        vm.expectRevert(abi.encodeWithSelector(MarketEvents.WrongState.selector, id, State.Stopped));
         manager.clientWithdraw(id);
         vm.stopPrank();
     }
@@ -175,9 +176,9 @@ contract MoneyTest is World {
     }
 
     function test_settings_without_sense_are_refused() external {
-        vm.expectRevert(Manager.SettingZero.selector);
+        vm.expectRevert(MarketEvents.SettingZero.selector);
         new Manager(nodes, 0, NOTICE, LOCK_HOURS, 2);
-        vm.expectRevert(Manager.SettingZero.selector);
+        vm.expectRevert(MarketEvents.SettingZero.selector);
         new Manager(nodes, ACK_TIMEOUT, NOTICE, LOCK_HOURS, 0);
     }
 

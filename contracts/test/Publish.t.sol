@@ -3,7 +3,7 @@ pragma solidity ^0.8.28;
 
 import {Resources, Publication} from "../src/Types.sol";
 import {Cid} from "../src/Cid.sol";
-import {Manager} from "../src/Manager.sol";
+import {MarketEvents} from "../src/market/MarketEvents.sol";
 import {World} from "./Base.sol";
 
 contract CidCaller {
@@ -112,9 +112,9 @@ contract PublishTest is World {
 
     function test_publications_of_others_stay_apart() external {
         _publish(600);
-        vm.expectRevert(abi.encodeWithSelector(Manager.NotPublished.selector, bob, AGENT));
+        vm.expectRevert(abi.encodeWithSelector(MarketEvents.NotPublished.selector, bob, AGENT));
         manager.publication(bob, AGENT);
-        vm.expectRevert(abi.encodeWithSelector(Manager.UnknownPublication.selector, 9));
+        vm.expectRevert(abi.encodeWithSelector(MarketEvents.UnknownPublication.selector, 9));
         manager.publicationById(9);
     }
 
@@ -147,27 +147,27 @@ contract PublishTest is World {
     function test_a_raw_artifact_cid_of_other_bytes_is_refused() external {
         Publication memory p = _good();
         p.artifactCid = _raw(CONFIG);
-        _refused(abi.encodeWithSelector(Manager.ArtifactCidMismatch.selector, CONFIG, ARTIFACT), p);
+        _refused(abi.encodeWithSelector(MarketEvents.ArtifactCidMismatch.selector, CONFIG, ARTIFACT), p);
     }
 
     function test_a_manifest_cid_must_be_raw_and_of_the_manifest() external {
         Publication memory p = _good();
         p.manifestCid = _dagPb(MANIFEST);
-        _refused(abi.encodeWithSelector(Manager.ManifestCidNotRaw.selector), p);
+        _refused(abi.encodeWithSelector(MarketEvents.ManifestCidNotRaw.selector), p);
         p.manifestCid = _raw(CONFIG);
-        _refused(abi.encodeWithSelector(Manager.ManifestCidMismatch.selector, CONFIG, MANIFEST), p);
+        _refused(abi.encodeWithSelector(MarketEvents.ManifestCidMismatch.selector, CONFIG, MANIFEST), p);
     }
 
     function test_agent_ids_need_a_name_and_a_version() external {
         Publication memory p = _good();
         p.agentId = "";
-        _refused(abi.encodeWithSelector(Manager.AgentIdLength.selector, 0, 128), p);
+        _refused(abi.encodeWithSelector(MarketEvents.AgentIdLength.selector, 0, 128), p);
         p.agentId = string(new bytes(129));
-        _refused(abi.encodeWithSelector(Manager.AgentIdLength.selector, 129, 128), p);
+        _refused(abi.encodeWithSelector(MarketEvents.AgentIdLength.selector, 129, 128), p);
         string[3] memory bad = ["talos.oracle", "@v1.0.0", "talos.oracle@"];
         for (uint256 i = 0; i < bad.length; ++i) {
             p.agentId = bad[i];
-            _refused(abi.encodeWithSelector(Manager.AgentIdWithoutVersion.selector), p);
+            _refused(abi.encodeWithSelector(MarketEvents.AgentIdWithoutVersion.selector), p);
         }
     }
 
@@ -175,23 +175,23 @@ contract PublishTest is World {
         Publication memory p = _good();
         p.artifactHash = 0;
         p.artifactCid = _raw(0);
-        _refused(abi.encodeWithSelector(Manager.ArtifactHashZero.selector), p);
+        _refused(abi.encodeWithSelector(MarketEvents.ArtifactHashZero.selector), p);
         p = _good();
         p.resources.cpuMillis = 0;
-        _refused(abi.encodeWithSelector(Manager.ResourcesZero.selector), p);
+        _refused(abi.encodeWithSelector(MarketEvents.ResourcesZero.selector), p);
         p = _good();
         p.resources.memoryBytes = 0;
-        _refused(abi.encodeWithSelector(Manager.ResourcesZero.selector), p);
+        _refused(abi.encodeWithSelector(MarketEvents.ResourcesZero.selector), p);
         p.resources.memoryBytes = 1 << 56;
-        _refused(abi.encodeWithSelector(Manager.AmountTooLarge.selector, 1 << 56, (1 << 56) - 1), p);
+        _refused(abi.encodeWithSelector(MarketEvents.AmountTooLarge.selector, 1 << 56, (1 << 56) - 1), p);
         p = _good();
         p.gasBudget = 1 << 48;
-        _refused(abi.encodeWithSelector(Manager.AmountTooLarge.selector, 1 << 48, (1 << 48) - 1), p);
+        _refused(abi.encodeWithSelector(MarketEvents.AmountTooLarge.selector, 1 << 48, (1 << 48) - 1), p);
         p = _good();
         p.maxRate = 1 << 80;
-        _refused(abi.encodeWithSelector(Manager.RateTooHigh.selector, 1 << 80, (1 << 80) - 1), p);
+        _refused(abi.encodeWithSelector(MarketEvents.RateTooHigh.selector, 1 << 80, (1 << 80) - 1), p);
         p = _good();
         p.bidWindow = 7 days + 1;
-        _refused(abi.encodeWithSelector(Manager.BidWindowTooLong.selector, 7 days + 1, 7 days), p);
+        _refused(abi.encodeWithSelector(MarketEvents.BidWindowTooLong.selector, 7 days + 1, 7 days), p);
     }
 }

@@ -2,7 +2,7 @@
 pragma solidity ^0.8.28;
 
 import {Deployment, State} from "../src/Types.sol";
-import {Manager} from "../src/Manager.sol";
+import {MarketEvents} from "../src/market/MarketEvents.sol";
 import {World} from "./Base.sol";
 
 contract UpdateTest is World {
@@ -58,7 +58,7 @@ contract UpdateTest is World {
     function test_a_rejected_update_leaves_the_agent_as_it_was() external {
         uint32 revision = _ask();
         vm.prank(bob);
-        vm.expectRevert(abi.encodeWithSelector(Manager.ReasonTooLong.selector, 257, 256));
+        vm.expectRevert(abi.encodeWithSelector(MarketEvents.ReasonTooLong.selector, 257, 256));
         manager.rejectUpdate(_id, revision, string(new bytes(257)));
         vm.prank(bob);
         manager.rejectUpdate(_id, revision, "trap at start");
@@ -67,7 +67,7 @@ contract UpdateTest is World {
         eq(d.incarnation, 1, "incarnation");
         eq(d.updatePublication, 0, "answered");
         vm.prank(bob);
-        vm.expectRevert(abi.encodeWithSelector(Manager.NoUpdate.selector, _id, revision));
+        vm.expectRevert(abi.encodeWithSelector(MarketEvents.NoUpdate.selector, _id, revision));
         manager.ackUpdate(_id, revision, 2);
     }
 
@@ -76,11 +76,11 @@ contract UpdateTest is World {
         uint32 second = _ask();
         eq(second, first + 1, "revisions count up");
         vm.startPrank(bob);
-        vm.expectRevert(abi.encodeWithSelector(Manager.NoUpdate.selector, _id, first));
+        vm.expectRevert(abi.encodeWithSelector(MarketEvents.NoUpdate.selector, _id, first));
         manager.ackUpdate(_id, first, 2);
-        vm.expectRevert(abi.encodeWithSelector(Manager.NoUpdate.selector, _id, first));
+        vm.expectRevert(abi.encodeWithSelector(MarketEvents.NoUpdate.selector, _id, first));
         manager.rejectUpdate(_id, first, "");
-        vm.expectRevert(abi.encodeWithSelector(Manager.StaleIncarnation.selector, _id, 1, 1));
+        vm.expectRevert(abi.encodeWithSelector(MarketEvents.StaleIncarnation.selector, _id, 1, 1));
         manager.ackUpdate(_id, second, 1);
         manager.ackUpdate(_id, second, 2);
         vm.stopPrank();
@@ -88,27 +88,27 @@ contract UpdateTest is World {
 
     function test_who_may_ask_and_who_may_answer() external {
         vm.prank(bob);
-        vm.expectRevert(abi.encodeWithSelector(Manager.NotOwner.selector, _id, bob));
+        vm.expectRevert(abi.encodeWithSelector(MarketEvents.NotOwner.selector, _id, bob));
         manager.update(_id, _next, 0, "");
         uint32 revision = _ask();
         vm.prank(client);
-        vm.expectRevert(abi.encodeWithSelector(Manager.NotNode.selector, _id, client));
+        vm.expectRevert(abi.encodeWithSelector(MarketEvents.NotNode.selector, _id, client));
         manager.ackUpdate(_id, revision, 2);
         vm.prank(client);
         manager.stop(_id);
         vm.prank(bob);
-        vm.expectRevert(abi.encodeWithSelector(Manager.WrongState.selector, _id, State.Stopped));
+        vm.expectRevert(abi.encodeWithSelector(MarketEvents.WrongState.selector, _id, State.Stopped));
         manager.ackUpdate(_id, revision, 2);
     }
 
     function test_an_update_stays_with_the_same_agent_and_the_same_bytes() external {
         uint64 other = _publish(client, "talos.oracle.price-btc@v1.3.0", _raw(ARTIFACT), 0);
         vm.startPrank(client);
-        vm.expectRevert(abi.encodeWithSelector(Manager.AnotherAgent.selector, _id, other));
+        vm.expectRevert(abi.encodeWithSelector(MarketEvents.AnotherAgent.selector, _id, other));
         manager.update(_id, other, 0, "");
-        vm.expectRevert(abi.encodeWithSelector(Manager.UnknownPublication.selector, 99));
+        vm.expectRevert(abi.encodeWithSelector(MarketEvents.UnknownPublication.selector, 99));
         manager.update(_id, 99, 0, "");
-        vm.expectRevert(abi.encodeWithSelector(Manager.ArtifactCidMismatch.selector, CONFIG, ARTIFACT));
+        vm.expectRevert(abi.encodeWithSelector(MarketEvents.ArtifactCidMismatch.selector, CONFIG, ARTIFACT));
         manager.update(_id, _next, 0, _raw(CONFIG));
         vm.stopPrank();
     }

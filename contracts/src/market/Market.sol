@@ -1,0 +1,345 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+pragma solidity ^0.8.28;
+
+import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
+import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol";
+import {Order, Publication, ReopenReason, Resources, State} from "../Types.sol";
+import {Cid} from "../Cid.sol";
+import {Escrow} from "../Escrow.sol";
+import {Nodes} from "../Nodes.sol";
+import {MarketEvents} from "./MarketEvents.sol";
+
+/// @title The market's state, and what its parts share
+/// @notice What moves tokens is guarded against re-entrance; the rest calls only Nodes and Escrow, which then
+/// call nobody.
+abstract contract Market is MarketEvents, ReentrancyGuardTransient {
+    // ---- shapes in storage -----------------------------------------------------------------------
+
+    // The first slot has all the figures, so that a deploy never reads the second. `cpuMillis` is never zero.
+    struct Record {
+        uint80 maxRate;
+        uint56 memoryBytes;
+        uint48 gasBudget;
+        uint32 cpuMillis;
+        uint24 bidWindow;
+        bool gpu;
+        bool dagPb;
+        address publisher;
+        uint64 publishedAt;
+        bytes32 manifestHash;
+        bytes32 artifactHash;
+        bytes32 configHash;
+        bytes32 artifactDigest;
+        string agentId;
+    }
+
+    // Two slots, so that the whole life of a lease writes only these and its Escrow line. After the bidding
+    // only the first changes.
+    struct Lease {
+        address owner;
+        // Unix time, until the year 2106. Open: end of bidding. Assigned: last moment to ack. Running and
+        // after: when money began to run.
+        uint32 moment;
+        uint24 publication;
+        uint24 incarnation;
+        State state;
+        uint8 flags;
+        address node;
+        // Open without a bid: the order's limit.
+        uint80 rate;
+    }
+
+    // Written only where a deployment differs from its publication; `flags` says which are in use.
+    struct Extra {
+        bytes32 configHash;
+        bytes32 artifactDigest;
+        address onlyNode;
+        uint80 maxRate;
+        address supersedesMarket;
+        uint64 supersedesId;
+    }
+
+    struct Update {
+        uint32 revision;
+        uint24 publication;
+        bool dagPb;
+        bytes32 configHash;
+        bytes32 artifactDigest;
+    }
+
+    struct Withdrawal {
+        uint96 amount;
+        uint40 readyAt;
+    }
+
+    // How many open orders an agent id has, and the sum of their numbers: with one, the sum is its number.
+    // The mark keeps the slot from returning to zero, so that a deploy never pays for a new one.
+    struct OpenOrders {
+        uint64 count;
+        uint128 sum;
+        bool mark;
+    }
+
+    uint8 internal constant HOME = 1;
+    uint8 internal constant PAUSED = 2;
+    uint8 internal constant DAG_PB = 4;
+    uint8 internal constant OWN_CONFIG = 8;
+    uint8 internal constant ONLY_NODE = 16;
+    uint8 internal constant OWN_LIMIT = 32;
+    uint8 internal constant BARRED = 64;
+    uint8 internal constant SUPERSEDES = 128;
+
+    // ---- limits and settings ---------------------------------------------------------------------
+
+    /// @notice Longest agent id, in bytes.
+    uint256 public constant AGENT_ID_BYTES_MAX = 128;
+    /// @notice Longest bid window, in seconds: 7 days.
+    uint32 public constant BID_WINDOW_MAX = 7 days;
+    /// @notice Missed acks after which a node is barred from an order.
+    uint8 public constant MISSES_MAX = 3;
+    /// @notice Longest reason of a rejection, in bytes.
+    uint256 public constant REASON_BYTES_MAX = 256;
+
+    /// @notice The token that leases are paid in.
+    IERC20 public immutable token;
+    /// @notice Who may bid, and their stakes.
+    Nodes public immutable nodes;
+    /// @notice Where the money lies; a client approves this address.
+    Escrow public immutable escrow;
+    /// @notice Seconds in which an assigned node must acknowledge.
+    uint32 public immutable ackTimeout;
+    /// @notice Seconds of notice before a client withdraws from a line.
+    uint32 public immutable withdrawNotice;
+    /// @notice Hours of a lease's rate that are locked of the node's stake.
+    uint32 public immutable lockHours;
+    /// @notice Nodes that must attest a dag-pb artifact before bidding opens.
+    uint8 public immutable quorum;
+
+    // ---- state -----------------------------------------------------------------------------------
+
+    /// @notice Number of the newest publication; numbers start at 1.
+    uint24 public publications;
+    /// @notice Number of the newest deployment; numbers start at 1.
+    uint64 public deployments;
+
+    mapping(uint64 publication => Record) internal _publications;
+    mapping(bytes32 publisherAndAgent => uint64) internal _latest;
+    mapping(bytes32 agentKey => OpenOrders) internal _openOrders;
+    mapping(uint64 deployment => Lease) internal _leases;
+    mapping(uint64 deployment => Extra) internal _extras;
+    mapping(uint64 deployment => Update) internal _updates;
+    mapping(uint64 deployment => Withdrawal) internal _withdrawals;
+    mapping(uint64 deployment => uint8) internal _attestations;
+    mapping(uint64 deployment => mapping(address node => bool)) internal _attested;
+    // Missed acks; type(uint8).max = barred.
+    mapping(uint64 deployment => mapping(address node => uint8)) internal _misses;
+
+    /// @param nodes_ the registry of nodes, whose owner then calls `addManager` with this contract
+    /// @param ackTimeout_ seconds, e.g. 60
+    /// @param withdrawNotice_ seconds, e.g. 3600
+    /// @param lockHours_ hours, e.g. 24
+    /// @param quorum_ nodes, e.g. 2
+    constructor(Nodes nodes_, uint32 ackTimeout_, uint32 withdrawNotice_, uint32 lockHours_, uint8 quorum_) {
+        if (ackTimeout_ == 0 || quorum_ == 0) revert SettingZero();
+        nodes = nodes_;
+        token = nodes_.token();
+        escrow = new Escrow(nodes_.token());
+        ackTimeout = ackTimeout_;
+        withdrawNotice = withdrawNotice_;
+        lockHours = lockHours_;
+        quorum = quorum_;
+    }
+
+    // ---- inside ----------------------------------------------------------------------------------
+
+    function _lease(uint64 id) internal view returns (Lease storage lease) {
+        lease = _leases[id];
+        if (lease.state == State.None) revert UnknownDeployment(id);
+    }
+
+    function _leaseIn(uint64 id, State wanted) internal view returns (Lease storage lease) {
+        lease = _lease(id);
+        if (lease.state != wanted) revert WrongState(id, lease.state);
+    }
+
+    // Write a lease's first slot at once; field by field it would be read and written five times over.
+    function _save(
+        Lease storage lease,
+        address owner,
+        uint256 moment,
+        uint256 publicationId,
+        uint256 incarnation,
+        State state,
+        uint256 flags
+    ) internal {
+        uint256 word = uint256(uint160(owner)) | uint256(uint32(moment)) << 160 | publicationId << 192
+            | incarnation << 216 | uint256(state) << 240 | flags << 248;
+        assembly ("memory-safe") {
+            sstore(lease.slot, word)
+        }
+    }
+
+    // Not ended, and with money in it.
+    function _live(uint64 id) internal view returns (Lease storage lease) {
+        lease = _lease(id);
+        if (lease.state >= State.Stopped) revert WrongState(id, lease.state);
+        if (lease.flags & HOME != 0) revert HomeLease(id);
+    }
+
+    function _ownedRunning(uint64 id) internal view returns (Lease storage lease) {
+        lease = _leaseIn(id, State.Running);
+        if (msg.sender != lease.owner) revert NotOwner(id, msg.sender);
+    }
+
+    function _asked(uint64 id, uint32 revision) internal view returns (Lease storage lease, Update storage asked) {
+        lease = _leaseIn(id, State.Running);
+        if (msg.sender != lease.node) revert NotNode(id, msg.sender);
+        asked = _updates[id];
+        if (asked.publication == 0 || asked.revision != revision) revert NoUpdate(id, revision);
+    }
+
+    function _known(uint64 id) internal view returns (Record storage p) {
+        p = _publications[id];
+        if (p.cpuMillis == 0) revert UnknownPublication(id);
+    }
+
+    function _limit(uint64 id, Lease storage lease) internal view returns (uint80) {
+        return lease.flags & OWN_LIMIT != 0 ? _extras[id].maxRate : _publications[lease.publication].maxRate;
+    }
+
+    function _accrued(Lease storage lease) internal view returns (uint256) {
+        return uint256(lease.rate) * (block.timestamp - lease.moment) / 1 hours;
+    }
+
+    function _due(Lease storage lease, uint256 deposited, uint256 paid) internal view returns (uint256) {
+        uint256 accrued = _accrued(lease);
+        uint256 total = accrued < deposited ? accrued : deposited;
+        return total > paid ? total - paid : 0;
+    }
+
+    // The first second at which the whole deposit is due.
+    function _endsAt(uint64 id, Lease storage lease) internal view returns (uint64) {
+        // What is paid has no part in when a deposit ends.
+        // slither-disable-next-line unused-return
+        (uint128 deposited,) = escrow.lineOf(id);
+        uint256 rate = lease.rate;
+        uint256 seconds_ = (uint256(deposited) * 1 hours + rate - 1) / rate;
+        uint256 ends = lease.moment + seconds_;
+        return ends < type(uint64).max ? uint64(ends) : type(uint64).max;
+    }
+
+    function _close(uint64 id, address node, uint256 accrued, address owner, bool push)
+        internal
+        returns (uint256 refund)
+    {
+        uint256 amount;
+        (amount, refund) = escrow.close(id, node, accrued, owner, push);
+        if (amount != 0) emit Settled(id, node, amount);
+    }
+
+    function _reopen(uint64 id, Lease storage lease, ReopenReason reason, bool assigned) internal {
+        address node = lease.node;
+        uint256 locked = uint256(lease.rate) * lockHours;
+        uint64 ends = uint64(block.timestamp) + _publications[lease.publication].bidWindow;
+        lease.node = address(0);
+        lease.rate = _limit(id, lease);
+        lease.state = State.Open;
+        lease.moment = uint32(ends);
+        emit Reopened(id, node, reason, ends);
+        if (assigned) _listOrder(keccak256(bytes(_publications[lease.publication].agentId)), id);
+        nodes.unlock(node, locked);
+    }
+
+    function _bar(uint64 id, Lease storage lease, address node) internal {
+        _misses[id][node] = type(uint8).max;
+        lease.flags |= BARRED;
+    }
+
+    function _requireNotBarred(uint64 id, Lease storage lease) internal view {
+        if (lease.flags & BARRED != 0 && _misses[id][msg.sender] == type(uint8).max) revert Barred(id, msg.sender);
+    }
+
+    function _listOrder(bytes32 agentKey, uint64 id) internal {
+        OpenOrders storage open = _openOrders[agentKey];
+        open.count += 1;
+        open.sum += id;
+    }
+
+    function _unlistOrder(uint24 publicationId, uint64 id) internal {
+        OpenOrders storage open = _openOrders[keccak256(bytes(_publications[publicationId].agentId))];
+        open.count -= 1;
+        open.sum -= id;
+    }
+
+    function _describe(
+        uint64 publicationId,
+        Record storage p,
+        bytes32 digest,
+        bool dagPb,
+        bytes32 configHash
+    ) internal view returns (Order memory order) {
+        order.publication = publicationId;
+        order.agentId = p.agentId;
+        order.manifestCid = Cid.encode(p.manifestHash, false);
+        order.artifactCid = Cid.encode(digest, dagPb);
+        order.artifactHash = p.artifactHash;
+        order.configHash = configHash != 0 ? configHash : p.configHash;
+        order.resources = Resources(p.cpuMillis, p.memoryBytes, p.gpu);
+        order.maxRate = p.maxRate;
+        order.bidWindow = p.bidWindow;
+        order.gasBudget = p.gasBudget;
+    }
+
+    function _publication(uint64 id) internal view returns (Publication memory view_) {
+        Record storage p = _publications[id];
+        view_.id = id;
+        view_.publisher = p.publisher;
+        view_.agentId = p.agentId;
+        view_.manifestCid = Cid.encode(p.manifestHash, false);
+        view_.manifestHash = p.manifestHash;
+        view_.artifactCid = Cid.encode(p.dagPb ? p.artifactDigest : p.artifactHash, p.dagPb);
+        view_.artifactHash = p.artifactHash;
+        view_.configHash = p.configHash;
+        view_.resources = Resources(p.cpuMillis, p.memoryBytes, p.gpu);
+        view_.maxRate = p.maxRate;
+        view_.bidWindow = p.bidWindow;
+        view_.gasBudget = p.gasBudget;
+        view_.publishedAt = p.publishedAt;
+    }
+
+    function _latestKey(address publisher, bytes32 agentKey) internal pure returns (bytes32) {
+        return keccak256(abi.encode(publisher, agentKey));
+    }
+
+    function _incarnation(uint64 id, Lease storage lease, uint32 given) internal view returns (uint24) {
+        if (given <= lease.incarnation) revert StaleIncarnation(id, given, lease.incarnation);
+        if (given > type(uint24).max) revert AmountTooLarge(given, type(uint24).max);
+        return uint24(given);
+    }
+
+    function _rate(uint256 rate) internal pure returns (uint80) {
+        if (rate > type(uint80).max) revert RateTooHigh(rate, type(uint80).max);
+        return uint80(rate);
+    }
+
+    function _checkReason(string calldata reason) internal pure {
+        uint256 length = bytes(reason).length;
+        if (length > REASON_BYTES_MAX) revert ReasonTooLong(length, REASON_BYTES_MAX);
+    }
+
+    // Hash of the name: what stands before the `@`. An id is at most AGENT_ID_BYTES_MAX long.
+    function _nameHash(string memory agentId) internal pure returns (bytes32) {
+        bytes memory text = bytes(agentId);
+        uint256 length = text.length;
+        if (length == 0 || length > AGENT_ID_BYTES_MAX) revert AgentIdLength(length, AGENT_ID_BYTES_MAX);
+        for (uint256 i = 1; i + 1 < length; ++i) {
+            if (text[i] == "@") {
+                assembly ("memory-safe") {
+                    mstore(text, i)
+                }
+                return keccak256(text);
+            }
+        }
+        revert AgentIdWithoutVersion();
+    }
+}
