@@ -1,8 +1,8 @@
 //! The state of agents: per owner and agent name an ordered map with a root hash (DESIGN §5.3).
 //!
 //! The journal is the truth and this is its result: applying the same record again changes nothing, and a change is
-//! durable only after [`StateStore::flush`]. How the root hash is made is told in [`root`](mod@root); how an export
-//! looks, in [`snapshot`](mod@snapshot).
+//! durable only after [`StateStore::flush`]. How the root hash is made is told at [`state_root`]; how an export looks,
+//! in `state/snapshot.rs`.
 
 mod agent;
 mod error;

@@ -1,15 +1,6 @@
-//! The root hash of a state: a radix tree over the hashes of its keys.
+//! The root hash of a state: a radix tree over the hashes of its keys, kept up write by write.
 //!
-//! The root depends on the entries alone and not on their history, so anyone who holds the entries can compute it.
-//! With `‖` for concatenation:
-//!
-//! - A key's path is the 64 nibbles of SHA-256(key), the high nibble of each byte first.
-//! - The hash of a leaf is SHA-256(`00` ‖ SHA-256(key) ‖ SHA-256(value)).
-//! - The hash of a branch is SHA-256(`01` ‖ h0 ‖ h1 ‖ … ‖ h15): the hashes of the sets into which the next nibble parts
-//!   its entries.
-//! - The hash of an empty set is 32 zero bytes, that of a set of one entry is its leaf's hash at whatever depth, and
-//!   that of a larger set is its branch's.
-//! - The root is the hash of the set of all entries.
+//! [`state_root`] tells the rules and computes the same from a whole set of entries.
 
 use nisse_model::Hash256;
 
@@ -170,7 +161,18 @@ pub(super) fn update<N: Nodes>(
     Ok(Slot::Branch(branch(&slots)))
 }
 
-/// The root hash of a whole set of entries, computed from nothing but the rules above.
+/// The root hash of a whole set of entries.
+///
+/// It depends on the entries alone and not on their history, so anyone who holds them can compute it. With `‖` for
+/// concatenation:
+///
+/// - A key's path is the 64 nibbles of SHA-256(key), the high nibble of each byte first.
+/// - The hash of a leaf is SHA-256(`00` ‖ SHA-256(key) ‖ SHA-256(value)).
+/// - The hash of a branch is SHA-256(`01` ‖ h0 ‖ h1 ‖ … ‖ h15): the hashes of the sets into which the next nibble parts
+///   its entries.
+/// - The hash of an empty set is 32 zero bytes, that of a set of one entry is its leaf's hash at whatever depth, and
+///   that of a larger set is its branch's.
+/// - The root is the hash of the set of all entries.
 pub fn state_root<'a>(entries: impl IntoIterator<Item = (&'a str, &'a [u8])>) -> Hash256 {
     fn hash(set: &[(Hash256, Hash256)], depth: usize) -> Hash256 {
         match set {
