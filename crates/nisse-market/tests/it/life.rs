@@ -115,10 +115,10 @@ async fn a_running_agent_publishes_answers_and_nobody_else_does() {
     stage.node.bid("bid", number, rate(50)).await.unwrap();
     stage.node.ack_start("ack", number, 1).await.unwrap();
     assert_eq!(stage.owner.latest_answer(number, "ETH/USD").await.unwrap(), None);
-    assert_eq!(stage.node.publish_answer("answer/1", number, "ETH/USD", 4_321_00000000).await.unwrap(), 1);
-    assert_eq!(stage.node.publish_answer("answer/2", number, "ETH/USD", 4_322_00000000).await.unwrap(), 2);
+    assert_eq!(stage.node.publish_answer("answer/1", number, "ETH/USD", 432_100_000_000).await.unwrap(), 1);
+    assert_eq!(stage.node.publish_answer("answer/2", number, "ETH/USD", 432_200_000_000).await.unwrap(), 2);
     let answer = stage.owner.latest_answer(number, "ETH/USD").await.unwrap().unwrap();
-    assert_eq!((answer.round, answer.answer), (2, 4_322_00000000));
+    assert_eq!((answer.round, answer.answer), (2, 432_200_000_000));
     let refused = stage.other.publish_answer("answer", number, "ETH/USD", 1).await.unwrap_err();
     assert!(format!("{refused:?}").contains("NotActiveNode"), "{refused:?}");
     assert!(stage.owner.gas_allowance(number).await.unwrap() >= 500_000);
