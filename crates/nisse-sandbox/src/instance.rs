@@ -135,7 +135,8 @@ impl LiveInstance {
     ) -> InvocationEnd<Result<Outcome, Failure>> {
         let recorded = self.program.recording == Recording::On;
         let input = if recorded { hash_invocation(invocation) } else { Hash256::ZERO };
-        if let Err(trap) = self.enter(invocation.id, context).await {
+        let time_left = Duration::from_millis(invocation.deadline.since_ms(self.program.clock.now()));
+        if let Err(trap) = self.enter(invocation.id, context, time_left).await {
             return self.leave_refused(input, trap);
         }
         let Some(handler) = &self.handler else {
@@ -196,20 +197,25 @@ impl LiveInstance {
         .await
     }
 
-    /// Waits for the processor share and starts an invocation with full fuel and a clean slate.
-    async fn enter(&mut self, invocation: InvocationId, context: CallContext) -> Result<(), Trap> {
+    /// Waits for the processor share, at most for `time_left`, and starts an invocation with full fuel and a clean
+    /// slate.
+    async fn enter(&mut self, invocation: InvocationId, context: CallContext, time_left: Duration) -> Result<(), Trap> {
         if self.has_ended() {
             return Err(Trap::new(TrapKind::Stopped, "its instance has ended"));
         }
-        self.running = true;
-        let clock = &self.program.clock;
+        let mut waited = Duration::ZERO;
         loop {
-            let wait = self.program.cpu.charge(Fuel(0), clock.elapsed());
+            let wait = self.program.cpu.charge(Fuel(0), self.program.clock.elapsed());
             if wait.is_zero() {
                 break;
             }
+            waited += wait;
+            if waited > time_left {
+                return Err(Trap::new(TrapKind::Deadline, "its processor share was spent until the deadline"));
+            }
             tokio::time::sleep(wait).await;
         }
+        self.running = true;
         begin_fuel(&mut self.store, self.program.limits.fuel_per_call);
         self.store.data_mut().begin(invocation, context.state_bytes, context.publish_refused);
         Ok(())
@@ -247,8 +253,8 @@ impl LiveInstance {
         InvocationEnd { result, effects, trace }
     }
 
-    /// The end of a call that never began.
-    fn leave_refused<T>(&mut self, input: Hash256, trap: Trap) -> InvocationEnd<T> {
+    /// The end of a call that never began: nothing ran, so the instance is as good as before.
+    fn leave_refused<T>(&self, input: Hash256, trap: Trap) -> InvocationEnd<T> {
         let outcome = RecordOutcome::Trap(trap.kind);
         let trace = Trace {
             instance: self.birth,

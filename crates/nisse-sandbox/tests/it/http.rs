@@ -1,9 +1,9 @@
 //! Requests into a component's `wasi:http/incoming-handler`.
 
 use nisse_model::{InvocationId, RecordOutcome, TrapKind};
-use nisse_sandbox::CallContext;
+use nisse_sandbox::{CallContext, Recording};
 
-use crate::support::{Setup, component, get};
+use crate::support::{Setup, component, get, guest};
 
 const PROXY_WORLD: &str = "
     import wasi:http/types@0.2.12;
@@ -80,6 +80,23 @@ async fn a_plain_proxy_component_answers_a_request_on_a_live_instance() {
         assert!(end.trace.fuel.0 > 0);
     }
     assert!(!instance.has_ended());
+}
+
+#[tokio::test]
+async fn a_live_instance_answers_thousands_of_requests_and_holds_no_more_than_after_the_first() {
+    for recording in [Recording::On, Recording::Off] {
+        let setup = Setup { recording, real_clock: true, ..Setup::default() };
+        let mut instance = setup.start(&guest("proxy-hello")).await;
+        let mut held = None;
+        for number in 0..3000 {
+            let end = instance.http(InvocationId([1; 16]), get("/"), CallContext::default()).await;
+            assert_eq!(end.result.unwrap_or_else(|trap| panic!("call {number}: {}", trap.report())).status(), 200);
+            if number == 100 {
+                held = Some(instance.memory_bytes());
+            }
+        }
+        assert_eq!(Some(instance.memory_bytes()), held);
+    }
 }
 
 #[tokio::test]

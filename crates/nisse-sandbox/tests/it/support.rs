@@ -1,18 +1,19 @@
 //! Guests and hosts for tests.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use nisse_model::{
-    AgentName, Config, Event, Grants, InstanceId, Invocation, InvocationId, Manifest, Policy, Timestamp,
+    AgentName, Config, Event, Grants, Hash256, InstanceId, Invocation, InvocationId, Manifest, Policy, Timestamp,
 };
 use nisse_sandbox::{
     ARTIFACT_BYTES_MAX, AgentProgram, CallKey, CompiledArtifact, Engine, EngineOptions, Host, HostCall, HostReply,
     Inspection, Limits, LinkError, LiveInstance, ProgramOptions, Recording,
 };
-use nisse_store::{Clock, Disk, Entropy, SystemDisk};
+use nisse_store::{Clock, Disk, Entropy, SystemClock, SystemDisk};
 use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
 use wit_parser::Resolve;
 
@@ -21,6 +22,8 @@ pub(crate) struct Setup {
     pub(crate) engine: Engine,
     pub(crate) host: Arc<ScriptedHost>,
     pub(crate) clock: Arc<StillClock>,
+    /// Used instead of `clock` where time has to pass.
+    pub(crate) real_clock: bool,
     pub(crate) limits: Limits,
     pub(crate) grants: Grants,
     pub(crate) config: Config,
@@ -33,6 +36,7 @@ impl Default for Setup {
             engine: engine(),
             host: Arc::new(ScriptedHost::default()),
             clock: Arc::new(StillClock::default()),
+            real_clock: false,
             limits: Limits::default(),
             grants: Grants::none("test".parse::<AgentName>().expect("a name")),
             config: Config::new(&serde_json::Map::new()).expect("an empty config"),
@@ -44,16 +48,28 @@ impl Default for Setup {
 impl Setup {
     pub(crate) fn link(&self, artifact: &[u8]) -> Result<AgentProgram, LinkError> {
         let inspection = Inspection::read(artifact).expect("a component");
-        let compiled = CompiledArtifact::compile_here(&self.engine, artifact).expect("it compiles");
+        let compiled = self.compile(artifact);
         let options = ProgramOptions {
             grants: self.grants.clone(),
             config: self.config.clone(),
             limits: self.limits.clone(),
             recording: self.recording,
             host: self.host.clone(),
-            clock: self.clock.clone(),
+            clock: if self.real_clock { Arc::new(SystemClock::default()) } else { self.clock.clone() },
         };
         AgentProgram::link(&self.engine, &compiled, &inspection, options)
+    }
+
+    /// Compiled once per process and engine: compiling is most of what these tests cost.
+    fn compile(&self, artifact: &[u8]) -> CompiledArtifact {
+        static COMPILED: Mutex<BTreeMap<(bool, Hash256), CompiledArtifact>> = Mutex::new(BTreeMap::new());
+        let key = (self.engine.is_pooled(), Hash256::of(artifact));
+        if let Some(compiled) = COMPILED.lock().expect("no panic").get(&key) {
+            return compiled.clone();
+        }
+        let compiled = CompiledArtifact::compile_here(&self.engine, artifact).expect("it compiles");
+        COMPILED.lock().expect("no panic").insert(key, compiled.clone());
+        compiled
     }
 
     pub(crate) async fn start(&self, artifact: &[u8]) -> LiveInstance {
@@ -102,7 +118,7 @@ pub(crate) fn component(world: &str, wat: &str) -> Vec<u8> {
 #[derive(Default)]
 pub(crate) struct ScriptedHost {
     pub(crate) asked: Mutex<Vec<(CallKey, HostCall)>>,
-    pub(crate) state: Mutex<std::collections::BTreeMap<String, Vec<u8>>>,
+    pub(crate) state: Mutex<BTreeMap<String, Vec<u8>>>,
     /// What the outside answers, when it answers.
     pub(crate) response: Mutex<Option<HostReply>>,
 }
