@@ -24,6 +24,7 @@ interface Vm {
     function expectRevert(bytes calldata) external;
     function expectRevert(bytes4) external;
     function snapshotGasLastCall(string calldata group, string calldata name) external returns (uint256);
+    function setEnv(string calldata name, string calldata value) external;
     function envOr(string calldata name, uint256 fallback_) external view returns (uint256);
     function toString(uint256) external pure returns (string memory);
     function getBlockTimestamp() external view returns (uint256);

@@ -129,9 +129,9 @@ contract MarketInvariants is Test {
         }
     }
 
-    /// Written down and, where asked, held to a floor: each action and each edge between states.
+    /// Writes down how often each action and each edge between states came, in all runs so far; test.sh holds
+    /// the sums to a floor. A run's own count is carried to the next by the process's environment.
     function afterInvariant() external {
-        uint256 floor = vm.envOr("NISSE_EDGE_FLOOR", uint256(0));
         vm.writeFile(REPORT, "");
         string[30] memory names = [
             "deploy", "deploy a tree", "deployHome", "attest", "bid", "bid literal", "assign", "ackStart",
@@ -145,7 +145,7 @@ contract MarketInvariants is Test {
             uint256 count = _handler.calls(i);
             // Waiting is no call to the market.
             if (i != 29) total += count;
-            _report(names[i], count, floor);
+            _report(names[i], count);
         }
         State[13] memory from = [
             State.None, State.None, State.None, State.Unverified, State.Unverified, State.Open, State.Open,
@@ -158,13 +158,15 @@ contract MarketInvariants is Test {
         string[7] memory states = ["none", "unverified", "open", "assigned", "running", "stopped", "expired"];
         for (uint256 i = 0; i < from.length; ++i) {
             string memory edge = string.concat(states[uint256(from[i])], " -> ", states[uint256(to[i])]);
-            _report(edge, _handler.edges(from[i], to[i]), floor);
+            _report(edge, _handler.edges(from[i], to[i]));
         }
-        _report("successful calls", total, vm.envOr("NISSE_CALLS_FLOOR", uint256(0)));
+        _report("successful calls", total);
     }
 
-    function _report(string memory name, uint256 count, uint256 floor) private {
-        vm.writeLine(REPORT, string.concat(name, ": ", vm.toString(count)));
-        yes(count >= floor, string.concat("too rare: ", name));
+    function _report(string memory name, uint256 count) private {
+        string memory key = string.concat("MARKET CALLS ", name);
+        string memory sum = vm.toString(vm.envOr(key, uint256(0)) + count);
+        vm.setEnv(key, sum);
+        vm.writeLine(REPORT, string.concat(name, ": ", sum));
     }
 }
