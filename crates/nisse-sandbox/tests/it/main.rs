@@ -2,6 +2,7 @@
 //! script.
 
 mod compile;
+mod cpu;
 mod events;
 mod grants;
 mod hostile;
