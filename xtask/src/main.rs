@@ -1,1 +1,37 @@
-fn main() {}
+//! The project's own tasks: `cargo xtask check` is what CI runs.
+#![forbid(unsafe_code)]
+
+#[cfg(test)]
+mod architecture;
+mod check;
+mod command;
+mod demo;
+mod deny;
+mod guests;
+mod planted;
+
+use anyhow::bail;
+
+const HELP: &str = "\
+cargo xtask check [STAGE...]   all that CI runs, or the stages named
+cargo xtask deny [--live]      licences, bans, sources, advisories
+cargo xtask demo               the release binary's demo, as another user, with an empty home
+cargo xtask guests [--check]   rebuild the committed guests, or compare them byte for byte
+cargo xtask planted            plant each known bug and demand that a test notices";
+
+fn main() -> anyhow::Result<()> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let (task, rest) = arguments.split_first().map_or(("help", &[][..]), |(task, rest)| (task.as_str(), rest));
+    match task {
+        "check" => check::all(rest),
+        "deny" => deny::run(rest),
+        "demo" => demo::run(),
+        "guests" => guests::run(rest),
+        "planted" => planted::run(),
+        "help" | "--help" => {
+            check::say(HELP);
+            Ok(())
+        }
+        other => bail!("know the task `{other}`\n{HELP}"),
+    }
+}

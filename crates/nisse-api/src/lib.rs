@@ -1,1 +1,20 @@
-//! Placeholder.
+//! HTTP: the control API, the public listener, the chain's JSON-RPC, and a typed client of the control API.
+//!
+//! Every control route stands in one table ([`routes`]) from which the router, the OpenAPI document and the tests of
+//! who may call what are made.
+#![forbid(unsafe_code)]
+
+mod auth;
+pub mod client;
+mod control;
+mod handlers;
+mod listen;
+mod openapi;
+mod problem;
+mod public;
+pub mod routes;
+mod rpc;
+
+pub use listen::{BindError, Bound, Listeners};
+pub use openapi::document;
+pub use problem::Problem;

@@ -1,1 +1,32 @@
-//! Placeholder.
+//! The running process: drives the orchestrator with real time, disk and network.
+//!
+//! [`Node::open`] opens a home, reads its journal, brings its agents back without asking the chain, and follows the
+//! market from there. Everything that an owner can ask stands on [`Node`]; its shapes stand in [`control`].
+#![forbid(unsafe_code)]
+
+mod agent;
+pub mod control;
+mod core;
+mod driver;
+mod entry;
+mod error;
+mod home;
+mod keys;
+mod logs;
+mod node;
+mod options;
+mod packages;
+mod prepare;
+mod public;
+mod records;
+mod recovery;
+mod routes;
+mod supervisor;
+mod watcher;
+
+pub use error::{ErrorKind, NodeError};
+pub use home::KeyName;
+pub use node::{Node, Seams};
+pub use options::{AcceptList, ChainChoice, NodeOptions};
+pub use public::{AgentCallError, PublicAgent, PublicAnswer, PublicRoute};
+pub use supervisor::Stop;

@@ -49,7 +49,7 @@ impl Orchestrator {
             Event::Finished { deployment, result } => self.finished(deployment, result, now, &mut effects),
             Event::AlarmChanged { deployment, at } => {
                 if self.agents.contains_key(&deployment) {
-                    self.decide(&mut effects, alarm_decision(deployment, at));
+                    self.decide(&mut effects, alarm_decision(deployment, at, now));
                 }
             }
             Event::Tick { chain } => self.tick(chain, now, &mut effects),
@@ -356,8 +356,9 @@ impl Orchestrator {
     }
 }
 
-fn alarm_decision(deployment: DeploymentId, at: Option<Timestamp>) -> Decision {
-    match at {
+/// A time that has passed means now, so that two alarms for "at once" are still two.
+fn alarm_decision(deployment: DeploymentId, at: Option<Timestamp>, now: Timestamp) -> Decision {
+    match at.map(|at| at.max(now)) {
         Some(at) => Decision::AlarmSet { deployment, at, due: at, attempt: 1 },
         None => Decision::AlarmCleared { deployment },
     }

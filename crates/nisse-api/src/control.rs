@@ -1,0 +1,67 @@
+//! The control API's router, made from the table of routes.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::middleware::from_fn_with_state;
+use axum::response::{IntoResponse as _, Response};
+use http::{HeaderValue, StatusCode, header};
+use nisse_node::Node;
+
+use crate::auth::{Guard, check};
+use crate::problem::Problem;
+use crate::routes::ROUTES;
+
+/// Largest request body: an artifact of 64 MiB in base64, with its manifest.
+const BODY_BYTES_MAX: usize = 96 << 20;
+
+/// What the handlers share.
+#[derive(Clone)]
+pub(crate) struct App {
+    pub(crate) node: Arc<Node>,
+}
+
+/// All control routes, each behind its guard.
+pub(crate) fn router(node: Arc<Node>) -> Router {
+    let token = node.token().to_owned();
+    let mut router = Router::new();
+    for route in ROUTES {
+        let guard = Guard { token: token.clone(), scope: route.scope };
+        router = router.route(route.path, (route.handler)().layer(from_fn_with_state(guard, check)));
+    }
+    router
+        .fallback(|| async {
+            Problem::new(StatusCode::NOT_FOUND, "route_unknown", "there is no such route").into_response()
+        })
+        .method_not_allowed_fallback(|| async {
+            Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_refused", "this route does not take this method")
+                .into_response()
+        })
+        .layer(axum::middleware::map_response(harden))
+        .layer(axum::middleware::from_fn(local))
+        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
+        .with_state(App { node })
+}
+
+/// Before anything else: loopback names and no foreign page, whatever the path.
+async fn local(request: axum::extract::Request, next: axum::middleware::Next) -> Response {
+    match crate::auth::local_only(request.headers()) {
+        Ok(()) => next.run(request).await,
+        Err(problem) => problem.into_response(),
+    }
+}
+
+/// No answer of the control API is cached, sniffed or framed.
+async fn harden(mut response: Response) -> Response {
+    let headers = response.headers_mut();
+    for (name, value) in [
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::X_FRAME_OPTIONS, "DENY"),
+        (header::CACHE_CONTROL, "no-store"),
+        (header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"),
+    ] {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    response
+}

@@ -1,0 +1,189 @@
+//! One function for each control route: read what came, ask the node, answer.
+
+use std::convert::Infallible;
+use std::time::Duration;
+
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::rejection::JsonRejection;
+use axum::extract::{Path, Query, State};
+use axum::response::sse::{Event, KeepAlive, Sse};
+use axum::response::{IntoResponse as _, Response};
+use futures::Stream;
+use http::{HeaderValue, StatusCode, header};
+use nisse_node::control::{
+    AgentStatus, ContentAdded, ContentCollected, ContentEntry, DeployRequest, Deployed, Destroyed, FundRequest,
+    InvokeRequest, Invoked, LogLine, MarketEntry, NodeStatus, ReceiptBundle, UpdateRequest,
+};
+use serde::Deserialize;
+use tokio::sync::broadcast::error::RecvError;
+
+use crate::control::App;
+use crate::problem::Problem;
+
+/// Log lines given when the caller does not say how many.
+const LOG_LINES_DEFAULT: usize = 100;
+/// A followed log says this often that it is still there.
+const KEEP_ALIVE: Duration = Duration::from_secs(15);
+
+type Answer<T> = Result<Json<T>, Problem>;
+type Sent<T> = Result<Json<T>, JsonRejection>;
+
+/// A body that is not the JSON it should be.
+fn read<T>(sent: Sent<T>) -> Result<T, Problem> {
+    sent.map(|Json(value)| value).map_err(|rejection| {
+        let text = format!("failed to read the request's body: {}", rejection.body_text());
+        Problem::new(rejection.status(), "body_invalid", text)
+    })
+}
+
+pub(crate) async fn health() -> Json<serde_json::Value> {
+    Json(serde_json::json!({ "status": "serving", "version": env!("CARGO_PKG_VERSION") }))
+}
+
+pub(crate) async fn openapi() -> Json<serde_json::Value> {
+    Json(crate::openapi::document())
+}
+
+pub(crate) async fn node_status(State(app): State<App>) -> Answer<NodeStatus> {
+    Ok(Json(app.node.status().await?))
+}
+
+pub(crate) async fn node_drain(State(app): State<App>, draining: Sent<bool>) -> Result<StatusCode, Problem> {
+    app.node.drain(read(draining)?).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+pub(crate) async fn agent_list(State(app): State<App>) -> Answer<Vec<AgentStatus>> {
+    Ok(Json(app.node.agents().await?))
+}
+
+pub(crate) async fn agent_deploy(State(app): State<App>, request: Sent<DeployRequest>) -> Answer<Deployed> {
+    Ok(Json(app.node.deploy(read(request)?).await?))
+}
+
+pub(crate) async fn agent_status(State(app): State<App>, Path(agent): Path<String>) -> Answer<AgentStatus> {
+    Ok(Json(app.node.agent(&agent).await?))
+}
+
+#[derive(Deserialize)]
+pub(crate) struct LogQuery {
+    lines: Option<usize>,
+}
+
+pub(crate) async fn agent_logs(
+    State(app): State<App>,
+    Path(agent): Path<String>,
+    Query(query): Query<LogQuery>,
+) -> Answer<Vec<LogLine>> {
+    Ok(Json(app.node.logs(&agent, query.lines.unwrap_or(LOG_LINES_DEFAULT)).await?))
+}
+
+pub(crate) async fn agent_logs_follow(
+    State(app): State<App>,
+    Path(agent): Path<String>,
+) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Problem> {
+    let lines = app.node.follow_logs(&agent).await?;
+    let events = futures::stream::unfold(lines, |mut lines| async {
+        loop {
+            match lines.recv().await {
+                Ok(line) => {
+                    let event = Event::default().json_data(&line).unwrap_or_else(|_| Event::default());
+                    return Some((Ok(event), lines));
+                }
+                // The numbers of the lines show the gap.
+                Err(RecvError::Lagged(_)) => {}
+                Err(RecvError::Closed) => return None,
+            }
+        }
+    });
+    Ok(Sse::new(events).keep_alive(KeepAlive::new().interval(KEEP_ALIVE)))
+}
+
+pub(crate) async fn agent_start(State(app): State<App>, Path(agent): Path<String>) -> Answer<Deployed> {
+    Ok(Json(app.node.start(&agent).await?))
+}
+
+pub(crate) async fn agent_stop(State(app): State<App>, Path(agent): Path<String>) -> Answer<AgentStatus> {
+    Ok(Json(app.node.stop(&agent).await?))
+}
+
+pub(crate) async fn agent_pause(State(app): State<App>, Path(agent): Path<String>) -> Answer<AgentStatus> {
+    Ok(Json(app.node.pause(&agent).await?))
+}
+
+pub(crate) async fn agent_resume(State(app): State<App>, Path(agent): Path<String>) -> Answer<AgentStatus> {
+    Ok(Json(app.node.resume(&agent).await?))
+}
+
+pub(crate) async fn agent_update(
+    State(app): State<App>,
+    Path(agent): Path<String>,
+    request: Sent<UpdateRequest>,
+) -> Answer<AgentStatus> {
+    Ok(Json(app.node.update(&agent, read(request)?).await?))
+}
+
+pub(crate) async fn agent_rollback(State(app): State<App>, Path(agent): Path<String>) -> Answer<AgentStatus> {
+    Ok(Json(app.node.rollback(&agent).await?))
+}
+
+pub(crate) async fn agent_destroy(State(app): State<App>, Path(agent): Path<String>) -> Answer<Destroyed> {
+    Ok(Json(app.node.destroy(&agent).await?))
+}
+
+pub(crate) async fn agent_invoke(
+    State(app): State<App>,
+    Path(agent): Path<String>,
+    request: Sent<InvokeRequest>,
+) -> Answer<Invoked> {
+    Ok(Json(app.node.invoke(&agent, read(request)?).await?))
+}
+
+pub(crate) async fn agent_fund(
+    State(app): State<App>,
+    Path(agent): Path<String>,
+    request: Sent<FundRequest>,
+) -> Answer<AgentStatus> {
+    Ok(Json(app.node.fund(&agent, read(request)?).await?))
+}
+
+pub(crate) async fn content_list(State(app): State<App>) -> Answer<Vec<ContentEntry>> {
+    Ok(Json(app.node.content_list()?))
+}
+
+pub(crate) async fn content_add(State(app): State<App>, bytes: Bytes) -> Answer<ContentAdded> {
+    Ok(Json(app.node.content_add(&bytes)?))
+}
+
+pub(crate) async fn content_get(State(app): State<App>, Path(cid): Path<String>) -> Result<Response, Problem> {
+    let bytes = app.node.content_get(&cid)?;
+    let mut response = bytes.into_response();
+    let octets = HeaderValue::from_static("application/octet-stream");
+    response.headers_mut().insert(header::CONTENT_TYPE, octets);
+    Ok(response)
+}
+
+pub(crate) async fn content_remove(State(app): State<App>, Path(cid): Path<String>) -> Result<StatusCode, Problem> {
+    app.node.content_remove(&cid)?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+pub(crate) async fn content_collect(State(app): State<App>) -> Answer<ContentCollected> {
+    Ok(Json(app.node.content_collect()?))
+}
+
+pub(crate) async fn market_list(State(app): State<App>) -> Answer<Vec<MarketEntry>> {
+    Ok(Json(app.node.market_list().await?))
+}
+
+pub(crate) async fn market_show(State(app): State<App>, Path(deployment): Path<String>) -> Answer<MarketEntry> {
+    Ok(Json(app.node.market_show(&deployment).await?))
+}
+
+pub(crate) async fn receipt_show(
+    State(app): State<App>,
+    Path((deployment, seq)): Path<(String, u64)>,
+) -> Answer<ReceiptBundle> {
+    Ok(Json(app.node.receipt(&deployment, seq).await?))
+}

@@ -1,0 +1,171 @@
+//! Binds all listeners before anything is served, and serves them until the node stops.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulShutdown;
+use nisse_node::{Node, Stop};
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+
+use crate::{control, public, rpc};
+
+/// Connections of one listener at once; more wait in the operating system's queue.
+const CONNECTIONS_MAX: usize = 4_096;
+/// How long a client may take to send a request's head.
+const HEAD_TIME_MAX: Duration = Duration::from_secs(10);
+/// How long open connections may go on after the node was told to stop.
+const DRAIN_TIME_MAX: Duration = Duration::from_secs(3);
+/// How long accepting rests after it failed: out of file descriptors, for one.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Why a listener is not there.
+#[derive(Debug, thiserror::Error)]
+pub enum BindError {
+    /// The address is taken or not ours.
+    #[error("listen on {address} for {purpose}: {error}")]
+    Bind {
+        /// Where.
+        address: SocketAddr,
+        /// What for.
+        purpose: &'static str,
+        /// What the operating system said.
+        error: std::io::Error,
+    },
+    /// The control API and the chain are for this machine only.
+    #[error("listen on {address} for {purpose}: it is served on loopback only")]
+    NotLoopback {
+        /// Where.
+        address: SocketAddr,
+        /// What for.
+        purpose: &'static str,
+    },
+}
+
+/// Bound, not yet served.
+pub struct Listeners {
+    api: TcpListener,
+    public: TcpListener,
+    rpc: Option<TcpListener>,
+}
+
+/// Where the listeners are.
+#[derive(Debug, Clone, Copy)]
+pub struct Bound {
+    /// The control API.
+    pub api: SocketAddr,
+    /// Agents and content.
+    pub public: SocketAddr,
+    /// The chain's JSON-RPC, if it is served.
+    pub rpc: Option<SocketAddr>,
+}
+
+impl Listeners {
+    /// Binds all of them or none. Port 0 takes a free one.
+    pub async fn bind(api: SocketAddr, public: SocketAddr, rpc: Option<SocketAddr>) -> Result<Self, BindError> {
+        let api = bind_loopback(api, "the control API").await?;
+        let public = bind(public, "agents").await?;
+        let rpc = match rpc {
+            Some(address) => Some(bind_loopback(address, "the chain's JSON-RPC").await?),
+            None => None,
+        };
+        Ok(Self { api, public, rpc })
+    }
+
+    /// Where they are.
+    pub fn bound(&self) -> std::io::Result<Bound> {
+        let rpc = self.rpc.as_ref().map(TcpListener::local_addr).transpose()?;
+        Ok(Bound { api: self.api.local_addr()?, public: self.public.local_addr()?, rpc })
+    }
+
+    /// Serves until the node is told to stop.
+    pub fn serve(self, node: &Arc<Node>) {
+        let control = control::router(Arc::clone(node));
+        node.spawn("control API", |stop| serve_router(self.api, control, stop));
+        if let Some(listener) = self.rpc {
+            let rpc = rpc::router(Arc::clone(node));
+            node.spawn("chain JSON-RPC", |stop| serve_router(listener, rpc, stop));
+        }
+        let agents = Arc::clone(node);
+        node.spawn("public listener", |stop| serve_public(self.public, agents, stop));
+    }
+}
+
+async fn bind(address: SocketAddr, purpose: &'static str) -> Result<TcpListener, BindError> {
+    TcpListener::bind(address).await.map_err(|error| BindError::Bind { address, purpose, error })
+}
+
+async fn bind_loopback(address: SocketAddr, purpose: &'static str) -> Result<TcpListener, BindError> {
+    let loopback = match address.ip() {
+        IpAddr::V4(ip) => ip.is_loopback(),
+        IpAddr::V6(ip) => ip.is_loopback(),
+    };
+    if !loopback {
+        return Err(BindError::NotLoopback { address, purpose });
+    }
+    bind(address, purpose).await
+}
+
+async fn serve_router(listener: TcpListener, router: Router, stop: Stop) {
+    let service = hyper_util::service::TowerToHyperService::new(router);
+    serve(listener, stop, move |io, graceful| {
+        let connection = server().serve_connection(io, service.clone());
+        graceful.watch(connection)
+    })
+    .await;
+}
+
+async fn serve_public(listener: TcpListener, node: Arc<Node>, stop: Stop) {
+    serve(listener, stop, move |io, graceful| {
+        let node = Arc::clone(&node);
+        let connection =
+            server().serve_connection(io, service_fn(move |request| public::answer(Arc::clone(&node), request)));
+        graceful.watch(connection)
+    })
+    .await;
+}
+
+fn server() -> http1::Builder {
+    let mut builder = http1::Builder::new();
+    builder.timer(TokioTimer::new()).header_read_timeout(HEAD_TIME_MAX).max_headers(100).half_close(false);
+    builder
+}
+
+/// Accepts connections until the node stops, then lets open ones finish for a while.
+async fn serve<F, C>(listener: TcpListener, mut stop: Stop, connect: F)
+where
+    F: Fn(TokioIo<tokio::net::TcpStream>, &GracefulShutdown) -> C,
+    C: Future<Output = Result<(), hyper::Error>> + Send + 'static,
+{
+    let graceful = GracefulShutdown::new();
+    let slots = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let mut connections = tokio::task::JoinSet::new();
+    loop {
+        let accepted = tokio::select! {
+            () = stop.requested() => break,
+            Some(_) = connections.join_next() => continue,
+            accepted = async {
+                let slot = Arc::clone(&slots).acquire_owned().await;
+                (slot, listener.accept().await)
+            } => accepted,
+        };
+        let (Ok(slot), Ok((stream, _))) = accepted else {
+            tokio::time::sleep(ACCEPT_PAUSE).await;
+            continue;
+        };
+        // Small answers leave at once; a failure here only costs latency.
+        let _ = stream.set_nodelay(true);
+        let connection = connect(TokioIo::new(stream), &graceful);
+        connections.spawn(async move {
+            // A client that breaks off is no news.
+            let _ = connection.await;
+            drop(slot);
+        });
+    }
+    let _ = tokio::time::timeout(DRAIN_TIME_MAX, graceful.shutdown()).await;
+}

@@ -1,0 +1,121 @@
+//! The public listener: agents by their Host, content by CID; any other Host is 421.
+//!
+//! This is the hot path. It speaks hyper directly: one table look-up by host name, one queue, one answer.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures::StreamExt as _;
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt as _, Either, Full, LengthLimitError, Limited, StreamBody};
+use hyper::body::{Frame, Incoming};
+use nisse_node::{AgentCallError, Node, PublicRoute};
+
+/// Largest body of a request to an agent, in bytes.
+const REQUEST_BYTES_MAX: usize = 8 << 20;
+
+type Body = Either<Full<Bytes>, UnsyncBoxBody<Bytes, BrokenOff>>;
+
+/// The content store failed half-way; the connection is broken off.
+#[derive(Debug, thiserror::Error)]
+#[error("read the content to its end")]
+pub(crate) struct BrokenOff;
+
+/// Answers one request. `port` is where this listener is reached, for nothing but its own names.
+pub(crate) async fn answer(node: Arc<Node>, request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
+    let Some(host) = host_of(request.headers(), &request) else {
+        return Ok(text(StatusCode::BAD_REQUEST, "a request names its host once"));
+    };
+    Ok(match node.route(host) {
+        PublicRoute::Agent(agent) => to_agent(agent, request).await,
+        PublicRoute::Away(state) => {
+            let mut response = text(StatusCode::SERVICE_UNAVAILABLE, &format!("this agent is {state}"));
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
+            response
+        }
+        PublicRoute::Node => to_node(&node, &request),
+        PublicRoute::Unknown => {
+            let words = "no agent of this name lives here";
+            text(StatusCode::MISDIRECTED_REQUEST, words)
+        }
+    })
+}
+
+/// The one Host, without its port. Absolute-form requests must agree with it.
+fn host_of<'a>(headers: &'a HeaderMap, request: &'a Request<Incoming>) -> Option<&'a str> {
+    let mut hosts = headers.get_all(header::HOST).iter();
+    let host = hosts.next()?.to_str().ok()?;
+    if hosts.next().is_some() {
+        return None;
+    }
+    if request.uri().authority().is_some_and(|authority| authority.as_str() != host) {
+        return None;
+    }
+    let name = match host.strip_prefix('[') {
+        Some(rest) => rest.split_once(']')?.0,
+        None => host.rsplit_once(':').map_or(host, |(name, _)| name),
+    };
+    (!name.is_empty()).then_some(name)
+}
+
+async fn to_agent(agent: nisse_node::PublicAgent, request: Request<Incoming>) -> Response<Body> {
+    if request.method() == Method::CONNECT {
+        return text(StatusCode::METHOD_NOT_ALLOWED, "an agent is no proxy");
+    }
+    let (head, body) = request.into_parts();
+    let body = match Limited::new(body, REQUEST_BYTES_MAX).collect().await {
+        Ok(body) => body.to_bytes(),
+        Err(error) if error.downcast_ref::<LengthLimitError>().is_some() => {
+            let words = format!("a request's body has at most {REQUEST_BYTES_MAX} bytes");
+            return text(StatusCode::PAYLOAD_TOO_LARGE, &words);
+        }
+        Err(_) => return text(StatusCode::BAD_REQUEST, "the request's body broke off"),
+    };
+    match agent.http(Request::from_parts(head, body)).await {
+        Ok(answer) => {
+            let mut response = answer.response.map(|body| Either::Left(Full::new(body)));
+            if let Ok(receipt) = HeaderValue::from_str(&answer.receipt) {
+                response.headers_mut().insert("nisse-receipt", receipt);
+            }
+            response
+        }
+        Err(error) => {
+            let (status, retry) = match error {
+                AgentCallError::Busy => (StatusCode::SERVICE_UNAVAILABLE, true),
+                AgentCallError::Halted => (StatusCode::SERVICE_UNAVAILABLE, true),
+                AgentCallError::Trapped => (StatusCode::BAD_GATEWAY, false),
+                AgentCallError::Node => (StatusCode::INTERNAL_SERVER_ERROR, false),
+            };
+            let mut response = text(status, &error.to_string());
+            if retry {
+                response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+            }
+            response
+        }
+    }
+}
+
+/// The node's own name: content only.
+fn to_node(node: &Node, request: &Request<Incoming>) -> Response<Body> {
+    if !request.uri().path().starts_with("/ipfs/") {
+        return text(StatusCode::NOT_FOUND, "this node serves agents by their names, and content under /ipfs/");
+    }
+    let mut bare = Request::new(());
+    *bare.method_mut() = request.method().clone();
+    *bare.uri_mut() = request.uri().clone();
+    *bare.headers_mut() = request.headers().clone();
+    let (head, body) = node.gateway(&bare).into_parts();
+    let frames = futures::stream::iter(body).map(|piece| piece.map(Frame::data).map_err(|_| BrokenOff));
+    Response::from_parts(head, Either::Right(StreamBody::new(frames).boxed_unsync()))
+}
+
+fn text(status: StatusCode, words: &str) -> Response<Body> {
+    let mut response = Response::new(Either::Left(Full::new(Bytes::from(format!("{words}\n")))));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    response
+}

@@ -1,0 +1,112 @@
+//! The one table of control routes: method, path, scope, what goes in and out, and who answers.
+
+use axum::routing::MethodRouter;
+use nisse_node::control;
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+
+use crate::control::App;
+use crate::handlers;
+
+/// Who may call a route.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scope {
+    /// Anyone who reaches loopback.
+    Anyone,
+    /// The holder of the home's token.
+    Owner,
+}
+
+/// One control route.
+pub struct Route {
+    /// `GET`, `POST` or `DELETE`.
+    pub method: &'static str,
+    /// Below the listener's root, with `{name}` for parameters.
+    pub path: &'static str,
+    /// Who may call it.
+    pub scope: Scope,
+    /// Its name in generated clients.
+    pub operation: &'static str,
+    /// One sentence.
+    pub summary: &'static str,
+    /// What it takes.
+    pub request: Payload,
+    /// What it answers with status 200.
+    pub response: Payload,
+    pub(crate) handler: fn() -> MethodRouter<App>,
+}
+
+/// A body.
+#[derive(Clone, Copy)]
+pub enum Payload {
+    /// None.
+    Nothing,
+    /// Any bytes.
+    Bytes,
+    /// Lines of `text/event-stream`, each event's data being JSON.
+    Events(fn(&mut SchemaGenerator) -> Schema),
+    /// JSON of this shape.
+    Json(fn(&mut SchemaGenerator) -> Schema),
+}
+
+fn schema<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
+    generator.subschema_for::<T>()
+}
+
+const fn json<T: JsonSchema>() -> Payload {
+    Payload::Json(schema::<T>)
+}
+
+macro_rules! route {
+    ($method:literal $path:literal $scope:ident $operation:ident($request:expr) -> $response:expr, $summary:literal) => {
+        Route {
+            method: $method,
+            path: $path,
+            scope: Scope::$scope,
+            operation: stringify!($operation),
+            summary: $summary,
+            request: $request,
+            response: $response,
+            handler: || {
+                let filter = match $method {
+                    "GET" => axum::routing::MethodFilter::GET,
+                    "DELETE" => axum::routing::MethodFilter::DELETE,
+                    _ => axum::routing::MethodFilter::POST,
+                };
+                axum::routing::on(filter, handlers::$operation)
+            },
+        }
+    };
+}
+
+use Payload::{Bytes, Nothing};
+
+/// All of them.
+#[rustfmt::skip]
+pub const ROUTES: &[Route] = &[
+    route!("GET" "/api/v1/health" Anyone health(Nothing) -> json::<serde_json::Value>(), "Whether the node serves."),
+    route!("GET" "/api/v1/openapi.json" Anyone openapi(Nothing) -> json::<serde_json::Value>(), "This document."),
+    route!("GET" "/api/v1/node" Owner node_status(Nothing) -> json::<control::NodeStatus>(), "The node: its keys' addresses, chain, room, money."),
+    route!("POST" "/api/v1/node/drain" Owner node_drain(json::<bool>()) -> Nothing, "Take no new work (true), or take it again (false)."),
+    route!("GET" "/api/v1/agents" Owner agent_list(Nothing) -> json::<Vec<control::AgentStatus>>(), "Every agent that this node knows."),
+    route!("POST" "/api/v1/agents" Owner agent_deploy(json::<control::DeployRequest>()) -> json::<control::Deployed>(), "Deploy a package by contract and wait until it is live."),
+    route!("GET" "/api/v1/agents/{agent}" Owner agent_status(Nothing) -> json::<control::AgentStatus>(), "One agent's state."),
+    route!("GET" "/api/v1/agents/{agent}/logs" Owner agent_logs(Nothing) -> json::<Vec<control::LogLine>>(), "The last log lines."),
+    route!("GET" "/api/v1/agents/{agent}/logs/follow" Owner agent_logs_follow(Nothing) -> Payload::Events(schema::<control::LogLine>), "Log lines as they come."),
+    route!("POST" "/api/v1/agents/{agent}/start" Owner agent_start(Nothing) -> json::<control::Deployed>(), "Deploy the last package of a stopped agent again, with its state."),
+    route!("POST" "/api/v1/agents/{agent}/stop" Owner agent_stop(Nothing) -> json::<control::AgentStatus>(), "End the lease; what is left of the deposit goes back."),
+    route!("POST" "/api/v1/agents/{agent}/pause" Owner agent_pause(Nothing) -> json::<control::AgentStatus>(), "Run nothing; the lease and its price go on."),
+    route!("POST" "/api/v1/agents/{agent}/resume" Owner agent_resume(Nothing) -> json::<control::AgentStatus>(), "Run again."),
+    route!("POST" "/api/v1/agents/{agent}/update" Owner agent_update(json::<control::UpdateRequest>()) -> json::<control::AgentStatus>(), "Swap to another package; the old one goes on until the new one is ready."),
+    route!("POST" "/api/v1/agents/{agent}/rollback" Owner agent_rollback(Nothing) -> json::<control::AgentStatus>(), "Go back to the package before the last update, and to its state."),
+    route!("POST" "/api/v1/agents/{agent}/destroy" Owner agent_destroy(Nothing) -> json::<control::Destroyed>(), "Stop it, export its state into the content store, then delete it."),
+    route!("POST" "/api/v1/agents/{agent}/invoke" Owner agent_invoke(json::<control::InvokeRequest>()) -> json::<control::Invoked>(), "Raise a `manual` event and give the handler's answer."),
+    route!("POST" "/api/v1/agents/{agent}/fund" Owner agent_fund(json::<control::FundRequest>()) -> json::<control::AgentStatus>(), "Pay more into the lease."),
+    route!("GET" "/api/v1/content" Owner content_list(Nothing) -> json::<Vec<control::ContentEntry>>(), "What the content store holds."),
+    route!("POST" "/api/v1/content" Owner content_add(Bytes) -> json::<control::ContentAdded>(), "Add a file and pin it."),
+    route!("GET" "/api/v1/content/{cid}" Owner content_get(Nothing) -> Bytes, "A file's bytes, verified."),
+    route!("DELETE" "/api/v1/content/{cid}" Owner content_remove(Nothing) -> Nothing, "Unpin what `content add` pinned."),
+    route!("POST" "/api/v1/content/gc" Owner content_collect(Nothing) -> json::<control::ContentCollected>(), "Drop blocks that no pin holds."),
+    route!("GET" "/api/v1/market" Owner market_list(Nothing) -> json::<Vec<control::MarketEntry>>(), "Deployments on the market, newest first."),
+    route!("GET" "/api/v1/market/{deployment}" Owner market_show(Nothing) -> json::<control::MarketEntry>(), "One deployment with the events of its life."),
+    route!("GET" "/api/v1/receipts/{deployment}/{seq}" Owner receipt_show(Nothing) -> json::<control::ReceiptBundle>(), "An invocation record and the node's signature over it."),
+];

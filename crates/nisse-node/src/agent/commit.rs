@@ -1,0 +1,182 @@
+//! Makes an invocation's end durable, applies it, and hands its effects on.
+
+use std::sync::Arc;
+
+use nisse_model::{DeploymentId, Effect, Hash256, InstanceId, InvocationId, InvocationRecord, PackageRef, Timestamp};
+use nisse_sandbox::{AgentProgram, CallContext, Trace, Trap};
+use nisse_store::{AgentState, Clock, Entropy, Journal, StateError, StateWrite};
+use tokio::sync::mpsc;
+
+use crate::entry::{Completion, Entry};
+use crate::logs::AgentLog;
+use crate::records::RecordWriter;
+
+/// Effects that wait to leave the node; the agent waits when there are more.
+pub(crate) const OUTWARD_QUEUE_MAX: usize = 1_024;
+
+/// What leaves the agent after its commit.
+#[derive(Debug)]
+pub(crate) enum Outward {
+    /// The alarm was set or cleared.
+    Alarm { deployment: DeploymentId, at: Option<Timestamp> },
+    /// An answer for the agent's OracleFeed. `key` makes it go out once.
+    Publish { deployment: DeploymentId, key: String, asset: String, value: i64, decimals: u8 },
+}
+
+/// What an agent is made of.
+pub(crate) struct AgentParts {
+    pub(crate) deployment: DeploymentId,
+    pub(crate) package: PackageRef,
+    pub(crate) program: AgentProgram,
+    pub(crate) engine: Hash256,
+    pub(crate) state: AgentState,
+    pub(crate) journal: Arc<Journal>,
+    pub(crate) records: RecordWriter,
+    pub(crate) outward: mpsc::Sender<Outward>,
+    pub(crate) log: Arc<AgentLog>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) entropy: Arc<dyn Entropy>,
+    pub(crate) stats: Arc<super::Stats>,
+}
+
+/// Owns the end of the agent's chain of records.
+pub(crate) struct Committer {
+    pub(crate) parts: AgentParts,
+    /// Position of the next record.
+    next_seq: u64,
+    /// Hash of the last one.
+    previous: Hash256,
+    /// Root of the agent's state now.
+    state_root: Hash256,
+    /// What the state holds now.
+    state_bytes: u64,
+}
+
+impl Committer {
+    /// Goes on behind the record `(seq, hash)`; `None` begins the chain.
+    pub(crate) fn new(parts: AgentParts, last: Option<(u64, Hash256)>) -> Result<Self, StateError> {
+        let (next_seq, previous) = last.map_or((1, Hash256::ZERO), |(seq, hash)| (seq + 1, hash));
+        let (state_root, state_bytes) = (parts.state.root()?, parts.state.usage()?.bytes);
+        Ok(Self { parts, next_seq, previous, state_root, state_bytes })
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        self.parts.clock.now()
+    }
+
+    pub(crate) fn context(&self) -> CallContext {
+        CallContext { state_bytes: self.state_bytes, publish_refused: None }
+    }
+
+    pub(crate) fn new_invocation(&self) -> InvocationId {
+        let mut chance = [0; 10];
+        self.parts.entropy.fill(&mut chance);
+        InvocationId::new(self.now(), chance)
+    }
+
+    pub(crate) fn new_instance(&self) -> InstanceId {
+        let mut chance = [0; 16];
+        self.parts.entropy.fill(&mut chance);
+        InstanceId(chance)
+    }
+
+    /// Says in the agent's own log why it was stopped, with its backtrace.
+    pub(crate) fn log_trap(&self, trap: &Trap) {
+        for line in trap.report().lines() {
+            self.parts.log.write(self.now(), "error", line);
+        }
+    }
+
+    /// Commits. Returns the record's position in the deployment's chain.
+    ///
+    /// An invocation that changes something is durable when this returns. One that changes nothing joins the next
+    /// group commit: its receipt holds once that is done.
+    pub(crate) async fn commit(&mut self, id: InvocationId, effects: Vec<Effect>, trace: Trace) -> Result<u64, String> {
+        let parts = &self.parts;
+        parts.stats.count(trace.fuel, matches!(trace.outcome, nisse_model::RecordOutcome::Trap(_)));
+        let writes = state_writes(&effects);
+        let state_before = self.state_root;
+        let state_after = match writes.is_empty() {
+            true => state_before,
+            false => parts.state.root_after(&writes).map_err(|error| crate::error::chain(&error))?,
+        };
+        let (seq, now) = (self.next_seq, parts.clock.now());
+        let succeeded = trace.outcome == nisse_model::RecordOutcome::Ok;
+        let record = InvocationRecord {
+            deployment: parts.deployment,
+            seq,
+            time: now,
+            artifact: parts.package.artifact_hash,
+            config: parts.package.config_hash,
+            engine: parts.engine,
+            instance: trace.instance,
+            index: trace.index,
+            input: trace.input,
+            output: trace.output,
+            host_calls: trace.host_calls,
+            fuel: trace.fuel,
+            state_before,
+            state_after,
+            outcome: trace.outcome,
+            previous: self.previous,
+        }
+        .encode();
+        let completion = Completion {
+            deployment: parts.deployment,
+            at: now,
+            invocation: id.0,
+            succeeded,
+            effects,
+            record: record.clone(),
+        };
+        let hash = Hash256::of(&record);
+        let entry = Entry::Completion(completion);
+        let commit = parts.journal.append(&entry.encode()).map_err(|error| crate::error::chain(&error))?;
+        let position = commit.position();
+        let Entry::Completion(Completion { effects, .. }) = entry else { unreachable!("it was just made") };
+        if !effects.is_empty() {
+            commit.durable().await.map_err(|error| crate::error::chain(&error))?;
+        }
+        if !writes.is_empty() {
+            self.state_root = parts.state.apply(position, &writes).map_err(|error| crate::error::chain(&error))?;
+            self.state_bytes = parts.state.usage().map_err(|error| crate::error::chain(&error))?.bytes;
+        }
+        self.next_seq = seq + 1;
+        self.previous = hash;
+        parts.records.put(parts.deployment, seq, record).await;
+        for outward in outward_effects(parts.deployment, id, &effects) {
+            if parts.outward.send(outward).await.is_err() {
+                // The node is going down; recovery reads the effect from the journal.
+                break;
+            }
+        }
+        Ok(seq)
+    }
+}
+
+/// The writes among the effects, in order.
+pub(crate) fn state_writes(effects: &[Effect]) -> Vec<StateWrite> {
+    let write = |effect: &Effect| match effect {
+        Effect::StatePut { key, value } => Some(StateWrite { key: key.clone(), value: Some(value.clone()) }),
+        Effect::StateDelete { key } => Some(StateWrite { key: key.clone(), value: None }),
+        Effect::AlarmSet { .. } | Effect::AlarmClear | Effect::PublishToChain { .. } => None,
+    };
+    effects.iter().filter_map(write).collect()
+}
+
+/// What leaves the node, each with a key made of the invocation and the effect's place in it.
+pub(crate) fn outward_effects(deployment: DeploymentId, id: InvocationId, effects: &[Effect]) -> Vec<Outward> {
+    let outward = |(index, effect): (usize, &Effect)| match effect {
+        Effect::AlarmSet { at } => Some(Outward::Alarm { deployment, at: Some(*at) }),
+        Effect::AlarmClear => Some(Outward::Alarm { deployment, at: None }),
+        Effect::PublishToChain { asset, value, decimals } => Some(Outward::Publish {
+            deployment,
+            key: format!("effect:{id}:{index}"),
+            asset: asset.to_string(),
+            value: *value,
+            decimals: *decimals,
+        }),
+        Effect::StatePut { .. } | Effect::StateDelete { .. } => None,
+    };
+    effects.iter().enumerate().filter_map(outward).collect()
+}

@@ -1,0 +1,162 @@
+//! Answers an agent's host calls: its state, content, the outside, time, chance and its log.
+//!
+//! The sandbox has checked grants and counted the call. What reaches outside goes through nisse-egress, under the
+//! agent's own rules.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures::StreamExt as _;
+use nisse_content::{BlockSource, FetchError, FetchLimits};
+use nisse_egress::{Egress, EgressError, GuestRequest, RequestBody, RequestTimeouts};
+use nisse_model::{ContentId, Grants};
+use nisse_sandbox::{
+    CallKey, Host, HostCall, HostFailureKind, HostReply, HttpField, HttpRequest, HttpResponse, LogLevel,
+};
+use nisse_store::{AgentState, Clock, Entropy};
+
+use crate::logs::AgentLog;
+
+/// Largest file that a guest reads by CID, in bytes (`wit/agent.wit`).
+const IPFS_READ_BYTES_MAX: u64 = 1 << 20;
+/// How long such a read may take.
+const IPFS_READ_TIME_MAX: Duration = Duration::from_secs(10);
+
+/// The node's side of one agent's host calls.
+pub(crate) struct AgentHost {
+    /// Names the agent in caps and audit lines; unique per (owner, name).
+    pub(crate) label: String,
+    pub(crate) grants: Grants,
+    pub(crate) state: AgentState,
+    pub(crate) content: Arc<dyn BlockSource>,
+    pub(crate) egress: Egress,
+    pub(crate) log: Arc<AgentLog>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) entropy: Arc<dyn Entropy>,
+}
+
+#[async_trait]
+impl Host for AgentHost {
+    async fn call(&self, _key: CallKey, call: HostCall) -> HostReply {
+        match call {
+            HostCall::StateGet { key } => match self.state.get(&key) {
+                Ok(value) => HostReply::Value { value },
+                Err(error) => unavailable(&error),
+            },
+            HostCall::StateKeys { prefix, after, limit } => {
+                match self.state.keys(&prefix, after.as_deref(), limit as usize) {
+                    Ok(keys) => HostReply::Keys { keys },
+                    Err(error) => unavailable(&error),
+                }
+            }
+            HostCall::IpfsRead { cid } => self.read_content(&cid).await,
+            HostCall::HttpSend { request } => self.send(request).await,
+            HostCall::Now => HostReply::Time { now_ms: self.clock.now().0 },
+            HostCall::Random { length } => {
+                let mut bytes = vec![0; length as usize];
+                self.entropy.fill(&mut bytes);
+                HostReply::Random { bytes }
+            }
+            HostCall::Log { level, text } => {
+                self.log.write(self.clock.now(), level_word(level), &text);
+                HostReply::Done
+            }
+        }
+    }
+}
+
+impl AgentHost {
+    async fn read_content(&self, cid: &str) -> HostReply {
+        let cid = match cid.parse::<ContentId>() {
+            Ok(cid) => cid,
+            Err(error) => return HostReply::failed(HostFailureKind::Malformed, error),
+        };
+        let limits = FetchLimits { bytes_max: IPFS_READ_BYTES_MAX, deadline: IPFS_READ_TIME_MAX };
+        match self.content.fetch(cid, limits).await {
+            Ok(fetched) => HostReply::Content { bytes: fetched.bytes.to_vec() },
+            Err(error) => {
+                let kind = match &error {
+                    FetchError::NotFound { .. } => HostFailureKind::NotFound,
+                    FetchError::Deadline { .. } => HostFailureKind::TimedOut,
+                    FetchError::Read { .. } => HostFailureKind::TooLarge,
+                };
+                HostReply::failed(kind, crate::error::chain(&error))
+            }
+        }
+    }
+
+    async fn send(&self, request: HttpRequest) -> HostReply {
+        let bytes_max = request.response_bytes_max;
+        let guest = GuestRequest {
+            agent: self.label.clone(),
+            rules: self.grants.network_rules(),
+            local: self.grants.local_services(),
+            method: request.method,
+            scheme: request.scheme,
+            authority: request.authority,
+            path_and_query: request.path,
+            headers: request.fields.into_iter().map(|field| (field.name, field.value)).collect(),
+            body: RequestBody::Full(request.body.into()),
+            timeouts: RequestTimeouts { total: request.timeout_ms.map(Duration::from_millis), ..Default::default() },
+        };
+        let response = match self.egress.request(guest).await {
+            Ok(response) => response,
+            Err(error) => return self.refused(&error),
+        };
+        let fields = response
+            .headers
+            .iter()
+            .map(|(name, value)| HttpField { name: name.to_string(), value: value.as_bytes().to_vec() })
+            .collect();
+        let status = response.status.as_u16();
+        let mut chunks = response.body;
+        let mut body = Vec::new();
+        while let Some(chunk) = chunks.next().await {
+            let chunk: Bytes = match chunk {
+                Ok(chunk) => chunk,
+                Err(error) => return self.refused(&error),
+            };
+            if body.len() as u64 + chunk.len() as u64 > bytes_max {
+                let text = format!("the answer is longer than {bytes_max} bytes");
+                return HostReply::failed(HostFailureKind::TooLarge, text);
+            }
+            body.extend_from_slice(&chunk);
+        }
+        HostReply::Response { response: HttpResponse { status, fields, body } }
+    }
+
+    /// A refusal is told to the agent's author in its log, with the line that would allow it.
+    fn refused(&self, error: &EgressError) -> HostReply {
+        let text = crate::error::chain(error);
+        self.log.write(self.clock.now(), "warn", &text);
+        if let Some(hint) = error.hint() {
+            self.log.write(self.clock.now(), "warn", &format!("hint: {hint}"));
+        }
+        HostReply::failed(failure_kind(error), text)
+    }
+}
+
+fn failure_kind(error: &EgressError) -> HostFailureKind {
+    match error {
+        EgressError::Timeout { .. } => HostFailureKind::TimedOut,
+        EgressError::Resolve { .. } => HostFailureKind::Unresolved,
+        EgressError::Connect { .. } => HostFailureKind::Unreachable,
+        EgressError::Tls { .. } => HostFailureKind::Tls,
+        _ => HostFailureKind::Denied,
+    }
+}
+
+fn unavailable(error: &dyn std::error::Error) -> HostReply {
+    HostReply::failed(HostFailureKind::Unavailable, crate::error::chain(error))
+}
+
+fn level_word(level: LogLevel) -> &'static str {
+    match level {
+        LogLevel::Debug => "debug",
+        LogLevel::Info => "info",
+        LogLevel::Warn => "warn",
+        LogLevel::Error => "error",
+    }
+}

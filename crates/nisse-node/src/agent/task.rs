@@ -1,0 +1,174 @@
+//! The agent's own task: takes work, keeps one instance alive, lets it go when it is idle.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Request, Response, StatusCode, header};
+use nisse_model::{Event, Failure, FailureKind, Invocation, InvocationId, Outcome};
+use nisse_sandbox::{InvocationEnd, LiveInstance};
+use tokio::sync::watch;
+
+use super::{CallError, Committer, EventAnswer, HttpAnswer, Mailbox, Work};
+
+/// How often an unused instance is looked at.
+const IDLE_CHECK: Duration = Duration::from_secs(5);
+/// How long a halted agent may go on with the call that it is in.
+const HALT_GRACE: Duration = Duration::from_secs(2);
+/// How long an `http` event's handler may take, for components without an incoming-handler.
+const HTTP_EVENT_MS: u64 = 30_000;
+
+/// Runs until the agent is halted or nobody can speak to it any more.
+pub(crate) async fn run(committer: Committer, mailbox: Mailbox) {
+    let Mailbox { mut work, halt, stats } = mailbox;
+    let mut halt = halt.subscribe();
+    let mut task = Task { committer, instance: None, halt: halt.clone() };
+    let mut idle = tokio::time::interval(IDLE_CHECK);
+    idle.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        let next = tokio::select! {
+            biased;
+            _ = halt.wait_for(|halt| *halt) => break,
+            next = work.recv() => match next {
+                Some(next) => next,
+                None => break,
+            },
+            _ = idle.tick() => {
+                if task.instance.as_ref().is_some_and(LiveInstance::is_idle) {
+                    task.instance = None;
+                    stats.set_memory(0);
+                }
+                continue;
+            }
+        };
+        task.handle(next).await;
+        if task.instance.as_ref().is_some_and(LiveInstance::has_ended) {
+            task.instance = None;
+        }
+        stats.set_memory(task.instance.as_ref().map_or(0, LiveInstance::memory_bytes));
+    }
+    stats.set_memory(0);
+}
+
+struct Task {
+    committer: Committer,
+    instance: Option<LiveInstance>,
+    halt: watch::Receiver<bool>,
+}
+
+impl Task {
+    async fn handle(&mut self, work: Work) {
+        match work {
+            Work::Http { request, reply } => {
+                let answer = if self.committer.parts.program.answers_http() {
+                    self.http(request).await
+                } else {
+                    self.http_as_event(request).await
+                };
+                // The caller may have gone away; the call is committed all the same.
+                let _ = reply.send(answer);
+            }
+            Work::Event { invocation, reply } => {
+                let answer = self.event(invocation).await;
+                let _ = reply.send(answer);
+            }
+        }
+    }
+
+    async fn http(&mut self, request: Request<Bytes>) -> Result<HttpAnswer, CallError> {
+        let id = self.committer.new_invocation();
+        let context = self.committer.context();
+        let mut halt = self.halt.clone();
+        let live = self.alive().await?;
+        let end = until_halted(&mut halt, live.http(id, request, context)).await?;
+        let (response, seq) = self.finish(id, end).await?;
+        Ok(HttpAnswer { response, seq })
+    }
+
+    async fn event(&mut self, invocation: Invocation) -> Result<EventAnswer, CallError> {
+        if !self.committer.parts.program.handles_events() {
+            return Err(CallError::NoHandler);
+        }
+        let context = self.committer.context();
+        let mut halt = self.halt.clone();
+        let live = self.alive().await?;
+        let end = until_halted(&mut halt, live.handle(&invocation, context)).await?;
+        let fuel = end.trace.fuel;
+        let (result, seq) = self.finish(invocation.id, end).await?;
+        Ok(EventAnswer { invocation: invocation.id, seq, fuel, result })
+    }
+
+    /// A request for a component that only handles events: it sees `METHOD PATH` as the event's id and the body as data.
+    async fn http_as_event(&mut self, request: Request<Bytes>) -> Result<HttpAnswer, CallError> {
+        let (head, body) = request.into_parts();
+        let content_type = head.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+        let id = self.committer.new_invocation();
+        let now = self.committer.now();
+        let path = head.uri.path_and_query().map_or("/", |path| path.as_str());
+        let event_of_request = Event {
+            id: format!("{} {path}", head.method),
+            source: Event::SOURCE_NODE.to_owned(),
+            kind: Event::HTTP.to_owned(),
+            time: now,
+            content_type: content_type.unwrap_or("application/octet-stream").to_owned(),
+            data: body.to_vec(),
+        };
+        let invocation = Invocation {
+            id,
+            function: Invocation::MAIN.to_owned(),
+            event: event_of_request,
+            attempt: 1,
+            deadline: now.plus_ms(HTTP_EVENT_MS),
+        };
+        let EventAnswer { seq, result, .. } = self.event(invocation).await?;
+        let (status, Outcome { content_type, data }) = match result {
+            Ok(outcome) => (StatusCode::OK, outcome),
+            Err(Failure { kind, text }) => {
+                let status = match kind {
+                    FailureKind::Retryable => StatusCode::SERVICE_UNAVAILABLE,
+                    FailureKind::Permanent => StatusCode::UNPROCESSABLE_ENTITY,
+                };
+                (status, Outcome { content_type: "text/plain; charset=utf-8".to_owned(), data: text.into_bytes() })
+            }
+        };
+        let mut response = Response::new(Bytes::from(data));
+        *response.status_mut() = status;
+        if let Ok(value) = content_type.parse() {
+            response.headers_mut().insert(header::CONTENT_TYPE, value);
+        }
+        Ok(HttpAnswer { response, seq })
+    }
+
+    /// The live instance, or a new one.
+    async fn alive(&mut self) -> Result<&mut LiveInstance, CallError> {
+        if self.instance.as_ref().is_none_or(LiveInstance::has_ended) {
+            let born = self.committer.parts.program.start(self.committer.new_instance()).await;
+            self.instance = Some(born.map_err(|trap| {
+                self.committer.log_trap(&trap);
+                CallError::Trap(trap.text)
+            })?);
+        }
+        Ok(self.instance.as_mut().expect("it was just made"))
+    }
+
+    /// Commits the end of a call; a trap is committed as well, and then said.
+    async fn finish<T>(&mut self, id: InvocationId, end: InvocationEnd<T>) -> Result<(T, u64), CallError> {
+        let InvocationEnd { result, effects, trace } = end;
+        let seq = self.committer.commit(id, effects, trace).await.map_err(CallError::Node)?;
+        result.map(|answer| (answer, seq)).map_err(|trap| {
+            self.committer.log_trap(&trap);
+            CallError::Trap(trap.text)
+        })
+    }
+}
+
+/// The guest's part of a call: cut off a moment after the agent was halted. A commit is never cut off.
+async fn until_halted<T>(halt: &mut watch::Receiver<bool>, call: impl Future<Output = T>) -> Result<T, CallError> {
+    let halted = async {
+        let _ = halt.wait_for(|halt| *halt).await;
+        tokio::time::sleep(HALT_GRACE).await;
+    };
+    tokio::select! {
+        end = call => Ok(end),
+        () = halted => Err(CallError::Halted),
+    }
+}

@@ -1,0 +1,256 @@
+//! What the node's tasks share. Everything in here is safe to use from any of them.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use nisse_content::BlockStore;
+use nisse_egress::Egress;
+use nisse_market::Signer;
+use nisse_market::embedded::EmbeddedChain;
+use nisse_model::{Address, DeploymentId, Hash256, InvocationId, Timestamp};
+use nisse_orchestrator::{Decision, Orchestrator};
+use nisse_store::{Clock, Database, Entropy, Journal, StateStore};
+use tokio::sync::{broadcast, mpsc, watch};
+
+use crate::agent::{AgentHandle, Outward};
+use crate::driver::DriverHandle;
+use crate::home::Home;
+use crate::keys::Keys;
+use crate::logs::Logs;
+use crate::options::NodeOptions;
+use crate::prepare::{Checked, Preparer};
+use crate::records::RecordWriter;
+use crate::routes::{Route, Routes, host_names};
+use crate::supervisor::Supervisor;
+
+/// Milestones that a slow listener may lag behind.
+const MILESTONES_MAX: usize = 1_024;
+
+/// The shared parts.
+pub(crate) struct Core {
+    pub(crate) options: NodeOptions,
+    pub(crate) home: Home,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) entropy: Arc<dyn Entropy>,
+    pub(crate) journal: Arc<Journal>,
+    pub(crate) database: Arc<Database>,
+    pub(crate) states: StateStore,
+    pub(crate) content: Arc<BlockStore>,
+    pub(crate) egress: Egress,
+    pub(crate) preparer: Preparer,
+    pub(crate) chain: Option<EmbeddedChain>,
+    pub(crate) keys: Keys,
+    pub(crate) signer: Arc<dyn Signer>,
+    pub(crate) operator: Address,
+    pub(crate) logs: Logs,
+    pub(crate) records: RecordWriter,
+    pub(crate) outward: mpsc::Sender<Outward>,
+    pub(crate) routes: Routes,
+    pub(crate) driver: DriverHandle,
+    pub(crate) supervisor: Supervisor,
+    pub(crate) milestones: broadcast::Sender<Milestone>,
+    pub(crate) since: Timestamp,
+    /// Invocations whose completion the journal held at start: what the alarm or `started` of a crash has done.
+    pub(crate) completed: HashSet<[u8; 16]>,
+    running: Mutex<BTreeMap<DeploymentId, Running>>,
+    prepared: Mutex<BTreeMap<DeploymentId, Arc<Checked>>>,
+    chain_time: AtomicU64,
+    failure: watch::Sender<Option<String>>,
+}
+
+/// A live agent as the node's other parts see it.
+#[derive(Clone)]
+pub(crate) struct Running {
+    pub(crate) handle: AgentHandle,
+    /// As granted.
+    pub(crate) permissions: Vec<String>,
+}
+
+/// Something worth telling the person who waits for a deployment.
+#[derive(Debug, Clone)]
+pub(crate) struct Milestone {
+    pub(crate) deployment: DeploymentId,
+    pub(crate) name: &'static str,
+    pub(crate) detail: String,
+}
+
+/// What `Core::new` is made of.
+pub(crate) struct CoreParts {
+    pub(crate) options: NodeOptions,
+    pub(crate) home: Home,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) entropy: Arc<dyn Entropy>,
+    pub(crate) journal: Arc<Journal>,
+    pub(crate) database: Arc<Database>,
+    pub(crate) states: StateStore,
+    pub(crate) content: Arc<BlockStore>,
+    pub(crate) egress: Egress,
+    pub(crate) preparer: Preparer,
+    pub(crate) chain: Option<EmbeddedChain>,
+    pub(crate) keys: Keys,
+    pub(crate) signer: Arc<dyn Signer>,
+    pub(crate) records: RecordWriter,
+    pub(crate) outward: mpsc::Sender<Outward>,
+    pub(crate) driver: DriverHandle,
+    pub(crate) completed: HashSet<[u8; 16]>,
+}
+
+impl Core {
+    pub(crate) fn new(parts: CoreParts) -> Self {
+        let since = parts.clock.now();
+        let operator = parts.signer.address();
+        Self {
+            options: parts.options,
+            home: parts.home,
+            clock: parts.clock,
+            entropy: parts.entropy,
+            journal: parts.journal,
+            database: parts.database,
+            states: parts.states,
+            content: parts.content,
+            egress: parts.egress,
+            preparer: parts.preparer,
+            chain: parts.chain,
+            keys: parts.keys,
+            signer: parts.signer,
+            operator,
+            logs: Logs::default(),
+            records: parts.records,
+            outward: parts.outward,
+            routes: Routes::default(),
+            driver: parts.driver,
+            supervisor: Supervisor::default(),
+            milestones: broadcast::Sender::new(MILESTONES_MAX),
+            since,
+            completed: parts.completed,
+            running: Mutex::default(),
+            prepared: Mutex::default(),
+            chain_time: AtomicU64::new(0),
+            failure: watch::Sender::new(None),
+        }
+    }
+
+    /// The live agent of a deployment.
+    pub(crate) fn running(&self, deployment: &DeploymentId) -> Option<Running> {
+        lock(&self.running).get(deployment).cloned()
+    }
+
+    pub(crate) fn set_running(&self, deployment: DeploymentId, running: Running) {
+        lock(&self.running).insert(deployment, running);
+    }
+
+    pub(crate) fn take_running(&self, deployment: &DeploymentId) -> Option<Running> {
+        lock(&self.running).remove(deployment)
+    }
+
+    pub(crate) fn set_prepared(&self, deployment: DeploymentId, checked: Arc<Checked>) {
+        lock(&self.prepared).insert(deployment, checked);
+    }
+
+    pub(crate) fn take_prepared(&self, deployment: &DeploymentId) -> Option<Arc<Checked>> {
+        lock(&self.prepared).remove(deployment)
+    }
+
+    /// The chain's clock: what its newest look showed, or the node's own before the first one.
+    pub(crate) fn chain_time(&self, now: Timestamp) -> Timestamp {
+        match self.chain_time.load(Ordering::Relaxed) {
+            0 => now,
+            at => Timestamp(at),
+        }
+    }
+
+    pub(crate) fn set_chain_time(&self, at: Timestamp) {
+        self.chain_time.store(at.0, Ordering::Relaxed);
+    }
+
+    /// Names an agent in caps, logs and audit lines: unique per (owner, name).
+    pub(crate) fn label(&self, owner: Address, name: &nisse_model::AgentName) -> String {
+        if owner == self.operator { name.to_string() } else { format!("{name}--{}", owner.short()) }
+    }
+
+    /// An invocation id that is the same after a crash: made of what the invocation is for.
+    pub(crate) fn stable_invocation(at: Timestamp, parts: &[&[u8]]) -> InvocationId {
+        let digest = Hash256::of_parts(parts);
+        let mut chance = [0; 10];
+        chance.copy_from_slice(&digest.0[..10]);
+        InvocationId::new(at, chance)
+    }
+
+    /// A fresh name for something that a request makes.
+    pub(crate) fn fresh_name(&self, kind: &str) -> String {
+        let mut bytes = [0; 12];
+        self.entropy.fill(&mut bytes);
+        format!("{kind}:{}", hex::encode(bytes))
+    }
+
+    /// Tells whoever waits.
+    pub(crate) fn milestone(&self, deployment: DeploymentId, name: &'static str, detail: impl Into<String>) {
+        let detail = detail.into();
+        tracing::info!(target: "nisse::event::deployment", deployment = %deployment, step = name, detail);
+        // Nobody waiting is no error.
+        let _ = self.milestones.send(Milestone { deployment, name, detail });
+    }
+
+    /// Tells of a decision that is durable now.
+    pub(crate) fn announce(&self, decision: &Decision) {
+        match decision {
+            Decision::OrderRefused { deployment, refusal } => {
+                self.milestone(*deployment, "refused", refusal.to_string())
+            }
+            Decision::Assigned { deployment, .. } => self.milestone(*deployment, "assigned", "given to this node"),
+            Decision::Started { deployment, .. } => self.milestone(*deployment, "started", "serving"),
+            Decision::Acknowledged { deployment, .. } => {
+                self.milestone(*deployment, "acknowledged", "money runs from here")
+            }
+            Decision::Updated { deployment, .. } => self.milestone(*deployment, "updated", "the new package serves"),
+            Decision::UpdateRefused { deployment, reason } => {
+                self.milestone(*deployment, "update refused", reason.clone());
+            }
+            Decision::Failed { deployment, stage, reason, .. } => {
+                self.milestone(*deployment, "failed", format!("at {stage}: {reason}"));
+            }
+            Decision::Stopped { deployment, reason, .. } => self.milestone(*deployment, "stopped", reason.to_string()),
+            _ => {}
+        }
+    }
+
+    /// Makes the routing table anew from the agents that live.
+    pub(crate) fn publish_routes(&self, orchestrator: &Orchestrator) {
+        let running = lock(&self.running);
+        let mut table = HashMap::new();
+        let mut agents: Vec<_> = orchestrator.agents().iter().collect();
+        // A live agent's route wins over that of an ended one of the same name.
+        agents.sort_by_key(|(deployment, agent)| (agent.life.is_live(), deployment.number));
+        for (deployment, agent) in agents {
+            let placement = &agent.placement;
+            let route = match running.get(deployment) {
+                Some(running) => Route::Agent(*deployment, running.handle.clone()),
+                None => Route::Away(agent.life.word()),
+            };
+            let name = &placement.package.agent_id.name;
+            for host in host_names(name, placement.owner, self.operator, &self.options.suffix) {
+                table.insert(host, route.clone());
+            }
+        }
+        self.routes.publish(table);
+    }
+
+    /// The node cannot go on: said to whoever runs it.
+    pub(crate) fn fail(&self, reason: String) {
+        self.failure.send_replace(Some(reason));
+    }
+
+    /// Waits until the node cannot go on.
+    pub(crate) async fn failed(&self) -> String {
+        let mut failure = self.failure.subscribe();
+        match failure.wait_for(Option::is_some).await {
+            Ok(reason) => reason.clone().unwrap_or_default(),
+            Err(_) => "the node went away".to_owned(),
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,131 @@
+//! The home folder: its layout, its format, its lock, its keys and its token.
+//!
+//! A home is made once. Where one stands, nothing is ever made "fresh" over it: a newer format, a lock that another
+//! process holds or a key that does not read is a refusal.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use nisse_market::LocalKey;
+use nisse_store::{Disk, Entropy};
+
+use crate::error::{ErrorKind, NodeError};
+
+/// Longest small file of a home: keys, token, `run.json`.
+const SMALL_FILE_BYTES_MAX: u64 = 64 << 10;
+/// Bytes of the control API's token before hex.
+const TOKEN_BYTES: usize = 32;
+
+/// The folders of DESIGN §5.16 that this nisse uses.
+const FOLDERS: [&str; 6] = ["keys", "chain", "content", "journal", "state", "cwasm"];
+
+/// An open, locked home.
+pub(crate) struct Home {
+    path: PathBuf,
+    disk: Arc<dyn Disk>,
+    token: String,
+    _lock: nisse_store::Home,
+}
+
+/// Which of a home's keys.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeyName {
+    /// The node's owner: stakes, bids, serves, and deploys home leases.
+    Operator,
+    /// A second owner who pays for leases, as the demo has it.
+    Deployer,
+}
+
+impl KeyName {
+    /// The file's name, and the word on the command line.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Operator => "operator",
+            Self::Deployer => "deployer",
+        }
+    }
+}
+
+impl Home {
+    /// Opens the home at `path`, making it where nothing stands.
+    pub(crate) fn open(disk: Arc<dyn Disk>, entropy: &dyn Entropy, path: &Path) -> Result<Self, NodeError> {
+        let lock = nisse_store::Home::open(&disk, path)
+            .map_err(|error| NodeError::caused(ErrorKind::Refused, "home_refused", &error))?;
+        for folder in FOLDERS {
+            disk.create_dir_all(&path.join(folder)).map_err(|error| failed("make", &path.join(folder), &error))?;
+        }
+        disk.sync_dir(path).map_err(|error| failed("sync", path, &error))?;
+        let mut home = Self { path: path.to_owned(), disk, token: String::new(), _lock: lock };
+        home.token = home.small_text("token", || {
+            let mut bytes = [0; TOKEN_BYTES];
+            entropy.fill(&mut bytes);
+            hex::encode(bytes)
+        })?;
+        Ok(home)
+    }
+
+    /// A folder or file inside.
+    pub(crate) fn join(&self, name: &str) -> PathBuf {
+        self.path.join(name)
+    }
+
+    /// The token that opens the control API.
+    pub(crate) fn token(&self) -> &str {
+        &self.token
+    }
+
+    /// Whether this key was ever made here.
+    pub(crate) fn has_key(&self, name: KeyName) -> bool {
+        self.disk.exists(&self.key_path(name))
+    }
+
+    /// A key of this home, drawn at first use.
+    pub(crate) fn key(&self, name: KeyName, entropy: &dyn Entropy) -> Result<LocalKey, NodeError> {
+        let file = format!("keys/{}", name.as_str());
+        let text = self.small_text(&file, || hex::encode(LocalKey::draw(entropy)))?;
+        let refused = || {
+            let text =
+                format!("failed to read {}: it holds no secp256k1 key of 64 hex digits", self.join(&file).display());
+            NodeError::new(ErrorKind::Refused, "key_invalid", text)
+                .with_hint("put the key back from a copy; nisse never draws a new one over an old one".to_owned())
+        };
+        let mut secret = [0; 32];
+        hex::decode_to_slice(text.trim(), &mut secret).map_err(|_| refused())?;
+        LocalKey::from_bytes(&secret).map_err(|_| refused())
+    }
+
+    /// Writes `run.json`, by which the CLI finds the running node.
+    pub(crate) fn write_run_file(&self, json: &serde_json::Value) -> Result<(), NodeError> {
+        let path = self.join("run.json");
+        self.disk.replace(&path, format!("{json}\n").as_bytes()).map_err(|error| failed("write", &path, &error))
+    }
+
+    /// Removes `run.json` at an orderly end.
+    pub(crate) fn remove_run_file(&self) {
+        // A missing file is what is wanted.
+        let _ = self.disk.remove_file(&self.join("run.json"));
+    }
+
+    /// A small file's text, made durable with `make` when the file is not there.
+    pub(crate) fn small_text(&self, name: &str, make: impl FnOnce() -> String) -> Result<String, NodeError> {
+        let path = self.join(name);
+        if !self.disk.exists(&path) {
+            let text = make();
+            self.disk.replace(&path, text.as_bytes()).map_err(|error| failed("write", &path, &error))?;
+            return Ok(text);
+        }
+        let bytes = self.disk.read(&path, SMALL_FILE_BYTES_MAX).map_err(|error| failed("read", &path, &error))?;
+        String::from_utf8(bytes).map_err(|_| {
+            NodeError::new(ErrorKind::Refused, "home_damaged", format!("failed to read {}: not text", path.display()))
+        })
+    }
+
+    fn key_path(&self, name: KeyName) -> PathBuf {
+        self.join("keys").join(name.as_str())
+    }
+}
+
+fn failed(verb: &str, path: &Path, error: &io::Error) -> NodeError {
+    NodeError::new(ErrorKind::Failed, "home_failed", format!("failed to {verb} {}: {error}", path.display()))
+}

@@ -1,0 +1,201 @@
+//! The node as its owner meets it: started, asked, stopped.
+
+mod content;
+mod deploy;
+mod life;
+mod market;
+mod start;
+mod status;
+
+pub use start::Seams;
+
+use std::net::SocketAddr;
+use std::sync::{Arc, OnceLock};
+
+use bytes::Bytes;
+use http::{Request, Response};
+use nisse_egress::OwnAddresses;
+use nisse_market::Market;
+use nisse_model::{Address, AgentName, DeploymentId};
+use nisse_orchestrator::Agent;
+
+use crate::core::Core;
+use crate::error::{ErrorKind, NodeError};
+use crate::home::KeyName;
+use crate::public::{PublicAgent, PublicRoute};
+use crate::routes::Route;
+use crate::supervisor::Stop;
+
+/// A running node.
+pub struct Node {
+    core: Arc<Core>,
+    listeners: OnceLock<Listening>,
+}
+
+/// Where the node is reached.
+#[derive(Debug, Clone, Copy)]
+struct Listening {
+    api: SocketAddr,
+    public: SocketAddr,
+}
+
+impl Node {
+    /// The token that opens the control API.
+    pub fn token(&self) -> &str {
+        self.core.home.token()
+    }
+
+    /// The node's address on chain.
+    pub fn operator(&self) -> Address {
+        self.core.operator
+    }
+
+    /// Says where the listeners are: agents may not dial them, and URLs name them. Writes `run.json`.
+    pub fn listening(&self, api: SocketAddr, public: SocketAddr) -> Result<(), NodeError> {
+        // Said once, by the binary, before anything is served.
+        let _ = self.listeners.set(Listening { api, public });
+        let own = OwnAddresses { addresses: Vec::new(), listeners: vec![api, public] };
+        self.core.egress.set_own_addresses(own);
+        let chain = self.core.keys.chain_id();
+        let json = serde_json::json!({
+            "pid": std::process::id(),
+            "api": api.to_string(),
+            "public": public.to_string(),
+            "chain": chain,
+        });
+        self.core.home.write_run_file(&json)
+    }
+
+    /// Runs a task of the edge under the node's supervisor.
+    pub fn spawn<F>(&self, name: &str, task: impl FnOnce(Stop) -> F)
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        self.core.supervisor.spawn(name, task);
+    }
+
+    /// Waits until the node cannot go on, and says why.
+    pub async fn failed(&self) -> String {
+        self.core.failed().await
+    }
+
+    /// Stops everything in order: listeners, agents, the journal's last batch.
+    pub async fn shut_down(&self) {
+        self.core.supervisor.shut_down().await;
+        self.core.home.remove_run_file();
+        for flushed in [
+            self.core.database.flush().err().map(|error| error.to_string()),
+            self.core.states.flush().err().map(|error| error.to_string()),
+        ] {
+            if let Some(error) = flushed {
+                tracing::warn!(error, "the index was not flushed; the next start reads the journal instead");
+            }
+        }
+    }
+
+    /// Where a host name leads.
+    pub fn route(&self, host: &str) -> PublicRoute {
+        match self.core.routes.find(host) {
+            Some(Route::Agent(deployment, handle)) => PublicRoute::Agent(PublicAgent { deployment, handle }),
+            Some(Route::Away(state)) => PublicRoute::Away(state),
+            None if self.is_own_name(host) => PublicRoute::Node,
+            None => PublicRoute::Unknown,
+        }
+    }
+
+    /// Answers for `/ipfs/…`: only what is pinned here.
+    pub fn gateway(&self, request: &Request<()>) -> Response<nisse_content::gateway::Body> {
+        nisse_content::gateway::handle(&self.core.content, request)
+    }
+
+    /// Answers JSON-RPC for the embedded chain; blocks while a transaction is made durable.
+    pub fn chain_rpc(&self, body: &[u8]) -> Bytes {
+        match &self.core.chain {
+            Some(chain) => chain.handle_json(body).into(),
+            None => Bytes::from_static(
+                br#"{"jsonrpc":"2.0","id":null,"error":{"code":-32000,"message":"this node uses a chain of its operator's choice: ask that one"}}"#,
+            ),
+        }
+    }
+
+    fn is_own_name(&self, host: &str) -> bool {
+        let public = self.listeners.get().map(|listening| listening.public.ip().to_string());
+        host == self.core.options.suffix || host == "localhost" || Some(host) == public.as_deref()
+    }
+
+    fn endpoint(&self, owner: Address, name: &AgentName) -> String {
+        let [host, _] = crate::routes::host_names(name, owner, self.core.operator, &self.core.options.suffix);
+        match self.listeners.get() {
+            Some(Listening { public, .. }) => format!("http://{host}:{}/", public.port()),
+            None => format!("http://{host}/"),
+        }
+    }
+
+    fn market(&self, key: KeyName) -> Result<Market, NodeError> {
+        self.core.keys.market(&self.core.home, &self.core.supervisor, key)
+    }
+
+    /// The key of this home that owns a deployment.
+    fn owner_key(&self, owner: Address) -> Result<KeyName, NodeError> {
+        if owner == self.core.operator {
+            return Ok(KeyName::Operator);
+        }
+        if self.core.home.has_key(KeyName::Deployer) && self.market(KeyName::Deployer)?.key() == owner {
+            return Ok(KeyName::Deployer);
+        }
+        let text = format!("failed to act for {owner}: its key is not in this home");
+        Err(NodeError::new(ErrorKind::Refused, "owner_elsewhere", text)
+            .with_hint("run the command with the home of the agent's owner".to_owned()))
+    }
+
+    /// An agent by its name, `NAME--OWNER8`, `NAME@vVERSION` or deployment.
+    async fn find(&self, text: &str) -> Result<(DeploymentId, Agent), NodeError> {
+        let unknown = || {
+            let text = format!("failed to find the agent `{text}` on this node");
+            NodeError::new(ErrorKind::NotFound, "agent_unknown", text)
+                .with_hint("`nisse ls` lists the agents of this node".to_owned())
+        };
+        if let Ok(deployment) = text.parse::<DeploymentId>() {
+            let found = self.look(move |all| all.agent(&deployment).cloned()).await?;
+            return found.map(|agent| (deployment, agent)).ok_or_else(unknown);
+        }
+        let bare = text.split_once('@').map_or(text, |(name, _)| name);
+        let (name, owner) = match bare.split_once("--") {
+            Some((name, owner)) => (name, Some(owner.to_owned())),
+            None => (bare, None),
+        };
+        let name: AgentName = name.parse().map_err(|_| unknown())?;
+        let found = self
+            .look(move |all| {
+                let matching = all.agents().iter().filter(|(_, agent)| {
+                    agent.placement.package.agent_id.name == name
+                        && owner.as_ref().is_none_or(|owner| agent.placement.owner.short() == *owner)
+                });
+                let best = matching.max_by_key(|(deployment, agent)| (agent.life.is_live(), deployment.number));
+                best.map(|(deployment, agent)| (*deployment, agent.clone()))
+            })
+            .await?;
+        found.ok_or_else(unknown)
+    }
+
+    async fn look<T: Send + 'static>(
+        &self,
+        look: impl FnOnce(&nisse_orchestrator::Orchestrator) -> T + Send + 'static,
+    ) -> Result<T, NodeError> {
+        let looked = self.core.driver.look(look).await;
+        looked.map_err(|error| NodeError::caused(ErrorKind::Unreachable, "going_down", &error))
+    }
+}
+
+/// What the market refused or did not answer, as the owner reads it.
+fn market_error(error: &nisse_market::MarketError) -> NodeError {
+    use nisse_market::MarketError;
+    match error {
+        MarketError::Reverted { reason, .. } => {
+            let text = format!("failed to have the market carry this out: {reason}");
+            NodeError::new(ErrorKind::Refused, "market_refused", text)
+        }
+        MarketError::Queue(_) => NodeError::caused(ErrorKind::Unreachable, "market_unreachable", error),
+        _ => NodeError::caused(ErrorKind::Failed, "market_failed", error),
+    }
+}

@@ -1,0 +1,240 @@
+//! An agent's life as its owner steers it: stop, pause, resume, update, rollback, destroy, fund, invoke.
+
+use std::time::Duration;
+
+use base64::Engine as _;
+use nisse_model::{Event, Invocation};
+use nisse_orchestrator::{Agent, Assignment, Command, CommandError};
+
+use super::deploy::parse_amount;
+use super::{Node, market_error};
+use crate::agent::CallError;
+use crate::control::{AgentStatus, Destroyed, FundRequest, InvokeRequest, Invoked, UpdateRequest};
+use crate::driver::kept_name;
+use crate::error::{ErrorKind, NodeError};
+use crate::packages::{self, Stored};
+
+/// How long an owner's `manual` event may take.
+const INVOKE_MS: u64 = 60_000;
+/// How long a command waits until the agent's state shows its effect.
+const SETTLE_MAX: Duration = Duration::from_secs(60);
+
+impl Node {
+    /// Ends the lease; what is left of the deposit goes back to its owner.
+    pub async fn stop(&self, text: &str) -> Result<AgentStatus, NodeError> {
+        let (deployment, agent) = self.find(text).await?;
+        if !agent.life.is_live() {
+            return Err(not_now("stop", &agent));
+        }
+        let market = self.market(self.owner_key(agent.placement.owner)?)?;
+        let mut milestones = self.core.milestones.subscribe();
+        market.stop(&format!("stop:{deployment}"), deployment.number).await.map_err(|error| market_error(&error))?;
+        self.until(&mut milestones, |agent| !agent.life.is_live(), deployment).await;
+        self.agent(&deployment.to_string()).await
+    }
+
+    /// Runs nothing; the lease and its price go on.
+    pub async fn pause(&self, text: &str) -> Result<AgentStatus, NodeError> {
+        self.command(text, Command::Pause).await
+    }
+
+    /// Runs again.
+    pub async fn resume(&self, text: &str) -> Result<AgentStatus, NodeError> {
+        self.command(text, Command::Resume).await
+    }
+
+    async fn command(&self, text: &str, command: Command) -> Result<AgentStatus, NodeError> {
+        let (deployment, _) = self.find(text).await?;
+        let done = self.core.driver.command(deployment, command).await;
+        let done = done.map_err(|error| NodeError::caused(ErrorKind::Unreachable, "going_down", &error))?;
+        done.map_err(|error| {
+            let code = match error {
+                CommandError::Unknown(_) => "agent_unknown",
+                CommandError::NotNow { .. } => "not_now",
+            };
+            NodeError::new(ErrorKind::Conflict, code, format!("failed to {error}"))
+        })?;
+        self.agent(&deployment.to_string()).await
+    }
+
+    /// Swaps to another package; the old one goes on until the new one is ready.
+    pub async fn update(&self, text: &str, request: UpdateRequest) -> Result<AgentStatus, NodeError> {
+        let (_, agent) = self.find(text).await?;
+        let stored = packages::store(&self.core, &request.package, agent.placement.owner)?;
+        let (old, new) = (&agent.placement.package.agent_id, &stored.reference.agent_id);
+        if old.name != new.name {
+            let text = format!("failed to update {} to {}: another agent's package", old.name, new.name);
+            return Err(NodeError::new(ErrorKind::Refused, "agent_other", text)
+                .with_hint("`nisse deploy DIR` runs it as an agent of its own".to_owned()));
+        }
+        if new.version < old.version && !request.allow_downgrade {
+            let text =
+                format!("failed to update {} from {} to {}: a lower version", old.name, old.version, new.version);
+            return Err(NodeError::new(ErrorKind::Refused, "downgrade", text)
+                .with_hint("add --allow-downgrade if it is meant".to_owned()));
+        }
+        self.swap_to(text, stored).await
+    }
+
+    /// Goes back to the package before the last update, and to the state that it left behind. The later state is kept
+    /// as an export.
+    pub async fn rollback(&self, text: &str) -> Result<AgentStatus, NodeError> {
+        let (deployment, agent) = self.find(text).await?;
+        let Some(previous) = agent.previous.clone() else {
+            let text = format!("failed to roll {} back: it was never updated", agent.placement.package.agent_id.name);
+            return Err(NodeError::new(ErrorKind::Conflict, "never_updated", text));
+        };
+        let pin = kept_name(deployment, agent.incarnation - 1);
+        let Some(cid) = self.pin(&pin) else {
+            let text = "failed to roll back: the state before the update is not in the content store any more";
+            return Err(NodeError::new(ErrorKind::NotFound, "state_gone", text));
+        };
+        let export = self.core.content.read_file(cid, nisse_store::SNAPSHOT_BYTES_MAX);
+        let export = export.map_err(|error| NodeError::caused(ErrorKind::Failed, "content_failed", &error))?;
+        let manifest = self.manifest_of(&previous).await?;
+        let status = self.swap_to(text, Stored { manifest, reference: previous }).await?;
+        // The swap kept the later state under its own incarnation's pin before this replaces it.
+        let (owner, name) = agent.placement.key();
+        self.pause(text).await?;
+        packages::replace_state(&self.core, owner, &name, export).await?;
+        self.resume(text).await?;
+        Ok(status)
+    }
+
+    async fn swap_to(&self, text: &str, stored: Stored) -> Result<AgentStatus, NodeError> {
+        let (deployment, agent) = self.find(text).await?;
+        if !agent.life.is_live() {
+            return Err(not_now("update", &agent));
+        }
+        let market = self.market(self.owner_key(agent.placement.owner)?)?;
+        let max_rate = match &agent.assignment {
+            Assignment::Home => nisse_model::AmountPerHour(0),
+            Assignment::Lease(lease) => lease.rate,
+        };
+        let publication = self.publish(&market, &stored, max_rate).await?;
+        let mut milestones = self.core.milestones.subscribe();
+        let intent = self.core.fresh_name("update");
+        let revision = market
+            .update(&intent, deployment.number, publication, Some(stored.reference.config_hash), None)
+            .await
+            .map_err(|error| market_error(&error))?;
+        self.until(&mut milestones, move |agent| agent.revision_done >= revision, deployment).await;
+        let status = self.agent(&deployment.to_string()).await?;
+        match &status.update_refused {
+            None => Ok(status),
+            Some(reason) => {
+                let text = format!("failed to update {text}: {reason}; the old package goes on");
+                Err(NodeError::new(ErrorKind::Refused, "update_refused", text))
+            }
+        }
+    }
+
+    /// Stops it, keeps an export of its state in the content store, then deletes the state.
+    pub async fn destroy(&self, text: &str) -> Result<Destroyed, NodeError> {
+        let (deployment, agent) = self.find(text).await?;
+        if agent.life.is_live() {
+            self.stop(&deployment.to_string()).await?;
+        }
+        let (owner, name) = agent.placement.key();
+        let state = self.core.states.agent(owner, &name);
+        let failed = |error: &dyn std::error::Error| NodeError::caused(ErrorKind::Failed, "state_failed", error);
+        let usage = state.usage().map_err(|error| failed(&error))?;
+        let mut state_cid = None;
+        if usage.bytes > 0 {
+            let export = state.export().map_err(|error| failed(&error))?;
+            let cid = packages::keep_state(&self.core, &format!("destroyed/{deployment}"), &export)?;
+            state_cid = Some(cid.to_string());
+            packages::destroy_state(&self.core, owner, &name).await?;
+        }
+        let forgotten = self.core.driver.forget(deployment).await;
+        let forgotten = forgotten.map_err(|error| NodeError::caused(ErrorKind::Unreachable, "going_down", &error))?;
+        forgotten.map_err(|error| NodeError::new(ErrorKind::Conflict, "not_now", format!("failed to {error}")))?;
+        Ok(Destroyed { agent_id: agent.placement.package.agent_id.to_string(), state_cid })
+    }
+
+    /// Pays more into the lease.
+    pub async fn fund(&self, text: &str, request: FundRequest) -> Result<AgentStatus, NodeError> {
+        let (deployment, agent) = self.find(text).await?;
+        if agent.assignment == Assignment::Home {
+            let text = "failed to fund a home lease: it costs nothing and has no end";
+            return Err(NodeError::new(ErrorKind::Conflict, "home_lease", text));
+        }
+        let amount = parse_amount(&request.amount)?;
+        let market = self.market(self.owner_key(agent.placement.owner)?)?;
+        let intent = self.core.fresh_name("fund");
+        market.deposit(&intent, deployment.number, amount).await.map_err(|error| market_error(&error))?;
+        self.agent(&deployment.to_string()).await
+    }
+
+    /// Raises a `manual` event and gives the handler's answer.
+    pub async fn invoke(&self, text: &str, request: InvokeRequest) -> Result<Invoked, NodeError> {
+        let (deployment, agent) = self.find(text).await?;
+        let Some(running) = self.core.running(&deployment) else { return Err(not_now("invoke", &agent)) };
+        let now = self.core.clock.now();
+        let mut chance = [0; 10];
+        self.core.entropy.fill(&mut chance);
+        let id = nisse_model::InvocationId::new(now, chance);
+        let event = Event::manual(
+            format!("manual:{id}"),
+            now,
+            "application/json".to_owned(),
+            request.data.to_string().into_bytes(),
+        );
+        let deadline = now.plus_ms(INVOKE_MS);
+        let invocation = Invocation { id, function: Invocation::MAIN.to_owned(), event, attempt: 1, deadline };
+        let answer = running.handle.event(invocation).await.map_err(|error| call_error(&error))?;
+        let outcome = answer.result.map_err(|failure| {
+            NodeError::new(ErrorKind::Failed, "handler_failed", format!("the handler failed: {}", failure.text))
+        })?;
+        let text = String::from_utf8(outcome.data);
+        let (text, base64) = match text {
+            Ok(text) => (Some(text), None),
+            Err(error) => (None, Some(base64::engine::general_purpose::STANDARD.encode(error.into_bytes()))),
+        };
+        Ok(Invoked {
+            invocation: answer.invocation.to_string(),
+            seq: answer.seq,
+            content_type: outcome.content_type,
+            text,
+            base64,
+            fuel: answer.fuel.0,
+        })
+    }
+
+    /// Waits, within bounds, until the agent's state shows what was asked for.
+    async fn until(
+        &self,
+        milestones: &mut tokio::sync::broadcast::Receiver<crate::core::Milestone>,
+        shows: impl Fn(&Agent) -> bool + Clone + Send + 'static,
+        deployment: nisse_model::DeploymentId,
+    ) {
+        let waiting = async {
+            loop {
+                let shows = shows.clone();
+                let done = self.look(move |all| all.agent(&deployment).is_none_or(shows)).await;
+                if done.unwrap_or(true) {
+                    return;
+                }
+                // Any step of any agent is a reason to look again; so is having missed some.
+                let _ = milestones.recv().await;
+            }
+        };
+        // What is not done in time goes on by itself; the state is told as it is.
+        let _ = tokio::time::timeout(SETTLE_MAX, waiting).await;
+    }
+}
+
+fn not_now(verb: &str, agent: &Agent) -> NodeError {
+    let text = format!("failed to {verb} an agent that is {}", agent.life.word());
+    NodeError::new(ErrorKind::Conflict, "not_now", text)
+}
+
+fn call_error(error: &CallError) -> NodeError {
+    let (kind, code) = match error {
+        CallError::Busy(_) | CallError::Halted => (ErrorKind::Busy, "agent_busy"),
+        CallError::Trap(_) => (ErrorKind::Failed, "agent_trapped"),
+        CallError::NoHandler => (ErrorKind::Refused, "handler_absent"),
+        CallError::Node(_) => (ErrorKind::Failed, "commit_failed"),
+    };
+    NodeError::new(kind, code, format!("failed to {error}"))
+}

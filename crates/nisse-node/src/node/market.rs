@@ -1,0 +1,166 @@
+//! The market as its owner sees it: deployments, the events of their lives, receipts.
+
+use nisse_market::{CursorPosition, DeploymentState, DeploymentView, MarketEvent, Receipt};
+use nisse_model::{Amount, DeploymentId, Hash256};
+
+use super::{Node, market_error};
+use crate::control::{MarketEntry, MarketEventLine, ReceiptBundle};
+use crate::error::{ErrorKind, NodeError};
+use crate::home::KeyName;
+use crate::records;
+
+/// Deployments listed at once, the newest ones.
+const LISTED_MAX: u64 = 200;
+/// Events of one deployment shown at once, the newest ones.
+const EVENTS_MAX: usize = 1_000;
+
+impl Node {
+    /// The newest deployments, newest first.
+    pub async fn market_list(&self) -> Result<Vec<MarketEntry>, NodeError> {
+        let market = self.market(KeyName::Operator)?;
+        let count = market.deployments().await.map_err(|error| market_error(&error))?;
+        let refused = self.look(|all| all.refused().clone()).await?;
+        let mut entries = Vec::new();
+        for number in (1..=count).rev().take(usize::try_from(LISTED_MAX).unwrap_or(usize::MAX)) {
+            let view = market.deployment(number).await.map_err(|error| market_error(&error))?;
+            let deployment = market.deployment_id(number);
+            entries.push(entry(deployment, &view, refused.get(&deployment).map(ToString::to_string)));
+        }
+        Ok(entries)
+    }
+
+    /// One deployment, by its number or its full name, with its events.
+    pub async fn market_show(&self, text: &str) -> Result<MarketEntry, NodeError> {
+        let market = self.market(KeyName::Operator)?;
+        let deployment = match text.parse::<u64>() {
+            Ok(number) => market.deployment_id(number),
+            Err(_) => self.deployment_id(text).await?,
+        };
+        let view = market.deployment(deployment.number).await.map_err(|_| {
+            let text = format!("failed to find deployment {} on the market", deployment.number);
+            NodeError::new(ErrorKind::NotFound, "deployment_unknown", text)
+        })?;
+        let refused = self.look(move |all| all.refused().get(&deployment).map(ToString::to_string)).await?;
+        let mut shown = entry(deployment, &view, refused);
+        let mut cursor = market.events(CursorPosition::default(), 0);
+        loop {
+            let batch = cursor.next().await;
+            let batch =
+                batch.map_err(|error| NodeError::caused(ErrorKind::Unreachable, "market_unreachable", &error))?;
+            let Some(batch) = batch else { break };
+            for at in batch.committed {
+                if at.event.deployment() == Some(deployment.number) {
+                    let (event, detail) = words(&at.event);
+                    let line = MarketEventLine { block: at.block.number, time: at.time.0, event, detail };
+                    shown.events.push(line);
+                }
+            }
+        }
+        let excess = shown.events.len().saturating_sub(EVENTS_MAX);
+        shown.events.drain(..excess);
+        Ok(shown)
+    }
+
+    /// A record and the node's signature over it.
+    pub async fn receipt(&self, text: &str, seq: u64) -> Result<ReceiptBundle, NodeError> {
+        let deployment = self.deployment_id(text).await?;
+        let record = records::get(&self.core.database, &deployment, seq)
+            .map_err(|error| NodeError::caused(ErrorKind::Failed, "records_failed", &error))?
+            .ok_or_else(|| {
+                let text = format!("failed to find record {seq} of {deployment}");
+                NodeError::new(ErrorKind::NotFound, "record_unknown", text)
+            })?;
+        let read = nisse_model::InvocationRecord::decode(&record)
+            .map_err(|error| NodeError::caused(ErrorKind::Failed, "record_damaged", &error))?;
+        let hash = Hash256::of(&record);
+        let signed = Receipt { deployment, seq, record: hash }.sign(self.core.signer.as_ref()).await;
+        let signed = signed.map_err(|error| NodeError::caused(ErrorKind::Failed, "signing_failed", &error))?;
+        Ok(ReceiptBundle {
+            deployment: deployment.to_string(),
+            seq,
+            record_hash: hash.to_string(),
+            previous: read.previous.to_string(),
+            record: hex::encode(&record),
+            node: self.core.operator.to_string(),
+            signature: hex::encode(signed.signature),
+        })
+    }
+
+    /// A deployment by its full name, or the newest one of an agent.
+    async fn deployment_id(&self, text: &str) -> Result<DeploymentId, NodeError> {
+        match text.parse() {
+            Ok(deployment) => Ok(deployment),
+            Err(_) => self.find(text).await.map(|(deployment, _)| deployment),
+        }
+    }
+}
+
+fn entry(deployment: DeploymentId, view: &DeploymentView, refused: Option<String>) -> MarketEntry {
+    let state = match view.state {
+        DeploymentState::Unverified => "unverified",
+        DeploymentState::Open => "open",
+        DeploymentState::Assigned => "assigned",
+        DeploymentState::Running => "running",
+        DeploymentState::Stopped => "stopped",
+        DeploymentState::Expired => "expired",
+    };
+    MarketEntry {
+        deployment: deployment.to_string(),
+        agent_id: view.agent_id.clone(),
+        owner: view.owner.to_string(),
+        state: state.to_owned(),
+        node: view.node.map(|node| node.to_string()),
+        rate: view.rate.to_string(),
+        deposited: view.deposited.to_string(),
+        paid: Amount(view.paid.0.saturating_add(view.due.0)).to_string(),
+        started_at: view.started.map(|at| at.0),
+        ends_at: view.ends_at.map(|at| at.0),
+        refused,
+        events: Vec::new(),
+    }
+}
+
+/// An event's name and one sentence.
+fn words(event: &MarketEvent) -> (String, String) {
+    let (name, detail) = match event {
+        MarketEvent::Deployed { owner, order, .. } if order.home => ("deployed", format!("by {owner}, a home lease")),
+        MarketEvent::Deployed { owner, order, .. } => {
+            ("deployed", format!("by {owner}, paying {} TALOS", order.payment))
+        }
+        MarketEvent::Superseded { old, .. } => ("superseded", format!("continues deployment {old}")),
+        MarketEvent::Attested { node, attestations, .. } => ("attested", format!("by {node}, {attestations} so far")),
+        MarketEvent::Verified { .. } => ("verified", "a quorum attested its artifact".to_owned()),
+        MarketEvent::BidPlaced { node, rate, .. } => ("bid", format!("{node} asks {rate} TALOS per hour")),
+        MarketEvent::Assigned { node, rate, .. } => ("assigned", format!("to {node} at {rate} TALOS per hour")),
+        MarketEvent::Started { incarnation, rate, .. } => {
+            ("started", format!("incarnation {incarnation}; {rate} TALOS per hour run from here"))
+        }
+        MarketEvent::Settled { node, amount, .. } => ("settled", format!("{amount} TALOS to {node}")),
+        MarketEvent::Stopped { refund, .. } => ("stopped", format!("{refund} TALOS go back to its owner")),
+        MarketEvent::Expired { .. } => ("expired", "its deposit is used up".to_owned()),
+        MarketEvent::Rejected { node, reason, .. } => ("rejected", format!("by {node}: {reason}")),
+        MarketEvent::Reopened { .. } => ("reopened", "takes bids again".to_owned()),
+        MarketEvent::UpdateRequested { revision, .. } => ("update requested", format!("revision {revision}")),
+        MarketEvent::Updated { revision, incarnation, .. } => {
+            ("updated", format!("revision {revision}, incarnation {incarnation}"))
+        }
+        MarketEvent::UpdateRejected { revision, reason, .. } => {
+            ("update refused", format!("revision {revision}: {reason}"))
+        }
+        MarketEvent::Paused { .. } => ("paused", "rests; its price goes on".to_owned()),
+        MarketEvent::Resumed { .. } => ("resumed", "goes on".to_owned()),
+        MarketEvent::Deposited { from, amount, .. } => ("funded", format!("{amount} TALOS by {from}")),
+        MarketEvent::WithdrawRequested { amount, .. } => ("withdrawal asked", format!("{amount} TALOS")),
+        MarketEvent::Withdrawn { amount, .. } => ("withdrawn", format!("{amount} TALOS by its owner")),
+        MarketEvent::FeedCreated { asset, feed, .. } => ("feed", format!("{asset} at {feed}")),
+        MarketEvent::AnswerPublished { answer, round, .. } => {
+            let (whole, part) = (answer / 100_000_000, (answer % 100_000_000).unsigned_abs());
+            ("answer", format!("{whole}.{part:08}, round {round}"))
+        }
+        MarketEvent::Published { publication, .. } => ("published", format!("publication {publication}")),
+        MarketEvent::NodeRegistered { .. } | MarketEvent::StakeAdded { .. } => ("node", String::new()),
+        #[expect(unreachable_patterns, reason = "new events are shown by name until they have words")]
+        other => ("event", format!("{other:?}")),
+    };
+    (name.to_owned(), detail)
+}

@@ -1,0 +1,292 @@
+//! From a home folder to a running node.
+
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use nisse_content::{BlockStore, LocalSource, StoreOptions};
+use nisse_egress::{
+    Egress, EgressConfig, EgressDeps, EgressLimits, EgressTime, HickoryResolver, OperatorClient, OwnAddresses,
+    TcpDialler, TlsRoots, TracingAudit,
+};
+use nisse_market::embedded::{ChainOptions, EmbeddedChain, draw_chain_id};
+use nisse_market::{
+    ChainClient, ContractSettings, Market, MarketAddresses, RpcPost, RpcPostError, Signer, TxQueueOptions,
+    deploy_contracts,
+};
+use nisse_model::{Amount, Resources};
+use nisse_orchestrator::{Accept, Capacity, Orchestrator, Policy};
+use nisse_sandbox::{CompileLimits, Compiler, Engine, EngineOptions};
+use nisse_store::{Clock, Database, Disk, Entropy, Journal, JournalError, StateStore};
+use tokio::sync::mpsc;
+
+use super::Node;
+use crate::agent::OUTWARD_QUEUE_MAX;
+use crate::core::{Core, CoreParts};
+use crate::driver::{Driver, DriverHandle};
+use crate::error::{ErrorKind, NodeError, chain};
+use crate::home::{Home, KeyName};
+use crate::keys::Keys;
+use crate::options::{AcceptList, ChainChoice, NodeOptions};
+use crate::prepare::Preparer;
+use crate::records::{self, RecordWriter};
+use crate::recovery::{Recovered, Recovery};
+use crate::watcher;
+
+/// Stake of a node on its own embedded chain: the TIP's 10,000 TALOS.
+const HOME_STAKE: Amount = Amount(10_000 * Amount::TALOS.0);
+/// How long one call of a remote chain may take, and how much it may answer.
+const RPC_TIME_MAX: Duration = Duration::from_secs(20);
+const RPC_ANSWER_BYTES_MAX: usize = 16 << 20;
+/// How long to rest before the market is looked for again.
+const MARKET_RETRY: Duration = Duration::from_secs(5);
+
+/// The seams that a node stands on.
+#[derive(Clone)]
+pub struct Seams {
+    /// Files.
+    pub disk: Arc<dyn Disk>,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Chance.
+    pub entropy: Arc<dyn Entropy>,
+}
+
+impl Node {
+    /// Opens the home and brings everything back. Agents of the journal come up without the chain.
+    pub async fn open(options: NodeOptions, seams: Seams) -> Result<Arc<Self>, NodeError> {
+        let Seams { disk, clock, entropy } = seams;
+        let home = Home::open(Arc::clone(&disk), entropy.as_ref(), &options.home)?;
+        let operator_key = home.key(KeyName::Operator, entropy.as_ref())?;
+        let signer: Arc<dyn Signer> = Arc::new(operator_key);
+        let operator = signer.address();
+
+        let content = BlockStore::open(
+            Arc::clone(&disk),
+            home.join("content"),
+            StoreOptions { quota: options.content_quota, ..StoreOptions::default() },
+        );
+        let content = Arc::new(content.map_err(|error| failed("content_failed", &error))?);
+        let database = Database::open(Arc::clone(&disk), &home.join("state/index.redb"));
+        let database = Arc::new(database.map_err(|error| failed("database_failed", &error))?);
+        let states = StateStore::open(Arc::clone(&disk), &home.join("state/agents.redb"))
+            .map_err(|error| failed("state_failed", &error))?;
+
+        let policy = policy(&options, operator);
+        let make = || Orchestrator::new(policy.clone());
+        let mut recovery = Recovery::new(&database, &states, &content, &make);
+        let journal = Journal::open(Arc::clone(&disk), entropy.as_ref(), &home.join("journal"), |position, bytes| {
+            recovery.take(position, bytes).map_err(OpenError::Recovery)
+        })
+        .map_err(|error| match error {
+            OpenError::Journal(error) => failed("journal_failed", &error),
+            OpenError::Recovery(error) => error,
+        })?;
+        let Recovered { orchestrator, outward: recovered, completed } = recovery.finish()?;
+
+        let (chain, client, queue) = open_chain(&options, &home, &disk, &clock, entropy.as_ref())?;
+        let keys = Keys::new(Arc::clone(&disk), Arc::clone(&clock), Arc::clone(&entropy), client, queue);
+        let preparer = preparer(&options, &home, &disk, &clock, entropy.as_ref(), &content, operator)?;
+        let egress = egress(&options, &clock);
+        let (driver, messages) = DriverHandle::new();
+        let (outward_sender, outward) = mpsc::channel(OUTWARD_QUEUE_MAX.max(recovered.len() + 1));
+        let (records_writer, new_records) = RecordWriter::new();
+        let core = Arc::new(Core::new(CoreParts {
+            options,
+            home,
+            clock,
+            entropy,
+            journal: Arc::new(journal),
+            database,
+            states,
+            content,
+            egress,
+            preparer,
+            chain,
+            keys,
+            signer,
+            records: records_writer,
+            outward: outward_sender,
+            driver,
+            completed,
+        }));
+        for effect in recovered {
+            // The queue was made long enough for all of them.
+            let _ = core.outward.try_send(effect);
+        }
+        let index = Arc::clone(&core.database);
+        core.supervisor.spawn("records", |stop| records::run(index, new_records, stop));
+        let decider = Driver::new(Arc::clone(&core), orchestrator, messages, outward);
+        core.supervisor.spawn("orchestrator", |stop| decider.run(stop));
+
+        let market_core = Arc::clone(&core);
+        if core.chain.is_some() {
+            // The embedded chain always answers, so the market is there before anything is served.
+            let market = open_market(&core).await?;
+            core.supervisor.spawn("market", |stop| watcher::run(market_core, market, stop));
+        } else {
+            core.supervisor.spawn("market", |stop| async move {
+                let mut waiting = stop.clone();
+                let market = tokio::select! {
+                    () = waiting.requested() => return,
+                    market = open_market_patiently(&market_core) => market,
+                };
+                watcher::run(market_core, market, stop).await;
+            });
+        }
+        Ok(Arc::new(Self { core, listeners: OnceLock::new() }))
+    }
+}
+
+enum OpenError {
+    Journal(JournalError),
+    Recovery(NodeError),
+}
+
+impl From<JournalError> for OpenError {
+    fn from(error: JournalError) -> Self {
+        Self::Journal(error)
+    }
+}
+
+fn failed(code: &'static str, error: &dyn std::error::Error) -> NodeError {
+    NodeError::caused(ErrorKind::Failed, code, error)
+}
+
+fn policy(options: &NodeOptions, operator: nisse_model::Address) -> Policy {
+    let accept = match &options.accept {
+        AcceptList::Own => Accept::Own,
+        AcceptList::Owners(owners) => Accept::Listed(owners.clone()),
+        AcceptList::Any => Accept::Any,
+    };
+    let capacity = Capacity { cpu: options.cpu, memory: options.memory, gpu: false };
+    Policy { operator, accept, capacity, price: options.price }
+}
+
+type OpenChain = (Option<EmbeddedChain>, ChainClient, TxQueueOptions);
+
+fn open_chain(
+    options: &NodeOptions,
+    home: &Home,
+    disk: &Arc<dyn Disk>,
+    clock: &Arc<dyn Clock>,
+    entropy: &dyn Entropy,
+) -> Result<OpenChain, NodeError> {
+    match &options.chain {
+        ChainChoice::Embedded { dev } => {
+            let chain_options = ChainOptions {
+                new_chain_id: draw_chain_id(entropy),
+                expect_chain_id: None,
+                allocations: Vec::new(),
+                dev: *dev,
+            };
+            let (disk, clock) = (Arc::clone(disk), Arc::clone(clock));
+            let chain = EmbeddedChain::open(disk, clock, entropy, &home.join("chain"), chain_options)
+                .map_err(|error| failed("chain_failed", &error))?;
+            let queue = TxQueueOptions::embedded(chain.chain_id());
+            Ok((Some(chain.clone()), ChainClient::embedded(chain), queue))
+        }
+        ChainChoice::Remote { url, chain_id, .. } => {
+            let post = Arc::new(OperatorPost(OperatorClient::default()));
+            Ok((None, ChainClient::remote(url.as_str(), post), TxQueueOptions::remote(*chain_id)))
+        }
+    }
+}
+
+/// JSON-RPC to a chain of the operator's choice goes out through the operator's client.
+struct OperatorPost(OperatorClient);
+
+#[async_trait]
+impl RpcPost for OperatorPost {
+    async fn post(&self, url: &str, body: Vec<u8>) -> Result<Vec<u8>, RpcPostError> {
+        let answered = self.0.post(url, "application/json", body.into(), RPC_TIME_MAX, RPC_ANSWER_BYTES_MAX).await;
+        let answer = answered.map_err(|error| RpcPostError(chain(&error)))?;
+        if answer.status.as_u16() != 200 {
+            return Err(RpcPostError(format!("the chain's endpoint answered {}", answer.status)));
+        }
+        Ok(answer.body.to_vec())
+    }
+}
+
+fn preparer(
+    options: &NodeOptions,
+    home: &Home,
+    disk: &Arc<dyn Disk>,
+    clock: &Arc<dyn Clock>,
+    entropy: &dyn Entropy,
+    content: &Arc<BlockStore>,
+    operator: nisse_model::Address,
+) -> Result<Preparer, NodeError> {
+    let engine = Engine::new(EngineOptions::default()).map_err(|error| failed("engine_failed", &error))?;
+    let compiler = Compiler::new(
+        engine.clone(),
+        Arc::clone(disk),
+        home.join("cwasm"),
+        entropy,
+        options.compile_command.clone(),
+        CompileLimits::default(),
+    )
+    .map_err(|error| failed("compiler_failed", &error))?;
+    let content = Arc::new(LocalSource::new(Arc::clone(content), Arc::clone(clock)));
+    Ok(Preparer { content, engine, compiler, clock: Arc::clone(clock), operator, state_quota: options.state_quota })
+}
+
+fn egress(options: &NodeOptions, clock: &Arc<dyn Clock>) -> Egress {
+    let (wall, steady) = (Arc::clone(clock), Arc::clone(clock));
+    let config = EgressConfig {
+        limits: EgressLimits::default(),
+        connect_to: options.connect_to.clone(),
+        own: OwnAddresses::default(),
+        roots: TlsRoots::WebPki,
+    };
+    let deps = EgressDeps {
+        resolver: Arc::new(HickoryResolver::new(&[])),
+        dialler: Arc::new(TcpDialler),
+        audit: Arc::new(TracingAudit),
+        time: EgressTime::new(move || wall.now(), move || steady.elapsed()),
+    };
+    Egress::new(config, deps)
+}
+
+/// The market's contracts, made on a new home chain, found on another; the node's stake laid down at home.
+async fn open_market(core: &Core) -> Result<Market, NodeError> {
+    let queue = core.keys.open_queue(&core.home, &core.supervisor, KeyName::Operator)?;
+    let client = core.keys.client().clone();
+    let addresses: MarketAddresses = match &core.options.chain {
+        ChainChoice::Embedded { .. } => deploy_contracts(&client, &queue, &ContractSettings::default())
+            .await
+            .map_err(|error| super::market_error(&error))?,
+        ChainChoice::Remote { contract, .. } => {
+            let market = Market::open(client.clone(), queue.clone(), *contract).await;
+            *market.map_err(|error| super::market_error(&error))?.addresses()
+        }
+    };
+    core.keys.set_addresses(addresses);
+    let market = Market::with_addresses(client, queue, addresses);
+    core.keys.set_operator(market.clone());
+    if core.chain.is_some() {
+        lay_down_stake(core, &market).await.map_err(|error| super::market_error(&error))?;
+    }
+    Ok(market)
+}
+
+async fn open_market_patiently(core: &Core) -> Market {
+    loop {
+        match open_market(core).await {
+            Ok(market) => return market,
+            Err(error) => tracing::warn!(error = error.text, "the market is not reached yet; agents run on"),
+        }
+        tokio::time::sleep(MARKET_RETRY).await;
+    }
+}
+
+/// At home the test token comes from its faucet, so a node can stake and be paid by the same contracts as anywhere.
+async fn lay_down_stake(core: &Core, market: &Market) -> Result<(), nisse_market::MarketError> {
+    if market.node(core.operator).await?.is_some() {
+        return Ok(());
+    }
+    market.faucet("home/faucet", HOME_STAKE).await?;
+    let capacity = Resources { cpu: core.options.cpu, memory: core.options.memory, gpu: false };
+    market.register("home/register", &format!("http://{}", core.options.suffix), capacity, HOME_STAKE).await?;
+    Ok(())
+}

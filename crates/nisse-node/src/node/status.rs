@@ -1,0 +1,223 @@
+//! What an owner is told about the node and its agents.
+
+use nisse_market::{DeploymentView, Market};
+use nisse_model::{Amount, DeploymentId, Timestamp};
+use nisse_orchestrator::{Agent, Assignment, FailureStage, Life};
+use tokio::sync::broadcast;
+
+use super::{Node, market_error};
+use crate::control::{AgentStatus, LeaseStatus, LogLine, NodeStatus};
+use crate::error::{ErrorKind, NodeError};
+use crate::home::KeyName;
+use crate::options::AcceptList;
+
+/// A lease with less than this left is warned about.
+const LOW_RUNWAY_MS: u64 = 24 * 3_600_000;
+/// Log lines given at once.
+const LOG_LINES_MAX: usize = 1_000;
+
+impl Node {
+    /// The node itself.
+    pub async fn status(&self) -> Result<NodeStatus, NodeError> {
+        let core = &self.core;
+        let (used, draining, live) = self
+            .look(|all| {
+                let live = all.agents().values().filter(|agent| agent.life.is_live()).count();
+                (all.used(), all.is_draining(), live)
+            })
+            .await?;
+        let market = self.market(KeyName::Operator)?;
+        let refused = |error| market_error(&error);
+        let stake = market.node(core.operator).await.map_err(refused)?.map_or(Amount(0), |node| node.stake);
+        let earned = market.claimable(core.operator).await.map_err(refused)?;
+        let options = &core.options;
+        let (accept, isolation) = match &options.accept {
+            AcceptList::Own => ("own".to_owned(), None),
+            AcceptList::Owners(owners) => {
+                let owners: Vec<_> = owners.iter().map(ToString::to_string).collect();
+                (owners.join(", "), Some(IN_PROCESS.to_owned()))
+            }
+            AcceptList::Any => ("any".to_owned(), Some(IN_PROCESS.to_owned())),
+        };
+        let listening = self.listeners.get();
+        Ok(NodeStatus {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            operator: core.operator.to_string(),
+            chain: core.keys.chain_id(),
+            market: market.addresses().manager.to_string(),
+            block: core.chain.as_ref().map_or(0, |chain| chain.head().0),
+            chain_time: core.chain_time(core.clock.now()).0,
+            stake: stake.to_string(),
+            earned: earned.to_string(),
+            accept,
+            isolation,
+            price: options.price.to_string(),
+            draining,
+            cpu: [options.cpu.to_string(), used.cpu.to_string()],
+            memory: [options.memory.to_string(), used.memory.to_string()],
+            agents: live,
+            exceptions: options.connect_to.iter().map(exception).collect(),
+            since: core.since.0,
+            api: listening.map_or(String::new(), |listening| listening.api.to_string()),
+            public: listening.map_or(String::new(), |listening| listening.public.to_string()),
+        })
+    }
+
+    /// Takes no new work, or takes it again.
+    pub async fn drain(&self, draining: bool) -> Result<(), NodeError> {
+        let drained = self.core.driver.drain(draining).await;
+        drained.map_err(|error| NodeError::caused(ErrorKind::Unreachable, "going_down", &error))
+    }
+
+    /// Every agent that this node knows, live ones first.
+    pub async fn agents(&self) -> Result<Vec<AgentStatus>, NodeError> {
+        let mut agents =
+            self.look(|all| all.agents().iter().map(|(id, agent)| (*id, agent.clone())).collect::<Vec<_>>()).await?;
+        agents.sort_by_key(|(id, agent)| (!agent.life.is_live(), std::cmp::Reverse(id.number)));
+        let mut all = Vec::with_capacity(agents.len());
+        for (deployment, agent) in agents {
+            all.push(self.describe(deployment, &agent).await);
+        }
+        Ok(all)
+    }
+
+    /// One agent.
+    pub async fn agent(&self, text: &str) -> Result<AgentStatus, NodeError> {
+        let (deployment, agent) = self.find(text).await?;
+        Ok(self.describe(deployment, &agent).await)
+    }
+
+    /// The last lines of an agent's log.
+    pub async fn logs(&self, text: &str, lines: usize) -> Result<Vec<LogLine>, NodeError> {
+        let (_, agent) = self.find(text).await?;
+        let (owner, name) = agent.placement.key();
+        Ok(self.core.logs.of(&self.core.label(owner, &name)).last(lines.min(LOG_LINES_MAX)))
+    }
+
+    /// An agent's log from now on.
+    pub async fn follow_logs(&self, text: &str) -> Result<broadcast::Receiver<LogLine>, NodeError> {
+        let (_, agent) = self.find(text).await?;
+        let (owner, name) = agent.placement.key();
+        Ok(self.core.logs.of(&self.core.label(owner, &name)).follow())
+    }
+
+    pub(super) async fn describe(&self, deployment: DeploymentId, agent: &Agent) -> AgentStatus {
+        let core = &self.core;
+        let (owner, name) = agent.placement.key();
+        let package = &agent.placement.package;
+        let running = core.running(&deployment);
+        let stats = running.as_ref().map(|running| running.handle.stats());
+        let state = core.states.agent(owner, &name);
+        let (reason, hint, since) = explain(&agent.life);
+        let permissions = running.as_ref().map_or_else(Vec::new, |running| running.permissions.clone());
+        AgentStatus {
+            agent_id: package.agent_id.to_string(),
+            version: package.agent_id.version.to_string(),
+            state: agent.life.word().to_owned(),
+            reason,
+            hint,
+            deployment: deployment.to_string(),
+            owner: owner.to_string(),
+            node: agent.life.is_live().then(|| core.operator.to_string()),
+            endpoint: self.endpoint(owner, &name),
+            since,
+            restarts: agent.restarts,
+            memory_bytes: stats.map_or(0, |stats| stats.memory_bytes()),
+            fuel_used: stats.map_or(0, |stats| stats.fuel()),
+            invocations: stats.map_or(0, |stats| stats.invocations()),
+            state_bytes: state.usage().map_or(0, |usage| usage.bytes),
+            state_root: state.root().map_or_else(|error| error.to_string(), |root| root.to_string()),
+            alarm: agent.alarm.map(|alarm| alarm.due.0),
+            permissions,
+            cid: package.artifact_cid.to_string(),
+            manifest_cid: package.manifest_cid.to_string(),
+            update_refused: agent.update_refused.clone(),
+            lease: self.lease(deployment, agent).await,
+        }
+    }
+
+    async fn lease(&self, deployment: DeploymentId, agent: &Agent) -> LeaseStatus {
+        let nothing = LeaseStatus {
+            rate: "0".to_owned(),
+            paid: "0".to_owned(),
+            balance: "0".to_owned(),
+            ends_at: None,
+            warning: None,
+        };
+        if agent.assignment == Assignment::Home {
+            return nothing;
+        }
+        let view = match self.market(KeyName::Operator) {
+            Ok(market) => view(&market, deployment).await,
+            Err(_) => None,
+        };
+        // Without the chain there is still what the journal knows.
+        let Some(view) = view else {
+            let Assignment::Lease(lease) = &agent.assignment else { return nothing };
+            return LeaseStatus {
+                rate: lease.rate.to_string(),
+                ends_at: agent.ends_at().map(|at| at.0),
+                warning: Some("the chain does not answer: what is paid is not known now".to_owned()),
+                ..nothing
+            };
+        };
+        let paid = Amount(view.paid.0.saturating_add(view.due.0));
+        let now = self.core.chain_time(self.core.clock.now());
+        LeaseStatus {
+            rate: view.rate.to_string(),
+            paid: paid.to_string(),
+            balance: Amount(view.deposited.0.saturating_sub(paid.0)).to_string(),
+            ends_at: view.ends_at.map(|at| at.0),
+            warning: warning(&agent.life, view.ends_at, now),
+        }
+    }
+}
+
+/// Said wherever strangers are let in.
+const IN_PROCESS: &str = "strangers' agents run in this process, behind WebAssembly alone";
+
+async fn view(market: &Market, deployment: DeploymentId) -> Option<DeploymentView> {
+    market.deployment(deployment.number).await.ok()
+}
+
+fn warning(life: &Life, ends_at: Option<Timestamp>, now: Timestamp) -> Option<String> {
+    let left = ends_at.filter(|_| life.is_live())?.since_ms(now);
+    (left < LOW_RUNWAY_MS).then(|| {
+        let (hours, minutes) = (left / 3_600_000, left / 60_000 % 60);
+        format!("the deposit lasts {hours} h {minutes} min more; `nisse fund` tops it up")
+    })
+}
+
+/// A reason, a hint and a time for what a life says.
+fn explain(life: &Life) -> (Option<String>, Option<String>, Option<u64>) {
+    match life {
+        Life::Preparing | Life::Starting => (None, None, None),
+        Life::Running { since, acknowledged } => {
+            let waiting = acknowledged.is_none().then(|| "the chain has not taken the start yet".to_owned());
+            (waiting, None, Some(since.0))
+        }
+        Life::Paused { since, .. } => (None, Some("`nisse resume` runs it again".to_owned()), Some(since.0)),
+        Life::Stopped { reason, at } => {
+            (Some(reason.to_string()), Some("`nisse start` deploys it again with its state".to_owned()), Some(at.0))
+        }
+        Life::Failed { stage, reason, at } => {
+            (Some(format!("failed at {stage}: {reason}")), Some(hint(*stage).to_owned()), Some(at.0))
+        }
+    }
+}
+
+fn hint(stage: FailureStage) -> &'static str {
+    match stage {
+        FailureStage::Fetch => "add the package to this node's content store, then deploy it again",
+        FailureStage::Verify => "run `nisse pkg seal DIR` and deploy what it prints",
+        FailureStage::Compile => "check the artifact with `nisse pkg check DIR`",
+        FailureStage::Link => "add the permission to `permissions` in agent.yaml, then deploy it again",
+        FailureStage::Start => "`nisse logs` shows what its `started` handler said",
+        FailureStage::Node => "`nisse doctor` checks the node",
+    }
+}
+
+fn exception(exception: &nisse_egress::ConnectTo) -> String {
+    let authority = if exception.ca.is_some() { " (own authority)" } else { "" };
+    format!("{}:{} is dialled at {}{authority}", exception.host, exception.port, exception.to)
+}

@@ -1,0 +1,72 @@
+//! What a node is started with. Parsed and checked by the binary before anything is bound.
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use nisse_egress::ConnectTo;
+use nisse_model::{Address, AmountPerHour, ByteSize, Cpu};
+use nisse_sandbox::CompileCommand;
+
+/// Everything an operator chooses.
+#[derive(Debug, Clone)]
+pub struct NodeOptions {
+    /// The home folder.
+    pub home: PathBuf,
+    /// The control API; loopback only.
+    pub api: SocketAddr,
+    /// Agents, content and what strangers may see.
+    pub public: SocketAddr,
+    /// The embedded chain's JSON-RPC; loopback only. `None`: not served.
+    pub rpc: Option<SocketAddr>,
+    /// Agents are reached at `<agent>.<suffix>`.
+    pub suffix: String,
+    /// Where the market is.
+    pub chain: ChainChoice,
+    /// Whose agents run here.
+    pub accept: AcceptList,
+    /// What one hour costs others.
+    pub price: AmountPerHour,
+    /// Processors lent.
+    pub cpu: Cpu,
+    /// Memory lent.
+    pub memory: ByteSize,
+    /// How much the content store may hold.
+    pub content_quota: ByteSize,
+    /// How much state one agent may keep.
+    pub state_quota: ByteSize,
+    /// The operator's exceptions from the address check, each with its own authority where one was given.
+    pub connect_to: Vec<ConnectTo>,
+    /// The command that compiles an artifact in a child process.
+    pub compile_command: CompileCommand,
+}
+
+/// Where the market's contracts are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ChainChoice {
+    /// In this process, in the home folder.
+    Embedded {
+        /// Clock and reorganisation methods for tests and rehearsals.
+        dev: bool,
+    },
+    /// Any EVM chain by JSON-RPC.
+    Remote {
+        /// Its endpoint.
+        url: String,
+        /// Its id; another one is refused.
+        chain_id: u64,
+        /// The market's address book there.
+        contract: Address,
+    },
+}
+
+/// `[market] accept`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AcceptList {
+    /// Only the operator's own agents.
+    Own,
+    /// The operator's and these owners'.
+    Owners(BTreeSet<Address>),
+    /// Anybody's. Isolation is in-process.
+    Any,
+}

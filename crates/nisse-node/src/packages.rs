@@ -1,0 +1,131 @@
+//! Packages and states as the content store keeps them: what an upload must be before it is published, and the exports
+//! that make rollback and destruction reversible.
+
+use base64::Engine as _;
+use nisse_content::Profile;
+use nisse_market::PublicationTerms;
+use nisse_model::{
+    Address, AgentName, AmountPerHour, Config, ConfigSetting, ContentId, Grants, Manifest, Package, PackageRef, Policy,
+};
+use nisse_sandbox::Inspection;
+use nisse_store::Snapshot;
+
+use crate::control::PackageUpload;
+use crate::core::Core;
+use crate::entry::{Entry, StateChange};
+use crate::error::{ErrorKind, NodeError};
+
+/// Gas that a node may spend for an agent in each started hour: about sixty answers to a feed.
+const GAS_BUDGET_PER_HOUR: u64 = 6_000_000;
+
+/// An upload that is what it says, lies in the store and is pinned.
+pub(crate) struct Stored {
+    pub(crate) manifest: Manifest,
+    pub(crate) reference: PackageRef,
+}
+
+/// Checks an upload as strictly as the node that will run it, and stores it.
+pub(crate) fn store(core: &Core, upload: &PackageUpload, owner: Address) -> Result<Stored, NodeError> {
+    let artifact = base64::engine::general_purpose::STANDARD.decode(&upload.artifact).map_err(|_| {
+        NodeError::new(ErrorKind::Usage, "artifact_invalid", "failed to read the artifact: it is not base64")
+    })?;
+    let manifest = Manifest::parse(&upload.manifest).map_err(|errors| {
+        NodeError::new(ErrorKind::Usage, "manifest_invalid", format!("failed to read agent.yaml:\n{errors}"))
+    })?;
+    if manifest.sealed_hash().is_none() {
+        let text = "failed to deploy an unsealed package: its artifact_hash is not 64 hex digits";
+        return Err(NodeError::new(ErrorKind::Refused, "package_unsealed", text)
+            .with_hint("run `nisse pkg seal DIR`, which writes the artifact's hash into agent.yaml".to_owned()));
+    }
+    let verified = Package::seal_checked(upload.manifest.clone().into_bytes(), artifact.clone()).map_err(|error| {
+        NodeError::caused(ErrorKind::Refused, "package_mismatch", &error)
+            .with_hint("run `nisse pkg seal DIR` after each build".to_owned())
+    })?;
+    check_imports(&manifest, &artifact, owner == core.operator)?;
+    let config = config(&manifest, &upload.set)?;
+    let cids = core
+        .content
+        .add_package(upload.manifest.as_bytes(), &artifact)
+        .map_err(|error| NodeError::caused(ErrorKind::Failed, "content_failed", &error).with_hint(error.hint()))?;
+    let failed = |error: &dyn std::error::Error| NodeError::caused(ErrorKind::Failed, "content_failed", error);
+    let batch = core.content.batch();
+    // Far below one chunk, so this is one raw block whose digest is the configuration's hash.
+    let cid = batch.add(&mut config.as_bytes(), Profile::UnixFs2025).map_err(|error| failed(&error))?;
+    batch.commit_and_pin(&format!("config/{cid}"), &[cid]).map_err(|error| failed(&error))?;
+    let reference = PackageRef {
+        agent_id: manifest.agent_id.clone(),
+        manifest_cid: cids.manifest,
+        artifact_cid: cids.artifact,
+        artifact_hash: verified.artifact_hash(),
+        config_hash: config.hash(),
+    };
+    Ok(Stored { manifest, reference })
+}
+
+fn check_imports(manifest: &Manifest, artifact: &[u8], owner_is_node_operator: bool) -> Result<(), NodeError> {
+    let refused = |code, error: &dyn std::error::Error| NodeError::caused(ErrorKind::Refused, code, error);
+    let inspection = Inspection::read(artifact).map_err(|error| refused("artifact_refused", &error))?;
+    // What the owner's own node would not give, a stranger's will not give either, but for the local network.
+    let policy = Policy { owner_is_node_operator };
+    let grants = Grants::from_manifest(manifest, policy)
+        .map_err(|error| refused("permission_refused", &error).with_hint(error.hint()))?;
+    inspection.check(&grants).map_err(|error| refused("import_refused", &error).with_hint(error.hint()))
+}
+
+fn config(manifest: &Manifest, set: &[String]) -> Result<Config, NodeError> {
+    let invalid = |error: &dyn std::error::Error| NodeError::caused(ErrorKind::Usage, "config_invalid", error);
+    let settings: Vec<ConfigSetting> =
+        set.iter().map(|text| text.parse()).collect::<Result<_, _>>().map_err(|error| invalid(&error))?;
+    manifest.config.with_settings(&settings).map_err(|error| invalid(&error))
+}
+
+/// What a stored package is published with.
+pub(crate) fn terms(stored: &Stored, max_rate: AmountPerHour) -> PublicationTerms {
+    let PackageRef { agent_id, manifest_cid, artifact_cid, artifact_hash, config_hash } = stored.reference.clone();
+    PublicationTerms {
+        agent_id: agent_id.to_string(),
+        manifest_cid,
+        artifact_cid,
+        artifact_hash,
+        config_hash,
+        resources: stored.manifest.resources,
+        max_rate,
+        bid_window_seconds: 0,
+        gas_budget: GAS_BUDGET_PER_HOUR,
+    }
+}
+
+/// Keeps an export of a state under a pin of its own.
+pub(crate) fn keep_state(core: &Core, pin: &str, export: &[u8]) -> Result<ContentId, NodeError> {
+    let failed = |error: &dyn std::error::Error| NodeError::caused(ErrorKind::Failed, "content_failed", error);
+    let batch = core.content.batch();
+    let cid = batch.add(&mut &*export, Profile::UnixFs2025).map_err(|error| failed(&error))?;
+    batch.commit_and_pin(pin, &[cid]).map_err(|error| failed(&error))?;
+    Ok(cid)
+}
+
+/// Puts an export in the place of an agent's state: into the store, into the journal, then applied.
+pub(crate) async fn replace_state(
+    core: &Core,
+    owner: Address,
+    agent: &AgentName,
+    export: Vec<u8>,
+) -> Result<(), NodeError> {
+    let failed = |error: &dyn std::error::Error| NodeError::caused(ErrorKind::Failed, "state_failed", error);
+    let snapshot = Snapshot::read(&export).map_err(|error| failed(&error))?;
+    let cid = keep_state(core, &format!("state-of/{owner}/{agent}"), &export)?;
+    let entry = Entry::State(StateChange { owner, agent: agent.clone(), snapshot: Some(cid) });
+    let commit = core.journal.append(&entry.encode()).map_err(|error| failed(&error))?;
+    let position = commit.durable().await.map_err(|error| failed(&error))?;
+    core.states.agent(owner, agent).import(position, &snapshot).map_err(|error| failed(&error))?;
+    Ok(())
+}
+
+/// Removes an agent's state: into the journal, then done.
+pub(crate) async fn destroy_state(core: &Core, owner: Address, agent: &AgentName) -> Result<(), NodeError> {
+    let failed = |error: &dyn std::error::Error| NodeError::caused(ErrorKind::Failed, "state_failed", error);
+    let entry = Entry::State(StateChange { owner, agent: agent.clone(), snapshot: None });
+    let commit = core.journal.append(&entry.encode()).map_err(|error| failed(&error))?;
+    let position = commit.durable().await.map_err(|error| failed(&error))?;
+    core.states.agent(owner, agent).destroy(position).map_err(|error| failed(&error))
+}

@@ -1,0 +1,137 @@
+//! Invocation records by (deployment, position): an index over what the journal already holds.
+//!
+//! The journal is the truth; this table is written in batches without a sync of its own and filled again from the
+//! journal at start.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use nisse_model::{DeploymentId, Hash256};
+use nisse_store::{Database, DatabaseError, Rows as _, Table, WriteTransaction};
+use tokio::sync::mpsc;
+
+use crate::supervisor::Stop;
+
+/// Records by deployment and position.
+const RECORDS: Table = Table::new("records");
+/// The last record of each deployment: its position and hash.
+const LAST_RECORDS: Table = Table::new("last_records");
+/// Records of one deployment that are kept; older ones go when new ones come.
+const RECORDS_KEPT_MAX: u64 = 100_000;
+/// Records that may wait for a batch.
+const WAITING_MAX: usize = 4_096;
+/// How long the first record of a batch waits for more.
+const BATCH_WAIT: Duration = Duration::from_millis(20);
+
+/// One record on its way to the table.
+pub(crate) struct NewRecord {
+    deployment: DeploymentId,
+    seq: u64,
+    record: Vec<u8>,
+}
+
+/// Sends records to the table.
+#[derive(Clone)]
+pub(crate) struct RecordWriter(mpsc::Sender<NewRecord>);
+
+impl RecordWriter {
+    /// A writer and the task that it speaks to.
+    pub(crate) fn new() -> (Self, mpsc::Receiver<NewRecord>) {
+        let (sender, receiver) = mpsc::channel(WAITING_MAX);
+        (Self(sender), receiver)
+    }
+
+    /// Queues one record; waits when the table lags behind.
+    pub(crate) async fn put(&self, deployment: DeploymentId, seq: u64, record: Vec<u8>) {
+        // Without the task the node is going down, and the next start reads the record from the journal.
+        let _ = self.0.send(NewRecord { deployment, seq, record }).await;
+    }
+}
+
+/// Writes batches until the node stops.
+pub(crate) async fn run(database: Arc<Database>, mut receiver: mpsc::Receiver<NewRecord>, mut stop: Stop) {
+    let mut batch = Vec::new();
+    loop {
+        let received = tokio::select! {
+            count = receiver.recv_many(&mut batch, WAITING_MAX) => count,
+            () = stop.requested() => 0,
+        };
+        if received > 0 && !stop.is_requested() {
+            tokio::time::sleep(BATCH_WAIT).await;
+            while let Ok(record) = receiver.try_recv() {
+                batch.push(record);
+            }
+        }
+        if !batch.is_empty() {
+            if let Err(error) = write(&database, &batch) {
+                tracing::error!(error = crate::error::chain(&error), "records were not indexed");
+                return;
+            }
+            batch.clear();
+        }
+        if received == 0 {
+            return;
+        }
+    }
+}
+
+fn write(database: &Database, batch: &[NewRecord]) -> Result<(), DatabaseError> {
+    database.write_lazily(|transaction| {
+        for NewRecord { deployment, seq, record } in batch {
+            put(transaction, deployment, *seq, record)?;
+        }
+        Ok(())
+    })
+}
+
+fn put(
+    transaction: &mut WriteTransaction,
+    deployment: &DeploymentId,
+    seq: u64,
+    record: &[u8],
+) -> Result<(), DatabaseError> {
+    transaction.put(RECORDS, &key(deployment, seq), record)?;
+    if seq > RECORDS_KEPT_MAX {
+        transaction.remove(RECORDS, &key(deployment, seq - RECORDS_KEPT_MAX))?;
+    }
+    let known = transaction.get(LAST_RECORDS, deployment.to_string().as_bytes())?;
+    if known.and_then(|last| read_last(&last)).is_none_or(|(last, _)| last <= seq) {
+        let mut last = seq.to_be_bytes().to_vec();
+        last.extend(Hash256::of(record).0);
+        transaction.put(LAST_RECORDS, deployment.to_string().as_bytes(), &last)?;
+    }
+    Ok(())
+}
+
+fn read_last(bytes: &[u8]) -> Option<(u64, Hash256)> {
+    let (seq, hash) = bytes.split_first_chunk::<8>()?;
+    Some((u64::from_be_bytes(*seq), Hash256(hash.try_into().ok()?)))
+}
+
+/// Puts a record that the journal holds back into the table. Used at start only.
+pub(crate) fn restore(database: &Database, records: &[(DeploymentId, u64, Vec<u8>)]) -> Result<(), DatabaseError> {
+    database.write_lazily(|transaction| {
+        for (deployment, seq, record) in records {
+            put(transaction, deployment, *seq, record)?;
+        }
+        Ok(())
+    })
+}
+
+/// One record's bytes.
+pub(crate) fn get(database: &Database, deployment: &DeploymentId, seq: u64) -> Result<Option<Vec<u8>>, DatabaseError> {
+    database.read(|transaction| transaction.get(RECORDS, &key(deployment, seq)))
+}
+
+/// The last record of a deployment: its position and hash.
+pub(crate) fn last(database: &Database, deployment: &DeploymentId) -> Result<Option<(u64, Hash256)>, DatabaseError> {
+    let found = database.read(|transaction| transaction.get(LAST_RECORDS, deployment.to_string().as_bytes()))?;
+    Ok(found.and_then(|last| read_last(&last)))
+}
+
+fn key(deployment: &DeploymentId, seq: u64) -> Vec<u8> {
+    let mut key = deployment.to_string().into_bytes();
+    key.push(0);
+    key.extend(seq.to_be_bytes());
+    key
+}

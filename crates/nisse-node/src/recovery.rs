@@ -1,0 +1,148 @@
+//! Reads the journal at start: the orchestrator's state, the agents' states, the index of records, and what was about
+//! to leave the node when it went down.
+
+use std::collections::{BTreeMap, HashSet};
+
+use nisse_content::BlockStore;
+use nisse_model::{DeploymentId, InvocationId, InvocationRecord, Timestamp};
+use nisse_orchestrator::{Decision, Orchestrator};
+use nisse_store::{Database, Position, Snapshot, StateStore};
+
+use crate::agent::{Outward, outward_effects, state_writes};
+use crate::entry::{Completion, Entry, StateChange};
+use crate::error::{ErrorKind, NodeError, chain};
+use crate::records;
+
+/// Largest export of a state that is put back, in bytes.
+const STATE_EXPORT_BYTES_MAX: u64 = nisse_store::SNAPSHOT_BYTES_MAX;
+/// Records that are put back into their index at once.
+const RECORDS_BATCH: usize = 1_024;
+
+/// What the journal tells, record by record.
+pub(crate) struct Recovery<'a> {
+    database: &'a Database,
+    states: &'a StateStore,
+    content: &'a BlockStore,
+    make: &'a dyn Fn() -> Orchestrator,
+    orchestrator: Orchestrator,
+    /// Alarms that a completion set and no decision has taken up since.
+    alarms: BTreeMap<DeploymentId, Option<Timestamp>>,
+    publications: Vec<Outward>,
+    completed: HashSet<[u8; 16]>,
+    records: Vec<(DeploymentId, u64, Vec<u8>)>,
+}
+
+/// What recovery leaves to the node.
+pub(crate) struct Recovered {
+    pub(crate) orchestrator: Orchestrator,
+    /// To be sent to the driver: all of it is idempotent.
+    pub(crate) outward: Vec<Outward>,
+    pub(crate) completed: HashSet<[u8; 16]>,
+}
+
+impl<'a> Recovery<'a> {
+    pub(crate) fn new(
+        database: &'a Database,
+        states: &'a StateStore,
+        content: &'a BlockStore,
+        make: &'a dyn Fn() -> Orchestrator,
+    ) -> Self {
+        Self {
+            database,
+            states,
+            content,
+            make,
+            orchestrator: make(),
+            alarms: BTreeMap::new(),
+            publications: Vec::new(),
+            completed: HashSet::new(),
+            records: Vec::new(),
+        }
+    }
+
+    /// Takes one record, oldest first.
+    pub(crate) fn take(&mut self, position: Position, bytes: &[u8]) -> Result<(), NodeError> {
+        let entry = Entry::decode(bytes).map_err(|error| {
+            let text = format!("failed to recover record {} of the journal: {}", position.0, chain(&error));
+            NodeError::new(ErrorKind::Failed, "journal_unreadable", text)
+        })?;
+        match entry {
+            Entry::Decision(decision) => {
+                if let Decision::AlarmSet { deployment, .. } | Decision::AlarmCleared { deployment } = &decision {
+                    self.alarms.remove(deployment);
+                }
+                self.orchestrator.restore(&decision);
+                Ok(())
+            }
+            Entry::Snapshot(decisions) => {
+                self.orchestrator = (self.make)();
+                decisions.iter().for_each(|decision| self.orchestrator.restore(decision));
+                Ok(())
+            }
+            Entry::Completion(completion) => self.completion(position, completion),
+            Entry::State(change) => self.state(position, &change),
+        }
+    }
+
+    fn completion(&mut self, position: Position, completion: Completion) -> Result<(), NodeError> {
+        let Completion { deployment, invocation, succeeded, effects, record, .. } = completion;
+        if succeeded {
+            self.completed.insert(invocation);
+        }
+        let writes = state_writes(&effects);
+        if !writes.is_empty()
+            && let Some(agent) = self.orchestrator.agent(&deployment)
+        {
+            let (owner, name) = agent.placement.key();
+            self.states.agent(owner, &name).apply(position, &writes).map_err(|error| failed(&error))?;
+        }
+        for outward in outward_effects(deployment, InvocationId(invocation), &effects) {
+            match outward {
+                Outward::Alarm { deployment, at } => {
+                    self.alarms.insert(deployment, at);
+                }
+                publication @ Outward::Publish { .. } => self.publications.push(publication),
+            }
+        }
+        if let Ok(read) = InvocationRecord::decode(&record) {
+            self.records.push((deployment, read.seq, record));
+            if self.records.len() >= RECORDS_BATCH {
+                self.flush_records()?;
+            }
+        }
+        Ok(())
+    }
+
+    fn state(&mut self, position: Position, change: &StateChange) -> Result<(), NodeError> {
+        let state = self.states.agent(change.owner, &change.agent);
+        if state.applied().map_err(|error| failed(&error))?.is_some_and(|applied| applied >= position) {
+            return Ok(());
+        }
+        match change.snapshot {
+            None => state.destroy(position).map_err(|error| failed(&error)),
+            Some(cid) => {
+                let export = self.content.read_file(cid, STATE_EXPORT_BYTES_MAX).map_err(|error| failed(&error))?;
+                let snapshot = Snapshot::read(&export).map_err(|error| failed(&error))?;
+                state.import(position, &snapshot).map(drop).map_err(|error| failed(&error))
+            }
+        }
+    }
+
+    fn flush_records(&mut self) -> Result<(), NodeError> {
+        records::restore(self.database, &self.records).map_err(|error| failed(&error))?;
+        self.records.clear();
+        Ok(())
+    }
+
+    /// Everything was read.
+    pub(crate) fn finish(mut self) -> Result<Recovered, NodeError> {
+        self.flush_records()?;
+        let alarms = self.alarms.into_iter().map(|(deployment, at)| Outward::Alarm { deployment, at });
+        let outward = alarms.chain(self.publications).collect();
+        Ok(Recovered { orchestrator: self.orchestrator, outward, completed: self.completed })
+    }
+}
+
+fn failed(error: &dyn std::error::Error) -> NodeError {
+    NodeError::caused(ErrorKind::Failed, "recovery_failed", error)
+}

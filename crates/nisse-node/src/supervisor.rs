@@ -1,0 +1,73 @@
+//! Every task of the node is spawned here: it has a name, is cancelled at shutdown and joined with a bound.
+
+use std::future::Future;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+/// How long shutdown waits for one task after asking it to end.
+const TASK_END_MAX: Duration = Duration::from_secs(5);
+
+/// Owns the node's tasks.
+#[derive(Debug)]
+pub(crate) struct Supervisor {
+    stop: watch::Sender<bool>,
+    tasks: Mutex<Vec<(String, JoinHandle<()>)>>,
+}
+
+/// Tells a task when to end.
+#[derive(Debug, Clone)]
+pub struct Stop(watch::Receiver<bool>);
+
+impl Stop {
+    /// Returns once the node is shutting down.
+    pub async fn requested(&mut self) {
+        // A closed channel means that the supervisor is gone, which is a request as well.
+        let _ = self.0.wait_for(|stop| *stop).await;
+    }
+
+    /// Whether the node is shutting down.
+    pub fn is_requested(&self) -> bool {
+        *self.0.borrow()
+    }
+}
+
+impl Default for Supervisor {
+    fn default() -> Self {
+        Self { stop: watch::Sender::new(false), tasks: Mutex::default() }
+    }
+}
+
+impl Supervisor {
+    /// A signal for a task that this supervisor does not own.
+    pub(crate) fn stop_signal(&self) -> Stop {
+        Stop(self.stop.subscribe())
+    }
+
+    /// Runs a task until it ends by itself or heeds its stop signal.
+    pub(crate) fn spawn<F>(&self, name: impl Into<String>, task: impl FnOnce(Stop) -> F)
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let name = name.into();
+        let handle = tokio::spawn(task(self.stop_signal()));
+        let mut tasks = self.tasks.lock().expect("no task panics while holding this lock");
+        tasks.retain(|(_, handle)| !handle.is_finished());
+        tasks.push((name, handle));
+    }
+
+    /// Asks every task to end and waits for each, a bounded time.
+    pub(crate) async fn shut_down(&self) {
+        self.stop.send_replace(true);
+        loop {
+            let next = self.tasks.lock().expect("no task panics while holding this lock").pop();
+            let Some((name, mut handle)) = next else { return };
+            if tokio::time::timeout(TASK_END_MAX, &mut handle).await.is_err() {
+                tracing::warn!(task = name, "a task did not end in time and was cut off");
+                handle.abort();
+            }
+        }
+    }
+}

@@ -1,0 +1,205 @@
+//! Follows the market's events and tells the orchestrator what concerns this node.
+//!
+//! The cursor's place is written after the orchestrator's decisions about a batch are durable: a crash between the two
+//! tells a batch again, and every decision about it is idempotent.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use nisse_market::{CursorError, CursorPosition, EventAt, LogCursor, Market, MarketEvent, OrderView, StoppedBy};
+use nisse_model::{Address, DeploymentId, PackageRef, Timestamp};
+use nisse_orchestrator::{Assignment, CloseReason, Event, Lease, NextPackage, Order, Placement};
+use nisse_store::{DatabaseError, Rows as _, Table};
+
+use crate::core::Core;
+use crate::error::chain;
+use crate::supervisor::Stop;
+
+/// How often the embedded chain is looked at; a look costs microseconds.
+const POLL_EMBEDDED: Duration = Duration::from_millis(5);
+/// How often another chain is looked at.
+const POLL_REMOTE: Duration = Duration::from_secs(2);
+/// The longest pause after a chain did not answer.
+const POLL_FAILED_MAX: Duration = Duration::from_secs(30);
+/// Where the cursor stands.
+const CURSOR: Table = Table::new("cursor");
+
+/// Runs until the node stops.
+pub(crate) async fn run(core: Arc<Core>, market: Market, mut stop: Stop) {
+    let mut cursor = match open(&core, &market) {
+        Ok(cursor) => cursor,
+        Err(error) => {
+            tracing::error!(error = chain(&error), "the place in the chain's log was not read");
+            return core.fail("the place in the chain's log was not read".to_owned());
+        }
+    };
+    let poll = if core.chain.is_some() { POLL_EMBEDDED } else { POLL_REMOTE };
+    let mut pause = Duration::ZERO;
+    loop {
+        tokio::select! {
+            () = stop.requested() => return,
+            () = tokio::time::sleep(pause) => {}
+        }
+        pause = match look(&core, &market, &mut cursor).await {
+            Ok(true) => Duration::ZERO,
+            Ok(false) => poll,
+            Err(error) => {
+                tracing::warn!(error, "the chain's log was not read");
+                (pause * 2).clamp(poll, POLL_FAILED_MAX)
+            }
+        };
+    }
+}
+
+fn open(core: &Core, market: &Market) -> Result<LogCursor, DatabaseError> {
+    let stored = core.database.read(|rows| rows.get(CURSOR, &key(market)))?;
+    // A place that does not read is a place that is not known: everything is told again, and known already.
+    let position = stored.and_then(|bytes| CursorPosition::from_bytes(&bytes).ok()).unwrap_or_default();
+    Ok(market.events(position, 0))
+}
+
+fn key(market: &Market) -> Vec<u8> {
+    let addresses = market.addresses();
+    format!("{}:{}", addresses.chain, addresses.manager).into_bytes()
+}
+
+/// One look. Says whether there is more already.
+async fn look(core: &Arc<Core>, market: &Market, cursor: &mut LogCursor) -> Result<bool, String> {
+    core.set_chain_time(match &core.chain {
+        Some(embedded) => embedded.time(),
+        None => market.head_time().await.map_err(|error| chain(&error))?,
+    });
+    let batch = match cursor.next().await {
+        Ok(Some(batch)) => batch,
+        Ok(None) => return Ok(false),
+        Err(error @ CursorError::TooDeep) => {
+            core.fail(chain(&error));
+            return Err(chain(&error));
+        }
+        Err(error) => return Err(chain(&error)),
+    };
+    for at in &batch.committed {
+        for event in translate(core, market, at).await? {
+            core.driver.event(event).await;
+        }
+    }
+    // The driver takes messages in order, so an answer means that the decisions before it are durable.
+    core.driver.look(|_| ()).await.map_err(|error| error.to_string())?;
+    let place = cursor.position().to_bytes();
+    let wrote = core.database.write_lazily(|transaction| transaction.put(CURSOR, &key(market), &place));
+    wrote.map_err(|error: DatabaseError| chain(&error))?;
+    Ok(batch.more)
+}
+
+/// What an event means to this node.
+async fn translate(core: &Core, market: &Market, at: &EventAt) -> Result<Vec<Event>, String> {
+    let Some(number) = at.event.deployment() else { return Ok(Vec::new()) };
+    let deployment = market.deployment_id(number);
+    let operator = core.operator;
+    Ok(match &at.event {
+        MarketEvent::Deployed { owner, order, .. } => opened(deployment, *owner, order, operator),
+        MarketEvent::Reopened { bidding_ends, node, .. } => {
+            let mut events = vec![Event::Closed { deployment, reason: CloseReason::Reopened }];
+            if *node != operator {
+                events.extend(reopened(market, deployment, *bidding_ends).await?);
+            }
+            events
+        }
+        MarketEvent::Verified { bidding_ends, .. } => reopened(market, deployment, *bidding_ends).await?,
+        MarketEvent::Assigned { node, .. } if *node == operator => assigned(market, deployment).await?,
+        MarketEvent::Assigned { .. } => vec![Event::AssignedElsewhere { deployment }],
+        MarketEvent::Started { node, started, .. } if *node == operator => {
+            vec![Event::Acknowledged { deployment, at: *started }]
+        }
+        MarketEvent::UpdateRequested { node, revision, order, .. } if *node == operator => {
+            let view = market.deployment(number).await.map_err(|error| chain(&error))?;
+            let next = placement(view.owner, order).map(|placement| NextPackage { revision: *revision, placement });
+            next.map(|next| Event::UpdateRequested { deployment, next }).into_iter().collect()
+        }
+        MarketEvent::Stopped { by, .. } => {
+            let reason = match by {
+                StoppedBy::Owner => CloseReason::Owner,
+                StoppedBy::Node => CloseReason::Reopened,
+            };
+            vec![Event::Closed { deployment, reason }]
+        }
+        MarketEvent::Expired { .. } => vec![Event::Closed { deployment, reason: CloseReason::Expired }],
+        MarketEvent::Deposited { .. } | MarketEvent::Withdrawn { .. } => {
+            let view = market.deployment(number).await.map_err(|error| chain(&error))?;
+            vec![Event::Funded { deployment, deposited: view.deposited }]
+        }
+        _ => Vec::new(),
+    })
+}
+
+fn opened(deployment: DeploymentId, owner: Address, order: &OrderView, operator: Address) -> Vec<Event> {
+    let for_me = order.only_node.is_none_or(|node| node == operator);
+    // A home lease is assigned in the same transaction, and an unverified artifact takes no bids yet.
+    if order.home || !order.verified || !for_me {
+        return Vec::new();
+    }
+    let bids_until = order.bidding_ends.filter(|_| order.bid_window_seconds > 0);
+    let order =
+        placement(owner, order).map(|placement| Order { deployment, placement, max_rate: order.max_rate, bids_until });
+    order.map(Event::OrderOpened).into_iter().collect()
+}
+
+/// An order that takes bids again: what it asks for is read from the contract.
+async fn reopened(market: &Market, deployment: DeploymentId, until: Timestamp) -> Result<Vec<Event>, String> {
+    let view = market.deployment(deployment.number).await.map_err(|error| chain(&error))?;
+    let placement = placement_of(&view);
+    Ok(placement
+        .map(|placement| Order {
+            deployment,
+            placement,
+            max_rate: view.max_rate,
+            bids_until: (view.bid_window_seconds > 0).then_some(until),
+        })
+        .map(Event::OrderOpened)
+        .into_iter()
+        .collect())
+}
+
+async fn assigned(market: &Market, deployment: DeploymentId) -> Result<Vec<Event>, String> {
+    let view = market.deployment(deployment.number).await.map_err(|error| chain(&error))?;
+    let assignment = if view.home {
+        Assignment::Home
+    } else {
+        Assignment::Lease(Lease { rate: view.rate, deposited: view.deposited })
+    };
+    let placement = placement_of(&view);
+    Ok(placement.map(|placement| Event::Assigned { deployment, placement, assignment }).into_iter().collect())
+}
+
+fn placement_of(view: &nisse_market::DeploymentView) -> Option<Placement> {
+    let package = PackageRef {
+        agent_id: parse_id(&view.agent_id)?,
+        manifest_cid: view.manifest_cid,
+        artifact_cid: view.artifact_cid,
+        artifact_hash: view.artifact_hash,
+        config_hash: view.config_hash,
+    };
+    Some(Placement { owner: view.owner, package, resources: view.resources })
+}
+
+fn placement(owner: Address, order: &OrderView) -> Option<Placement> {
+    let package = PackageRef {
+        agent_id: parse_id(&order.agent_id)?,
+        manifest_cid: order.manifest_cid,
+        artifact_cid: order.artifact_cid,
+        artifact_hash: order.artifact_hash,
+        config_hash: order.config_hash,
+    };
+    Some(Placement { owner, package, resources: order.resources })
+}
+
+/// An id that is not one can be published by anybody; nobody runs it.
+fn parse_id(text: &str) -> Option<nisse_model::AgentId> {
+    match text.parse() {
+        Ok(id) => Some(id),
+        Err(error) => {
+            tracing::debug!(%error, "an order was passed over");
+            None
+        }
+    }
+}

@@ -1,0 +1,280 @@
+//! The command line's grammar.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Your own agent: always on, on your machine or one you rent, and able to prove what it did.
+#[derive(Parser)]
+#[command(name = "nisse", version, disable_help_subcommand = true)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) shared: Shared,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// Flags of every command.
+#[derive(Args, Clone)]
+pub(crate) struct Shared {
+    /// The home folder [default: ~/.nisse]
+    #[arg(long, global = true, env = "NISSE_HOME", value_name = "DIR")]
+    pub(crate) home: Option<PathBuf>,
+    /// Print JSON
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    /// Run the node: agents, content, the market
+    Up(Up),
+    /// Deploy a package by contract and wait until it is live
+    Deploy(Deploy),
+    /// Show one agent, or all of them
+    Status { agent: Option<String> },
+    /// List the agents of this node
+    Ls,
+    /// Print an agent's log
+    Logs {
+        agent: String,
+        /// Go on as lines come
+        #[arg(short, long)]
+        follow: bool,
+        /// How many lines
+        #[arg(short = 'n', long, default_value_t = 100)]
+        lines: usize,
+    },
+    /// Deploy the last package of a stopped agent again, with its state
+    Start { agent: String },
+    /// End an agent's lease; what is left of the deposit goes back
+    Stop { agent: String },
+    /// Run nothing; the lease and its price go on
+    Pause { agent: String },
+    /// Run a paused agent again
+    Resume { agent: String },
+    /// Swap to another package; the old one goes on until the new one is ready
+    Update(Update),
+    /// Go back to the package and the state before the last update
+    Rollback { agent: String },
+    /// Stop an agent, export its state, then delete it
+    Destroy { agent: String },
+    /// Raise an event and print the handler's answer
+    Invoke {
+        agent: String,
+        /// The event's data
+        #[arg(long, value_name = "JSON")]
+        event: String,
+    },
+    /// Pay more into an agent's lease
+    Fund {
+        agent: String,
+        /// TALOS
+        amount: String,
+    },
+    /// Packages on disk
+    #[command(subcommand)]
+    Pkg(Pkg),
+    /// The content store
+    #[command(subcommand)]
+    Content(Content),
+    /// The node itself
+    #[command(subcommand)]
+    Node(NodeCommand),
+    /// Deployments on the market
+    #[command(subcommand)]
+    Market(MarketCommand),
+    /// Records of invocations and the node's signatures over them
+    #[command(subcommand)]
+    Receipt(ReceiptCommand),
+    /// Check the home: format, keys, chain, content
+    Doctor,
+    /// Configuration
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// Print a completion script
+    Completions { shell: Shell },
+    /// What nisse runs in child processes of its own
+    #[command(hide = true, subcommand)]
+    Internal(Internal),
+}
+
+#[derive(Args, Default)]
+pub(crate) struct Up {
+    /// Show the main job on an empty home; `live` asks the real price service
+    #[arg(long, value_name = "MODE", num_args = 0..=1, require_equals = true, default_missing_value = "loopback")]
+    pub(crate) demo: Option<DemoMode>,
+    /// Where the control API listens; loopback, port 0 takes a free one
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) api: Option<SocketAddr>,
+    /// Where agents are reached
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) public: Option<SocketAddr>,
+    /// Serve the embedded chain's JSON-RPC here; loopback
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) rpc: Option<SocketAddr>,
+    /// `embedded`, or the URL of any EVM chain's JSON-RPC
+    #[arg(long, value_name = "CHAIN")]
+    pub(crate) chain: Option<String>,
+    /// The market's address book on that chain
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) contract: Option<String>,
+    /// That chain's id; another one is refused
+    #[arg(long, value_name = "ID")]
+    pub(crate) chain_id: Option<u64>,
+    /// Serve the clock and reorganisation methods of the embedded chain
+    #[arg(long)]
+    pub(crate) chain_dev: bool,
+    /// Dial ADDR:PORT where an agent may reach HOST:PORT (as curl's option)
+    #[arg(long, value_name = "HOST:PORT:ADDR:PORT")]
+    pub(crate) connect_to: Vec<String>,
+    /// Trust this authority for the host and port of the --connect-to before it, and for nothing else
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ca: Vec<PathBuf>,
+    /// Whose agents run here: `own`, `any`, or an address; may be repeated
+    #[arg(long, value_name = "WHO")]
+    pub(crate) accept: Vec<String>,
+    /// What one hour costs others, in TALOS
+    #[arg(long, value_name = "TALOS")]
+    pub(crate) price: Option<String>,
+}
+
+#[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum DemoMode {
+    /// A price feed with TLS on loopback
+    Loopback,
+    /// The real price service
+    Live,
+}
+
+#[derive(Args)]
+pub(crate) struct Deploy {
+    /// The folder of agent.yaml
+    pub(crate) dir: PathBuf,
+    /// Override `config:` of agent.yaml
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub(crate) set: Vec<String>,
+    /// TALOS for a lease on the market; without it the agent runs here as a home lease
+    #[arg(long, value_name = "TALOS")]
+    pub(crate) payment: Option<String>,
+    /// The most to pay per hour
+    #[arg(long, value_name = "TALOS", requires = "payment")]
+    pub(crate) max_rate: Option<String>,
+    /// Which key of the home deploys: `operator` or `deployer`
+    #[arg(long, value_name = "NAME")]
+    pub(crate) key: Option<String>,
+}
+
+#[derive(Args)]
+pub(crate) struct Update {
+    pub(crate) agent: String,
+    /// The folder of agent.yaml
+    pub(crate) dir: PathBuf,
+    /// Override `config:` of agent.yaml
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub(crate) set: Vec<String>,
+    /// Take a lower version
+    #[arg(long)]
+    pub(crate) allow_downgrade: bool,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Pkg {
+    /// Read agent.yaml and its artifact as strictly as a node does
+    Check { dir: PathBuf },
+    /// Write the artifact's hash into agent.yaml
+    Seal { dir: PathBuf },
+    /// Print what the package is and asks for
+    Show { dir: PathBuf },
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Content {
+    /// Add a file and print its CID
+    Add { file: PathBuf },
+    /// Print or save a file by CID
+    Get {
+        cid: String,
+        /// Where to
+        #[arg(short, long, value_name = "FILE")]
+        output: Option<PathBuf>,
+    },
+    /// List what is held
+    Ls,
+    /// Unpin a file that was added
+    Rm { cid: String },
+    /// Drop what no pin holds
+    Gc,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum NodeCommand {
+    /// Addresses, chain, room, money
+    Status,
+    /// Take no new work
+    Drain {
+        /// Take work again
+        #[arg(long)]
+        off: bool,
+    },
+}
+
+#[derive(Subcommand)]
+pub(crate) enum MarketCommand {
+    /// List deployments, newest first
+    Ls,
+    /// Show a deployment with the events of its life
+    Show {
+        /// Its number, its full name, or an agent
+        deployment: String,
+    },
+}
+
+#[derive(Subcommand)]
+pub(crate) enum ReceiptCommand {
+    /// Print a record and the node's signature
+    Show {
+        /// DEPLOYMENT/SEQ, as in the `nisse-receipt` header
+        receipt: String,
+    },
+    /// Check signatures and the chain of records up to a receipt
+    Verify {
+        /// DEPLOYMENT/SEQ, or a file that `receipt show --json` wrote
+        receipt: String,
+        /// The node that must have signed [default: this home's]
+        #[arg(long, value_name = "ADDR")]
+        node: Option<String>,
+        /// How many records before it to check as well
+        #[arg(long, default_value_t = 100)]
+        depth: u64,
+    },
+}
+
+#[derive(Subcommand)]
+pub(crate) enum ConfigCommand {
+    /// Print each value and where it came from
+    Show,
+}
+
+#[derive(ValueEnum, Clone, Copy)]
+pub(crate) enum Shell {
+    Bash,
+    Zsh,
+    Fish,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Internal {
+    /// Compile one artifact from stdin to stdout
+    Compile,
+    /// Serve the demo's price feed
+    Feed {
+        /// Where its CA and key are kept
+        #[arg(long)]
+        dir: PathBuf,
+        /// Where it listens
+        #[arg(long)]
+        listen: SocketAddr,
+    },
+}

@@ -1,0 +1,110 @@
+//! One function for each command. Commands about agents, content and the market speak to the running node; those about
+//! packages and configuration read the disk.
+
+mod agents;
+mod content;
+mod doctor;
+mod market;
+mod pkg;
+mod receipt;
+mod up;
+
+use std::net::SocketAddr;
+use std::path::Path;
+
+use nisse_api::client::Client;
+
+use crate::cli::{Cli, Command, ConfigCommand, Shared, Shell};
+use crate::config;
+use crate::failure::{Exit, Failure};
+use crate::{internal, output};
+
+/// Runs one command to its end.
+pub(crate) fn run(cli: Cli) -> Result<(), Failure> {
+    let Cli { shared, command } = cli;
+    match command {
+        Command::Internal(command) => internal::run(command),
+        Command::Pkg(command) => pkg::run(&command, &shared),
+        Command::Completions { shell } => {
+            completions(shell);
+            Ok(())
+        }
+        Command::Config(ConfigCommand::Show) => config_show(&shared),
+        Command::Up(flags) => block_on(up::run(&shared, &flags)),
+        Command::Doctor => block_on(doctor::run(&shared)),
+        Command::Content(command) => block_on(content::run(&shared, command)),
+        Command::Market(command) => block_on(market::run(&shared, command)),
+        Command::Node(command) => block_on(market::node(&shared, command)),
+        Command::Receipt(command) => block_on(receipt::run(&shared, command)),
+        other => block_on(agents::run(&shared, other)),
+    }
+}
+
+fn block_on<F: Future<Output = Result<(), Failure>>>(command: F) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| Failure::new(Exit::Failed, format!("failed to start: {error}")))?;
+    let result = runtime.block_on(command);
+    runtime.shutdown_background();
+    result
+}
+
+/// A client of the node that runs on this home.
+pub(crate) fn client(shared: &Shared) -> Result<Client, Failure> {
+    let home = config::home(shared.home.as_deref())?;
+    let absent = || {
+        let text = format!("failed to find a running node on {}", home.display());
+        Failure::new(Exit::Unreachable, text).hint("start it with `nisse up`, or name another home with --home")
+    };
+    let run: serde_json::Value = std::fs::read(home.join("run.json"))
+        .ok()
+        .and_then(|bytes| serde_json::from_slice(&bytes).ok())
+        .ok_or_else(absent)?;
+    let api: SocketAddr = run["api"].as_str().and_then(|api| api.parse().ok()).ok_or_else(absent)?;
+    let token = read_text(&home.join("token"))?;
+    Ok(Client::new(api, token.trim()))
+}
+
+/// A file's text, or a sentence.
+pub(crate) fn read_text(path: &Path) -> Result<String, Failure> {
+    std::fs::read_to_string(path)
+        .map_err(|error| Failure::new(Exit::Failed, format!("failed to read {}: {error}", path.display())))
+}
+
+/// A path of the control API for an agent. What cannot stand in a path is never an agent's name.
+pub(crate) fn agent_path(agent: &str, rest: &str) -> Result<String, Failure> {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | ':' | '@');
+    if agent.is_empty() || !agent.chars().all(allowed) {
+        return Err(Failure::usage(format!(
+            "failed to read `{agent}` as an agent: expected NAME, NAME--OWNER or a deployment"
+        ))
+        .hint("`nisse ls` lists the agents of this node"));
+    }
+    Ok(format!("/api/v1/agents/{agent}{rest}"))
+}
+
+fn completions(shell: Shell) {
+    use clap::CommandFactory as _;
+    let mut command = Cli::command();
+    let mut out = std::io::stdout();
+    match shell {
+        Shell::Bash => clap_complete::generate(clap_complete::Shell::Bash, &mut command, "nisse", &mut out),
+        Shell::Zsh => clap_complete::generate(clap_complete::Shell::Zsh, &mut command, "nisse", &mut out),
+        Shell::Fish => clap_complete::generate(clap_complete::Shell::Fish, &mut command, "nisse", &mut out),
+    }
+}
+
+fn config_show(shared: &Shared) -> Result<(), Failure> {
+    let home = config::home(shared.home.as_deref())?;
+    let shown = config::load(&home, &crate::cli::Up::default())?.shown;
+    if shared.json {
+        let values: Vec<_> = shown
+            .iter()
+            .map(|one| serde_json::json!({ "key": one.key, "value": one.value, "origin": one.origin }))
+            .collect();
+        output::json(&values);
+        return Ok(());
+    }
+    let rows: Vec<_> = shown.into_iter().map(|one| vec![one.key.to_owned(), one.value, one.origin]).collect();
+    output::table(&["key", "value", "from"], &rows);
+    Ok(())
+}

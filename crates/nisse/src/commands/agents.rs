@@ -1,0 +1,197 @@
+//! deploy, status, ls, logs, start, stop, pause, resume, update, rollback, destroy, invoke, fund.
+
+use std::path::Path;
+
+use base64::Engine as _;
+use nisse_api::client::Client;
+use nisse_model::Manifest;
+use nisse_node::control::{
+    AgentStatus, DeployRequest, Deployed, Destroyed, FundRequest, InvokeRequest, Invoked, LogLine, PackageUpload,
+    UpdateRequest,
+};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::{agent_path, client, read_text};
+use crate::cli::{Command, Shared};
+use crate::failure::{Exit, Failure};
+use crate::output;
+
+pub(crate) async fn run(shared: &Shared, command: Command) -> Result<(), Failure> {
+    match command {
+        Command::Deploy(deploy) => {
+            let package = upload(&deploy.dir, deploy.set)?;
+            let request = DeployRequest {
+                package,
+                payment: deploy.payment,
+                max_rate: deploy.max_rate,
+                key: deploy.key,
+                wait_ms: None,
+            };
+            let deployed: Deployed = client(shared)?.post("/api/v1/agents", &request).await?;
+            show(shared, &deployed, print_deployed);
+            Ok(())
+        }
+        Command::Status { agent: None } | Command::Ls => list(shared).await,
+        Command::Status { agent: Some(agent) } => status(shared, client(shared)?.get(&agent_path(&agent, "")?).await?),
+        Command::Logs { agent, follow, lines } => logs(shared, &agent, follow, lines).await,
+        Command::Start { agent } => {
+            let deployed: Deployed = client(shared)?.post_nothing(&agent_path(&agent, "/start")?).await?;
+            show(shared, &deployed, print_deployed);
+            Ok(())
+        }
+        Command::Stop { agent } => act(shared, &agent, "/stop").await,
+        Command::Pause { agent } => act(shared, &agent, "/pause").await,
+        Command::Resume { agent } => act(shared, &agent, "/resume").await,
+        Command::Rollback { agent } => act(shared, &agent, "/rollback").await,
+        Command::Update(update) => {
+            let package = upload(&update.dir, update.set)?;
+            let request = UpdateRequest { package, allow_downgrade: update.allow_downgrade };
+            send(shared, &update.agent, "/update", &request, status).await
+        }
+        Command::Destroy { agent } => {
+            let destroyed: Destroyed = client(shared)?.post_nothing(&agent_path(&agent, "/destroy")?).await?;
+            show(shared, &destroyed, |destroyed| {
+                output::line(format!("destroyed {}", destroyed.agent_id));
+                if let Some(cid) = &destroyed.state_cid {
+                    output::line(format!("its state is kept as {cid}"));
+                }
+            });
+            Ok(())
+        }
+        Command::Invoke { agent, event } => {
+            let data = serde_json::from_str(&event)
+                .map_err(|error| Failure::usage(format!("failed to read --event as JSON: {error}")))?;
+            send(shared, &agent, "/invoke", &InvokeRequest { data }, |shared, invoked: Invoked| {
+                show(shared, &invoked, |invoked| {
+                    output::line(invoked.text.as_deref().or(invoked.base64.as_deref()).unwrap_or_default());
+                });
+                Ok(())
+            })
+            .await
+        }
+        Command::Fund { agent, amount } => send(shared, &agent, "/fund", &FundRequest { amount }, status).await,
+        _ => Err(Failure::usage("failed to find this command")),
+    }
+}
+
+/// Reads a package from disk.
+pub(crate) fn upload(dir: &Path, set: Vec<String>) -> Result<PackageUpload, Failure> {
+    let manifest = read_text(&dir.join("agent.yaml"))?;
+    let parsed = Manifest::parse(&manifest)
+        .map_err(|errors| Failure::usage(format!("failed to read {}:\n{errors}", dir.join("agent.yaml").display())))?;
+    let path = dir.join(parsed.entry_point.as_str());
+    let artifact = std::fs::read(&path)
+        .map_err(|error| Failure::new(Exit::Failed, format!("failed to read {}: {error}", path.display())))?;
+    let artifact = base64::engine::general_purpose::STANDARD.encode(artifact);
+    Ok(PackageUpload { manifest, artifact, set })
+}
+
+fn show<T: Serialize>(shared: &Shared, value: &T, print: impl FnOnce(&T)) {
+    if shared.json { output::json(value) } else { print(value) }
+}
+
+async fn act(shared: &Shared, agent: &str, rest: &str) -> Result<(), Failure> {
+    status(shared, client(shared)?.post_nothing(&agent_path(agent, rest)?).await?)
+}
+
+async fn send<T: DeserializeOwned>(
+    shared: &Shared,
+    agent: &str,
+    rest: &str,
+    body: &impl Serialize,
+    then: impl FnOnce(&Shared, T) -> Result<(), Failure>,
+) -> Result<(), Failure> {
+    let answer = client(shared)?.post(&agent_path(agent, rest)?, body).await?;
+    then(shared, answer)
+}
+
+async fn list(shared: &Shared) -> Result<(), Failure> {
+    let agents: Vec<AgentStatus> = client(shared)?.get("/api/v1/agents").await?;
+    show(shared, &agents, |agents| {
+        if agents.is_empty() {
+            return output::line("no agents yet: `nisse deploy DIR` runs one");
+        }
+        let row = |agent: &AgentStatus| {
+            vec![agent.agent_id.clone(), agent.state.clone(), agent.endpoint.clone(), agent.lease.rate.clone()]
+        };
+        output::table(&["agent", "state", "endpoint", "rate"], &agents.iter().map(row).collect::<Vec<_>>());
+    });
+    Ok(())
+}
+
+fn status(shared: &Shared, agent: AgentStatus) -> Result<(), Failure> {
+    show(shared, &agent, print_status);
+    Ok(())
+}
+
+fn print_status(agent: &AgentStatus) {
+    let state = match &agent.reason {
+        Some(reason) => format!("{}: {reason}", agent.state),
+        None => agent.state.clone(),
+    };
+    let lease = match agent.lease.rate.as_str() {
+        "0" => "home, no end".to_owned(),
+        rate => format!("{rate} TALOS per hour, {} paid, {} left", agent.lease.paid, agent.lease.balance),
+    };
+    output::pairs(&[
+        ("agent", agent.agent_id.clone()),
+        ("state", state),
+        ("hint", agent.hint.clone().unwrap_or_default()),
+        ("endpoint", agent.endpoint.clone()),
+        ("deployment", agent.deployment.clone()),
+        ("owner", agent.owner.clone()),
+        ("node", agent.node.clone().unwrap_or_default()),
+        ("since", agent.since.map(output::time).unwrap_or_default()),
+        ("restarts", agent.restarts.to_string()),
+        ("memory", format!("{} bytes", agent.memory_bytes)),
+        ("fuel", agent.fuel_used.to_string()),
+        ("invocations", agent.invocations.to_string()),
+        ("state kept", format!("{} bytes, root {}", agent.state_bytes, agent.state_root)),
+        ("alarm", agent.alarm.map(output::time).unwrap_or_default()),
+        ("permissions", agent.permissions.join(", ")),
+        ("artifact", agent.cid.clone()),
+        ("lease", lease),
+        ("ends", agent.lease.ends_at.map(output::time).unwrap_or_default()),
+        ("warning", agent.lease.warning.clone().unwrap_or_default()),
+        ("update", agent.update_refused.clone().map(|why| format!("refused: {why}")).unwrap_or_default()),
+    ]);
+}
+
+pub(crate) fn print_deployed(deployed: &Deployed) {
+    for step in &deployed.steps {
+        output::line(format!("{:>6} ms  {:<13} {}", step.at_ms, step.name, step.detail));
+    }
+    output::pairs(&[
+        ("agent", deployed.agent_id.clone()),
+        ("state", deployed.state.clone()),
+        ("deployment", deployed.deployment.clone()),
+        ("endpoint", deployed.endpoint.clone()),
+    ]);
+}
+
+async fn logs(shared: &Shared, agent: &str, follow: bool, lines: usize) -> Result<(), Failure> {
+    let client: Client = client(shared)?;
+    let print = |line: &LogLine| {
+        if shared.json {
+            // One document a line, so that a followed log can be read as it comes.
+            output::line(serde_json::to_string(line).unwrap_or_default());
+        } else {
+            output::line(format!("{} {:<5} {}", output::time(line.time), line.level, line.text));
+        }
+    };
+    let last: Vec<LogLine> = client.get(&agent_path(agent, &format!("/logs?lines={lines}"))?).await?;
+    last.iter().for_each(&print);
+    if follow {
+        let path = agent_path(agent, "/logs/follow")?;
+        client
+            .follow(&path, |data| {
+                if let Ok(line) = serde_json::from_str::<LogLine>(data) {
+                    print(&line);
+                }
+                true
+            })
+            .await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,98 @@
+//! market ls, market show, node status, node drain.
+
+use nisse_node::control::{MarketEntry, NodeStatus};
+
+use super::client;
+use crate::cli::{MarketCommand, NodeCommand, Shared};
+use crate::failure::Failure;
+use crate::output;
+
+pub(crate) async fn run(shared: &Shared, command: MarketCommand) -> Result<(), Failure> {
+    let client = client(shared)?;
+    match command {
+        MarketCommand::Ls => {
+            let entries: Vec<MarketEntry> = client.get("/api/v1/market").await?;
+            if shared.json {
+                output::json(&entries);
+                return Ok(());
+            }
+            if entries.is_empty() {
+                output::line("no deployments yet: `nisse deploy DIR` makes one");
+                return Ok(());
+            }
+            let row = |entry: &MarketEntry| {
+                let number = entry.deployment.rsplit(':').next().unwrap_or_default().to_owned();
+                vec![number, entry.agent_id.clone(), entry.state.clone(), entry.rate.clone(), entry.paid.clone()]
+            };
+            output::table(&["number", "agent", "state", "rate", "paid"], &entries.iter().map(row).collect::<Vec<_>>());
+        }
+        MarketCommand::Show { deployment } => {
+            let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | ':' | '@');
+            if deployment.is_empty() || !deployment.chars().all(allowed) {
+                return Err(Failure::usage(format!("failed to read `{deployment}` as a deployment")));
+            }
+            let entry: MarketEntry = client.get(&format!("/api/v1/market/{deployment}")).await?;
+            if shared.json { output::json(&entry) } else { print(&entry) }
+        }
+    }
+    Ok(())
+}
+
+fn print(entry: &MarketEntry) {
+    output::pairs(&[
+        ("deployment", entry.deployment.clone()),
+        ("agent", entry.agent_id.clone()),
+        ("owner", entry.owner.clone()),
+        ("state", entry.state.clone()),
+        ("node", entry.node.clone().unwrap_or_default()),
+        ("rate", format!("{} TALOS per hour", entry.rate)),
+        ("deposited", entry.deposited.clone()),
+        ("paid", entry.paid.clone()),
+        ("started", entry.started_at.map(output::time).unwrap_or_default()),
+        ("ends", entry.ends_at.map(output::time).unwrap_or_default()),
+        ("refused", entry.refused.clone().unwrap_or_default()),
+    ]);
+    for event in &entry.events {
+        output::line(format!(
+            "{}  block {:<5} {:<16} {}",
+            output::time(event.time),
+            event.block,
+            event.event,
+            event.detail
+        ));
+    }
+}
+
+pub(crate) async fn node(shared: &Shared, command: NodeCommand) -> Result<(), Failure> {
+    let client = client(shared)?;
+    match command {
+        NodeCommand::Status => {
+            let node: NodeStatus = client.get("/api/v1/node").await?;
+            if shared.json {
+                output::json(&node);
+                return Ok(());
+            }
+            output::pairs(&[
+                ("nisse", node.version),
+                ("operator", node.operator),
+                ("chain", format!("{}, block {}, {}", node.chain, node.block, output::time(node.chain_time))),
+                ("market", node.market),
+                ("stake", format!("{} TALOS", node.stake)),
+                ("earned", format!("{} TALOS to withdraw", node.earned)),
+                ("accepts", node.accept),
+                ("isolation", node.isolation.unwrap_or_default()),
+                ("price", format!("{} TALOS per hour", node.price)),
+                ("draining", if node.draining { "yes".to_owned() } else { String::new() }),
+                ("cpu", format!("{} of {} in use", node.cpu[1], node.cpu[0])),
+                ("memory", format!("{} of {} in use", node.memory[1], node.memory[0])),
+                ("agents", node.agents.to_string()),
+                ("exceptions", node.exceptions.join("; ")),
+                ("up since", output::time(node.since)),
+                ("api", node.api),
+                ("public", node.public),
+            ]);
+        }
+        NodeCommand::Drain { off } => client.post("/api/v1/node/drain", &!off).await?,
+    }
+    Ok(())
+}

@@ -1,0 +1,148 @@
+//! receipt show, verify: the node's signature over an invocation record, and the chain of records behind it.
+
+use std::path::Path;
+
+use nisse_api::client::Client;
+use nisse_market::{Receipt, SignedReceipt};
+use nisse_model::{Address, Hash256, InvocationRecord};
+use nisse_node::control::{NodeStatus, ReceiptBundle};
+use serde_json::json;
+
+use super::{client, read_text};
+use crate::cli::{ReceiptCommand, Shared};
+use crate::failure::{Exit, Failure};
+use crate::output;
+
+pub(crate) async fn run(shared: &Shared, command: ReceiptCommand) -> Result<(), Failure> {
+    match command {
+        ReceiptCommand::Show { receipt } => {
+            let bundle = fetch(&client(shared)?, &receipt).await?;
+            if shared.json {
+                output::json(&bundle)
+            } else {
+                print(&bundle)?
+            }
+            Ok(())
+        }
+        ReceiptCommand::Verify { receipt, node, depth } => verify(shared, &receipt, node, depth).await,
+    }
+}
+
+async fn fetch(client: &Client, receipt: &str) -> Result<ReceiptBundle, Failure> {
+    let unreadable = || Failure::usage(format!("failed to read `{receipt}` as a receipt: expected DEPLOYMENT/SEQ"));
+    let (deployment, seq) = receipt.rsplit_once('/').ok_or_else(unreadable)?;
+    let seq: u64 = seq.parse().map_err(|_| unreadable())?;
+    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | ':' | '@');
+    if !deployment.chars().all(allowed) {
+        return Err(unreadable());
+    }
+    Ok(client.get(&format!("/api/v1/receipts/{deployment}/{seq}")).await?)
+}
+
+fn print(bundle: &ReceiptBundle) -> Result<(), Failure> {
+    let record = record(bundle)?;
+    let calls: Vec<&str> = record.host_calls.iter().map(|call| call.function.as_str()).collect();
+    output::pairs(&[
+        ("deployment", bundle.deployment.clone()),
+        ("seq", bundle.seq.to_string()),
+        ("time", output::time(record.time.0)),
+        ("outcome", format!("{:?}", record.outcome)),
+        ("artifact", record.artifact.to_string()),
+        ("config", record.config.to_string()),
+        ("input", record.input.to_string()),
+        ("output", record.output.to_string()),
+        ("fuel", record.fuel.to_string()),
+        ("state before", record.state_before.to_string()),
+        ("state after", record.state_after.to_string()),
+        ("host calls", calls.join(", ")),
+        ("record", bundle.record_hash.clone()),
+        ("previous", bundle.previous.clone()),
+        ("node", bundle.node.clone()),
+        ("signature", bundle.signature.clone()),
+    ]);
+    Ok(())
+}
+
+/// What does not hold.
+fn broken(text: impl Into<String>) -> Failure {
+    Failure::new(Exit::Refused, text.into())
+}
+
+fn record(bundle: &ReceiptBundle) -> Result<InvocationRecord, Failure> {
+    let bytes = hex::decode(&bundle.record).map_err(|_| broken("failed to verify: the record is not hex"))?;
+    InvocationRecord::decode(&bytes).map_err(|error| broken(format!("failed to verify: {error}")))
+}
+
+/// Checks one receipt by itself: the record's hash, what it says of itself, the signature.
+fn check(bundle: &ReceiptBundle, node: Address) -> Result<InvocationRecord, Failure> {
+    let bytes = hex::decode(&bundle.record).map_err(|_| broken("failed to verify: the record is not hex"))?;
+    let hash = Hash256::of(&bytes);
+    if hash.to_string() != bundle.record_hash {
+        return Err(broken(format!("failed to verify record {}: its hash is {hash}, not the one signed", bundle.seq)));
+    }
+    let record = record(bundle)?;
+    if record.deployment.to_string() != bundle.deployment || record.seq != bundle.seq {
+        return Err(broken(format!("failed to verify record {}: it is of another invocation", bundle.seq)));
+    }
+    let signature: [u8; 65] = hex::decode(&bundle.signature)
+        .ok()
+        .and_then(|bytes| bytes.try_into().ok())
+        .ok_or_else(|| broken("failed to verify: the signature is not 65 bytes of hex"))?;
+    let receipt = Receipt { deployment: record.deployment, seq: record.seq, record: hash };
+    SignedReceipt { receipt, signature }.verify(node).map_err(|error| broken(format!("failed to {error}")))?;
+    Ok(record)
+}
+
+async fn verify(shared: &Shared, receipt: &str, node: Option<String>, depth: u64) -> Result<(), Failure> {
+    let file = Path::new(receipt);
+    if file.is_file() {
+        let bundle: ReceiptBundle = serde_json::from_str(&read_text(file)?)
+            .map_err(|error| Failure::usage(format!("failed to read {receipt}: {error}")))?;
+        let node = node.unwrap_or_else(|| bundle.node.clone());
+        check(&bundle, parse_node(&node)?)?;
+        return said(shared, &bundle, &node, 1);
+    }
+    let client = client(shared)?;
+    let node = match node {
+        Some(node) => node,
+        None => client.get::<NodeStatus>("/api/v1/node").await?.operator,
+    };
+    let address = parse_node(&node)?;
+    let last = fetch(&client, receipt).await?;
+    let mut newer = check(&last, address)?;
+    let mut checked = 1;
+    // Backwards: each record names the hash of the one before it.
+    while checked <= depth && newer.seq > 1 {
+        let older = fetch(&client, &format!("{}/{}", last.deployment, newer.seq - 1)).await?;
+        let record = check(&older, address)?;
+        if record.hash() != newer.previous {
+            let text =
+                format!("failed to verify the chain: record {} does not follow record {}", newer.seq, record.seq);
+            return Err(broken(text));
+        }
+        newer = record;
+        checked += 1;
+    }
+    if newer.seq == 1 && newer.previous != Hash256::ZERO {
+        return Err(broken("failed to verify the chain: its first record names one before it"));
+    }
+    said(shared, &last, &node, checked)
+}
+
+fn parse_node(text: &str) -> Result<Address, Failure> {
+    text.parse().map_err(|error| Failure::usage(format!("failed to {error}")))
+}
+
+fn said(shared: &Shared, bundle: &ReceiptBundle, node: &str, checked: u64) -> Result<(), Failure> {
+    if shared.json {
+        output::json(
+            &json!({ "verified": true, "deployment": bundle.deployment, "seq": bundle.seq, "node": node, "records": checked }),
+        );
+    } else {
+        output::line(format!(
+            "{node} signed record {} of {}; {checked} records form a chain",
+            bundle.seq, bundle.deployment
+        ));
+    }
+    Ok(())
+}

@@ -1,0 +1,98 @@
+//! How a command ends when it does not succeed: a sentence, its cause, a hint, an exit code.
+
+use std::fmt;
+use std::process::ExitCode;
+
+use nisse_api::client::ClientError;
+use nisse_node::{ErrorKind, NodeError};
+
+/// 0 ok, 1 failed, 2 usage, 3 refused, 4 unreachable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Exit {
+    Failed = 1,
+    Usage = 2,
+    Refused = 3,
+    Unreachable = 4,
+}
+
+/// A command's end.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    exit: Exit,
+    text: String,
+    hint: Option<String>,
+}
+
+impl Failure {
+    pub(crate) fn new(exit: Exit, text: impl fmt::Display) -> Self {
+        Self { exit, text: text.to_string(), hint: None }
+    }
+
+    /// A mistake in what was typed.
+    pub(crate) fn usage(text: impl fmt::Display) -> Self {
+        Self::new(Exit::Usage, text)
+    }
+
+    /// What to do about it.
+    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// Says it on stderr.
+    #[expect(clippy::print_stderr, reason = "errors are for people and go to stderr")]
+    pub(crate) fn report(&self) -> ExitCode {
+        eprintln!("error: {}", self.text);
+        if let Some(hint) = &self.hint {
+            eprintln!("hint: {hint}");
+        }
+        ExitCode::from(self.exit as u8)
+    }
+}
+
+impl From<NodeError> for Failure {
+    fn from(error: NodeError) -> Self {
+        let exit = match error.kind {
+            ErrorKind::Usage => Exit::Usage,
+            ErrorKind::Refused | ErrorKind::Conflict => Exit::Refused,
+            ErrorKind::Unreachable | ErrorKind::Busy => Exit::Unreachable,
+            ErrorKind::NotFound | ErrorKind::Failed => Exit::Failed,
+        };
+        Self { exit, text: error.text, hint: error.hint }
+    }
+}
+
+impl From<ClientError> for Failure {
+    fn from(error: ClientError) -> Self {
+        match error {
+            ClientError::Refused(problem) => {
+                let exit = match problem.status {
+                    400 | 413 | 415 | 422 => Exit::Usage,
+                    401 | 403 | 409 => Exit::Refused,
+                    502..=504 => Exit::Unreachable,
+                    _ => Exit::Failed,
+                };
+                Self { exit, text: problem.title, hint: problem.hint }
+            }
+            ClientError::Unreachable { .. } => Self::new(Exit::Unreachable, with_causes(&error))
+                .hint("start the node with `nisse up`, or name another home with --home"),
+            other => Self::new(Exit::Failed, with_causes(&other)),
+        }
+    }
+}
+
+impl From<anyhow::Error> for Failure {
+    fn from(error: anyhow::Error) -> Self {
+        Self::new(Exit::Failed, format!("{error:#}"))
+    }
+}
+
+fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut text = format!("failed to {error}");
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(&format!(": {cause}"));
+        source = cause.source();
+    }
+    text
+}

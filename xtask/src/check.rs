@@ -1,0 +1,93 @@
+//! `cargo xtask check`: all that CI runs, stage by stage, with the time of each.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, bail};
+
+use crate::command::{cargo, repository, run, script};
+
+/// The whole must stay under this on two cores without caches.
+const BUDGET: Duration = Duration::from_secs(60 * 60);
+
+/// One stage: its name, the minutes it may take, and what it does.
+struct Stage {
+    name: &'static str,
+    minutes: u64,
+    act: fn() -> anyhow::Result<()>,
+}
+
+/// In this order: what fails fast comes first, and no stage builds dependencies that another one does not use.
+const STAGES: &[Stage] = &[
+    Stage { name: "toolchain", minutes: 1, act: toolchain },
+    Stage { name: "format", minutes: 1, act: || run(cargo(["fmt", "--all", "--check"])) },
+    Stage { name: "test", minutes: 20, act: || run(cargo(["test", "--workspace"])) },
+    Stage {
+        name: "clippy",
+        minutes: 8,
+        act: || run(cargo(["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"])),
+    },
+    Stage { name: "docs", minutes: 3, act: docs },
+    Stage { name: "deny", minutes: 2, act: || crate::deny::run(&[]) },
+    Stage { name: "release", minutes: 9, act: || run(cargo(["build", "--release"])) },
+    Stage { name: "demo", minutes: 2, act: crate::demo::run },
+    Stage { name: "contracts", minutes: 5, act: || script("contracts/check.sh") },
+    Stage { name: "guests", minutes: 4, act: || crate::guests::run(&["--check".to_owned()]) },
+    Stage { name: "planted bugs", minutes: 12, act: crate::planted::run },
+];
+
+/// Runs every stage, or those named.
+pub fn all(names: &[String]) -> anyhow::Result<()> {
+    for name in names {
+        if !STAGES.iter().any(|stage| stage.name == name) {
+            let known: Vec<_> = STAGES.iter().map(|stage| stage.name).collect();
+            bail!("run the stage `{name}`: the stages are {}", known.join(", "));
+        }
+    }
+    let mut times = Vec::new();
+    let mut failed = None;
+    for stage in STAGES.iter().filter(|stage| names.is_empty() || names.iter().any(|name| name == stage.name)) {
+        say(&format!("── {} (budget {} min)", stage.name, stage.minutes));
+        let start = Instant::now();
+        let result = (stage.act)().with_context(|| format!("the stage `{}` failed", stage.name));
+        times.push((stage, start.elapsed()));
+        if let Err(error) = result {
+            failed = Some(error);
+            break;
+        }
+    }
+    report(&times);
+    failed.map_or(Ok(()), Err)
+}
+
+fn report(times: &[(&Stage, Duration)]) {
+    let total: Duration = times.iter().map(|(_, time)| *time).sum();
+    say("── where the time went");
+    for (stage, time) in times {
+        let over = if *time > Duration::from_secs(stage.minutes * 60) { "  over its budget" } else { "" };
+        say(&format!("{:>14} {:>7.1} s of {:>3} min{over}", stage.name, time.as_secs_f64(), stage.minutes));
+    }
+    let over = if total > BUDGET { "  over the budget" } else { "" };
+    say(&format!("{:>14} {:>7.1} s of {:>3} min{over}", "all", total.as_secs_f64(), BUDGET.as_secs() / 60));
+}
+
+fn toolchain() -> anyhow::Result<()> {
+    let output = std::process::Command::new("rustc").arg("-V").output().context("no rustc")?;
+    let version = String::from_utf8_lossy(&output.stdout).into_owned();
+    let minor = version.split('.').nth(1).and_then(|minor| minor.parse::<u32>().ok());
+    if minor.is_none_or(|minor| minor < 95) {
+        bail!("build with {}: Rust 1.95 or later is needed", version.trim());
+    }
+    say(version.trim());
+    Ok(())
+}
+
+fn docs() -> anyhow::Result<()> {
+    let mut command = cargo(["doc", "--workspace", "--no-deps"]);
+    command.env("RUSTDOCFLAGS", "-D warnings").current_dir(repository());
+    run(command)
+}
+
+#[expect(clippy::print_stdout, reason = "what CI shows is this tool's product")]
+pub(crate) fn say(line: &str) {
+    println!("{line}");
+}

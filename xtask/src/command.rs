@@ -1,0 +1,35 @@
+//! Child processes, always from the repository's root and always with their failure named.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context as _, bail};
+
+/// The repository's root.
+pub fn repository() -> PathBuf {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    here.parent().expect("xtask stands in the repository").to_owned()
+}
+
+/// `cargo` with these arguments.
+pub fn cargo<const N: usize>(arguments: [&str; N]) -> Command {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.args(arguments).current_dir(repository());
+    command
+}
+
+/// Runs to the end and demands success.
+pub fn run(mut command: Command) -> anyhow::Result<()> {
+    let status = command.status().with_context(|| format!("start {command:?}"))?;
+    if !status.success() {
+        bail!("{command:?} ended with {status}");
+    }
+    Ok(())
+}
+
+/// Runs a shell script of the repository.
+pub fn script(path: &str) -> anyhow::Result<()> {
+    let mut command = Command::new("sh");
+    command.arg(path).current_dir(repository());
+    run(command)
+}
