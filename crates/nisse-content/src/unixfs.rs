@@ -9,7 +9,7 @@ mod path;
 mod protobuf;
 mod reader;
 
-pub use builder::{FileBuilder, cid_of};
+pub use builder::{BlockSink, FileBuilder, cid_of};
 pub use node::{Link, Node, NodeError, NodeKind};
 pub use path::{PATH_SEGMENTS_MAX, Resolved, resolve};
 pub use reader::{Blocks, DAG_DEPTH_MAX, FileReader, MemoryBlocks, ReadError, ReadLimits};

@@ -8,6 +8,9 @@ use super::Profile;
 use super::node::{Child, encode_join, encode_leaf};
 use crate::VerifiedBlock;
 
+/// Where complete blocks go, children before parents.
+pub type BlockSink<'a, E> = dyn FnMut(VerifiedBlock<&[u8]>) -> Result<(), E> + 'a;
+
 /// Builds a balanced file. Feed it with [`FileBuilder::write`], end with [`FileBuilder::finish`].
 #[derive(Debug)]
 pub struct FileBuilder {
@@ -31,11 +34,7 @@ impl FileBuilder {
     }
 
     /// Appends bytes; each block that is complete goes to `sink`, children before parents.
-    pub fn write<E>(
-        &mut self,
-        mut bytes: &[u8],
-        sink: &mut dyn FnMut(VerifiedBlock<&[u8]>) -> Result<(), E>,
-    ) -> Result<(), E> {
+    pub fn write<E>(&mut self, mut bytes: &[u8], sink: &mut BlockSink<'_, E>) -> Result<(), E> {
         self.file_bytes += bytes.len() as u64;
         let chunk_bytes = self.profile.chunk_bytes();
         while !bytes.is_empty() {
@@ -56,7 +55,7 @@ impl FileBuilder {
     }
 
     /// Ends the file: the last blocks go to `sink`, and the id of the whole comes back.
-    pub fn finish<E>(mut self, sink: &mut dyn FnMut(VerifiedBlock<&[u8]>) -> Result<(), E>) -> Result<ContentId, E> {
+    pub fn finish<E>(mut self, sink: &mut BlockSink<'_, E>) -> Result<ContentId, E> {
         if !self.chunk.is_empty() || self.file_bytes == 0 {
             self.flush(sink)?;
         }
@@ -74,7 +73,7 @@ impl FileBuilder {
         }
     }
 
-    fn flush<E>(&mut self, sink: &mut dyn FnMut(VerifiedBlock<&[u8]>) -> Result<(), E>) -> Result<(), E> {
+    fn flush<E>(&mut self, sink: &mut BlockSink<'_, E>) -> Result<(), E> {
         let mut chunk = std::mem::take(&mut self.chunk);
         self.leaf(&chunk, sink)?;
         chunk.clear();
@@ -82,7 +81,7 @@ impl FileBuilder {
         Ok(())
     }
 
-    fn leaf<E>(&mut self, data: &[u8], sink: &mut dyn FnMut(VerifiedBlock<&[u8]>) -> Result<(), E>) -> Result<(), E> {
+    fn leaf<E>(&mut self, data: &[u8], sink: &mut BlockSink<'_, E>) -> Result<(), E> {
         let wrapped = self.profile.is_v0().then(|| encode_leaf(data));
         let block = match &wrapped {
             Some(node) => VerifiedBlock::dag_pb(node.as_slice(), true),
@@ -93,12 +92,7 @@ impl FileBuilder {
         self.push(0, Child { cid: block.cid(), file_bytes: data.len() as u64, total_bytes }, sink)
     }
 
-    fn push<E>(
-        &mut self,
-        level: usize,
-        child: Child,
-        sink: &mut dyn FnMut(VerifiedBlock<&[u8]>) -> Result<(), E>,
-    ) -> Result<(), E> {
+    fn push<E>(&mut self, level: usize, child: Child, sink: &mut BlockSink<'_, E>) -> Result<(), E> {
         if self.levels.len() == level {
             self.levels.push(Vec::new());
         }
@@ -106,7 +100,7 @@ impl FileBuilder {
         if self.levels[level].len() == self.profile.links_max() { self.join(level, sink) } else { Ok(()) }
     }
 
-    fn join<E>(&mut self, level: usize, sink: &mut dyn FnMut(VerifiedBlock<&[u8]>) -> Result<(), E>) -> Result<(), E> {
+    fn join<E>(&mut self, level: usize, sink: &mut BlockSink<'_, E>) -> Result<(), E> {
         let children = std::mem::take(&mut self.levels[level]);
         let (node, file_bytes) = encode_join(&children);
         let block = VerifiedBlock::dag_pb(node.as_slice(), self.profile.is_v0());
