@@ -111,9 +111,14 @@ impl AgentHandle {
         answer.await.unwrap_or(Err(CallError::Halted))
     }
 
+    /// Asks the agent to end, without waiting for it.
+    pub(crate) fn tell_to_halt(&self) {
+        self.halt.send_replace(true);
+    }
+
     /// Ends the agent: the running call has a moment to finish, what waits is refused.
     pub(crate) async fn halt(&self) {
-        self.halt.send_replace(true);
+        self.tell_to_halt();
         self.work.closed().await;
     }
 

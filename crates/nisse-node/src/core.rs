@@ -3,20 +3,23 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use nisse_content::BlockStore;
 use nisse_egress::Egress;
 use nisse_market::Signer;
 use nisse_market::embedded::EmbeddedChain;
-use nisse_model::{Address, DeploymentId, Hash256, InvocationId, Timestamp};
+use nisse_model::{Address, ContentId, DeploymentId, Hash256, InvocationId, Timestamp};
 use nisse_orchestrator::{Decision, Orchestrator};
-use nisse_store::{Clock, Database, Entropy, Journal, StateStore};
+use nisse_store::{Clock, Commit, Database, Entropy, Journal, JournalError, StateStore};
 use tokio::sync::{broadcast, mpsc, watch};
 
 use crate::agent::{AgentHandle, Outward};
 use crate::driver::DriverHandle;
 use crate::home::Home;
 use crate::keys::Keys;
+use crate::lane::{Lane, Lanes};
+use crate::ledger::Ledger;
 use crate::logs::Logs;
 use crate::options::NodeOptions;
 use crate::prepare::{Checked, Preparer};
@@ -26,6 +29,9 @@ use crate::supervisor::Supervisor;
 
 /// Milestones that a slow listener may lag behind.
 const MILESTONES_MAX: usize = 1_024;
+
+/// How long to wait for a journal whose queue is full.
+const QUEUE_PAUSE: Duration = Duration::from_millis(2);
 
 /// The shared parts.
 pub(crate) struct Core {
@@ -51,6 +57,8 @@ pub(crate) struct Core {
     pub(crate) supervisor: Supervisor,
     pub(crate) milestones: broadcast::Sender<Milestone>,
     pub(crate) since: Timestamp,
+    pub(crate) lanes: Lanes,
+    pub(crate) ledger: Arc<Ledger>,
     /// Invocations whose completion the journal held at start: what the alarm or `started` of a crash has done.
     pub(crate) completed: HashSet<[u8; 16]>,
     running: Mutex<BTreeMap<DeploymentId, Running>>,
@@ -123,6 +131,8 @@ impl Core {
             supervisor: Supervisor::default(),
             milestones: broadcast::Sender::new(MILESTONES_MAX),
             since,
+            lanes: Lanes::default(),
+            ledger: Arc::default(),
             completed: parts.completed,
             running: Mutex::default(),
             prepared: Mutex::default(),
@@ -164,9 +174,30 @@ impl Core {
         self.chain_time.store(at.0, Ordering::Relaxed);
     }
 
-    /// Names an agent in caps, logs and audit lines: unique per (owner, name).
+    /// Names an agent in caps, logs and audit lines: unique per (owner, name), and what an owner can type.
     pub(crate) fn label(&self, owner: Address, name: &nisse_model::AgentName) -> String {
-        if owner == self.operator { name.to_string() } else { format!("{name}--{}", owner.short()) }
+        if owner == self.operator { name.to_string() } else { format!("{name}--{}", hex::encode(owner.0)) }
+    }
+
+    /// The content that a pin of this name holds.
+    pub(crate) fn pinned(&self, name: &str) -> Option<ContentId> {
+        let pins = self.content.pins();
+        pins.into_iter().find(|pin| pin.name == name).and_then(|pin| pin.roots.first().copied())
+    }
+
+    /// The lane of a deployment.
+    pub(crate) fn lane(&self, deployment: DeploymentId) -> Arc<Lane> {
+        self.lanes.of(&self.supervisor, deployment)
+    }
+
+    /// Appends to the journal. A full queue is waited for: it empties as fast as the disk allows.
+    pub(crate) async fn append(journal: &Journal, records: &[&[u8]]) -> Result<Commit, JournalError> {
+        loop {
+            match journal.append_batch(records) {
+                Err(JournalError::QueueFull) => tokio::time::sleep(QUEUE_PAUSE).await,
+                other => return other,
+            }
+        }
     }
 
     /// An invocation id that is the same after a crash: made of what the invocation is for.
@@ -201,7 +232,7 @@ impl Core {
             Decision::Assigned { deployment, .. } => self.milestone(*deployment, "assigned", "given to this node"),
             Decision::Started { deployment, .. } => self.milestone(*deployment, "started", "serving"),
             Decision::Acknowledged { deployment, .. } => {
-                self.milestone(*deployment, "acknowledged", "money runs from here")
+                self.milestone(*deployment, "acknowledged", "the chain has taken the start")
             }
             Decision::Updated { deployment, .. } => self.milestone(*deployment, "updated", "the new package serves"),
             Decision::UpdateRefused { deployment, reason } => {

@@ -4,8 +4,9 @@
 //! for an agent or the chain: what takes long runs in a task of its own and comes back as an event.
 
 mod actions;
+mod market;
 
-pub(crate) use actions::kept_name;
+pub(crate) use actions::finished;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -40,6 +41,8 @@ pub(crate) enum Message {
     Drain { draining: bool, reply: oneshot::Sender<()> },
     /// Forgets an ended deployment.
     Forget { deployment: DeploymentId, reply: oneshot::Sender<Result<(), CommandError>> },
+    /// An agent came or went without a decision.
+    Routes,
     /// Reads the orchestrator's state.
     Look(Box<dyn FnOnce(&Orchestrator) + Send>),
 }
@@ -64,6 +67,11 @@ impl DriverHandle {
     pub(crate) async fn event(&self, event: Event) {
         // At the end of the node nobody listens; recovery starts from the journal.
         let _ = self.0.send(Message::Event(event)).await;
+    }
+
+    /// The routing table is to be made anew.
+    pub(crate) async fn routes_changed(&self) {
+        let _ = self.0.send(Message::Routes).await;
     }
 
     /// Reads from the orchestrator's state.
@@ -133,17 +141,26 @@ impl Driver {
         let mut carried = self.carry_out(boot).await;
         while carried.is_ok() {
             let pause = self.pause();
+            // In this order: what a handler set comes before the news that it was handled.
             let effects = tokio::select! {
+                biased;
                 () = stop.requested() => return,
+                Some(outward) = self.outward.recv() => Ok(self.outward(outward)),
                 message = self.messages.recv() => match message {
                     Some(message) => self.message(message).await,
                     None => return,
                 },
-                Some(outward) = self.outward.recv() => self.outward(outward),
-                () = tokio::time::sleep(pause) => self.tick(),
                 _ = compact.tick() => {
                     self.compact().await;
                     continue;
+                }
+                () = tokio::time::sleep(pause) => Ok(self.tick()),
+            };
+            let effects = match effects {
+                Ok(effects) => effects,
+                Err(error) => {
+                    carried = Err(error);
+                    break;
                 }
             };
             carried = self.carry_out(effects).await;
@@ -173,19 +190,37 @@ impl Driver {
                 self.orchestrator.handle(Event::AlarmChanged { deployment, at }, self.core.clock.now())
             }
             Outward::Publish { deployment, key, asset, value, decimals } => {
-                self.publish(deployment, key, asset, value, decimals);
+                match market::scaled(value, decimals) {
+                    Some(answer) => {
+                        let call = market::Write::Publish { deployment: deployment.number, asset, answer };
+                        self.write(key, call);
+                    }
+                    None => tracing::warn!(%deployment, asset, "an answer does not fit the feed's 8 decimals"),
+                }
                 Effects::default()
             }
         }
     }
 
-    async fn message(&mut self, message: Message) -> Effects {
+    async fn message(&mut self, message: Message) -> Result<Effects, String> {
         let now = self.core.clock.now();
         match message {
-            Message::Event(event) => self.orchestrator.handle(event, now),
+            Message::Event(event) => {
+                let ended = matches!(event, Event::Finished { .. });
+                let effects = self.orchestrator.handle(event, now);
+                if ended && effects == Effects::default() {
+                    // An agent that came up again changes nothing but who answers.
+                    self.core.publish_routes(&self.orchestrator);
+                }
+                Ok(effects)
+            }
+            Message::Routes => {
+                self.core.publish_routes(&self.orchestrator);
+                Ok(Effects::default())
+            }
             Message::Look(look) => {
                 look(&self.orchestrator);
-                Effects::default()
+                Ok(Effects::default())
             }
             Message::Command { deployment, command, reply } => {
                 let result = self.orchestrator.command(deployment, command, now);
@@ -197,10 +232,9 @@ impl Driver {
             }
             Message::Drain { draining, reply } => {
                 let effects = self.orchestrator.drain(draining);
-                if self.record(&effects.decisions).await.is_ok() {
-                    let _ = reply.send(());
-                }
-                Effects { decisions: Vec::new(), actions: effects.actions }
+                self.record(&effects.decisions).await?;
+                let _ = reply.send(());
+                Ok(Effects { decisions: Vec::new(), actions: effects.actions })
             }
         }
     }
@@ -210,19 +244,20 @@ impl Driver {
         &mut self,
         result: Result<Effects, CommandError>,
         reply: oneshot::Sender<Result<(), CommandError>>,
-    ) -> Effects {
-        match result {
-            Ok(effects) => {
-                if self.record(&effects.decisions).await.is_ok() {
-                    let _ = reply.send(Ok(()));
-                }
-                Effects { decisions: Vec::new(), actions: effects.actions }
-            }
+    ) -> Result<Effects, String> {
+        let effects = match result {
+            Ok(effects) => effects,
             Err(error) => {
                 let _ = reply.send(Err(error));
-                Effects::default()
+                return Ok(Effects::default());
             }
-        }
+        };
+        self.record(&effects.decisions).await?;
+        // The actions are under way before the caller is told, so that it can wait for them.
+        effects.actions.into_iter().for_each(|action| self.perform(action));
+        self.core.publish_routes(&self.orchestrator);
+        let _ = reply.send(Ok(()));
+        Ok(Effects::default())
     }
 
     /// Makes the decisions durable, then performs the actions.
@@ -245,7 +280,7 @@ impl Driver {
         let entries: Vec<Vec<u8>> =
             decisions.iter().map(|decision| Entry::Decision(decision.clone()).encode()).collect();
         let records: Vec<&[u8]> = entries.iter().map(Vec::as_slice).collect();
-        let commit = self.core.journal.append_batch(&records).map_err(|error| chain(&error))?;
+        let commit = Core::append(&self.core.journal, &records).await.map_err(|error| chain(&error))?;
         commit.durable().await.map_err(|error| chain(&error))?;
         for decision in decisions {
             self.core.announce(decision);
@@ -258,6 +293,15 @@ impl Driver {
     /// The records before the place where the journal stood a minute ago have all been applied by now, so they go;
     /// a snapshot of the orchestrator stands for their decisions.
     async fn compact(&mut self) {
+        // What was written without a sync survives from here on: a restart reads less again.
+        for flushed in [
+            self.core.database.flush().err().map(|error| chain(&error)),
+            self.core.states.flush().err().map(|error| chain(&error)),
+        ] {
+            if let Some(error) = flushed {
+                tracing::warn!(error, "the index was not flushed");
+            }
+        }
         let (first, next) = (self.core.journal.first(), self.core.journal.next());
         if let Some(settled) = self.settled.replace(next)
             && next.0 - first.0 > JOURNAL_RECORDS_MAX

@@ -12,6 +12,7 @@ const KIND_COMPLETION: u8 = 2;
 const KIND_SNAPSHOT: u8 = 3;
 const KIND_STATE: u8 = 4;
 const STATE_VERSION: u8 = 1;
+const KIND_INTENT: u8 = 5;
 const COMPLETION_VERSION: u8 = 1;
 
 /// One record of the journal.
@@ -25,6 +26,9 @@ pub(crate) enum Entry {
     Snapshot(Vec<Decision>),
     /// An agent's whole state was replaced or destroyed.
     State(StateChange),
+    /// A request that changes the world is about to leave: made durable before it does (DESIGN §5.1). The text names
+    /// the invocation, the call's place in it, the method and the authority.
+    Intent(String),
 }
 
 /// A change of a whole state: rollback, a refused update, destruction.
@@ -41,6 +45,9 @@ pub(crate) struct StateChange {
 pub(crate) struct Completion {
     /// Which deployment's agent.
     pub(crate) deployment: DeploymentId,
+    /// Whose state the effects are for: with the name, so that recovery needs nothing else.
+    pub(crate) owner: Address,
+    pub(crate) agent: AgentName,
     /// The node's clock.
     pub(crate) at: Timestamp,
     /// The invocation's id.
@@ -88,6 +95,10 @@ struct StoredCompletion {
     effects: Vec<StoredEffect>,
     #[cbor(n(5), with = "minicbor::bytes")]
     record: Vec<u8>,
+    #[n(6)]
+    owner: String,
+    #[n(7)]
+    agent: String,
 }
 
 #[derive(Encode, Decode)]
@@ -145,6 +156,11 @@ impl Entry {
                 }
                 bytes
             }
+            Self::Intent(text) => {
+                let mut bytes = vec![KIND_INTENT];
+                bytes.extend(text.as_bytes());
+                bytes
+            }
             Self::State(StateChange { owner, agent, snapshot }) => {
                 let snapshot = snapshot.map_or(String::new(), |cid| cid.to_string());
                 let mut bytes = vec![KIND_STATE, STATE_VERSION];
@@ -166,6 +182,7 @@ impl Entry {
             }
             [KIND_COMPLETION, version, ..] => Err(DecodeEntryError::Version(*version)),
             [KIND_STATE, STATE_VERSION, rest @ ..] => decode_state(rest).map(Self::State),
+            [KIND_INTENT, rest @ ..] => Ok(Self::Intent(String::from_utf8_lossy(rest).into_owned())),
             [KIND_SNAPSHOT, rest @ ..] => decode_snapshot(rest).map(Self::Snapshot),
             other => Err(DecodeEntryError::Kind(other.first().copied())),
         }
@@ -208,6 +225,8 @@ impl From<&Completion> for StoredCompletion {
             succeeded: completion.succeeded,
             effects: completion.effects.iter().map(StoredEffect::from).collect(),
             record: completion.record.clone(),
+            owner: completion.owner.to_string(),
+            agent: completion.agent.to_string(),
         }
     }
 }
@@ -224,6 +243,8 @@ impl TryFrom<StoredCompletion> for Completion {
             succeeded: stored.succeeded,
             effects: stored.effects.into_iter().map(Effect::try_from).collect::<Result<_, _>>()?,
             record: stored.record,
+            owner: stored.owner.parse().map_err(|_| DecodeEntryError::Text(stored.owner))?,
+            agent: stored.agent.parse().map_err(|_| DecodeEntryError::Text(stored.agent))?,
         })
     }
 }
@@ -268,6 +289,8 @@ mod tests {
     fn completion() -> Completion {
         Completion {
             deployment: DeploymentId { chain: 7, contract: Address([1; 20]), number: 3 },
+            owner: Address([4; 20]),
+            agent: "a.b".parse().expect("a name"),
             at: Timestamp(5),
             invocation: [9; 16],
             succeeded: true,
@@ -295,6 +318,7 @@ mod tests {
             Entry::Completion(completion()),
             Entry::Snapshot(vec![decision.clone(), decision]),
             Entry::Snapshot(Vec::new()),
+            Entry::Intent("0a:3 POST api.example.org".to_owned()),
             state(None),
             state(Some(ContentId::raw(Hash256::of(b"export")))),
         ];

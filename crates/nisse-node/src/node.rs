@@ -169,7 +169,7 @@ impl Node {
             .look(move |all| {
                 let matching = all.agents().iter().filter(|(_, agent)| {
                     agent.placement.package.agent_id.name == name
-                        && owner.as_ref().is_none_or(|owner| agent.placement.owner.short() == *owner)
+                        && owner.as_ref().is_none_or(|owner| is_owner(agent.placement.owner, owner))
                 });
                 let best = matching.max_by_key(|(deployment, agent)| (agent.life.is_live(), deployment.number));
                 best.map(|(deployment, agent)| (*deployment, agent.clone()))
@@ -185,6 +185,11 @@ impl Node {
         let looked = self.core.driver.look(look).await;
         looked.map_err(|error| NodeError::caused(ErrorKind::Unreachable, "going_down", &error))
     }
+}
+
+/// At least the eight hex digits that a host name shows.
+fn is_owner(owner: Address, digits: &str) -> bool {
+    digits.len() >= 8 && hex::encode(owner.0).starts_with(digits)
 }
 
 /// What the market refused or did not answer, as the owner reads it.

@@ -95,37 +95,40 @@ pub(crate) fn terms(stored: &Stored, max_rate: AmountPerHour) -> PublicationTerm
     }
 }
 
-/// Keeps an export of a state under a pin of its own.
-pub(crate) fn keep_state(core: &Core, pin: &str, export: &[u8]) -> Result<ContentId, NodeError> {
+/// Keeps bytes under a pin of their own.
+pub(crate) fn keep(core: &Core, pin: &str, bytes: &[u8], profile: Profile) -> Result<ContentId, NodeError> {
     let failed = |error: &dyn std::error::Error| NodeError::caused(ErrorKind::Failed, "content_failed", error);
     let batch = core.content.batch();
-    let cid = batch.add(&mut &*export, Profile::UnixFs2025).map_err(|error| failed(&error))?;
+    let cid = batch.add(&mut &*bytes, profile).map_err(|error| failed(&error))?;
     batch.commit_and_pin(pin, &[cid]).map_err(|error| failed(&error))?;
     Ok(cid)
 }
 
-/// Puts an export in the place of an agent's state: into the store, into the journal, then applied.
+/// Puts an export, which the content store holds and pins as `cid`, in the place of an agent's state: into the journal,
+/// then applied. The agent does not run meanwhile.
 pub(crate) async fn replace_state(
     core: &Core,
     owner: Address,
     agent: &AgentName,
-    export: Vec<u8>,
+    cid: ContentId,
+    export: &[u8],
 ) -> Result<(), NodeError> {
-    let failed = |error: &dyn std::error::Error| NodeError::caused(ErrorKind::Failed, "state_failed", error);
-    let snapshot = Snapshot::read(&export).map_err(|error| failed(&error))?;
-    let cid = keep_state(core, &format!("state-of/{owner}/{agent}"), &export)?;
+    let snapshot = Snapshot::read(export).map_err(|error| state_failed(&error))?;
     let entry = Entry::State(StateChange { owner, agent: agent.clone(), snapshot: Some(cid) });
-    let commit = core.journal.append(&entry.encode()).map_err(|error| failed(&error))?;
-    let position = commit.durable().await.map_err(|error| failed(&error))?;
-    core.states.agent(owner, agent).import(position, &snapshot).map_err(|error| failed(&error))?;
+    let commit = Core::append(&core.journal, &[&entry.encode()]).await.map_err(|error| state_failed(&error))?;
+    let position = commit.durable().await.map_err(|error| state_failed(&error))?;
+    core.states.agent(owner, agent).import(position, &snapshot).map_err(|error| state_failed(&error))?;
     Ok(())
+}
+
+pub(crate) fn state_failed(error: &dyn std::error::Error) -> NodeError {
+    NodeError::caused(ErrorKind::Failed, "state_failed", error)
 }
 
 /// Removes an agent's state: into the journal, then done.
 pub(crate) async fn destroy_state(core: &Core, owner: Address, agent: &AgentName) -> Result<(), NodeError> {
-    let failed = |error: &dyn std::error::Error| NodeError::caused(ErrorKind::Failed, "state_failed", error);
     let entry = Entry::State(StateChange { owner, agent: agent.clone(), snapshot: None });
-    let commit = core.journal.append(&entry.encode()).map_err(|error| failed(&error))?;
-    let position = commit.durable().await.map_err(|error| failed(&error))?;
-    core.states.agent(owner, agent).destroy(position).map_err(|error| failed(&error))
+    let commit = Core::append(&core.journal, &[&entry.encode()]).await.map_err(|error| state_failed(&error))?;
+    let position = commit.durable().await.map_err(|error| state_failed(&error))?;
+    core.states.agent(owner, agent).destroy(position).map_err(|error| state_failed(&error))
 }

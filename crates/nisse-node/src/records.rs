@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use nisse_model::{DeploymentId, Hash256};
 use nisse_store::{Database, DatabaseError, Rows as _, Table, WriteTransaction};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 use crate::supervisor::Stop;
 
@@ -23,6 +23,14 @@ const WAITING_MAX: usize = 4_096;
 /// How long the first record of a batch waits for more.
 const BATCH_WAIT: Duration = Duration::from_millis(20);
 
+/// What the table's task is sent.
+pub(crate) enum ToTable {
+    /// One record.
+    Put(NewRecord),
+    /// Answered once everything before it is in the table.
+    Barrier(oneshot::Sender<()>),
+}
+
 /// One record on its way to the table.
 pub(crate) struct NewRecord {
     deployment: DeploymentId,
@@ -32,11 +40,11 @@ pub(crate) struct NewRecord {
 
 /// Sends records to the table.
 #[derive(Clone)]
-pub(crate) struct RecordWriter(mpsc::Sender<NewRecord>);
+pub(crate) struct RecordWriter(mpsc::Sender<ToTable>);
 
 impl RecordWriter {
     /// A writer and the task that it speaks to.
-    pub(crate) fn new() -> (Self, mpsc::Receiver<NewRecord>) {
+    pub(crate) fn new() -> (Self, mpsc::Receiver<ToTable>) {
         let (sender, receiver) = mpsc::channel(WAITING_MAX);
         (Self(sender), receiver)
     }
@@ -44,30 +52,46 @@ impl RecordWriter {
     /// Queues one record; waits when the table lags behind.
     pub(crate) async fn put(&self, deployment: DeploymentId, seq: u64, record: Vec<u8>) {
         // Without the task the node is going down, and the next start reads the record from the journal.
-        let _ = self.0.send(NewRecord { deployment, seq, record }).await;
+        let _ = self.0.send(ToTable::Put(NewRecord { deployment, seq, record })).await;
+    }
+
+    /// Waits until every record that was put before is in the table.
+    pub(crate) async fn settled(&self) {
+        let (done, reached) = oneshot::channel();
+        if self.0.send(ToTable::Barrier(done)).await.is_ok() {
+            let _ = reached.await;
+        }
     }
 }
 
 /// Writes batches until the node stops.
-pub(crate) async fn run(database: Arc<Database>, mut receiver: mpsc::Receiver<NewRecord>, mut stop: Stop) {
-    let mut batch = Vec::new();
+pub(crate) async fn run(database: Arc<Database>, mut receiver: mpsc::Receiver<ToTable>, mut stop: Stop) {
+    let mut waiting = Vec::new();
     loop {
         let received = tokio::select! {
-            count = receiver.recv_many(&mut batch, WAITING_MAX) => count,
+            count = receiver.recv_many(&mut waiting, WAITING_MAX) => count,
             () = stop.requested() => 0,
         };
-        if received > 0 && !stop.is_requested() {
+        let asked = waiting.iter().any(|one| matches!(one, ToTable::Barrier(_)));
+        if received > 0 && !asked && !stop.is_requested() {
             tokio::time::sleep(BATCH_WAIT).await;
-            while let Ok(record) = receiver.try_recv() {
-                batch.push(record);
+        }
+        while let Ok(one) = receiver.try_recv() {
+            waiting.push(one);
+        }
+        let (mut batch, mut barriers) = (Vec::new(), Vec::new());
+        for one in waiting.drain(..) {
+            match one {
+                ToTable::Put(record) => batch.push(record),
+                ToTable::Barrier(done) => barriers.push(done),
             }
         }
-        if !batch.is_empty() {
-            if let Err(error) = write(&database, &batch) {
-                tracing::error!(error = crate::error::chain(&error), "records were not indexed");
-                return;
-            }
-            batch.clear();
+        if let Err(error) = write(&database, &batch) {
+            tracing::error!(error = crate::error::chain(&error), "records were not indexed");
+            return;
+        }
+        for done in barriers {
+            let _ = done.send(());
         }
         if received == 0 {
             return;
@@ -76,6 +100,9 @@ pub(crate) async fn run(database: Arc<Database>, mut receiver: mpsc::Receiver<Ne
 }
 
 fn write(database: &Database, batch: &[NewRecord]) -> Result<(), DatabaseError> {
+    if batch.is_empty() {
+        return Ok(());
+    }
     database.write_lazily(|transaction| {
         for NewRecord { deployment, seq, record } in batch {
             put(transaction, deployment, *seq, record)?;

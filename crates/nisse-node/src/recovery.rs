@@ -81,20 +81,18 @@ impl<'a> Recovery<'a> {
             }
             Entry::Completion(completion) => self.completion(position, completion),
             Entry::State(change) => self.state(position, &change),
+            Entry::Intent(_) => Ok(()),
         }
     }
 
     fn completion(&mut self, position: Position, completion: Completion) -> Result<(), NodeError> {
-        let Completion { deployment, invocation, succeeded, effects, record, .. } = completion;
+        let Completion { deployment, owner, agent, invocation, succeeded, effects, record, .. } = completion;
         if succeeded {
             self.completed.insert(invocation);
         }
         let writes = state_writes(&effects);
-        if !writes.is_empty()
-            && let Some(agent) = self.orchestrator.agent(&deployment)
-        {
-            let (owner, name) = agent.placement.key();
-            self.states.agent(owner, &name).apply(position, &writes).map_err(|error| failed(&error))?;
+        if !writes.is_empty() {
+            self.states.agent(owner, &agent).apply(position, &writes).map_err(|error| failed(&error))?;
         }
         for outward in outward_effects(deployment, InvocationId(invocation), &effects) {
             match outward {

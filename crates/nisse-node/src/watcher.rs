@@ -1,12 +1,15 @@
 //! Follows the market's events and tells the orchestrator what concerns this node.
 //!
-//! The cursor's place is written after the orchestrator's decisions about a batch are durable: a crash between the two
-//! tells a batch again, and every decision about it is idempotent.
+//! The cursor's place is written after the orchestrator's decisions about a batch are durable. A crash tells some of
+//! the log again: decisions are idempotent, and an old end or assignment is held against what the contract says now.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use nisse_market::{CursorError, CursorPosition, EventAt, LogCursor, Market, MarketEvent, OrderView, StoppedBy};
+use nisse_market::{
+    CursorError, CursorPosition, DeploymentState, DeploymentView, EventAt, EventBatch, LogCursor, Market, MarketEvent,
+    OrderView, StoppedBy,
+};
 use nisse_model::{Address, DeploymentId, PackageRef, Timestamp};
 use nisse_orchestrator::{Assignment, CloseReason, Event, Lease, NextPackage, Order, Placement};
 use nisse_store::{DatabaseError, Rows as _, Table};
@@ -69,6 +72,7 @@ async fn look(core: &Arc<Core>, market: &Market, cursor: &mut LogCursor) -> Resu
         Some(embedded) => embedded.time(),
         None => market.head_time().await.map_err(|error| chain(&error))?,
     });
+    let before = cursor.position().clone();
     let batch = match cursor.next().await {
         Ok(Some(batch)) => batch,
         Ok(None) => return Ok(false),
@@ -78,17 +82,26 @@ async fn look(core: &Arc<Core>, market: &Market, cursor: &mut LogCursor) -> Resu
         }
         Err(error) => return Err(chain(&error)),
     };
+    if let Err(error) = tell(core, market, &batch).await {
+        // Nothing of a batch may be skipped: it is told again, and what was told already is known.
+        *cursor = market.events(before, 0);
+        return Err(error);
+    }
+    let place = cursor.position().to_bytes();
+    // Not synced: after a crash some of the log is told again, and every event of it is held against the contract.
+    let wrote = core.database.write_lazily(|transaction| transaction.put(CURSOR, &key(market), &place));
+    wrote.map_err(|error: DatabaseError| chain(&error))?;
+    Ok(batch.more)
+}
+
+async fn tell(core: &Core, market: &Market, batch: &EventBatch) -> Result<(), String> {
     for at in &batch.committed {
         for event in translate(core, market, at).await? {
             core.driver.event(event).await;
         }
     }
     // The driver takes messages in order, so an answer means that the decisions before it are durable.
-    core.driver.look(|_| ()).await.map_err(|error| error.to_string())?;
-    let place = cursor.position().to_bytes();
-    let wrote = core.database.write_lazily(|transaction| transaction.put(CURSOR, &key(market), &place));
-    wrote.map_err(|error: DatabaseError| chain(&error))?;
-    Ok(batch.more)
+    core.driver.look(|_| ()).await.map_err(|error| error.to_string())
 }
 
 /// What an event means to this node.
@@ -97,16 +110,19 @@ async fn translate(core: &Core, market: &Market, at: &EventAt) -> Result<Vec<Eve
     let deployment = market.deployment_id(number);
     let operator = core.operator;
     Ok(match &at.event {
-        MarketEvent::Deployed { owner, order, .. } => opened(deployment, *owner, order, operator),
+        MarketEvent::Deployed { owner, order, .. } => opened(deployment, *owner, order, operator, at.block.number),
         MarketEvent::Reopened { bidding_ends, node, .. } => {
-            let mut events = vec![Event::Closed { deployment, reason: CloseReason::Reopened }];
-            if *node != operator {
-                events.extend(reopened(market, deployment, *bidding_ends).await?);
-            }
+            let mut events = match *node == operator {
+                true => ended(market, deployment, operator, CloseReason::Reopened).await?,
+                false => Vec::new(),
+            };
+            events.extend(reopened(market, deployment, *bidding_ends, at.block.number).await?);
             events
         }
-        MarketEvent::Verified { bidding_ends, .. } => reopened(market, deployment, *bidding_ends).await?,
-        MarketEvent::Assigned { node, .. } if *node == operator => assigned(market, deployment).await?,
+        MarketEvent::Verified { bidding_ends, .. } => {
+            reopened(market, deployment, *bidding_ends, at.block.number).await?
+        }
+        MarketEvent::Assigned { node, .. } if *node == operator => assigned(market, deployment, operator).await?,
         MarketEvent::Assigned { .. } => vec![Event::AssignedElsewhere { deployment }],
         MarketEvent::Started { node, started, .. } if *node == operator => {
             vec![Event::Acknowledged { deployment, at: *started }]
@@ -121,9 +137,9 @@ async fn translate(core: &Core, market: &Market, at: &EventAt) -> Result<Vec<Eve
                 StoppedBy::Owner => CloseReason::Owner,
                 StoppedBy::Node => CloseReason::Reopened,
             };
-            vec![Event::Closed { deployment, reason }]
+            ended(market, deployment, operator, reason).await?
         }
-        MarketEvent::Expired { .. } => vec![Event::Closed { deployment, reason: CloseReason::Expired }],
+        MarketEvent::Expired { .. } => ended(market, deployment, operator, CloseReason::Expired).await?,
         MarketEvent::Deposited { .. } | MarketEvent::Withdrawn { .. } => {
             let view = market.deployment(number).await.map_err(|error| chain(&error))?;
             vec![Event::Funded { deployment, deposited: view.deposited }]
@@ -132,21 +148,49 @@ async fn translate(core: &Core, market: &Market, at: &EventAt) -> Result<Vec<Eve
     })
 }
 
-fn opened(deployment: DeploymentId, owner: Address, order: &OrderView, operator: Address) -> Vec<Event> {
+/// An old end that is told again says nothing about a lease that this node holds now.
+async fn ended(
+    market: &Market,
+    deployment: DeploymentId,
+    operator: Address,
+    reason: CloseReason,
+) -> Result<Vec<Event>, String> {
+    let view = market.deployment(deployment.number).await.map_err(|error| chain(&error))?;
+    Ok(if is_held(&view, operator) { Vec::new() } else { vec![Event::Closed { deployment, reason }] })
+}
+
+fn is_held(view: &DeploymentView, operator: Address) -> bool {
+    view.node == Some(operator) && matches!(view.state, DeploymentState::Assigned | DeploymentState::Running)
+}
+
+fn opened(deployment: DeploymentId, owner: Address, order: &OrderView, operator: Address, round: u64) -> Vec<Event> {
     let for_me = order.only_node.is_none_or(|node| node == operator);
     // A home lease is assigned in the same transaction, and an unverified artifact takes no bids yet.
     if order.home || !order.verified || !for_me {
         return Vec::new();
     }
     let bids_until = order.bidding_ends.filter(|_| order.bid_window_seconds > 0);
-    let order =
-        placement(owner, order).map(|placement| Order { deployment, placement, max_rate: order.max_rate, bids_until });
+    let order = placement(owner, order).map(|placement| Order {
+        deployment,
+        placement,
+        max_rate: order.max_rate,
+        bids_until,
+        round,
+    });
     order.map(Event::OrderOpened).into_iter().collect()
 }
 
 /// An order that takes bids again: what it asks for is read from the contract.
-async fn reopened(market: &Market, deployment: DeploymentId, until: Timestamp) -> Result<Vec<Event>, String> {
+async fn reopened(
+    market: &Market,
+    deployment: DeploymentId,
+    until: Timestamp,
+    round: u64,
+) -> Result<Vec<Event>, String> {
     let view = market.deployment(deployment.number).await.map_err(|error| chain(&error))?;
+    if view.state != DeploymentState::Open {
+        return Ok(Vec::new());
+    }
     let placement = placement_of(&view);
     Ok(placement
         .map(|placement| Order {
@@ -154,14 +198,19 @@ async fn reopened(market: &Market, deployment: DeploymentId, until: Timestamp) -
             placement,
             max_rate: view.max_rate,
             bids_until: (view.bid_window_seconds > 0).then_some(until),
+            round,
         })
         .map(Event::OrderOpened)
         .into_iter()
         .collect())
 }
 
-async fn assigned(market: &Market, deployment: DeploymentId) -> Result<Vec<Event>, String> {
+async fn assigned(market: &Market, deployment: DeploymentId, operator: Address) -> Result<Vec<Event>, String> {
     let view = market.deployment(deployment.number).await.map_err(|error| chain(&error))?;
+    // An assignment that is told again after its end brings nothing back to life.
+    if !is_held(&view, operator) {
+        return Ok(Vec::new());
+    }
     let assignment = if view.home {
         Assignment::Home
     } else {
@@ -171,7 +220,7 @@ async fn assigned(market: &Market, deployment: DeploymentId) -> Result<Vec<Event
     Ok(placement.map(|placement| Event::Assigned { deployment, placement, assignment }).into_iter().collect())
 }
 
-fn placement_of(view: &nisse_market::DeploymentView) -> Option<Placement> {
+fn placement_of(view: &DeploymentView) -> Option<Placement> {
     let package = PackageRef {
         agent_id: parse_id(&view.agent_id)?,
         manifest_cid: view.manifest_cid,

@@ -24,7 +24,7 @@ pub enum Action {
     /// Fetch and check a package before bidding on it.
     Inspect { deployment: DeploymentId, placement: Placement },
     /// Offer to run it at this rate.
-    Bid { deployment: DeploymentId, rate: AmountPerHour },
+    Bid { deployment: DeploymentId, round: u64, rate: AmountPerHour },
     /// Ask the market to choose: the bidding is over.
     Assign { deployment: DeploymentId },
     /// Fetch, verify, compile, link.
@@ -37,8 +37,9 @@ pub enum Action {
     Reject { deployment: DeploymentId, reason: String },
     /// Stop taking calls, let the running one end, drop the instance.
     Halt { deployment: DeploymentId },
-    /// Prepare another package beside the running one and swap.
-    Swap { deployment: DeploymentId, next: NextPackage, incarnation: u32 },
+    /// Prepare another package beside the running one and swap. `restore` names the swap whose kept state comes back:
+    /// the update goes to the package before, so it is a rollback.
+    Swap { deployment: DeploymentId, next: NextPackage, incarnation: u32, restore: Option<u32> },
     /// Tell the chain that the new package runs.
     AcknowledgeUpdate { deployment: DeploymentId, revision: u32, incarnation: u32 },
     /// Tell the chain that the old package goes on, saying why.

@@ -1,8 +1,11 @@
 //! One agent on this node: what it is, who deployed it, and where in its life it stands.
 
-use nisse_model::{Address, AgentName, Amount, AmountPerHour, LeaseTerms, PackageRef, Resources, Timestamp};
+use nisse_model::{
+    Address, AgentName, Amount, AmountPerHour, DeploymentId, LeaseTerms, PackageRef, Resources, Timestamp,
+};
 use serde::{Deserialize, Serialize};
 
+use crate::action::Action;
 use crate::reason::{CloseReason, FailureStage};
 use crate::stored::{millis, text};
 
@@ -21,6 +24,12 @@ pub struct Placement {
 }
 
 impl Placement {
+    /// What its host names are made of: two placements with the same one cannot both be reached. An alias has dashes
+    /// for dots, and an owner shows as eight hex digits.
+    pub(crate) fn host_key(&self) -> (String, String) {
+        (self.package.agent_id.name.as_str().replace('.', "-"), self.owner.short())
+    }
+
     /// State and endpoint are keyed by owner and name, never by deployment.
     pub fn key(&self) -> (Address, AgentName) {
         (self.owner, self.package.agent_id.name.clone())
@@ -124,6 +133,8 @@ pub struct Alarm {
     pub due: Timestamp,
     /// 1 for the first try.
     pub attempt: u32,
+    /// Counts the alarms that this agent ever set, so that two for the same moment are still two.
+    pub number: u64,
 }
 
 /// What an update asked for.
@@ -159,6 +170,12 @@ pub struct Agent {
     pub update_refused: Option<String>,
     /// The last update request that was answered.
     pub revision_done: u32,
+    /// The update that put `previous` away: its state before the swap is kept under this number.
+    pub previous_revision: u32,
+    /// A request that came while another one was under way.
+    pub queued: Option<NextPackage>,
+    /// Alarms set so far.
+    pub alarms: u64,
     /// A wake-up was handed to the agent and has not come back.
     #[serde(skip)]
     pub(crate) alarm_in_flight: bool,
@@ -180,9 +197,22 @@ impl Agent {
             previous: None,
             update_refused: None,
             revision_done: 0,
+            previous_revision: 0,
+            queued: None,
+            alarms: 0,
             alarm_in_flight: false,
             expiry_sent: false,
         }
+    }
+
+    /// The swap to the package that an update asked for. An update to the package before the last one is a rollback,
+    /// and brings that package's state back.
+    pub(crate) fn swap(&self, deployment: DeploymentId) -> Option<Action> {
+        let next = self.next.clone()?;
+        let incarnation = self.incarnation + 1;
+        let back = self.previous.as_ref() == Some(&next.placement.package);
+        let restore = back.then_some(self.previous_revision);
+        Some(Action::Swap { deployment, next, incarnation, restore })
     }
 
     /// When the lease's deposit is used up; `None` at home and before money runs.

@@ -32,6 +32,7 @@ pub enum Decision {
         /// Milliseconds; zero when the first valid bid wins.
         #[serde(with = "millis")]
         bids_until: Timestamp,
+        round: u64,
     },
     /// An order was looked at and not bid on.
     OrderRefused {
@@ -141,6 +142,7 @@ pub enum Decision {
         #[serde(with = "millis")]
         due: Timestamp,
         attempt: u32,
+        number: u64,
     },
     /// A handler cleared its alarm, or the alarm was handled.
     AlarmCleared {

@@ -16,6 +16,8 @@ pub struct Order {
     pub max_rate: AmountPerHour,
     /// When bidding ends; `None` when the first valid bid wins.
     pub bids_until: Option<Timestamp>,
+    /// The block in which it opened: an order that came back to the market is another round of bids.
+    pub round: u64,
 }
 
 /// Something that happened.
@@ -46,6 +48,7 @@ pub enum Event {
 
 /// How an action ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the fields are the words of the actions")]
 pub enum ActionResult {
     /// `Action::Inspect`.
     Inspected(Result<(), PrepareError>),
@@ -53,10 +56,10 @@ pub enum ActionResult {
     Prepared(Result<(), PrepareError>),
     /// `Action::Start`: the `started` event was handled, or why not.
     Started(Result<(), String>),
-    /// `Action::Swap`: the new package runs, or why the old one goes on.
-    Swapped(Result<(), PrepareError>),
-    /// `Action::RaiseAlarm`: the handler came back.
-    AlarmHandled(AlarmEnd),
+    /// `Action::Swap` of this revision: the new package runs, or why the old one goes on.
+    Swapped { revision: u32, result: Result<(), PrepareError> },
+    /// `Action::RaiseAlarm`: the handler of the alarm with this number came back.
+    AlarmHandled { number: u64, end: AlarmEnd },
 }
 
 /// How an alarm's handler ended.
@@ -68,6 +71,8 @@ pub enum AlarmEnd {
     Retry,
     /// Failed for good.
     GiveUp,
+    /// The agent was not up: this was no try.
+    NotUp,
 }
 
 /// Why a package cannot run here.

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use nisse_model::{Address, AgentName, AmountPerHour, ByteSize, Cpu, DeploymentId, Resources, Timestamp};
 
 use crate::action::{Action, Effects};
-use crate::agent::{Agent, Life, Placement};
+use crate::agent::{Agent, Assignment, Life, Placement};
 use crate::decision::Decision;
 use crate::event::Order;
 use crate::policy::Policy;
@@ -90,7 +90,17 @@ impl Orchestrator {
 
     /// What live agents and open bids hold together.
     pub fn used(&self) -> Resources {
-        let agents = self.agents.values().filter(|agent| agent.life.is_live()).map(|agent| agent.placement.resources);
+        self.sum(None)
+    }
+
+    /// The same without one agent, whose room another package of it would take over.
+    fn used_without(&self, deployment: DeploymentId) -> Resources {
+        self.sum(Some(deployment))
+    }
+
+    fn sum(&self, without: Option<DeploymentId>) -> Resources {
+        let live = |(id, agent): &(&DeploymentId, &Agent)| agent.life.is_live() && Some(**id) != without;
+        let agents = self.agents.iter().filter(live).map(|(_, agent)| agent.placement.resources);
         let bids = self.bids.values().filter(|bid| bid.rate.is_some()).map(|bid| bid.order.placement.resources);
         let nothing = Resources { cpu: Cpu::default(), memory: ByteSize::default(), gpu: false };
         agents.chain(bids).fold(nothing, |sum, one| Resources {
@@ -116,15 +126,13 @@ impl Orchestrator {
         let mut effects = Effects::default();
         self.decide(&mut effects, Decision::Booted { at: now });
         for (deployment, agent) in &self.agents {
-            if agent.life.is_live() {
-                let (deployment, placement) = (*deployment, agent.placement.clone());
-                effects.actions.push(Action::Prepare { deployment, placement });
-            }
+            reissue(*deployment, agent, &mut effects.actions);
         }
         for (deployment, bid) in &self.bids {
+            let (deployment, round) = (*deployment, bid.order.round);
             effects.actions.push(match bid.rate {
-                None => Action::Inspect { deployment: *deployment, placement: bid.order.placement.clone() },
-                Some(rate) => Action::Bid { deployment: *deployment, rate },
+                None => Action::Inspect { deployment, placement: bid.order.placement.clone() },
+                Some(rate) => Action::Bid { deployment, round, rate },
             });
         }
         effects
@@ -140,13 +148,36 @@ impl Orchestrator {
         effects.decisions.push(decision);
     }
 
-    /// Whether an agent of the same owner and name already holds this node's place for it.
+    /// Whether another live agent or open bid holds the host names of this placement.
     fn is_taken(&self, deployment: DeploymentId, placement: &Placement) -> bool {
-        let key = placement.key();
+        let key = placement.host_key();
         let by_agent = |(id, agent): (&DeploymentId, &Agent)| {
-            *id != deployment && agent.life.is_live() && agent.placement.key() == key
+            *id != deployment && agent.life.is_live() && agent.placement.host_key() == key
         };
-        let by_bid = |(id, bid): (&DeploymentId, &OpenBid)| *id != deployment && bid.order.placement.key() == key;
+        let by_bid = |(id, bid): (&DeploymentId, &OpenBid)| *id != deployment && bid.order.placement.host_key() == key;
         self.agents.iter().any(by_agent) || self.bids.iter().any(by_bid)
+    }
+}
+
+/// What a node that came up does again for one agent. Every transaction among it has a name of its own, so what the
+/// chain has taken already is not sent twice.
+fn reissue(deployment: DeploymentId, agent: &Agent, actions: &mut Vec<Action>) {
+    let revision = agent.revision_done;
+    if revision > 0 {
+        actions.push(match &agent.update_refused {
+            Some(reason) => Action::RefuseUpdate { deployment, revision, reason: reason.clone() },
+            None => Action::AcknowledgeUpdate { deployment, revision, incarnation: agent.incarnation },
+        });
+    }
+    match &agent.life {
+        Life::Failed { stage, reason, .. } if agent.assignment != Assignment::Home => {
+            actions.push(Action::Reject { deployment, reason: format!("{stage}: {reason}") });
+        }
+        // The swap was under way: the old package must not run on a state that the new one has begun to change.
+        Life::Running { .. } if agent.next.is_some() => actions.extend(agent.swap(deployment)),
+        Life::Preparing | Life::Starting | Life::Running { .. } => {
+            actions.push(Action::Prepare { deployment, placement: agent.placement.clone() });
+        }
+        Life::Paused { .. } | Life::Stopped { .. } | Life::Failed { .. } => {}
     }
 }

@@ -2,12 +2,16 @@
 
 use std::sync::Arc;
 
-use nisse_model::{DeploymentId, Effect, Hash256, InstanceId, InvocationId, InvocationRecord, PackageRef, Timestamp};
+use nisse_model::{
+    Address, DeploymentId, Effect, Hash256, InstanceId, InvocationId, InvocationRecord, PackageRef, Timestamp,
+};
 use nisse_sandbox::{AgentProgram, CallContext, Trace, Trap};
 use nisse_store::{AgentState, Clock, Entropy, Journal, StateError, StateWrite};
 use tokio::sync::mpsc;
 
+use crate::core::Core;
 use crate::entry::{Completion, Entry};
+use crate::ledger::Ledger;
 use crate::logs::AgentLog;
 use crate::records::RecordWriter;
 
@@ -26,12 +30,14 @@ pub(crate) enum Outward {
 /// What an agent is made of.
 pub(crate) struct AgentParts {
     pub(crate) deployment: DeploymentId,
+    pub(crate) owner: Address,
     pub(crate) package: PackageRef,
     pub(crate) program: AgentProgram,
     pub(crate) engine: Hash256,
     pub(crate) state: AgentState,
     pub(crate) journal: Arc<Journal>,
     pub(crate) records: RecordWriter,
+    pub(crate) ledger: Arc<Ledger>,
     pub(crate) outward: mpsc::Sender<Outward>,
     pub(crate) log: Arc<AgentLog>,
     pub(crate) clock: Arc<dyn Clock>,
@@ -65,7 +71,8 @@ impl Committer {
     }
 
     pub(crate) fn context(&self) -> CallContext {
-        CallContext { state_bytes: self.state_bytes, publish_refused: None }
+        let publish_refused = self.parts.ledger.publish_refusal(&self.parts.deployment, self.now());
+        CallContext { state_bytes: self.state_bytes, publish_refused }
     }
 
     pub(crate) fn new_invocation(&self) -> InvocationId {
@@ -123,6 +130,8 @@ impl Committer {
         .encode();
         let completion = Completion {
             deployment: parts.deployment,
+            owner: parts.owner,
+            agent: parts.package.agent_id.name.clone(),
             at: now,
             invocation: id.0,
             succeeded,
@@ -131,7 +140,8 @@ impl Committer {
         };
         let hash = Hash256::of(&record);
         let entry = Entry::Completion(completion);
-        let commit = parts.journal.append(&entry.encode()).map_err(|error| crate::error::chain(&error))?;
+        let commit = Core::append(&parts.journal, &[&entry.encode()]).await;
+        let commit = commit.map_err(|error| crate::error::chain(&error))?;
         let position = commit.position();
         let Entry::Completion(Completion { effects, .. }) = entry else { unreachable!("it was just made") };
         if !effects.is_empty() {
@@ -143,6 +153,9 @@ impl Committer {
         }
         self.next_seq = seq + 1;
         self.previous = hash;
+        parts.ledger.set_tip(parts.deployment, seq, hash);
+        let publications = effects.iter().filter(|effect| matches!(effect, Effect::PublishToChain { .. })).count();
+        parts.ledger.count_publications(parts.deployment, now, u32::try_from(publications).unwrap_or(u32::MAX));
         parts.records.put(parts.deployment, seq, record).await;
         for outward in outward_effects(parts.deployment, id, &effects) {
             if parts.outward.send(outward).await.is_err() {

@@ -15,8 +15,10 @@ use nisse_model::{ContentId, Grants};
 use nisse_sandbox::{
     CallKey, Host, HostCall, HostFailureKind, HostReply, HttpField, HttpRequest, HttpResponse, LogLevel,
 };
-use nisse_store::{AgentState, Clock, Entropy};
+use nisse_store::{AgentState, Clock, Entropy, Journal, JournalError};
 
+use crate::core::Core;
+use crate::entry::Entry;
 use crate::logs::AgentLog;
 
 /// Largest file that a guest reads by CID, in bytes (`wit/agent.wit`).
@@ -24,12 +26,18 @@ const IPFS_READ_BYTES_MAX: u64 = 1 << 20;
 /// How long such a read may take.
 const IPFS_READ_TIME_MAX: Duration = Duration::from_secs(10);
 
+/// The field that carries the key of a request that changes the world.
+const IDEMPOTENCY_KEY: &str = "idempotency-key";
+/// Longest intent that the journal keeps.
+const INTENT_BYTES_MAX: usize = 512;
+
 /// The node's side of one agent's host calls.
 pub(crate) struct AgentHost {
     /// Names the agent in caps and audit lines; unique per (owner, name).
     pub(crate) label: String,
     pub(crate) grants: Grants,
     pub(crate) state: AgentState,
+    pub(crate) journal: Arc<Journal>,
     pub(crate) content: Arc<dyn BlockSource>,
     pub(crate) egress: Egress,
     pub(crate) log: Arc<AgentLog>,
@@ -39,7 +47,7 @@ pub(crate) struct AgentHost {
 
 #[async_trait]
 impl Host for AgentHost {
-    async fn call(&self, _key: CallKey, call: HostCall) -> HostReply {
+    async fn call(&self, key: CallKey, call: HostCall) -> HostReply {
         match call {
             HostCall::StateGet { key } => match self.state.get(&key) {
                 Ok(value) => HostReply::Value { value },
@@ -52,7 +60,7 @@ impl Host for AgentHost {
                 }
             }
             HostCall::IpfsRead { cid } => self.read_content(&cid).await,
-            HostCall::HttpSend { request } => self.send(request).await,
+            HostCall::HttpSend { request } => self.send(key, request).await,
             HostCall::Now => HostReply::Time { now_ms: self.clock.now().0 },
             HostCall::Random { length } => {
                 let mut bytes = vec![0; length as usize];
@@ -87,8 +95,17 @@ impl AgentHost {
         }
     }
 
-    async fn send(&self, request: HttpRequest) -> HostReply {
+    async fn send(&self, key: CallKey, mut request: HttpRequest) -> HostReply {
         let bytes_max = request.response_bytes_max;
+        if !matches!(request.method.as_str(), "GET" | "HEAD") {
+            let name = format!("{}:{}", hex::encode(key.invocation), key.index);
+            if let Err(error) = self.intend(&name, &request).await {
+                return unavailable(&error);
+            }
+            if !request.fields.iter().any(|field| field.name.eq_ignore_ascii_case(IDEMPOTENCY_KEY)) {
+                request.fields.push(HttpField { name: IDEMPOTENCY_KEY.to_owned(), value: name.into_bytes() });
+            }
+        }
         let guest = GuestRequest {
             agent: self.label.clone(),
             rules: self.grants.network_rules(),
@@ -125,6 +142,14 @@ impl AgentHost {
             body.extend_from_slice(&chunk);
         }
         HostReply::Response { response: HttpResponse { status, fields, body } }
+    }
+
+    /// What changes the world leaves only after its intent is durable, under a key that is the same after a crash.
+    async fn intend(&self, name: &str, request: &HttpRequest) -> Result<(), JournalError> {
+        let mut text = format!("{name} {} {}", request.method, request.authority);
+        text.truncate(text.floor_char_boundary(INTENT_BYTES_MAX));
+        let entry = Entry::Intent(text).encode();
+        Core::append(&self.journal, &[&entry]).await?.durable().await.map(drop)
     }
 
     /// A refusal is told to the agent's author in its log, with the line that would allow it.

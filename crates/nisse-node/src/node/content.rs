@@ -60,19 +60,13 @@ impl Node {
     /// Takes away the pin of `content add`; packages and states keep theirs.
     pub fn content_remove(&self, text: &str) -> Result<(), NodeError> {
         let cid = parse(text)?;
-        if self.pin(&pin_name(cid)).is_none() {
+        if self.core.pinned(&pin_name(cid)).is_none() {
             let text = format!("failed to remove {cid}: it was not added by `content add`");
             return Err(NodeError::new(ErrorKind::NotFound, "content_unknown", text)
                 .with_hint("`nisse content ls` shows which pins hold it".to_owned()));
         }
         let removed = self.core.content.unpin(&pin_name(cid));
         removed.map_err(|error| NodeError::caused(ErrorKind::Failed, "content_failed", &error))
-    }
-
-    /// The content that a pin of this name holds.
-    pub(super) fn pin(&self, name: &str) -> Option<ContentId> {
-        let pins = self.core.content.pins();
-        pins.into_iter().find(|pin| pin.name == name).and_then(|pin| pin.roots.first().copied())
     }
 
     /// Drops what no pin holds.

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use base64::Engine as _;
+use nisse_content::Profile;
 use nisse_model::{Event, Invocation};
 use nisse_orchestrator::{Agent, Assignment, Command, CommandError};
 
@@ -10,8 +11,8 @@ use super::deploy::parse_amount;
 use super::{Node, market_error};
 use crate::agent::CallError;
 use crate::control::{AgentStatus, Destroyed, FundRequest, InvokeRequest, Invoked, UpdateRequest};
-use crate::driver::kept_name;
 use crate::error::{ErrorKind, NodeError};
+use crate::life::kept_name;
 use crate::packages::{self, Stored};
 
 /// How long an owner's `manual` event may take.
@@ -84,21 +85,13 @@ impl Node {
             let text = format!("failed to roll {} back: it was never updated", agent.placement.package.agent_id.name);
             return Err(NodeError::new(ErrorKind::Conflict, "never_updated", text));
         };
-        let pin = kept_name(deployment, agent.incarnation - 1);
-        let Some(cid) = self.pin(&pin) else {
+        if self.core.pinned(&kept_name(deployment, agent.previous_revision)).is_none() {
             let text = "failed to roll back: the state before the update is not in the content store any more";
             return Err(NodeError::new(ErrorKind::NotFound, "state_gone", text));
-        };
-        let export = self.core.content.read_file(cid, nisse_store::SNAPSHOT_BYTES_MAX);
-        let export = export.map_err(|error| NodeError::caused(ErrorKind::Failed, "content_failed", &error))?;
+        }
+        // An update to the package before brings its state back; the state of now is kept as an export.
         let manifest = self.manifest_of(&previous).await?;
-        let status = self.swap_to(text, Stored { manifest, reference: previous }).await?;
-        // The swap kept the later state under its own incarnation's pin before this replaces it.
-        let (owner, name) = agent.placement.key();
-        self.pause(text).await?;
-        packages::replace_state(&self.core, owner, &name, export).await?;
-        self.resume(text).await?;
-        Ok(status)
+        self.swap_to(text, Stored { manifest, reference: previous }).await
     }
 
     async fn swap_to(&self, text: &str, stored: Stored) -> Result<AgentStatus, NodeError> {
@@ -135,15 +128,25 @@ impl Node {
         if agent.life.is_live() {
             self.stop(&deployment.to_string()).await?;
         }
+        // The last commit of the agent belongs into the export.
+        self.core.lane(deployment).idle().await;
         let (owner, name) = agent.placement.key();
-        let state = self.core.states.agent(owner, &name);
-        let failed = |error: &dyn std::error::Error| NodeError::caused(ErrorKind::Failed, "state_failed", error);
-        let usage = state.usage().map_err(|error| failed(&error))?;
+        let shown = name.clone();
+        let elsewhere = self
+            .look(move |all| {
+                let ended = all.agent(&deployment).is_none_or(|agent| !agent.life.is_live());
+                let twin = all.find(Some(owner), &shown).is_some_and(|(_, agent)| agent.life.is_live());
+                if ended { Ok(twin) } else { Err(()) }
+            })
+            .await?
+            .map_err(|()| not_now("destroy", &agent))?;
         let mut state_cid = None;
-        if usage.bytes > 0 {
-            let export = state.export().map_err(|error| failed(&error))?;
-            let cid = packages::keep_state(&self.core, &format!("destroyed/{deployment}"), &export)?;
-            state_cid = Some(cid.to_string());
+        let state = self.core.states.agent(owner, &name);
+        // Another live deployment of the same agent goes on with the state.
+        if !elsewhere && state.usage().map_err(|error| packages::state_failed(&error))?.bytes > 0 {
+            let export = state.export().map_err(|error| packages::state_failed(&error))?;
+            let pin = format!("destroyed/{deployment}");
+            state_cid = Some(packages::keep(&self.core, &pin, &export, Profile::UnixFs2025)?.to_string());
             packages::destroy_state(&self.core, owner, &name).await?;
         }
         let forgotten = self.core.driver.forget(deployment).await;

@@ -5,6 +5,7 @@ use nisse_model::{Amount, DeploymentId, Hash256};
 
 use super::{Node, market_error};
 use crate::control::{MarketEntry, MarketEventLine, ReceiptBundle};
+use crate::core::Core;
 use crate::error::{ErrorKind, NodeError};
 use crate::home::KeyName;
 use crate::records;
@@ -64,6 +65,11 @@ impl Node {
     /// A record and the node's signature over it.
     pub async fn receipt(&self, text: &str, seq: u64) -> Result<ReceiptBundle, NodeError> {
         let deployment = self.deployment_id(text).await?;
+        // A receipt holds once its record is durable, and the index follows the journal: both are waited for.
+        let failed = |error: &dyn std::error::Error| NodeError::caused(ErrorKind::Failed, "journal_failed", error);
+        let durable = Core::append(&self.core.journal, &[]).await.map_err(|error| failed(&error))?;
+        durable.durable().await.map_err(|error| failed(&error))?;
+        self.core.records.settled().await;
         let record = records::get(&self.core.database, &deployment, seq)
             .map_err(|error| NodeError::caused(ErrorKind::Failed, "records_failed", &error))?
             .ok_or_else(|| {

@@ -117,6 +117,7 @@ impl Node {
         let index = Arc::clone(&core.database);
         core.supervisor.spawn("records", |stop| records::run(index, new_records, stop));
         let decider = Driver::new(Arc::clone(&core), orchestrator, messages, outward);
+        // Agents come up at once; what they want from the market waits until it is known.
         core.supervisor.spawn("orchestrator", |stop| decider.run(stop));
 
         let market_core = Arc::clone(&core);
@@ -250,7 +251,7 @@ fn egress(options: &NodeOptions, clock: &Arc<dyn Clock>) -> Egress {
 
 /// The market's contracts, made on a new home chain, found on another; the node's stake laid down at home.
 async fn open_market(core: &Core) -> Result<Market, NodeError> {
-    let queue = core.keys.open_queue(&core.home, &core.supervisor, KeyName::Operator)?;
+    let queue = core.keys.queue(&core.home, &core.supervisor, KeyName::Operator)?;
     let client = core.keys.client().clone();
     let addresses: MarketAddresses = match &core.options.chain {
         ChainChoice::Embedded { .. } => deploy_contracts(&client, &queue, &ContractSettings::default())
@@ -263,7 +264,6 @@ async fn open_market(core: &Core) -> Result<Market, NodeError> {
     };
     core.keys.set_addresses(addresses);
     let market = Market::with_addresses(client, queue, addresses);
-    core.keys.set_operator(market.clone());
     if core.chain.is_some() {
         lay_down_stake(core, &market).await.map_err(|error| super::market_error(&error))?;
     }

@@ -13,10 +13,15 @@ impl Orchestrator {
         match decision {
             Decision::Booted { .. } => self.booted(),
             Decision::Draining { draining } => self.draining = *draining,
-            Decision::OrderSeen { deployment, placement, max_rate, bids_until } => {
+            Decision::OrderSeen { deployment, placement, max_rate, bids_until, round } => {
                 let bids_until = (*bids_until != Timestamp::default()).then_some(*bids_until);
-                let order =
-                    Order { deployment: *deployment, placement: placement.clone(), max_rate: *max_rate, bids_until };
+                let order = Order {
+                    deployment: *deployment,
+                    placement: placement.clone(),
+                    max_rate: *max_rate,
+                    bids_until,
+                    round: *round,
+                };
                 self.bids.insert(*deployment, OpenBid { order, rate: None, assign_sent: false });
             }
             Decision::OrderRefused { deployment, refusal } => {
@@ -93,6 +98,7 @@ impl Agent {
                     self.life = Life::Running { since: *at, acknowledged };
                 }
             }
+            Decision::UpdateBegan { next, .. } if self.next.is_some() => self.queued = Some(next.clone()),
             Decision::UpdateBegan { next, .. } => {
                 self.next = Some(next.clone());
                 self.update_refused = None;
@@ -100,13 +106,16 @@ impl Agent {
             Decision::Updated { .. } => {
                 if let Some(next) = self.next.take() {
                     self.revision_done = next.revision;
+                    self.previous_revision = next.revision;
                     self.previous = Some(std::mem::replace(&mut self.placement, next.placement).package);
                     self.incarnation += 1;
+                    self.next = self.queued.take();
                 }
             }
             Decision::UpdateRefused { reason, .. } => {
                 if let Some(next) = self.next.take() {
                     self.revision_done = next.revision;
+                    self.next = self.queued.take();
                 }
                 self.update_refused = Some(reason.clone());
             }
@@ -114,8 +123,9 @@ impl Agent {
                 self.life = Life::Failed { stage: *stage, reason: reason.clone(), at: *at };
             }
             Decision::Stopped { reason, at, .. } => self.life = Life::Stopped { reason: *reason, at: *at },
-            Decision::AlarmSet { at, due, attempt, .. } => {
-                self.alarm = Some(Alarm { at: *at, due: *due, attempt: *attempt });
+            Decision::AlarmSet { at, due, attempt, number, .. } => {
+                self.alarms = self.alarms.max(*number);
+                self.alarm = Some(Alarm { at: *at, due: *due, attempt: *attempt, number: *number });
             }
             Decision::AlarmCleared { .. } => self.alarm = None,
             _ => {}
@@ -161,6 +171,7 @@ pub(super) fn compact(orchestrator: &Orchestrator) -> Vec<Decision> {
             placement: bid.order.placement.clone(),
             max_rate: bid.order.max_rate,
             bids_until: bid.order.bids_until.unwrap_or_default(),
+            round: bid.order.round,
         });
         if let Some(rate) = bid.rate {
             decisions.push(Decision::BidMade { deployment: *deployment, rate });

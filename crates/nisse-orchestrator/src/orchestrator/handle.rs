@@ -48,8 +48,9 @@ impl Orchestrator {
             }
             Event::Finished { deployment, result } => self.finished(deployment, result, now, &mut effects),
             Event::AlarmChanged { deployment, at } => {
-                if self.agents.contains_key(&deployment) {
-                    self.decide(&mut effects, alarm_decision(deployment, at, now));
+                if let Some(agent) = self.agents.get(&deployment) {
+                    let decision = alarm_decision(deployment, at, agent.alarms + 1, now);
+                    self.decide(&mut effects, decision);
                 }
             }
             Event::Tick { chain } => self.tick(chain, now, &mut effects),
@@ -128,6 +129,7 @@ impl Orchestrator {
                 placement: order.placement,
                 max_rate: order.max_rate,
                 bids_until: order.bids_until.unwrap_or_default(),
+                round: order.round,
             },
         );
         effects.actions.push(Action::Inspect { deployment, placement });
@@ -184,15 +186,28 @@ impl Orchestrator {
     fn update_requested(&mut self, deployment: DeploymentId, next: NextPackage, effects: &mut Effects) {
         let Some(agent) = self.agents.get(&deployment) else { return };
         // The log is read at least once: a request that is under way, or was answered, is not begun again.
-        let known = agent.next.as_ref().is_some_and(|known| known.revision >= next.revision);
-        if !agent.life.is_live() || known || agent.revision_done >= next.revision {
+        let under_way = agent.queued.as_ref().or(agent.next.as_ref()).map_or(0, |known| known.revision);
+        let revision = next.revision;
+        if !agent.life.is_live() || under_way.max(agent.revision_done) >= revision {
             return;
         }
-        let running = matches!(agent.life, Life::Running { .. });
+        let (busy, running) = (agent.next.is_some(), matches!(agent.life, Life::Running { .. }));
+        let refusal = self.policy.room(next.placement.resources, self.used_without(deployment)).err();
         self.decide(effects, Decision::UpdateBegan { deployment, next });
-        if running {
-            self.continue_update(deployment, effects);
+        if busy {
+            return;
         }
+        match refusal {
+            Some(refusal) => self.refuse_update(deployment, revision, refusal.to_string(), effects),
+            None if running => self.continue_update(deployment, effects),
+            None => {}
+        }
+    }
+
+    fn refuse_update(&mut self, deployment: DeploymentId, revision: u32, reason: String, effects: &mut Effects) {
+        self.decide(effects, Decision::UpdateRefused { deployment, reason: reason.clone() });
+        effects.actions.push(Action::RefuseUpdate { deployment, revision, reason });
+        self.continue_update(deployment, effects);
     }
 
     fn finished(&mut self, deployment: DeploymentId, result: ActionResult, now: Timestamp, effects: &mut Effects) {
@@ -200,8 +215,8 @@ impl Orchestrator {
             ActionResult::Inspected(result) => self.inspected(deployment, result, effects),
             ActionResult::Prepared(result) => self.prepared(deployment, result, now, effects),
             ActionResult::Started(result) => self.started(deployment, result, now, effects),
-            ActionResult::Swapped(result) => self.swapped(deployment, result, now, effects),
-            ActionResult::AlarmHandled(end) => self.alarm_handled(deployment, end, now, effects),
+            ActionResult::Swapped { revision, result } => self.swapped(deployment, revision, result, now, effects),
+            ActionResult::AlarmHandled { number, end } => self.alarm_handled(deployment, number, end, now, effects),
         }
     }
 
@@ -215,7 +230,7 @@ impl Orchestrator {
         match verdict {
             Ok(rate) => {
                 self.decide(effects, Decision::BidMade { deployment, rate });
-                effects.actions.push(Action::Bid { deployment, rate });
+                effects.actions.push(Action::Bid { deployment, round: order.round, rate });
             }
             Err(refusal) => self.decide(effects, Decision::OrderRefused { deployment, refusal }),
         }
@@ -268,47 +283,53 @@ impl Orchestrator {
     }
 
     fn continue_update(&self, deployment: DeploymentId, effects: &mut Effects) {
-        let Some(agent) = self.agents.get(&deployment) else { return };
-        if let Some(next) = agent.next.clone() {
-            let incarnation = agent.incarnation + 1;
-            effects.actions.push(Action::Swap { deployment, next, incarnation });
-        }
+        effects.actions.extend(self.agents.get(&deployment).and_then(|agent| agent.swap(deployment)));
     }
 
     fn swapped(
         &mut self,
         deployment: DeploymentId,
+        revision: u32,
         result: Result<(), PrepareError>,
         now: Timestamp,
         effects: &mut Effects,
     ) {
-        let Some(agent) = self.agents.get(&deployment) else { return };
-        let Some(NextPackage { revision, .. }) = agent.next else { return };
+        let Some(agent) = self.agents.get(&deployment).filter(|agent| agent.life.is_live()) else { return };
+        if agent.next.as_ref().is_none_or(|next| next.revision != revision) {
+            return;
+        }
         let incarnation = agent.incarnation + 1;
         match result {
             Ok(()) => {
                 self.decide(effects, Decision::Updated { deployment, at: now });
                 effects.actions.push(Action::AcknowledgeUpdate { deployment, revision, incarnation });
+                self.continue_update(deployment, effects);
             }
             Err(PrepareError { stage, reason }) => {
-                let reason = format!("{stage}: {reason}");
-                self.decide(effects, Decision::UpdateRefused { deployment, reason: reason.clone() });
-                effects.actions.push(Action::RefuseUpdate { deployment, revision, reason });
+                self.refuse_update(deployment, revision, format!("{stage}: {reason}"), effects);
             }
         }
     }
 
-    fn alarm_handled(&mut self, deployment: DeploymentId, end: AlarmEnd, now: Timestamp, effects: &mut Effects) {
+    fn alarm_handled(
+        &mut self,
+        deployment: DeploymentId,
+        number: u64,
+        end: AlarmEnd,
+        now: Timestamp,
+        effects: &mut Effects,
+    ) {
         let Some(agent) = self.agents.get_mut(&deployment) else { return };
         agent.alarm_in_flight = false;
-        // The handler may have set another alarm: `AlarmChanged` has then replaced the one that was raised.
-        let Some(alarm) = agent.alarm.filter(|alarm| alarm.due <= now) else { return };
+        // The handler, or a request meanwhile, may have set another alarm in the place of the one that was raised.
+        let Some(alarm) = agent.alarm.filter(|alarm| alarm.number == number) else { return };
         let decision = match end {
+            AlarmEnd::NotUp => return,
             AlarmEnd::Retry if alarm.attempt < ALARM_ATTEMPTS_MAX => {
                 let factor = 1u64 << (alarm.attempt - 1).min(16);
                 let pause_ms = ALARM_RETRY_FIRST_MS.saturating_mul(factor).min(ALARM_RETRY_MAX_MS);
                 let (due, attempt) = (now.plus_ms(pause_ms), alarm.attempt + 1);
-                Decision::AlarmSet { deployment, at: alarm.at, due, attempt }
+                Decision::AlarmSet { deployment, at: alarm.at, due, attempt, number }
             }
             AlarmEnd::Done | AlarmEnd::Retry | AlarmEnd::GiveUp => Decision::AlarmCleared { deployment },
         };
@@ -357,9 +378,9 @@ impl Orchestrator {
 }
 
 /// A time that has passed means now, so that two alarms for "at once" are still two.
-fn alarm_decision(deployment: DeploymentId, at: Option<Timestamp>, now: Timestamp) -> Decision {
+fn alarm_decision(deployment: DeploymentId, at: Option<Timestamp>, number: u64, now: Timestamp) -> Decision {
     match at.map(|at| at.max(now)) {
-        Some(at) => Decision::AlarmSet { deployment, at, due: at, attempt: 1 },
+        Some(at) => Decision::AlarmSet { deployment, at, due: at, attempt: 1, number },
         None => Decision::AlarmCleared { deployment },
     }
 }

@@ -41,6 +41,7 @@ fn order(number: u64, name: &str) -> Order {
         placement: placement(ALICE, name),
         max_rate: AmountPerHour(50),
         bids_until: None,
+        round: 1,
     }
 }
 
@@ -87,7 +88,7 @@ fn an_order_is_inspected_bid_on_won_prepared_started_and_acknowledged() {
     let effects = node.handle(Event::OrderOpened(order(1, "agent1")), NOW);
     assert!(matches!(effects.actions[..], [Action::Inspect { .. }]));
     let effects = finish(&mut node, 1, ActionResult::Inspected(Ok(())));
-    assert_eq!(effects.actions, [Action::Bid { deployment: deployment(1), rate: AmountPerHour(50) }]);
+    assert_eq!(effects.actions, [Action::Bid { deployment: deployment(1), round: 1, rate: AmountPerHour(50) }]);
     let effects = assign(&mut node, 1, ALICE, lease());
     assert!(matches!(effects.actions[..], [Action::Prepare { .. }]));
     let effects = finish(&mut node, 1, ActionResult::Prepared(Ok(())));
@@ -207,7 +208,7 @@ fn an_alarm_is_raised_once_and_cleared_when_handled() {
     let due = NOW.plus_ms(10);
     assert_eq!(node.handle(Event::Tick { chain: NOW }, due).actions.len(), 1);
     assert!(node.handle(Event::Tick { chain: NOW }, due).actions.is_empty(), "it is in flight");
-    let result = ActionResult::AlarmHandled(AlarmEnd::Done);
+    let result = ActionResult::AlarmHandled { number: 1, end: AlarmEnd::Done };
     node.handle(Event::Finished { deployment: deployment(1), result }, due);
     assert_eq!(node.agent(&deployment(1)).expect("known").alarm, None);
 }
@@ -220,7 +221,7 @@ fn an_alarm_that_its_handler_moved_is_kept() {
     node.handle(Event::Tick { chain: NOW }, NOW);
     let next = NOW.plus_ms(60_000);
     node.handle(Event::AlarmChanged { deployment: deployment(1), at: Some(next) }, NOW);
-    finish(&mut node, 1, ActionResult::AlarmHandled(AlarmEnd::Done));
+    finish(&mut node, 1, ActionResult::AlarmHandled { number: 1, end: AlarmEnd::Done });
     assert_eq!(node.agent(&deployment(1)).expect("known").alarm.map(|alarm| alarm.at), Some(next));
 }
 
@@ -232,7 +233,7 @@ fn a_failed_alarm_is_tried_again_later_and_later_and_then_given_up() {
     let (mut now, mut pauses) = (NOW, Vec::new());
     loop {
         assert_eq!(node.handle(Event::Tick { chain: NOW }, now).actions.len(), 1);
-        let result = ActionResult::AlarmHandled(AlarmEnd::Retry);
+        let result = ActionResult::AlarmHandled { number: 1, end: AlarmEnd::Retry };
         node.handle(Event::Finished { deployment: deployment(1), result }, now);
         let Some(alarm) = node.agent(&deployment(1)).expect("known").alarm else { break };
         assert_eq!(alarm.at, NOW, "the handler learns when it was meant to run");
@@ -285,15 +286,106 @@ fn an_update_swaps_and_a_refused_one_leaves_the_old_running() {
     assert!(matches!(effects.actions[..], [Action::Swap { incarnation: 2, .. }]));
     assert!(node.handle(request(1), NOW).actions.is_empty(), "seen twice, swapped once");
     let error = PrepareError { stage: FailureStage::Compile, reason: "too large".to_owned() };
-    let effects = finish(&mut node, 1, ActionResult::Swapped(Err(error)));
+    let effects = finish(&mut node, 1, ActionResult::Swapped { revision: 1, result: Err(error) });
     assert!(matches!(&effects.actions[..], [Action::RefuseUpdate { reason, .. }] if reason == "compile: too large"));
     assert_eq!(node.agent(&deployment(1)).expect("known").placement, placement(ALICE, "agent1"));
     assert!(node.handle(request(1), NOW).actions.is_empty(), "what was refused is not begun again");
     node.handle(request(2), NOW);
-    finish(&mut node, 1, ActionResult::Swapped(Ok(())));
+    finish(&mut node, 1, ActionResult::Swapped { revision: 2, result: Ok(()) });
     let agent = node.agent(&deployment(1)).expect("known");
     assert_eq!((agent.placement.clone(), agent.incarnation), (next, 2));
     assert_eq!(agent.previous, Some(placement(ALICE, "agent1").package));
+}
+
+#[test]
+fn an_update_that_comes_during_another_waits_for_its_end() {
+    let mut node = orchestrator();
+    run(&mut node, 1, ALICE, lease());
+    let request = |revision: u32| {
+        let mut placement = placement(ALICE, "agent1");
+        placement.package.artifact_hash = Hash256::of(&revision.to_be_bytes());
+        Event::UpdateRequested { deployment: deployment(1), next: NextPackage { revision, placement } }
+    };
+    node.handle(request(1), NOW);
+    assert!(node.handle(request(2), NOW).actions.is_empty(), "one swap at a time");
+    let late = ActionResult::Swapped { revision: 2, result: Ok(()) };
+    assert_eq!(finish(&mut node, 1, late), Effects::default(), "only the swap under way can end");
+    let effects = finish(&mut node, 1, ActionResult::Swapped { revision: 1, result: Ok(()) });
+    let answers: Vec<bool> = effects.actions.iter().map(|action| matches!(action, Action::Swap { .. })).collect();
+    assert_eq!(answers, [false, true], "the first is acknowledged, then the second begins");
+}
+
+#[test]
+fn an_update_to_the_package_before_brings_its_state_back() {
+    let mut node = orchestrator();
+    run(&mut node, 1, OPERATOR, Assignment::Home);
+    let mut second = placement(OPERATOR, "agent1");
+    second.package.artifact_hash = Hash256::of(b"second");
+    let request = |revision, placement| Event::UpdateRequested {
+        deployment: deployment(1),
+        next: NextPackage { revision, placement },
+    };
+    node.handle(request(1, second), NOW);
+    finish(&mut node, 1, ActionResult::Swapped { revision: 1, result: Ok(()) });
+    let effects = node.handle(request(2, placement(OPERATOR, "agent1")), NOW);
+    assert!(matches!(effects.actions[..], [Action::Swap { restore: Some(1), .. }]));
+}
+
+#[test]
+fn an_update_that_asks_for_more_than_there_is_is_refused() {
+    let mut node = orchestrator();
+    run(&mut node, 1, ALICE, lease());
+    let mut large = placement(ALICE, "agent1");
+    large.resources.memory = ByteSize(9 << 20);
+    let next = NextPackage { revision: 1, placement: large };
+    let effects = node.handle(Event::UpdateRequested { deployment: deployment(1), next }, NOW);
+    assert!(matches!(effects.actions[..], [Action::RefuseUpdate { revision: 1, .. }]));
+    assert!(matches!(life(&node, 1), Life::Running { .. }));
+}
+
+#[test]
+fn a_swap_that_a_crash_interrupted_goes_on_without_starting_the_old_package() {
+    let mut node = orchestrator();
+    run(&mut node, 1, OPERATOR, Assignment::Home);
+    let next = NextPackage { revision: 1, placement: placement(OPERATOR, "agent1") };
+    node.handle(Event::UpdateRequested { deployment: deployment(1), next }, NOW);
+    let effects = reborn(&node).boot(NOW);
+    assert!(matches!(effects.actions[..], [Action::Swap { .. }]));
+}
+
+#[test]
+fn what_the_chain_was_to_be_told_is_told_again_after_a_restart() {
+    let mut node = orchestrator();
+    assign(&mut node, 1, ALICE, lease());
+    let error = PrepareError { stage: FailureStage::Fetch, reason: "gone".to_owned() };
+    finish(&mut node, 1, ActionResult::Prepared(Err(error)));
+    let effects = reborn(&node).boot(NOW);
+    assert!(matches!(effects.actions[..], [Action::Reject { .. }]));
+}
+
+#[test]
+fn a_name_whose_alias_is_taken_is_refused() {
+    let mut node = orchestrator();
+    run(&mut node, 1, ALICE, lease());
+    let mut order = order(2, "agent1");
+    order.placement.package.agent_id = "age-nt1@v1.0.0".parse().expect("a valid id");
+    assert!(matches!(node.handle(Event::OrderOpened(order.clone()), NOW).actions[..], [Action::Inspect { .. }]));
+    order.deployment = deployment(3);
+    order.placement.package.agent_id = "age.nt1@v1.0.0".parse().expect("a valid id");
+    node.handle(Event::OrderOpened(order), NOW);
+    assert_eq!(node.refused()[&deployment(3)], Refusal::Taken);
+}
+
+#[test]
+fn an_alarm_of_an_agent_that_is_not_up_yet_waits_and_counts_no_try() {
+    let mut node = orchestrator();
+    run(&mut node, 1, OPERATOR, Assignment::Home);
+    node.handle(Event::AlarmChanged { deployment: deployment(1), at: Some(NOW) }, NOW);
+    for _ in 0..20 {
+        assert_eq!(node.handle(Event::Tick { chain: NOW }, NOW).actions.len(), 1);
+        finish(&mut node, 1, ActionResult::AlarmHandled { number: 1, end: AlarmEnd::NotUp });
+    }
+    assert_eq!(node.agent(&deployment(1)).expect("known").alarm.map(|alarm| alarm.attempt), Some(1));
 }
 
 #[test]
@@ -350,8 +442,8 @@ fn any_event() -> impl Strategy<Value = Event> {
             9 => finished(ActionResult::Prepared(Err(error()))),
             10 => finished(ActionResult::Started(Ok(()))),
             11 => finished(ActionResult::Started(Err("trap".to_owned()))),
-            12 => finished(ActionResult::Swapped(Ok(()))),
-            13 => finished(ActionResult::AlarmHandled(AlarmEnd::Retry)),
+            12 => finished(ActionResult::Swapped { revision: later as u32, result: Ok(()) }),
+            13 => finished(ActionResult::AlarmHandled { number: later, end: AlarmEnd::Retry }),
             14 => Event::AlarmChanged { deployment: id, at: Some(at) },
             _ => Event::Tick { chain: at },
         }

@@ -1,0 +1,6 @@
+//! The control API against its own table of routes, on a real node.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod openapi;
+mod scopes;

@@ -1,0 +1,142 @@
+//! Every route × every kind of caller, made from the table, so that a new route is tested by being there.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use nisse_api::Listeners;
+use nisse_api::client::{Client, ClientError};
+use nisse_api::routes::{ROUTES, Scope};
+use nisse_model::{AmountPerHour, ByteSize, Cpu};
+use nisse_node::{AcceptList, ChainChoice, Node, NodeOptions, Seams};
+use nisse_store::{SystemClock, SystemDisk, SystemEntropy};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+
+struct Running {
+    node: Arc<Node>,
+    api: SocketAddr,
+    public: SocketAddr,
+    _home: tempfile::TempDir,
+}
+
+async fn running() -> Running {
+    let home = tempfile::tempdir().unwrap();
+    let any = "127.0.0.1:0".parse().unwrap();
+    let options = NodeOptions {
+        home: home.path().to_owned(),
+        api: any,
+        public: any,
+        rpc: None,
+        suffix: "localhost".to_owned(),
+        chain: ChainChoice::Embedded { dev: false },
+        accept: AcceptList::Own,
+        price: AmountPerHour(0),
+        cpu: Cpu { millis: 1000 },
+        memory: ByteSize(1 << 30),
+        content_quota: ByteSize(1 << 30),
+        state_quota: ByteSize(1 << 20),
+        connect_to: Vec::new(),
+        compile_command: nisse_node::CompileCommand { program: "/nonexistent".into(), arguments: Vec::new() },
+    };
+    let seams =
+        Seams { disk: Arc::new(SystemDisk), clock: Arc::new(SystemClock::default()), entropy: Arc::new(SystemEntropy) };
+    let node = Node::open(options, seams).await.unwrap();
+    let listeners = Listeners::bind(any, any, None).await.unwrap();
+    let bound = listeners.bound().unwrap();
+    node.listening(bound.api, bound.public).unwrap();
+    listeners.serve(&node);
+    Running { node, api: bound.api, public: bound.public, _home: home }
+}
+
+/// One raw request; the status line's number.
+async fn status(address: SocketAddr, head: &str) -> u16 {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    answer.split(' ').nth(1).and_then(|code| code.parse().ok()).unwrap_or(0)
+}
+
+/// Parameters filled with something that exists nowhere.
+fn concrete(path: &str) -> String {
+    path.replace("{agent}", "nobody")
+        .replace("{cid}", "bafkreigh2akiscaildcqabsyg3dfr6chu3fgpregiymsck7e7aqa4s52zy")
+        .replace("{deployment}", "1:0x0000000000000000000000000000000000000000:1")
+        .replace("{seq}", "1")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_route_is_closed_to_whom_its_scope_does_not_name() {
+    let running = running().await;
+    let (host, token) = (running.api, running.node.token().to_owned());
+    for route in ROUTES {
+        let start =
+            format!("{} {} HTTP/1.1\r\nConnection: close\r\nContent-Length: 0\r\n", route.method, concrete(route.path));
+        let name = format!("{} {}", route.method, route.path);
+        let bare = status(host, &format!("{start}Host: {host}\r\n\r\n")).await;
+        let wrong =
+            status(host, &format!("{start}Host: {host}\r\nAuthorization: Bearer {}\r\n\r\n", "0".repeat(64))).await;
+        match route.scope {
+            Scope::Owner => assert_eq!((bare, wrong), (401, 401), "{name}"),
+            Scope::Anyone => assert_eq!(bare, 200, "{name}"),
+        }
+        let with = format!("{start}Authorization: Bearer {token}\r\n");
+        let rebound = status(host, &format!("{with}Host: evil.example\r\n\r\n")).await;
+        assert_eq!(rebound, 421, "{name} for a name that was rebound");
+        let foreign = status(host, &format!("{with}Host: {host}\r\nOrigin: http://evil.example\r\n\r\n")).await;
+        assert_eq!(foreign, 403, "{name} for a foreign page");
+        let owner = status(host, &format!("{with}Host: {host}\r\n\r\n")).await;
+        assert!(![0, 401, 403, 421, 500].contains(&owner), "{name} for its owner: {owner}");
+    }
+    running.node.shut_down().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn unknown_paths_methods_hosts_and_tricks_are_refused() {
+    let running = running().await;
+    let (host, token) = (running.api, running.node.token().to_owned());
+    let ask = async |line: &str| {
+        let head =
+            format!("{line} HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {token}\r\nConnection: close\r\n\r\n");
+        status(host, &head).await
+    };
+    for path in
+        ["/", "/api", "/api/v1", "/api/v1/agents/", "/api/v1//agents", "/API/v1/agents", "/api/v1/agents/%2e%2e/node"]
+    {
+        let code = ask(&format!("GET {path}")).await;
+        assert!(code == 404, "{path}: {code}");
+    }
+    assert_eq!(ask("PUT /api/v1/agents").await, 405);
+    assert_eq!(ask("DELETE /api/v1/node").await, 405);
+    let public = running.public;
+    let stranger = format!("GET / HTTP/1.1\r\nHost: nobody.localhost:{}\r\nConnection: close\r\n\r\n", public.port());
+    assert_eq!(status(public, &stranger).await, 421);
+    let control = format!(
+        "GET /api/v1/node HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\nConnection: close\r\n\r\n"
+    );
+    assert_eq!(status(public, &control).await, 404, "the control API is not on the public listener");
+    let twice = "GET / HTTP/1.1\r\nHost: a.localhost\r\nHost: b.localhost\r\nConnection: close\r\n\r\n";
+    assert_eq!(status(public, twice).await, 400);
+    running.node.shut_down().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bad_body_gets_a_sentence_and_a_stable_code() {
+    let running = running().await;
+    let client = Client::new(running.api, running.node.token());
+    let refused = async |path: &str, body: serde_json::Value| match client.post::<serde_json::Value>(path, &body).await
+    {
+        Err(ClientError::Refused(problem)) => (problem.status, problem.code),
+        other => panic!("{path} answered {other:?}"),
+    };
+    let deploy = "/api/v1/agents";
+    assert_eq!(refused(deploy, serde_json::json!({})).await, (422, "body_invalid".to_owned()));
+    let upload = |manifest: &str| serde_json::json!({ "package": { "manifest": manifest, "artifact": "" } });
+    assert_eq!(refused(deploy, upload("agent_id: 3")).await, (400, "manifest_invalid".to_owned()));
+    let mut unknown = upload("x");
+    unknown["colour"] = "red".into();
+    assert_eq!(refused(deploy, unknown).await, (422, "body_invalid".to_owned()));
+    let invoke = serde_json::json!({ "data": 1 });
+    assert_eq!(refused("/api/v1/agents/nobody/invoke", invoke).await, (404, "agent_unknown".to_owned()));
+    running.node.shut_down().await;
+}

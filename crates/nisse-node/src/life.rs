@@ -1,0 +1,238 @@
+//! An agent's steps on this node: prepare, start, halt, swap, alarm. All but the alarm run in the agent's lane.
+
+mod swap;
+
+use std::sync::Arc;
+
+use nisse_model::{DeploymentId, Event as AgentEvent, FailureKind, Invocation, InvocationId, Timestamp};
+use nisse_orchestrator::{ActionResult, Alarm, AlarmEnd, Placement, PrepareError};
+
+pub(crate) use swap::{Swap, kept_name, swap_step};
+
+use crate::agent::{self, AgentHost, AgentParts, CallError, Committer, EventAnswer};
+use crate::core::{Core, Running};
+use crate::driver::finished;
+use crate::error::chain;
+use crate::prepare::Checked;
+use crate::records;
+
+/// How long a `started` or `alarm` handler may take.
+const HANDLER_MS: u64 = 60_000;
+/// Calls of one agent that may wait.
+const AGENT_QUEUE_MAX: usize = 256;
+
+/// Why an agent did not come up.
+pub(crate) enum StartError {
+    /// A halt came meanwhile: nobody waits for this start any more.
+    Superseded,
+    /// It did not start.
+    Failed(String),
+}
+
+impl From<String> for StartError {
+    fn from(reason: String) -> Self {
+        Self::Failed(reason)
+    }
+}
+
+/// Fetches, verifies and compiles; the code is in the cache afterwards.
+pub(crate) async fn prepare(core: &Core, deployment: DeploymentId, placement: Placement, ticket: u64) {
+    let result = check_and_compile(core, deployment, &placement).await;
+    if core.lane(deployment).ticket() == ticket {
+        let result = result.map(|checked| core.set_prepared(deployment, Arc::new(checked)));
+        finished(core, deployment, ActionResult::Prepared(result)).await;
+    }
+}
+
+async fn check_and_compile(
+    core: &Core,
+    deployment: DeploymentId,
+    placement: &Placement,
+) -> Result<Checked, PrepareError> {
+    let checked = core.preparer.check(placement).await?;
+    core.milestone(deployment, "verified", format!("artifact {}", placement.package.artifact_hash));
+    core.preparer.compile(&checked).await?;
+    core.milestone(deployment, "compiled", "native code is in the cache");
+    Ok(checked)
+}
+
+/// Brings an agent up and says so.
+pub(crate) async fn start_step(
+    core: &Arc<Core>,
+    deployment: DeploymentId,
+    placement: Placement,
+    incarnation: u32,
+    raise_started: bool,
+    ticket: u64,
+) {
+    // The state of an agent belongs to one instance: whatever ran before is gone first.
+    halt(core, deployment).await;
+    let result = match start(core, deployment, &placement, incarnation, raise_started, ticket).await {
+        Ok(()) => Ok(()),
+        Err(StartError::Failed(reason)) => Err(reason),
+        Err(StartError::Superseded) => return,
+    };
+    finished(core, deployment, ActionResult::Started(result)).await;
+}
+
+/// Ends the agent and waits for it: its last commit is done when this returns.
+pub(crate) async fn halt(core: &Core, deployment: DeploymentId) {
+    if let Some(running) = core.take_running(&deployment) {
+        core.driver.routes_changed().await;
+        running.handle.halt().await;
+    }
+}
+
+/// Brings an agent to life and has its `started` event handled where that has not happened yet.
+async fn start(
+    core: &Arc<Core>,
+    deployment: DeploymentId,
+    placement: &Placement,
+    incarnation: u32,
+    raise_started: bool,
+    ticket: u64,
+) -> Result<(), StartError> {
+    let checked = match core.take_prepared(&deployment) {
+        Some(checked) => checked,
+        None => Arc::new(core.preparer.check(placement).await.map_err(|error| error.reason)?),
+    };
+    let running = bring_to_life(core, deployment, placement, &checked).await?;
+    let lane = core.lane(deployment);
+    if !lane.starting(ticket, &running.handle) {
+        running.handle.halt().await;
+        return Err(StartError::Superseded);
+    }
+    let started = match raise_started {
+        true => handle_started(core, deployment, incarnation, &running).await,
+        false => Ok(()),
+    };
+    let handle = running.handle.clone();
+    let live = lane.go_live(ticket, || {
+        if started.is_ok() {
+            core.set_running(deployment, running);
+        }
+    });
+    if !live || started.is_err() {
+        handle.halt().await;
+    }
+    match (live, started) {
+        (false, _) => Err(StartError::Superseded),
+        (true, Ok(())) => Ok(()),
+        (true, Err(reason)) => Err(StartError::Failed(reason)),
+    }
+}
+
+async fn bring_to_life(
+    core: &Arc<Core>,
+    deployment: DeploymentId,
+    placement: &Placement,
+    checked: &Checked,
+) -> Result<Running, String> {
+    let (owner, name) = placement.key();
+    let label = core.label(owner, &name);
+    let state = core.states.agent(owner, &name);
+    let log = core.logs.of(&label);
+    core.egress.set_permissions(&label, checked.grants.network_rules(), checked.grants.local_services());
+    let host = AgentHost {
+        label,
+        grants: checked.grants.clone(),
+        state: state.clone(),
+        journal: Arc::clone(&core.journal),
+        content: Arc::clone(&core.preparer.content),
+        egress: core.egress.clone(),
+        log: Arc::clone(&log),
+        clock: Arc::clone(&core.clock),
+        entropy: Arc::clone(&core.entropy),
+    };
+    let program = core.preparer.link(checked, Arc::new(host)).await.map_err(|error| error.reason)?;
+    // The index lags behind: what was committed since the node came up is in memory.
+    let last = match core.ledger.tip(&deployment) {
+        Some(tip) => Some(tip),
+        None => records::last(&core.database, &deployment).map_err(|error| chain(&error))?,
+    };
+    let (handle, mailbox) = agent::channel(AGENT_QUEUE_MAX);
+    let parts = AgentParts {
+        deployment,
+        owner,
+        package: placement.package.clone(),
+        program,
+        engine: core.preparer.engine.hash(),
+        state,
+        journal: Arc::clone(&core.journal),
+        records: core.records.clone(),
+        ledger: Arc::clone(&core.ledger),
+        outward: core.outward.clone(),
+        log,
+        clock: Arc::clone(&core.clock),
+        entropy: Arc::clone(&core.entropy),
+        stats: handle.shared_stats(),
+    };
+    let committer = Committer::new(parts, last).map_err(|error| chain(&error))?;
+    core.supervisor.spawn(format!("agent {deployment}"), |mut stop| async move {
+        let halt = mailbox.halt_signal();
+        let agent = agent::run(committer, mailbox);
+        tokio::pin!(agent);
+        tokio::select! {
+            () = &mut agent => return,
+            () = stop.requested() => { halt.send_replace(true); }
+        }
+        agent.await;
+    });
+    let permissions = checked.manifest.permissions.iter().map(ToString::to_string).collect();
+    Ok(Running { handle, permissions })
+}
+
+/// The name of an incarnation's `started`: the same before and after a crash, so that a handled one is not handled
+/// again.
+fn started_id(deployment: DeploymentId, incarnation: u32) -> InvocationId {
+    let name = deployment.to_string();
+    Core::stable_invocation(Timestamp(0), &[b"started", name.as_bytes(), &incarnation.to_be_bytes()])
+}
+
+async fn handle_started(
+    core: &Core,
+    deployment: DeploymentId,
+    incarnation: u32,
+    running: &Running,
+) -> Result<(), String> {
+    let id = started_id(deployment, incarnation);
+    if core.completed.contains(&id.0) {
+        return Ok(());
+    }
+    let now = core.clock.now();
+    let event = AgentEvent::started(format!("started:{incarnation}"), now);
+    match running.handle.event(invocation(id, event, 1, now)).await {
+        Ok(EventAnswer { result: Ok(_), .. }) => Ok(()),
+        Ok(EventAnswer { result: Err(failure), .. }) => Err(failure.text),
+        // A component without the handler has nothing to do at its start.
+        Err(CallError::NoHandler) => Ok(()),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+/// Raises an alarm, unless a crash came between its completion and the decision about it.
+pub(crate) async fn raise_alarm(core: &Core, deployment: DeploymentId, alarm: Alarm) -> AlarmEnd {
+    let name = deployment.to_string();
+    // Every attempt at one alarm has the same name.
+    let id = Core::stable_invocation(alarm.at, &[b"alarm", name.as_bytes(), &alarm.number.to_be_bytes()]);
+    if core.completed.contains(&id.0) {
+        return AlarmEnd::Done;
+    }
+    let Some(running) = core.running(&deployment) else { return AlarmEnd::NotUp };
+    let event = AgentEvent::alarm(format!("alarm:{}", alarm.number), alarm.at);
+    match running.handle.event(invocation(id, event, alarm.attempt, core.clock.now())).await {
+        Ok(EventAnswer { result: Ok(_), .. }) => AlarmEnd::Done,
+        Ok(EventAnswer { result: Err(failure), .. }) => match failure.kind {
+            FailureKind::Retryable => AlarmEnd::Retry,
+            FailureKind::Permanent => AlarmEnd::GiveUp,
+        },
+        Err(CallError::NoHandler) => AlarmEnd::GiveUp,
+        Err(CallError::Halted | CallError::Busy(_)) => AlarmEnd::NotUp,
+        Err(_) => AlarmEnd::Retry,
+    }
+}
+
+fn invocation(id: InvocationId, event: AgentEvent, attempt: u32, now: Timestamp) -> Invocation {
+    let deadline = now.plus_ms(HANDLER_MS);
+    Invocation { id, function: Invocation::MAIN.to_owned(), event, attempt, deadline }
+}
