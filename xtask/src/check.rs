@@ -36,7 +36,7 @@ const STAGES: &[Stage] = &[
 ];
 
 /// Runs every stage, or those named.
-pub fn all(names: &[String]) -> anyhow::Result<()> {
+pub(crate) fn all(names: &[String]) -> anyhow::Result<()> {
     for name in names {
         if !STAGES.iter().any(|stage| stage.name == name) {
             let known: Vec<_> = STAGES.iter().map(|stage| stage.name).collect();

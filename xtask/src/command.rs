@@ -6,20 +6,20 @@ use std::process::Command;
 use anyhow::{Context as _, bail};
 
 /// The repository's root.
-pub fn repository() -> PathBuf {
+pub(crate) fn repository() -> PathBuf {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
     here.parent().expect("xtask stands in the repository").to_owned()
 }
 
 /// `cargo` with these arguments.
-pub fn cargo<const N: usize>(arguments: [&str; N]) -> Command {
+pub(crate) fn cargo<const N: usize>(arguments: [&str; N]) -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.args(arguments).current_dir(repository());
     command
 }
 
 /// Runs to the end and demands success.
-pub fn run(mut command: Command) -> anyhow::Result<()> {
+pub(crate) fn run(mut command: Command) -> anyhow::Result<()> {
     let status = command.status().with_context(|| format!("start {command:?}"))?;
     if !status.success() {
         bail!("{command:?} ended with {status}");
@@ -28,7 +28,7 @@ pub fn run(mut command: Command) -> anyhow::Result<()> {
 }
 
 /// Runs a shell script of the repository.
-pub fn script(path: &str) -> anyhow::Result<()> {
+pub(crate) fn script(path: &str) -> anyhow::Result<()> {
     let mut command = Command::new("sh");
     command.arg(path).current_dir(repository());
     run(command)

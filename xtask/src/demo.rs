@@ -20,7 +20,7 @@ const NOBODY: &str = "65534";
 const DEMO_MAX: Duration = Duration::from_secs(60);
 
 /// Runs the demo twice over one home, with a kill between.
-pub fn run() -> anyhow::Result<()> {
+pub(crate) fn run() -> anyhow::Result<()> {
     let home = std::env::temp_dir().join(format!("nisse-demo-{}", std::process::id()));
     std::fs::create_dir_all(&home)?;
     let program = home.join("nisse");

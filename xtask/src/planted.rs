@@ -15,7 +15,7 @@ use crate::command::{cargo, repository};
 const PATCHES_MIN: usize = 20;
 
 /// Plants every bug in turn.
-pub fn run() -> anyhow::Result<()> {
+pub(crate) fn run() -> anyhow::Result<()> {
     let mut patches: Vec<PathBuf> = std::fs::read_dir(repository().join("planted"))
         .context("read planted/")?
         .map(|entry| entry.map(|entry| entry.path()))

@@ -53,7 +53,7 @@ pub(crate) fn local_only(headers: &HeaderMap) -> Result<(), Problem> {
     }
     let foreign = headers.get_all(header::ORIGIN).iter().any(|origin| {
         let origin = origin.to_str().unwrap_or_default();
-        !origin.strip_prefix("http://").is_some_and(|authority| Some(authority) == host)
+        origin.strip_prefix("http://").is_none_or(|authority| Some(authority) != host)
     });
     if foreign {
         let text = "a page of another origin may not call the control API";

@@ -267,6 +267,15 @@ impl Core {
         self.routes.publish(table);
     }
 
+    /// Makes what was written without a sync durable: the next start reads less of the journal.
+    pub(crate) fn flush(&self) {
+        let index = self.database.flush().map_err(|error| crate::error::chain(&error));
+        let states = self.states.flush().map(drop).map_err(|error| crate::error::chain(&error));
+        for error in [index, states].into_iter().filter_map(Result::err) {
+            tracing::warn!(error, "the index was not flushed; the next start reads the journal instead");
+        }
+    }
+
     /// The node cannot go on: said to whoever runs it.
     pub(crate) fn fail(&self, reason: String) {
         self.failure.send_replace(Some(reason));

@@ -34,7 +34,7 @@ const COMPACT_CHECK: Duration = Duration::from_secs(60);
 /// What the driver is told.
 pub(crate) enum Message {
     /// For the orchestrator.
-    Event(Event),
+    Event(Box<Event>),
     /// A command of the owner.
     Command { deployment: DeploymentId, command: Command, reply: oneshot::Sender<Result<(), CommandError>> },
     /// Takes no new work, or takes it again.
@@ -66,7 +66,7 @@ impl DriverHandle {
     /// Tells the orchestrator something.
     pub(crate) async fn event(&self, event: Event) {
         // At the end of the node nobody listens; recovery starts from the journal.
-        let _ = self.0.send(Message::Event(event)).await;
+        let _ = self.0.send(Message::Event(Box::new(event))).await;
     }
 
     /// The routing table is to be made anew.
@@ -206,8 +206,8 @@ impl Driver {
         let now = self.core.clock.now();
         match message {
             Message::Event(event) => {
-                let ended = matches!(event, Event::Finished { .. });
-                let effects = self.orchestrator.handle(event, now);
+                let ended = matches!(*event, Event::Finished { .. });
+                let effects = self.orchestrator.handle(*event, now);
                 if ended && effects == Effects::default() {
                     // An agent that came up again changes nothing but who answers.
                     self.core.publish_routes(&self.orchestrator);
@@ -293,15 +293,7 @@ impl Driver {
     /// The records before the place where the journal stood a minute ago have all been applied by now, so they go;
     /// a snapshot of the orchestrator stands for their decisions.
     async fn compact(&mut self) {
-        // What was written without a sync survives from here on: a restart reads less again.
-        for flushed in [
-            self.core.database.flush().err().map(|error| chain(&error)),
-            self.core.states.flush().err().map(|error| chain(&error)),
-        ] {
-            if let Some(error) = flushed {
-                tracing::warn!(error, "the index was not flushed");
-            }
-        }
+        self.core.flush();
         let (first, next) = (self.core.journal.first(), self.core.journal.next());
         if let Some(settled) = self.settled.replace(next)
             && next.0 - first.0 > JOURNAL_RECORDS_MAX

@@ -29,8 +29,8 @@ mod watcher;
 
 pub use error::{ErrorKind, NodeError};
 pub use home::KeyName;
+pub use nisse_sandbox::CompileCommand;
 pub use node::{Node, Seams};
 pub use options::{AcceptList, ChainChoice, NodeOptions};
 pub use public::{AgentCallError, PublicAgent, PublicAnswer, PublicRoute};
-pub use nisse_sandbox::CompileCommand;
 pub use supervisor::Stop;

@@ -83,14 +83,7 @@ impl Node {
     pub async fn shut_down(&self) {
         self.core.supervisor.shut_down().await;
         self.core.home.remove_run_file();
-        for flushed in [
-            self.core.database.flush().err().map(|error| error.to_string()),
-            self.core.states.flush().err().map(|error| error.to_string()),
-        ] {
-            if let Some(error) = flushed {
-                tracing::warn!(error, "the index was not flushed; the next start reads the journal instead");
-            }
-        }
+        self.core.flush();
     }
 
     /// Where a host name leads.

@@ -1,6 +1,5 @@
 //! From a placement to a linked program: fetch, verify, inspect, compile, link. Each step fails with its own stage.
 
-use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -100,6 +99,6 @@ impl Preparer {
     }
 }
 
-fn at(stage: FailureStage, error: &(impl std::error::Error + fmt::Display)) -> PrepareError {
+fn at(stage: FailureStage, error: &dyn std::error::Error) -> PrepareError {
     PrepareError { stage, reason: crate::error::chain(error) }
 }

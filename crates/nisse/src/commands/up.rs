@@ -1,5 +1,6 @@
 //! nisse up: parse everything, open the home, bind everything, serve, and end in order.
 
+use std::io::IsTerminal as _;
 use std::sync::Arc;
 
 use nisse_api::Listeners;
@@ -65,7 +66,8 @@ async fn until_the_end(node: &Node) -> Result<(), Failure> {
 fn logging(json: bool) {
     use tracing_subscriber::EnvFilter;
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn"));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colour).with_writer(std::io::stderr);
     // Set once in the life of the process.
     let _ = if json { builder.json().try_init() } else { builder.try_init() };
 }
