@@ -69,13 +69,23 @@ const SEAMS: &[(&str, &[&str])] = &[
     ("std::fs", &["crates/nisse-store/src/disk.rs", "crates/nisse/src/"]),
     ("tokio::fs", &["crates/nisse/src/"]),
     ("SystemTime::now", &["crates/nisse-store/src/clock.rs"]),
-    ("Instant::now", &["crates/nisse-store/src/clock.rs"]),
+    // The journal's thread times its syncs, to know how long a batch is gathered; no record depends on it.
+    ("Instant::now", &["crates/nisse-store/src/clock.rs", "crates/nisse-store/src/journal/writer.rs"]),
     ("getrandom::", &["crates/nisse-store/src/entropy.rs"]),
     ("TcpStream::connect", &["crates/nisse-egress/src/", "crates/nisse-api/src/client"]),
     ("UnixStream::connect", &[]),
-    ("lookup_host", &[]),
+    // The operator's own URLs are resolved as the machine resolves them.
+    ("lookup_host", &["crates/nisse-egress/src/resolver/machine.rs"]),
     ("to_socket_addrs", &[]),
-    ("tokio::spawn", &["crates/nisse-node/src/supervisor.rs", "crates/nisse-egress/src/", "crates/nisse-sandbox/src/"]),
+    (
+        "tokio::spawn",
+        &[
+            "crates/nisse-node/src/supervisor.rs",
+            "crates/nisse-egress/src/",
+            "crates/nisse-sandbox/src/",
+            "crates/nisse/src/internal/",
+        ],
+    ),
     ("env::var", &["crates/nisse/src/"]),
 ];
 
@@ -122,9 +132,8 @@ fn product_sources() -> Vec<(String, String)> {
             sources(&folder.join("src"), &mut paths);
         }
     }
-    let relative = |path: &PathBuf| {
-        path.strip_prefix(repository()).expect("inside the repository").to_string_lossy().into_owned()
-    };
+    let relative =
+        |path: &PathBuf| path.strip_prefix(repository()).expect("inside the repository").to_string_lossy().into_owned();
     paths
         .iter()
         .map(|path| (relative(path), std::fs::read_to_string(path).expect("a source is readable")))
@@ -175,7 +184,9 @@ fn the_outside_is_reached_through_its_seams_only() {
     let mut broken = Vec::new();
     for (path, text) in product_sources() {
         for (word, places) in SEAMS {
-            let allowed = places.iter().any(|place| path == *place || (path.starts_with(place) && place.ends_with('/')))
+            let allowed = places
+                .iter()
+                .any(|place| path == *place || (path.starts_with(place) && place.ends_with('/')))
                 || places.iter().any(|place| path.starts_with(&format!("{place}/")) || path == format!("{place}.rs"));
             if !allowed {
                 let lines = text.lines().enumerate().filter(|(_, line)| !line.trim_start().starts_with("//"));
