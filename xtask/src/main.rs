@@ -7,6 +7,8 @@ mod check;
 mod command;
 mod demo;
 mod deny;
+#[cfg(test)]
+mod docs;
 mod guests;
 mod planted;
 
@@ -17,7 +19,7 @@ cargo xtask check [STAGE...]   all that CI runs, or the stages named
 cargo xtask deny [--live]      licences, bans, sources, advisories
 cargo xtask demo               the release binary's demo, as another user, with an empty home
 cargo xtask guests [--check]   rebuild the committed guests, or compare them byte for byte
-cargo xtask planted            plant each known bug and demand that a test notices";
+cargo xtask planted [NAME...]  plant each known bug, or those named, and demand that a test notices";
 
 fn main() -> anyhow::Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -27,7 +29,7 @@ fn main() -> anyhow::Result<()> {
         "deny" => deny::run(rest),
         "demo" => demo::run(),
         "guests" => guests::run(rest),
-        "planted" => planted::run(),
+        "planted" => planted::run(rest),
         "help" | "--help" => {
             check::say(HELP);
             Ok(())

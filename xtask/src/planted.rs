@@ -1,78 +1,129 @@
-//! `cargo xtask planted`: each patch in `planted/` plants one bug; the test that it names must turn red.
+//! `cargo xtask planted [NAME...]`: each patch in `planted/` plants one bug; the test that it names must turn red.
 //!
-//! A patch begins with two comment lines before the diff: what breaks, and `# test: PACKAGE FILTER`. The tree is put
-//! back after each one, whatever happens.
+//! Nothing is planted in the tree itself: the bugs go into a copy of it under `target/`, so that no interruption leaves
+//! one behind. A patch begins with two comment lines before the diff: what breaks, and `# test: PACKAGE FILTER`.
 
+mod copy;
+mod verdict;
+
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::time::Instant;
 
 use anyhow::{Context as _, bail, ensure};
 
 use crate::check::say;
-use crate::command::{cargo, repository};
+use crate::command::repository;
+use copy::Copy;
+use verdict::Verdict;
 
 /// Fewer than this many planted bugs is a gap, not a success.
 const PATCHES_MIN: usize = 20;
+/// How much of a test's output is shown when it did not do what it should.
+const SHOWN_LINES_MAX: usize = 40;
 
-/// Plants every bug in turn.
-pub(crate) fn run() -> anyhow::Result<()> {
-    let mut patches: Vec<PathBuf> = std::fs::read_dir(repository().join("planted"))
-        .context("read planted/")?
+/// One bug.
+struct Bug {
+    name: String,
+    patch: PathBuf,
+    what: String,
+    filter: String,
+}
+
+/// Plants every bug in turn, or those named, package by package.
+pub(crate) fn run(names: &[String]) -> anyhow::Result<()> {
+    let bugs = read(&repository().join("planted"), names)?;
+    let copy = Copy::new()?;
+    let mut unnoticed = Vec::new();
+    let start = Instant::now();
+    for (package, bugs) in &bugs {
+        copy.narrow(package)?;
+        sound(&copy, package, bugs)?;
+        for bug in bugs {
+            let start = Instant::now();
+            let why = plant(&copy, package, bug).with_context(|| format!("plant `{}`", bug.name))?;
+            let word = if why.is_some() { "  noticed" } else { "UNNOTICED" };
+            say(&format!("{word} {:>6.1} s  {}: {}", start.elapsed().as_secs_f64(), bug.name, bug.what));
+            match why {
+                Some(why) => say(&format!("                    {why}")),
+                None => unnoticed.push(bug.name.clone()),
+            }
+        }
+    }
+    ensure!(unnoticed.is_empty(), "planted bugs that no test noticed: {}", unnoticed.join(", "));
+    let count: usize = bugs.values().map(Vec::len).sum();
+    say(&format!("{count} planted bugs noticed in {:.0} s", start.elapsed().as_secs_f64()));
+    Ok(())
+}
+
+/// The bugs by package.
+fn read(folder: &Path, names: &[String]) -> anyhow::Result<BTreeMap<String, Vec<Bug>>> {
+    let mut patches: Vec<PathBuf> = std::fs::read_dir(folder)
+        .with_context(|| format!("read {}", folder.display()))?
         .map(|entry| entry.map(|entry| entry.path()))
         .collect::<Result<_, _>>()?;
     patches.retain(|path| path.extension().is_some_and(|extension| extension == "patch"));
     patches.sort();
     ensure!(patches.len() >= PATCHES_MIN, "{} planted bugs: at least {PATCHES_MIN} are wanted", patches.len());
-    let mut unnoticed = Vec::new();
-    for path in &patches {
-        let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-        if plant(path).with_context(|| format!("plant `{name}`"))? {
-            say(&format!("   noticed: {name}"));
-        } else {
-            say(&format!("   UNNOTICED: {name}"));
-            unnoticed.push(name);
+    let mut bugs: BTreeMap<String, Vec<Bug>> = BTreeMap::new();
+    for patch in patches {
+        let name = patch.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        if !names.is_empty() && !names.contains(&name) {
+            continue;
         }
+        let (package, bug) = describe(name, patch.clone()).with_context(|| format!("read {}", patch.display()))?;
+        bugs.entry(package).or_default().push(bug);
     }
-    ensure!(unnoticed.is_empty(), "planted bugs that no test noticed: {}", unnoticed.join(", "));
+    let found = |name: &String| bugs.values().flatten().any(|bug| bug.name == *name);
+    if let Some(unknown) = names.iter().find(|name| !found(name)) {
+        bail!("planted/{unknown}.patch does not exist");
+    }
+    Ok(bugs)
+}
+
+/// The two comment lines at the head of a patch.
+fn describe(name: String, patch: PathBuf) -> anyhow::Result<(String, Bug)> {
+    let text = std::fs::read_to_string(&patch)?;
+    let mut lines = text.lines();
+    let what = lines.next().and_then(|line| line.strip_prefix("# ")).context("the first line says what breaks")?;
+    let test = lines.next().and_then(|line| line.strip_prefix("# test: ")).context("the second line is `# test: `")?;
+    let (package, filter) = test.trim().split_once(' ').context("`# test: ` names a package and a filter")?;
+    ensure!(!filter.contains(' '), "`{filter}` is more than one filter");
+    let bug = Bug { name, patch, what: what.to_owned(), filter: filter.to_owned() };
+    Ok((package.to_owned(), bug))
+}
+
+/// Without a bug, every named test exists and passes: otherwise its failure would prove nothing.
+fn sound(copy: &Copy, package: &str, bugs: &[Bug]) -> anyhow::Result<()> {
+    let start = Instant::now();
+    let mut filters: Vec<&str> = bugs.iter().map(|bug| bug.filter.as_str()).collect();
+    filters.sort_unstable();
+    filters.dedup();
+    let verdict = verdict::of(&copy.build(package)?, &copy.folder(package), &filters)?;
+    for filter in &filters {
+        ensure!(verdict.passed.iter().any(|test| test.contains(filter)), "no test of {package} is called `{filter}`");
+    }
+    if !verdict.failed.is_empty() {
+        bail!("{package} fails without any bug: {}\n{}", verdict.failed.join(", "), shown(&verdict));
+    }
+    say(&format!("── {package}: {} tests pass unharmed, {:.1} s", filters.len(), start.elapsed().as_secs_f64()));
     Ok(())
 }
 
-/// Whether the named test turned red, for a reason other than a build that failed.
-fn plant(path: &Path) -> anyhow::Result<bool> {
-    let text = std::fs::read_to_string(path)?;
-    let line = text.lines().find_map(|line| line.strip_prefix("# test: ")).context("no line `# test: `")?;
-    let (package, filter) = line.trim().split_once(' ').context("`# test: ` names a package and a filter")?;
-    apply(path, false)?;
-    let outcome = build_and_test(package, filter);
-    apply(path, true)?;
-    outcome
-}
-
-fn build_and_test(package: &str, filter: &str) -> anyhow::Result<bool> {
-    let built = quiet(cargo(["test", "--workspace", "--no-run", "--quiet"]))?;
-    ensure!(built.0, "the tree with the bug does not build:\n{}", built.1);
-    let (passed, output) = quiet(cargo(["test", "--workspace", "--quiet", "-p", package, "--", filter]))?;
-    if !passed && !output.contains("test result: FAILED") && !output.contains("panicked") {
-        bail!("the test run did not get as far as a verdict:\n{output}");
+/// Why the named test turned red, which is never a build that failed; `None` where it stayed green.
+fn plant(copy: &Copy, package: &str, bug: &Bug) -> anyhow::Result<Option<String>> {
+    copy.apply(&bug.patch, false)?;
+    let verdict = copy.build(package).and_then(|test| verdict::of(&test, &copy.folder(package), &[&bug.filter]));
+    copy.apply(&bug.patch, true)?;
+    let verdict = verdict?;
+    if verdict.failed.is_empty() && verdict.passed.is_empty() {
+        bail!("the test run did not get as far as a verdict:\n{}", shown(&verdict));
     }
-    ensure!(!passed || !output.contains("running 0 tests\n\ntest result") || output.contains("passed; 0"), "{output}");
-    Ok(!passed)
+    let red = verdict.failed.iter().any(|test| test.contains(&bug.filter));
+    Ok(red.then(|| verdict.reason()))
 }
 
-fn apply(path: &Path, reverse: bool) -> anyhow::Result<()> {
-    let mut git = Command::new("git");
-    git.args(["apply", "--whitespace=nowarn"]).args(reverse.then_some("--reverse")).arg(path);
-    let (done, output) = quiet({
-        git.current_dir(repository());
-        git
-    })?;
-    ensure!(done, "the patch does not apply any more: {output}");
-    Ok(())
-}
-
-fn quiet(mut command: Command) -> anyhow::Result<(bool, String)> {
-    let output = command.output().with_context(|| format!("start {command:?}"))?;
-    let mut text = String::from_utf8_lossy(&output.stdout).into_owned();
-    text.push_str(&String::from_utf8_lossy(&output.stderr));
-    Ok((output.status.success(), text))
+fn shown(verdict: &Verdict) -> String {
+    let lines: Vec<&str> = verdict.output.lines().collect();
+    lines[lines.len().saturating_sub(SHOWN_LINES_MAX)..].join("\n")
 }
