@@ -1,0 +1,259 @@
+//! A home in a temporary folder, the node on it and the commands of its owner. Every process that is started here ends
+//! with its handle.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::web;
+
+/// How long anything may take before a story counts as broken. Generous: other builds share the machine.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// Between two looks at a condition.
+const LOOK: Duration = Duration::from_millis(10);
+/// Whatever the surroundings set, the binary under test sees none of it.
+const UNSET: [&str; 3] = ["RUST_LOG", "NISSE_HOME", "NO_COLOR"];
+
+/// Looks again and again until there is something, and says what was missing if that never comes.
+pub(crate) fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let begun = Instant::now();
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(begun.elapsed() < PATIENCE, "waited in vain for {what}");
+        std::thread::sleep(LOOK);
+    }
+}
+
+/// How a command ended.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    pub(crate) code: i32,
+    pub(crate) out: String,
+    pub(crate) err: String,
+}
+
+impl Ended {
+    fn of(output: Output) -> Self {
+        Self {
+            // A signal, such as the harness's own kill, has no code.
+            code: output.status.code().unwrap_or(-1),
+            out: String::from_utf8_lossy(&output.stdout).into_owned(),
+            err: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+
+    /// The exit code and what stderr said: the shape of a refusal.
+    pub(crate) fn refusal(&self) -> String {
+        assert_eq!(self.out, "", "a refusal prints no data");
+        format!("exit {}\n{}", self.code, self.err.trim_end())
+    }
+}
+
+/// A home folder, with or without a node on it.
+pub(crate) struct Home {
+    dir: TempDir,
+}
+
+impl Home {
+    pub(crate) fn new() -> Self {
+        Self { dir: TempDir::new().unwrap() }
+    }
+
+    pub(crate) fn path(&self) -> PathBuf {
+        self.dir.path().join("home")
+    }
+
+    /// A folder beside the home, for packages and files of the test.
+    pub(crate) fn beside(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    fn command(&self) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_nisse"));
+        command.current_dir(self.dir.path()).arg("--home").arg(self.path()).stdin(Stdio::null());
+        for name in UNSET {
+            command.env_remove(name);
+        }
+        command
+    }
+
+    /// Runs one command to its end.
+    pub(crate) fn run(&self, args: &[&str]) -> Ended {
+        Ended::of(self.command().args(args).output().unwrap())
+    }
+
+    /// Runs one command that has to succeed, and gives its stdout.
+    pub(crate) fn ok(&self, args: &[&str]) -> String {
+        let ended = self.run(args);
+        assert_eq!(ended.code, 0, "nisse {args:?}: {}", ended.err);
+        ended.out
+    }
+
+    /// Runs one command with `--json` that has to succeed.
+    pub(crate) fn json(&self, args: &[&str]) -> Value {
+        let out = self.ok(&[args, &["--json"]].concat());
+        serde_json::from_str(&out).unwrap_or_else(|error| panic!("nisse {args:?}: {error}: {out}"))
+    }
+
+    /// Starts one command and leaves it to itself, so that the node can end under it.
+    pub(crate) fn start(&self, args: &[&str]) -> Running {
+        let child = self.command().args(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        Running { child: Some(child) }
+    }
+
+    /// Starts the node and waits until it serves.
+    pub(crate) fn up(&self, flags: &[&str]) -> Node<'_> {
+        let addresses = ["up", "--api", "127.0.0.1:0", "--public", "127.0.0.1:0"];
+        let log = std::fs::File::create(self.beside("node.log")).unwrap();
+        let child = self.command().args(addresses).args(flags).stdout(log.try_clone().unwrap()).stderr(log).spawn();
+        let mut node = Node { home: self, child: child.unwrap(), api: String::new(), public: String::new() };
+        let run = eventually("run.json of the new node", || {
+            if let Some(status) = node.child.try_wait().unwrap() {
+                panic!("the node ended with {status}: {}", node.said());
+            }
+            let run: Value = serde_json::from_slice(&std::fs::read(self.path().join("run.json")).ok()?).ok()?;
+            // The one of a killed node still lies there.
+            (run["pid"] == node.child.id()).then_some(run)
+        });
+        node.api = run["api"].as_str().unwrap().to_owned();
+        node.public = run["public"].as_str().unwrap().to_owned();
+        node
+    }
+
+    /// Copies an example guest beside the home, so that its agent.yaml can be changed.
+    pub(crate) fn copy_of(&self, guest: &str, name: &str) -> Package {
+        let dir = self.beside(name);
+        std::fs::create_dir_all(&dir).unwrap();
+        for file in ["agent.yaml".to_owned(), format!("{guest}.wasm")] {
+            std::fs::copy(Path::new(&example(guest)).join(&file), dir.join(&file)).unwrap();
+        }
+        Package { dir }
+    }
+}
+
+/// The folder of an example guest.
+pub(crate) fn example(guest: &str) -> String {
+    format!("{}/../../examples/guests/{guest}", env!("CARGO_MANIFEST_DIR"))
+}
+
+/// A package that a test may change.
+pub(crate) struct Package {
+    dir: PathBuf,
+}
+
+impl Package {
+    pub(crate) fn path(&self) -> &str {
+        self.dir.to_str().unwrap()
+    }
+
+    /// Replaces a text of agent.yaml, which has to stand there.
+    pub(crate) fn edit(&self, from: &str, to: &str) -> &Self {
+        let path = self.dir.join("agent.yaml");
+        let text = std::fs::read_to_string(&path).unwrap();
+        assert!(text.contains(from), "agent.yaml has no {from:?}");
+        std::fs::write(&path, text.replace(from, to)).unwrap();
+        self
+    }
+
+    /// Replaces the whole line that begins with this key.
+    pub(crate) fn set(&self, key: &str, value: &str) -> &Self {
+        let path = self.dir.join("agent.yaml");
+        let mut text = String::new();
+        for line in std::fs::read_to_string(&path).unwrap().lines() {
+            match line.starts_with(key) {
+                true => writeln!(text, "{key}: {value}").unwrap(),
+                false => writeln!(text, "{line}").unwrap(),
+            }
+        }
+        std::fs::write(&path, text).unwrap();
+        self
+    }
+}
+
+/// A command under way; it is killed when this is dropped.
+pub(crate) struct Running {
+    child: Option<Child>,
+}
+
+impl Running {
+    /// Waits until it ends by itself.
+    pub(crate) fn end(mut self) -> Ended {
+        Ended::of(self.child.take().unwrap().wait_with_output().unwrap())
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+/// A running node; it is killed as by a power cut when this is dropped.
+pub(crate) struct Node<'a> {
+    home: &'a Home,
+    child: Child,
+    pub(crate) api: String,
+    pub(crate) public: String,
+}
+
+impl Node<'_> {
+    /// kill -9, and the proof that it is gone.
+    pub(crate) fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// What it wrote to stdout and stderr.
+    pub(crate) fn said(&self) -> String {
+        std::fs::read_to_string(self.home.beside("node.log")).unwrap_or_default()
+    }
+
+    /// Waits until the demo has said its last line.
+    pub(crate) fn demo_is_told(&mut self) -> String {
+        eventually("the end of the demo's story", || {
+            let said = self.said();
+            if let Some(status) = self.child.try_wait().unwrap() {
+                panic!("the node ended with {status}: {said}");
+            }
+            said.contains("nisse market show 1").then_some(said)
+        })
+    }
+
+    /// Asks an agent over the public listener.
+    pub(crate) fn ask(&self, agent: &str, method: &str, path: &str) -> web::Answer {
+        self.try_ask(agent, method, path).unwrap()
+    }
+
+    pub(crate) fn try_ask(&self, agent: &str, method: &str, path: &str) -> std::io::Result<web::Answer> {
+        web::request(&self.public, method, path, &[("host", &format!("{agent}.localhost"))], b"")
+    }
+
+    /// Asks an agent, again while the node says that it does not run yet.
+    pub(crate) fn ask_served(&self, agent: &str, method: &str, path: &str) -> web::Answer {
+        eventually(&format!("{agent} to serve"), || {
+            self.try_ask(agent, method, path).ok().filter(|answer| answer.status != 503)
+        })
+    }
+
+    /// Asserts that `echo` answers now, whatever its neighbours do.
+    pub(crate) fn echo_answers(&self) {
+        let answer = self.ask("nisse.test.echo", "GET", "/still-here");
+        assert_eq!((answer.status, answer.text().as_str()), (200, "Method::Get /still-here\n"));
+    }
+}
+
+impl Drop for Node<'_> {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

@@ -1,0 +1,111 @@
+//! An agent's life by the command line: update, rollback, pause, resume, stop, start, destroy, with its state.
+
+use crate::harness::{Home, Node, eventually, example};
+
+const COUNTER: &str = "nisse.test.counter";
+
+/// The count that the agent answers, once it serves: 503 means that nothing ran.
+fn count(node: &Node<'_>, method: &str) -> u64 {
+    let answer = node.ask_served(COUNTER, method, "/");
+    assert_eq!(answer.status, 200, "{answer:?}");
+    answer.text().trim().parse().unwrap()
+}
+
+#[test]
+fn an_agents_state_outlives_update_stop_and_start() {
+    let home = Home::new();
+    let node = home.up(&[]);
+    let deployed = home.json(&["deploy", &example("counter")]);
+    assert_eq!(deployed["state"], "running");
+    for expected in 1..=3 {
+        assert_eq!(count(&node, "POST"), expected);
+    }
+
+    let newer = home.copy_of("counter", "newer");
+    newer.edit("@v1.0.0", "@v1.1.0");
+    let status = home.json(&["update", COUNTER, newer.path()]);
+    assert_eq!((&status["version"], &status["deployment"]), (&"1.1.0".into(), &deployed["deployment"]));
+    assert_eq!(count(&node, "GET"), 3, "the state came along");
+    assert_eq!(count(&node, "POST"), 4);
+
+    let lower = home.run(&["update", COUNTER, &example("counter")]);
+    assert_eq!(lower.code, 3, "{lower:?}");
+    assert!(lower.err.contains("--allow-downgrade"), "{lower:?}");
+    assert_eq!(home.json(&["status", COUNTER])["version"], "1.1.0", "the refused update changed nothing");
+    assert_eq!(count(&node, "GET"), 4);
+    assert_eq!(home.json(&["stop", COUNTER])["state"], "stopped");
+    let stopped = node.ask(COUNTER, "POST", "/");
+    assert_eq!(stopped.status, 503, "{stopped:?}");
+    let again = home.json(&["start", COUNTER]);
+    assert_eq!(again["state"], "running");
+    assert_ne!(again["deployment"], deployed["deployment"], "a start is a new deployment");
+    assert_eq!(count(&node, "POST"), 5, "of the same state");
+}
+
+#[test]
+fn a_paused_agent_answers_nothing_and_goes_on_where_it_was() {
+    let home = Home::new();
+    let node = home.up(&[]);
+    home.ok(&["deploy", &example("counter")]);
+    assert_eq!(count(&node, "POST"), 1);
+    assert_eq!(home.json(&["pause", COUNTER])["state"], "paused");
+    let paused = node.ask(COUNTER, "POST", "/");
+    assert_eq!(paused.status, 503, "{paused:?}");
+    assert_eq!(home.json(&["resume", COUNTER])["state"], "running");
+    assert_eq!(count(&node, "GET"), 1, "nothing ran while it was paused");
+}
+
+#[test]
+fn a_rollback_brings_back_the_package_and_the_state_before_the_update() {
+    let home = Home::new();
+    let node = home.up(&[]);
+    home.ok(&["deploy", &example("counter")]);
+    assert_eq!(count(&node, "POST"), 1);
+    let newer = home.copy_of("counter", "newer");
+    newer.edit("@v1.0.0", "@v1.1.0");
+    home.ok(&["update", COUNTER, newer.path()]);
+    assert_eq!(count(&node, "POST"), 2);
+    assert_eq!(home.json(&["rollback", COUNTER])["version"], "1.0.0");
+    assert_eq!(count(&node, "GET"), 1, "the state went back to where it was at the update");
+}
+
+#[test]
+fn a_destroyed_agent_leaves_its_state_as_content_and_nothing_that_answers() {
+    let home = Home::new();
+    let node = home.up(&[]);
+    home.ok(&["deploy", &example("counter")]);
+    assert_eq!(count(&node, "POST"), 1);
+    let destroyed = home.json(&["destroy", COUNTER]);
+    let cid = destroyed["state_cid"].as_str().expect("its state is exported");
+    assert!(!home.ok(&["content", "get", cid]).is_empty());
+    assert_eq!(home.json(&["ls"]), serde_json::json!([]));
+
+    // A new agent of the same name begins at nothing.
+    home.ok(&["deploy", &example("counter")]);
+    assert_eq!(count(&node, "GET"), 0);
+}
+
+#[test]
+fn a_destroyed_agents_name_leads_nowhere() {
+    let home = Home::new();
+    let node = home.up(&[]);
+    home.ok(&["deploy", &example("counter")]);
+    home.ok(&["destroy", COUNTER]);
+    eventually("its name to be free", || (node.ask(COUNTER, "GET", "/").status == 421).then_some(()));
+}
+
+#[test]
+fn an_event_is_answered_and_its_log_is_kept() {
+    let home = Home::new();
+    let node = home.up(&[]);
+    home.ok(&["deploy", &example("echo")]);
+    let invoked = home.json(&["invoke", "nisse.test.echo", "--event", "{\"word\": \"hello\"}"]);
+    assert_eq!((invoked["text"].as_str(), &invoked["seq"]), (Some("{\"word\":\"hello\"}"), &2.into()));
+    assert_eq!(home.ok(&["invoke", "nisse.test.echo", "--event", "7"]), "7\n");
+    assert_eq!(node.ask("nisse.test.echo", "GET", "/event").text(), "7", "both handlers share one state");
+
+    home.ok(&["deploy", &example("log-flood")]);
+    node.ask("nisse.test.log-flood", "GET", "/quiet");
+    let log = home.ok(&["logs", "nisse.test.log-flood"]);
+    assert!(log.contains("info") && log.contains("quiet"), "{log}");
+}

@@ -1,0 +1,9 @@
+//! Stories of the binary: what a person does with `nisse`, and what it refuses, judged from outside.
+#![allow(clippy::unwrap_used, reason = "a test ends at the first thing that is not as it should be")]
+
+mod demo;
+mod harness;
+mod lease;
+mod life;
+mod receipts;
+mod web;
