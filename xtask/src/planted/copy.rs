@@ -25,7 +25,8 @@ pub(super) struct Copy {
 impl Copy {
     /// Where the copy will stand; nothing is written yet.
     pub(super) fn new() -> anyhow::Result<Self> {
-        let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| repository().join("target"), PathBuf::from);
+        let given = std::env::var_os("CARGO_TARGET_DIR");
+        let target = given.map_or_else(|| Ok(repository().join("target")), std::path::absolute)?;
         let root = target.join("planted");
         std::fs::create_dir_all(&root).with_context(|| format!("create {}", root.display()))?;
         Ok(Self { root, target })

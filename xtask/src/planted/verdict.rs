@@ -41,22 +41,23 @@ pub(super) fn of(program: &Path, folder: &Path, filters: &[&str]) -> anyhow::Res
     command.args(filters).current_dir(folder).stdin(Stdio::null()).stdout(file).stderr(errors);
     let mut child = command.spawn().with_context(|| format!("start {}", program.display()))?;
     let start = Instant::now();
-    let ended = loop {
-        if child.try_wait()?.is_some() {
-            break true;
-        }
-        if start.elapsed() > RUN_MAX {
-            child.kill()?;
-            child.wait()?;
-            break false;
+    let status = loop {
+        let status = child.try_wait()?;
+        if status.is_some() || start.elapsed() > RUN_MAX {
+            break status;
         }
         std::thread::sleep(LOOK);
     };
-    let output = String::from_utf8_lossy(&std::fs::read(&path)?).into_owned();
-    let _ = std::fs::remove_file(&path);
-    if !ended {
-        bail!("{} did not end in {} s:\n{output}", filters.join(", "), RUN_MAX.as_secs());
+    if status.is_none() {
+        child.kill()?;
+        child.wait()?;
     }
+    let mut output = String::from_utf8_lossy(&std::fs::read(&path)?).into_owned();
+    let _ = std::fs::remove_file(&path);
+    let Some(status) = status else {
+        bail!("{} did not end in {} s:\n{output}", filters.join(", "), RUN_MAX.as_secs());
+    };
+    output.push_str(&format!("\nthe tests ended with {status}\n"));
     Ok(read(output))
 }
 
