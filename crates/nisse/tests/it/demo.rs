@@ -2,16 +2,9 @@
 
 use serde_json::Value;
 
-use crate::harness::{Home, eventually};
+use crate::harness::{Home, eventually, host_of};
 
 const ORACLE: &str = "talos.oracle.price-eth";
-
-/// The endpoint's name: others than the node's owner have eight digits of their address in it.
-fn host(home: &Home) -> String {
-    let endpoint = home.json(&["status", ORACLE])["endpoint"].as_str().unwrap().to_owned();
-    let name = endpoint.strip_prefix("http://").and_then(|rest| rest.split_once(".localhost")).unwrap().0;
-    name.to_owned()
-}
 
 fn names(entry: &Value) -> Vec<&str> {
     entry["events"].as_array().unwrap().iter().map(|event| event["event"].as_str().unwrap()).collect()
@@ -31,7 +24,7 @@ fn the_demo_deploys_by_contract_and_outlives_a_power_cut() {
     }
 
     // The price came over TLS, through the one rule that the agent has.
-    let host = host(&home);
+    let host = host_of(&home.json(&["status", ORACLE]));
     let answer = eventually("the first price", || {
         let answer = node.ask(&host, "GET", "/price");
         (answer.status == 200).then_some(answer)

@@ -142,6 +142,12 @@ pub(crate) fn example(guest: &str) -> String {
     format!("{}/../../examples/guests/{guest}", env!("CARGO_MANIFEST_DIR"))
 }
 
+/// The name that an agent answers under, from its status: owners other than the node's are a part of it.
+pub(crate) fn host_of(status: &Value) -> String {
+    let endpoint = status["endpoint"].as_str().unwrap();
+    endpoint.strip_prefix("http://").and_then(|rest| rest.split_once(".localhost")).unwrap().0.to_owned()
+}
+
 /// A package that a test may change.
 pub(crate) struct Package {
     dir: PathBuf,

@@ -4,7 +4,7 @@ use std::net::TcpListener;
 
 use serde_json::{Value, json};
 
-use crate::harness::{Home, eventually, example};
+use crate::harness::{Home, eventually, example, host_of};
 use crate::web;
 
 const ORACLE: &str = "talos.oracle.price-eth";
@@ -51,7 +51,10 @@ fn a_paid_lease_ends_after_twenty_hours_and_a_home_lease_never_does() {
 
     // A minute more, as the lease began a little after the clock was read.
     pass(&rpc, 20 * HOUR + 60);
-    let status = eventually("the end of the lease", || {
+    // Whoever calls the agent sees the end of its lease.
+    let host = host_of(&status);
+    eventually("the end of the lease", || (node.ask(&host, "GET", "/price").status == 503).then_some(()));
+    let status = eventually("the state to say so", || {
         let status = home.json(&["status", ORACLE]);
         (status["state"] == "stopped").then_some(status)
     });

@@ -3,7 +3,9 @@
 
 mod demo;
 mod harness;
+mod hostile;
 mod lease;
 mod life;
 mod receipts;
+mod refusals;
 mod web;
