@@ -10,15 +10,17 @@ mod deny;
 #[cfg(test)]
 mod docs;
 mod guests;
+mod interop;
 mod planted;
 
 use anyhow::bail;
 
 const HELP: &str = "\
-cargo xtask check [STAGE...]   all that CI runs, or the stages named
+cargo xtask check [[--without] STAGE...]   all that CI runs, the stages named, or all but those
 cargo xtask deny [--live]      licences, bans, sources, advisories
 cargo xtask demo               the release binary's demo, as another user, with an empty home
 cargo xtask guests [--check]   rebuild the committed guests, or compare them byte for byte
+cargo xtask interop [STORY...] real counterparts, installed from npm: anvil, helia
 cargo xtask planted [NAME...]  plant each known bug, or those named, and demand that a test notices";
 
 fn main() -> anyhow::Result<()> {
@@ -29,6 +31,7 @@ fn main() -> anyhow::Result<()> {
         "deny" => deny::run(rest),
         "demo" => demo::run(),
         "guests" => guests::run(rest),
+        "interop" => interop::run(rest),
         "planted" => planted::run(rest),
         "help" | "--help" => {
             check::say(HELP);

@@ -1,6 +1,7 @@
 //! The chain, the queue and the market together, on a simulated disk and a clock that stands still.
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test stops at the first surprise")]
 
+mod anvil;
 mod cursor;
 mod engine;
 mod fees;

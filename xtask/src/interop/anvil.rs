@@ -1,0 +1,41 @@
+//! anvil, Foundry's chain: the whole life of a lease must burn the same gas there as on the embedded chain.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use anyhow::ensure;
+
+use super::{Running, empty_folder};
+use crate::check::say;
+use crate::command::cargo;
+
+/// The chain id and the first second of nisse-market's test world.
+const CHAIN_ID: &str = "5000000000000001";
+const FIRST_SECOND: &str = "1767225600";
+/// The tests that need anvil.
+const MODULE: &str = "anvil::";
+
+pub(super) fn tell(packages: &Path) -> anyhow::Result<()> {
+    let folder = empty_folder("anvil")?;
+    let log = folder.join("log");
+    let mut anvil = Command::new(packages.join("@foundry-rs/anvil-linux-amd64/bin/anvil"));
+    anvil.args(["--hardfork", "prague", "--host", "127.0.0.1", "--port", "0", "--accounts", "0"]);
+    anvil.args(["--chain-id", CHAIN_ID, "--timestamp", FIRST_SECOND]);
+    anvil.current_dir(&folder).stdin(Stdio::null()).stdout(std::fs::File::create(&log)?);
+    let mut anvil = Running::start(anvil)?;
+    let address = anvil.until("anvil's address", || {
+        let text = std::fs::read_to_string(&log).ok()?;
+        // Without the end of the line the address may be half written.
+        let (address, _) = text.split_once("Listening on ")?.1.split_once('\n')?;
+        Some(address.trim().to_owned())
+    })?;
+    let mut test = cargo(["test", "--package", "nisse-market", "--test", "it", "--"]);
+    test.args(["--ignored", "--nocapture", MODULE]).env("NISSE_ANVIL_URL", format!("http://{address}"));
+    let output = test.stderr(Stdio::inherit()).output()?;
+    let said = String::from_utf8_lossy(&output.stdout);
+    say(said.trim());
+    ensure!(output.status.success(), "the test ended with {}", output.status);
+    // A filter that matches nothing succeeds too.
+    ensure!(said.contains("test result: ok. 1 passed"), "the test did not run");
+    Ok(())
+}
