@@ -4,6 +4,7 @@
 mod demo;
 mod harness;
 mod hostile;
+mod kills;
 mod lease;
 mod life;
 mod receipts;
