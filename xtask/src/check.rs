@@ -35,8 +35,12 @@ const STAGES: &[Stage] = &[
     Stage { name: "planted bugs", minutes: 12, act: || crate::planted::run(&[]) },
 ];
 
-/// Runs every stage, or those named.
-pub(crate) fn all(names: &[String]) -> anyhow::Result<()> {
+/// Runs every stage, those named, or all but those named behind `--without`.
+pub(crate) fn all(arguments: &[String]) -> anyhow::Result<()> {
+    let (without, names) = match arguments.split_first() {
+        Some((first, rest)) if first == "--without" => (true, rest),
+        _ => (false, arguments),
+    };
     for name in names {
         if !STAGES.iter().any(|stage| stage.name == name) {
             let known: Vec<_> = STAGES.iter().map(|stage| stage.name).collect();
@@ -45,7 +49,8 @@ pub(crate) fn all(names: &[String]) -> anyhow::Result<()> {
     }
     let mut times = Vec::new();
     let mut failed = None;
-    for stage in STAGES.iter().filter(|stage| names.is_empty() || names.iter().any(|name| name == stage.name)) {
+    let chosen = |stage: &&Stage| names.is_empty() || names.iter().any(|name| name == stage.name) != without;
+    for stage in STAGES.iter().filter(chosen) {
         say(&format!("── {} (budget {} min)", stage.name, stage.minutes));
         let start = Instant::now();
         let result = (stage.act)().with_context(|| format!("the stage `{}` failed", stage.name));

@@ -1,6 +1,9 @@
 //! Reads the journal at start: the orchestrator's state, the agents' states, the index of records, and what was about
 //! to leave the node when it went down.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::{BTreeMap, HashSet};
 
 use nisse_content::BlockStore;

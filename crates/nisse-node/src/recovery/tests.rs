@@ -1,0 +1,162 @@
+//! What a journal makes of an empty home.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use nisse_content::StoreOptions;
+use nisse_model::{
+    Address, AgentName, AmountPerHour, ByteSize, ContentId, Cpu, Effect, Hash256, PackageRef, Resources,
+};
+use nisse_orchestrator::{Accept, Assignment, Capacity, Placement, Policy};
+use nisse_store::Disk;
+use nisse_testkit::SimDisk;
+
+use super::*;
+
+const OWNER: Address = Address([1; 20]);
+
+struct World {
+    database: Database,
+    states: StateStore,
+    content: BlockStore,
+}
+
+fn world() -> World {
+    let disk: Arc<dyn Disk> = Arc::new(SimDisk::new(7));
+    disk.create_dir_durable(Path::new("/home/state")).expect("the simulated disk has room");
+    World {
+        database: Database::open(Arc::clone(&disk), Path::new("/home/state/index")).expect("a fresh index"),
+        states: StateStore::open(Arc::clone(&disk), Path::new("/home/state/agents")).expect("fresh states"),
+        content: BlockStore::open(disk, "/home/content".into(), StoreOptions::default()).expect("a fresh store"),
+    }
+}
+
+fn orchestrator() -> Orchestrator {
+    let capacity = Capacity { cpu: Cpu { millis: 4000 }, memory: ByteSize(1 << 30), gpu: false };
+    Orchestrator::new(Policy { operator: OWNER, accept: Accept::Own, capacity, price: AmountPerHour(0) })
+}
+
+fn deployment() -> DeploymentId {
+    DeploymentId { chain: 7, contract: Address([9; 20]), number: 1 }
+}
+
+fn name() -> AgentName {
+    "counter".parse().expect("a name")
+}
+
+fn assigned() -> Decision {
+    let hash = Hash256::of(b"counter");
+    let package = PackageRef {
+        agent_id: "counter@v1.0.0".parse().expect("an id"),
+        manifest_cid: ContentId::raw(hash),
+        artifact_cid: ContentId::raw(hash),
+        artifact_hash: hash,
+        config_hash: hash,
+    };
+    let resources = Resources { cpu: Cpu { millis: 100 }, memory: ByteSize(1 << 20), gpu: false };
+    let placement = Placement { owner: OWNER, package, resources };
+    Decision::Assigned { deployment: deployment(), placement, assignment: Assignment::Home }
+}
+
+fn completion(invocation: u8, effects: Vec<Effect>) -> Entry {
+    Entry::Completion(Completion {
+        deployment: deployment(),
+        owner: OWNER,
+        agent: name(),
+        at: Timestamp(1),
+        invocation: [invocation; 16],
+        succeeded: true,
+        effects,
+        record: Vec::new(),
+    })
+}
+
+fn put(value: u8) -> Effect {
+    Effect::StatePut { key: "count".to_owned(), value: vec![value] }
+}
+
+fn alarm_set(at: u64) -> Decision {
+    let at = Timestamp(at);
+    Decision::AlarmSet { deployment: deployment(), at, due: at, attempt: 1, number: 1 }
+}
+
+/// Recovers a journal that begins at `first`.
+fn recover(world: &World, first: u64, entries: &[Entry]) -> Recovered {
+    let make = || orchestrator();
+    let mut recovery = Recovery::new(&world.database, &world.states, &world.content, &make);
+    for (index, entry) in entries.iter().enumerate() {
+        recovery.take(Position(first + index as u64), &entry.encode()).expect("the journal reads");
+    }
+    recovery.finish().expect("everything was read")
+}
+
+fn count(world: &World) -> Option<Vec<u8>> {
+    world.states.agent(OWNER, &name()).get("count").expect("the state reads")
+}
+
+#[test]
+fn committed_writes_are_applied_once_however_often_the_journal_is_read() {
+    let world = world();
+    let entries = [Entry::Decision(assigned()), completion(1, vec![put(1)]), completion(2, vec![put(2)])];
+    for _ in 0..3 {
+        let recovered = recover(&world, 0, &entries);
+        assert_eq!(count(&world), Some(vec![2]));
+        assert!(recovered.orchestrator.agent(&deployment()).is_some());
+        assert_eq!(recovered.completed.len(), 2);
+    }
+}
+
+#[test]
+fn a_write_before_a_snapshot_is_applied_though_its_assignment_is_in_a_segment_that_went() {
+    let world = world();
+    let mut known = orchestrator();
+    known.restore(&assigned());
+    let entries = [completion(1, vec![put(5)]), Entry::Snapshot(known.compacted()), completion(2, Vec::new())];
+    let recovered = recover(&world, 900, &entries);
+    assert_eq!(count(&world), Some(vec![5]));
+    assert!(recovered.orchestrator.agent(&deployment()).is_some(), "the snapshot stands for what went");
+}
+
+#[test]
+fn an_alarm_that_no_decision_took_up_is_told_again_and_one_that_was_taken_up_is_not() {
+    let effect = Effect::AlarmSet { at: Timestamp(77) };
+    let lost = [Entry::Decision(assigned()), completion(1, vec![effect.clone()])];
+    let recovered = recover(&world(), 0, &lost);
+    assert!(matches!(recovered.outward[..], [Outward::Alarm { at: Some(Timestamp(77)), .. }]));
+    let taken = [lost[0].clone(), lost[1].clone(), Entry::Decision(alarm_set(77))];
+    assert!(recover(&world(), 0, &taken).outward.is_empty());
+}
+
+#[test]
+fn a_publication_is_handed_out_again_under_its_own_name() {
+    let asset = "ETH/USD".parse().expect("an asset");
+    let publish = Effect::PublishToChain { asset, value: 5, decimals: 0 };
+    let entries = [Entry::Decision(assigned()), completion(3, vec![put(1), publish])];
+    let keys: Vec<String> = (0..2)
+        .flat_map(|_| recover(&world(), 0, &entries).outward)
+        .map(|outward| match outward {
+            Outward::Publish { key, .. } => key,
+            Outward::Alarm { .. } => panic!("no alarm was set"),
+        })
+        .collect();
+    assert_eq!(keys[0], keys[1], "the same name goes out once");
+}
+
+#[test]
+fn a_destroyed_state_stays_destroyed() {
+    let world = world();
+    let gone = Entry::State(StateChange { owner: OWNER, agent: name(), snapshot: None });
+    let entries = [Entry::Decision(assigned()), completion(1, vec![put(1)]), gone];
+    recover(&world, 0, &entries);
+    recover(&world, 0, &entries);
+    assert_eq!(count(&world), None);
+}
+
+#[test]
+fn a_record_of_another_kind_is_named_with_its_place() {
+    let world = world();
+    let make = || orchestrator();
+    let mut recovery = Recovery::new(&world.database, &world.states, &world.content, &make);
+    let error = recovery.take(Position(4), &[250]).expect_err("no such kind");
+    assert_eq!(error.text, "failed to recover record 4 of the journal: read a journal record of kind Some(250)");
+}
