@@ -12,12 +12,12 @@ use nisse_market::{
     ChainClient, ContractSettings, CursorPosition, LogCursor, Market, MarketAddresses, RpcPost, RpcPostError,
     Signer as _, TxQueueOptions, deploy_contracts,
 };
-use nisse_model::Address;
+use nisse_model::{Address, AmountPerHour};
 use nisse_store::Clock as _;
 use serde_json::{Value, json};
 
 use crate::flow::{Gas, assert_conserved, whole_life};
-use crate::support::{CHAIN_ID, World, key, talos};
+use crate::support::{CHAIN_ID, World, key, options, rpc, talos};
 
 /// How long the whole story may take over HTTP.
 const STORY_MAX: Duration = Duration::from_secs(120);
@@ -30,6 +30,8 @@ const ONE_THOUSAND_ETHER: u128 = 1_000 * 10u128.pow(18);
 #[derive(Debug, PartialEq)]
 struct Story {
     gas: Gas,
+    /// Gas of every block with a transaction, from the creation of the first contract on.
+    blocks: Vec<String>,
     /// Contract, time and content of each event, with its place in its block.
     events: Vec<String>,
     /// What the contracts say to calls that they refuse.
@@ -80,7 +82,13 @@ async fn ask(url: &str, method: &str, params: Value) -> Value {
 }
 
 /// Tells the whole life on one chain, from its first block on.
-async fn tell(world: &World, client: ChainClient, options: &TxQueueOptions, pass: impl AsyncFn(u64)) -> Story {
+async fn tell(
+    world: &World,
+    client: ChainClient,
+    options: &TxQueueOptions,
+    ask: impl AsyncFn(&str, Value) -> Value,
+    pass: impl AsyncFn(u64),
+) -> Story {
     let queue = world.queue_with(1, &client, options.clone());
     let addresses = deploy_contracts(&client, &queue, &ContractSettings::default()).await.unwrap();
     let owner = Market::open(client.clone(), queue, addresses.book).await.unwrap();
@@ -89,7 +97,7 @@ async fn tell(world: &World, client: ChainClient, options: &TxQueueOptions, pass
     assert_conserved(&owner, &node, talos(11_000)).await;
     let refusals = vec![
         format!("{:?}", owner.expire("expire/again", 1).await.unwrap_err()),
-        format!("{:?}", node.bid("bid/again", 1, nisse_model::AmountPerHour(1)).await.unwrap_err()),
+        format!("{:?}", node.bid("bid/again", 1, AmountPerHour(1)).await.unwrap_err()),
         format!("{:?}", owner.stop("stop/unknown", 7).await.unwrap_err()),
         format!("{:?}", owner.publish_answer("answer/nobody", 1, "ETH/USD", 1).await.unwrap_err()),
     ];
@@ -106,15 +114,26 @@ async fn tell(world: &World, client: ChainClient, options: &TxQueueOptions, pass
                 .map(|event| format!("{} {:?} #{} {:?}", event.contract, event.time, event.log_index, event.event)),
         );
     }
-    Story { gas, events, refusals }
+    let mut blocks = Vec::new();
+    for number in 1.. {
+        let block = ask("eth_getBlockByNumber", json!([format!("{number:#x}"), false])).await;
+        let Some(gas) = block["gasUsed"].as_str() else { break };
+        // A block may be made for its time alone.
+        if gas != "0x0" {
+            blocks.push(gas.to_owned());
+        }
+    }
+    Story { gas, blocks, events, refusals }
 }
 
 async fn on_the_embedded_chain() -> Story {
     let world = World::new();
-    let client = ChainClient::embedded(world.chain());
+    let chain = world.chain();
+    let client = ChainClient::embedded(chain.clone());
     let clock = world.clock.clone();
     let pass = async |seconds| clock.advance(Duration::from_secs(seconds));
-    tell(&world, client, &crate::support::options(), pass).await
+    let ask = async |method: &str, params| rpc(&chain, method, params);
+    tell(&world, client, &options(), ask, pass).await
 }
 
 async fn on_anvil(url: &str) -> Story {
@@ -134,7 +153,8 @@ async fn on_anvil(url: &str) -> Story {
     };
     let remote = TxQueueOptions::remote(CHAIN_ID);
     let options = TxQueueOptions { confirmations: 0, poll: Duration::from_millis(5), ..remote };
-    tell(&world, ChainClient::remote(url, Arc::new(Post)), &options, pass).await
+    let client = ChainClient::remote(url, Arc::new(Post));
+    tell(&world, client, &options, async |method: &str, params| ask(url, method, params).await, pass).await
 }
 
 #[tokio::test]
@@ -146,7 +166,9 @@ async fn a_whole_life_burns_the_same_gas_and_tells_the_same_events_on_anvil() {
     for ((step, ours), (_, theirs)) in embedded.gas.iter().zip(&anvil.gas) {
         println!("gas {step:>14} embedded {ours:>8} anvil {theirs:>8}");
     }
-    println!("{} events, {} refusals compared", embedded.events.len(), embedded.refusals.len());
+    let Story { blocks, events, refusals, .. } = &embedded;
+    println!("{} transactions, {} events, {} refusals compared", blocks.len(), events.len(), refusals.len());
+    assert!(blocks.len() > embedded.gas.len(), "the contracts' creation is among them: {blocks:?}");
     assert!(embedded.events.len() >= 9, "{:#?}", embedded.events);
     assert_eq!(embedded, anvil);
 }
