@@ -187,9 +187,9 @@ fn is_owner(owner: Address, digits: &str) -> bool {
 
 /// What the market refused or did not answer, as the owner reads it.
 fn market_error(error: &nisse_market::MarketError) -> NodeError {
-    use nisse_market::MarketError;
+    use nisse_market::{MarketError, QueueError};
     match error {
-        MarketError::Reverted { reason, .. } => {
+        MarketError::Reverted { reason, .. } | MarketError::Queue(QueueError::Refused(reason)) => {
             let text = format!("failed to have the market carry this out: {reason}");
             NodeError::new(ErrorKind::Refused, "market_refused", text)
         }

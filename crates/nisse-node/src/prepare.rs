@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use nisse_content::{BlockSource, FetchLimits};
-use nisse_model::{Address, Config, ContentId, Grants, Manifest, Package, PackageRef, Policy};
+use nisse_model::{Address, ByteSize, Config, ContentId, Grants, Manifest, Package, PackageRef, Policy};
 use nisse_orchestrator::{FailureStage, Placement, PrepareError};
+use nisse_sandbox::limits::AGENT_MEMORY_BYTES_MAX;
 use nisse_sandbox::{AgentProgram, Compiler, Engine, Host, Inspection, Limits, ProgramOptions, Recording};
 use nisse_store::Clock;
 
@@ -22,7 +23,7 @@ pub(crate) struct Preparer {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) operator: Address,
     /// What every agent's state may hold.
-    pub(crate) state_quota: nisse_model::ByteSize,
+    pub(crate) state_quota: ByteSize,
 }
 
 /// A package that is what it says and asks for nothing that it was not granted.
@@ -48,6 +49,11 @@ impl Preparer {
         if manifest.resources != placement.resources {
             let text = "verify the package: the deployment names other resources than agent.yaml";
             return Err(PrepareError { stage: FailureStage::Verify, reason: text.to_owned() });
+        }
+        if manifest.resources.memory.0 > AGENT_MEMORY_BYTES_MAX {
+            let most = ByteSize(AGENT_MEMORY_BYTES_MAX);
+            let reason = format!("it asks for {} of memory: an agent has at most {most}", manifest.resources.memory);
+            return Err(PrepareError { stage: FailureStage::Link, reason });
         }
         let grants = Grants::from_manifest(&manifest, Policy { owner_is_node_operator })
             .map_err(|error| at(FailureStage::Link, &error))?;

@@ -31,6 +31,8 @@ const CONFIG: &str = "nisse: 1\nconfig:\n  interval_seconds: 60\n";
 const ASSETS: &str = "[{\"id\":\"ethereum\",\"symbol\":\"ETH\"}]\n";
 /// The TIP's payment and price.
 const PAYMENT: &str = "1000";
+/// What the deployer is given: the payment, and as much again to try `nisse fund` with.
+const ENDOWMENT: &str = "2000";
 const PRICE: AmountPerHour = AmountPerHour(50 * nisse_model::Amount::TALOS.0);
 /// The host of the real price service, and the port of https.
 const PRICE_HOST: &str = "api.coingecko.com";
@@ -73,7 +75,9 @@ impl Demo {
             }
             _ => output::line(format!("Prices come from {PRICE_HOST}.")),
         }
-        node.endow_deployer(PAYMENT).await?;
+        if node.agent(AGENT).await.is_err() {
+            node.endow_deployer(ENDOWMENT).await?;
+        }
         let resumed = node.agent(AGENT).await.ok().filter(|agent| agent.state == "running");
         let endpoint = match resumed {
             Some(agent) => {
