@@ -241,7 +241,7 @@ pub struct MarketEntry {
     pub node: Option<String>,
     /// TALOS per hour.
     pub rate: String,
-    /// TALOS deposited in all.
+    /// TALOS deposited, less what went back to the owner.
     pub deposited: String,
     /// TALOS settled and due.
     pub paid: String,

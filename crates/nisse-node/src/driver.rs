@@ -138,6 +138,9 @@ impl Driver {
         let boot = self.orchestrator.boot(self.core.clock.now());
         let mut compact = tokio::time::interval(COMPACT_CHECK);
         compact.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        // A beat of its own: however many messages come, the clocks are looked at.
+        let mut beat = tokio::time::interval(TICK_MAX);
+        beat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut carried = self.carry_out(boot).await;
         while carried.is_ok() {
             let pause = self.pause();
@@ -145,6 +148,7 @@ impl Driver {
             let effects = tokio::select! {
                 biased;
                 () = stop.requested() => return,
+                _ = beat.tick() => Ok(self.tick()),
                 Some(outward) = self.outward.recv() => Ok(self.outward(outward)),
                 message = self.messages.recv() => match message {
                     Some(message) => self.message(message).await,

@@ -40,9 +40,9 @@ impl NodeError {
         Self { kind, code, text: text.to_string(), hint: None }
     }
 
-    /// An error that went wrong with a cause: its whole chain becomes the text.
+    /// An error with its causes: a fragment that completes “failed to …” becomes a sentence.
     pub fn caused(kind: ErrorKind, code: &'static str, error: &dyn std::error::Error) -> Self {
-        Self::new(kind, code, chain(error))
+        Self::new(kind, code, format!("failed to {}", chain(error)))
     }
 
     /// The same with a hint.

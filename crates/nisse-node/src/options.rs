@@ -65,6 +65,8 @@ pub enum ChainChoice {
 pub enum AcceptList {
     /// Only the operator's own agents.
     Own,
+    /// The operator's, and those of the home's other key: what the demo accepts.
+    HomeKeys,
     /// The operator's and these owners'.
     Owners(BTreeSet<Address>),
     /// Anybody's. Isolation is in-process.

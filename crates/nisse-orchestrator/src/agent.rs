@@ -172,6 +172,8 @@ pub struct Agent {
     pub revision_done: u32,
     /// The update that put `previous` away: its state before the swap is kept under this number.
     pub previous_revision: u32,
+    /// Its owner wants the package before the last update back, with its state.
+    pub rollback_asked: bool,
     /// A request that came while another one was under way.
     pub queued: Option<NextPackage>,
     /// Alarms set so far.
@@ -198,6 +200,7 @@ impl Agent {
             update_refused: None,
             revision_done: 0,
             previous_revision: 0,
+            rollback_asked: false,
             queued: None,
             alarms: 0,
             alarm_in_flight: false,
@@ -205,12 +208,12 @@ impl Agent {
         }
     }
 
-    /// The swap to the package that an update asked for. An update to the package before the last one is a rollback,
-    /// and brings that package's state back.
+    /// The swap to the package that an update asked for. Where its owner asked for a rollback, the update to the package
+    /// before the last one brings that package's state back.
     pub(crate) fn swap(&self, deployment: DeploymentId) -> Option<Action> {
         let next = self.next.clone()?;
         let incarnation = self.incarnation + 1;
-        let back = self.previous.as_ref() == Some(&next.placement.package);
+        let back = self.rollback_asked && self.previous.as_ref() == Some(&next.placement.package);
         let restore = back.then_some(self.previous_revision);
         Some(Action::Swap { deployment, next, incarnation, restore })
     }

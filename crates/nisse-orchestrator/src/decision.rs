@@ -97,6 +97,11 @@ pub enum Decision {
         #[serde(with = "millis")]
         at: Timestamp,
     },
+    /// The owner wants the package before the last update back, with its state; the update itself comes by the market.
+    RollbackAsked {
+        #[serde(with = "text")]
+        deployment: DeploymentId,
+    },
     /// The owner asked for another package; the old one goes on until it is ready.
     UpdateBegan {
         #[serde(with = "text")]

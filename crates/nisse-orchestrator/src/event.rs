@@ -91,4 +91,6 @@ pub enum Command {
     Pause,
     /// Run again.
     Resume,
+    /// The next update to the package before the last one brings that package's state back.
+    Rollback,
 }

@@ -49,7 +49,7 @@ pub(crate) struct Demo {
 impl Demo {
     /// Sets the node up for the demo and starts the price feed.
     pub(crate) async fn prepare(mode: DemoMode, home: &Path, options: &mut NodeOptions) -> Result<Self, Failure> {
-        options.accept = AcceptList::Any;
+        options.accept = AcceptList::HomeKeys;
         options.price = PRICE;
         let feed = match mode {
             DemoMode::Live => None,

@@ -89,7 +89,9 @@ impl Node {
             let text = "failed to roll back: the state before the update is not in the content store any more";
             return Err(NodeError::new(ErrorKind::NotFound, "state_gone", text));
         }
-        // An update to the package before brings its state back; the state of now is kept as an export.
+        // Noted durably before the update is asked for, so that a crash between the two forgets nothing. The state of
+        // now is kept as an export by the swap itself.
+        self.command(text, Command::Rollback).await?;
         let manifest = self.manifest_of(&previous).await?;
         self.swap_to(text, Stored { manifest, reference: previous }).await
     }
@@ -149,9 +151,18 @@ impl Node {
             state_cid = Some(packages::keep(&self.core, &pin, &export, Profile::UnixFs2025)?.to_string());
             packages::destroy_state(&self.core, owner, &name).await?;
         }
-        let forgotten = self.core.driver.forget(deployment).await;
-        let forgotten = forgotten.map_err(|error| NodeError::caused(ErrorKind::Unreachable, "going_down", &error))?;
-        forgotten.map_err(|error| NodeError::new(ErrorKind::Conflict, "not_now", format!("failed to {error}")))?;
+        let ended = self
+            .look(move |all| {
+                let same = |agent: &Agent| agent.placement.key() == (owner, name.clone()) && !agent.life.is_live();
+                all.agents().iter().filter(|(_, agent)| same(agent)).map(|(id, _)| *id).collect::<Vec<_>>()
+            })
+            .await?;
+        for deployment in ended {
+            let forgotten = self.core.driver.forget(deployment).await;
+            let forgotten =
+                forgotten.map_err(|error| NodeError::caused(ErrorKind::Unreachable, "going_down", &error))?;
+            forgotten.map_err(|error| NodeError::new(ErrorKind::Conflict, "not_now", format!("failed to {error}")))?;
+        }
         Ok(Destroyed { agent_id: agent.placement.package.agent_id.to_string(), state_cid })
     }
 

@@ -33,10 +33,7 @@ impl Node {
     /// One deployment, by its number or its full name, with its events.
     pub async fn market_show(&self, text: &str) -> Result<MarketEntry, NodeError> {
         let market = self.market(KeyName::Operator)?;
-        let deployment = match text.parse::<u64>() {
-            Ok(number) => market.deployment_id(number),
-            Err(_) => self.deployment_id(text).await?,
-        };
+        let deployment = self.deployment_id(text).await?;
         let view = market.deployment(deployment.number).await.map_err(|_| {
             let text = format!("failed to find deployment {} on the market", deployment.number);
             NodeError::new(ErrorKind::NotFound, "deployment_unknown", text)
@@ -94,6 +91,9 @@ impl Node {
 
     /// A deployment by its full name, or the newest one of an agent.
     async fn deployment_id(&self, text: &str) -> Result<DeploymentId, NodeError> {
+        if let Ok(number) = text.parse::<u64>() {
+            return Ok(self.market(KeyName::Operator)?.deployment_id(number));
+        }
         match text.parse() {
             Ok(deployment) => Ok(deployment),
             Err(_) => self.find(text).await.map(|(deployment, _)| deployment),

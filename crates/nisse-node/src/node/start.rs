@@ -72,7 +72,7 @@ impl Node {
         let states = StateStore::open(Arc::clone(&disk), &home.join("state/agents.redb"))
             .map_err(|error| failed("state_failed", &error))?;
 
-        let policy = policy(&options, operator);
+        let policy = policy(&options, &home, entropy.as_ref(), operator)?;
         let make = || Orchestrator::new(policy.clone());
         let mut recovery = Recovery::new(&database, &states, &content, &make);
         let journal = Journal::open(Arc::clone(&disk), entropy.as_ref(), &home.join("journal"), |position, bytes| {
@@ -154,14 +154,20 @@ fn failed(code: &'static str, error: &dyn std::error::Error) -> NodeError {
     NodeError::caused(ErrorKind::Failed, code, error)
 }
 
-fn policy(options: &NodeOptions, operator: nisse_model::Address) -> Policy {
+fn policy(
+    options: &NodeOptions,
+    home: &Home,
+    entropy: &dyn Entropy,
+    operator: nisse_model::Address,
+) -> Result<Policy, NodeError> {
     let accept = match &options.accept {
         AcceptList::Own => Accept::Own,
+        AcceptList::HomeKeys => Accept::Listed([home.key(KeyName::Deployer, entropy)?.address()].into()),
         AcceptList::Owners(owners) => Accept::Listed(owners.clone()),
         AcceptList::Any => Accept::Any,
     };
     let capacity = Capacity { cpu: options.cpu, memory: options.memory, gpu: false };
-    Policy { operator, accept, capacity, price: options.price }
+    Ok(Policy { operator, accept, capacity, price: options.price })
 }
 
 type OpenChain = (Option<EmbeddedChain>, ChainClient, TxQueueOptions);

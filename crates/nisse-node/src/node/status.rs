@@ -33,6 +33,7 @@ impl Node {
         let options = &core.options;
         let (accept, isolation) = match &options.accept {
             AcceptList::Own => ("own".to_owned(), None),
+            AcceptList::HomeKeys => ("own, and this home's deployer".to_owned(), None),
             AcceptList::Owners(owners) => {
                 let owners: Vec<_> = owners.iter().map(ToString::to_string).collect();
                 (owners.join(", "), Some(IN_PROCESS.to_owned()))
@@ -201,7 +202,7 @@ fn explain(life: &Life) -> (Option<String>, Option<String>, Option<u64>) {
             (Some(reason.to_string()), Some("`nisse start` deploys it again with its state".to_owned()), Some(at.0))
         }
         Life::Failed { stage, reason, at } => {
-            (Some(format!("failed at {stage}: {reason}")), Some(hint(*stage).to_owned()), Some(at.0))
+            (Some(format!("at {stage}: {reason}")), Some(hint(*stage).to_owned()), Some(at.0))
         }
     }
 }

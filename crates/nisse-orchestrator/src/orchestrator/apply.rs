@@ -98,6 +98,7 @@ impl Agent {
                     self.life = Life::Running { since: *at, acknowledged };
                 }
             }
+            Decision::RollbackAsked { .. } => self.rollback_asked = true,
             Decision::UpdateBegan { next, .. } if self.next.is_some() => self.queued = Some(next.clone()),
             Decision::UpdateBegan { next, .. } => {
                 self.next = Some(next.clone());
@@ -107,6 +108,7 @@ impl Agent {
                 if let Some(next) = self.next.take() {
                     self.revision_done = next.revision;
                     self.previous_revision = next.revision;
+                    self.rollback_asked = false;
                     self.previous = Some(std::mem::replace(&mut self.placement, next.placement).package);
                     self.incarnation += 1;
                     self.next = self.queued.take();
@@ -116,6 +118,7 @@ impl Agent {
                 if let Some(next) = self.next.take() {
                     self.revision_done = next.revision;
                     self.next = self.queued.take();
+                    self.rollback_asked = false;
                 }
                 self.update_refused = Some(reason.clone());
             }
@@ -147,6 +150,7 @@ fn deployment_of(decision: &Decision) -> Option<DeploymentId> {
         | Decision::Funded { deployment, .. }
         | Decision::Paused { deployment, .. }
         | Decision::Resumed { deployment, .. }
+        | Decision::RollbackAsked { deployment }
         | Decision::UpdateBegan { deployment, .. }
         | Decision::Updated { deployment, .. }
         | Decision::UpdateRefused { deployment, .. }

@@ -76,8 +76,15 @@ impl Orchestrator {
                 self.decide(&mut effects, Decision::Resumed { deployment, at: now });
                 self.prepare(deployment, &mut effects);
             }
+            (Command::Rollback, Life::Running { .. }) => {
+                self.decide(&mut effects, Decision::RollbackAsked { deployment });
+            }
             (command, life) => {
-                let verb = if command == Command::Pause { "pause" } else { "resume" };
+                let verb = match command {
+                    Command::Pause => "pause",
+                    Command::Resume => "resume",
+                    Command::Rollback => "roll back",
+                };
                 return Err(CommandError::NotNow { verb, life: life.word() });
             }
         }

@@ -316,7 +316,7 @@ fn an_update_that_comes_during_another_waits_for_its_end() {
 }
 
 #[test]
-fn an_update_to_the_package_before_brings_its_state_back() {
+fn a_rollback_brings_the_state_back_and_a_plain_update_to_the_package_before_does_not() {
     let mut node = orchestrator();
     run(&mut node, 1, OPERATOR, Assignment::Home);
     let mut second = placement(OPERATOR, "agent1");
@@ -327,7 +327,11 @@ fn an_update_to_the_package_before_brings_its_state_back() {
     };
     node.handle(request(1, second), NOW);
     finish(&mut node, 1, ActionResult::Swapped { revision: 1, result: Ok(()) });
-    let effects = node.handle(request(2, placement(OPERATOR, "agent1")), NOW);
+    let mut plain = reborn(&node);
+    let effects = plain.handle(request(2, placement(OPERATOR, "agent1")), NOW);
+    assert!(matches!(effects.actions[..], [Action::Swap { restore: None, .. }]));
+    node.command(deployment(1), Command::Rollback, NOW).expect("it runs");
+    let effects = reborn(&node).handle(request(2, placement(OPERATOR, "agent1")), NOW);
     assert!(matches!(effects.actions[..], [Action::Swap { restore: Some(1), .. }]));
 }
 

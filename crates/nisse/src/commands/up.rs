@@ -23,7 +23,7 @@ pub(crate) async fn run(shared: &Shared, flags: &Up) -> Result<(), Failure> {
         None => None,
     };
     let (api, public, rpc) = (options.api, options.public, options.rpc);
-    let strangers = options.accept != AcceptList::Own && demo.is_none();
+    let strangers = !matches!(options.accept, AcceptList::Own | AcceptList::HomeKeys);
     // Bound before the home is touched: a taken port costs nothing.
     let listeners = Listeners::bind(api, public, rpc).await.map_err(|error| {
         Failure::new(Exit::Failed, format!("failed to {error}"))

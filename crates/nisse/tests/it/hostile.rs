@@ -175,7 +175,7 @@ fn a_trap_at_start_is_a_state_that_says_what_to_do() {
     "#);
     let status = home.json(&["status", "nisse.test.trap-at-start"]);
     assert_eq!(status["state"], "failed");
-    insta::assert_snapshot!(status["reason"].as_str().unwrap(), @"failed at start: run the agent: it panicked (an `unreachable` instruction)");
+    insta::assert_snapshot!(status["reason"].as_str().unwrap(), @"at start: run the agent: it panicked (an `unreachable` instruction)");
     insta::assert_snapshot!(status["hint"].as_str().unwrap(), @"`nisse logs` shows what its `started` handler said");
     assert_eq!(home.json(&["market", "show", "2"])["paid"], "0", "it cost nobody money");
     node.echo_answers();

@@ -33,6 +33,10 @@ fn an_agents_state_outlives_update_stop_and_start() {
     assert!(lower.err.contains("--allow-downgrade"), "{lower:?}");
     assert_eq!(home.json(&["status", COUNTER])["version"], "1.1.0", "the refused update changed nothing");
     assert_eq!(count(&node, "GET"), 4);
+    let meant = home.json(&["update", COUNTER, &example("counter"), "--allow-downgrade"]);
+    assert_eq!(meant["version"], "1.0.0");
+    assert_eq!(count(&node, "GET"), 4, "a downgrade that was meant is no rollback: the state stays");
+    home.ok(&["update", COUNTER, newer.path()]);
     assert_eq!(home.json(&["stop", COUNTER])["state"], "stopped");
     let stopped = node.ask(COUNTER, "POST", "/");
     assert_eq!(stopped.status, 503, "{stopped:?}");
@@ -108,4 +112,16 @@ fn an_event_is_answered_and_its_log_is_kept() {
     node.ask("nisse.test.log-flood", "GET", "/quiet");
     let log = home.ok(&["logs", "nisse.test.log-flood"]);
     assert!(log.contains("info") && log.contains("quiet"), "{log}");
+}
+
+#[test]
+fn a_destroyed_agent_stays_destroyed_whatever_it_was_before() {
+    let home = Home::new();
+    let _node = home.up(&[]);
+    home.ok(&["deploy", &example("counter")]);
+    home.ok(&["stop", COUNTER]);
+    home.ok(&["start", COUNTER]);
+    home.ok(&["destroy", COUNTER]);
+    assert_eq!(home.json(&["ls"]), serde_json::json!([]));
+    assert_eq!(home.run(&["destroy", COUNTER]).code, 1, "there is nothing left to destroy");
 }
