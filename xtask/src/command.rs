@@ -11,6 +11,14 @@ pub(crate) fn repository() -> PathBuf {
     here.parent().expect("xtask stands in the repository").to_owned()
 }
 
+/// Where cargo builds.
+pub(crate) fn target_folder() -> PathBuf {
+    match std::env::var_os("CARGO_TARGET_DIR") {
+        Some(folder) => repository().join(folder),
+        None => repository().join("target"),
+    }
+}
+
 /// `cargo` with these arguments.
 pub(crate) fn cargo<const N: usize>(arguments: [&str; N]) -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, bail, ensure};
 
 use crate::check::say;
-use crate::command::repository;
+use crate::command::target_folder;
 
 /// The unprivileged user of the run where root builds.
 const NOBODY: &str = "65534";
@@ -24,7 +24,7 @@ pub(crate) fn run() -> anyhow::Result<()> {
     let home = std::env::temp_dir().join(format!("nisse-demo-{}", std::process::id()));
     std::fs::create_dir_all(&home)?;
     let program = home.join("nisse");
-    std::fs::copy(repository().join("target/release/nisse"), &program).context("the release build comes first")?;
+    std::fs::copy(target_folder().join("release/nisse"), &program).context("the release build comes first")?;
     if is_root() {
         let status = Command::new("chown").args(["-R", NOBODY]).arg(&home).status()?;
         ensure!(status.success(), "chown {}", home.display());
