@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{Request, Response};
-use nisse_model::{Failure, Fuel, Invocation, InvocationId, Outcome};
+use nisse_model::{DeploymentId, Failure, Fuel, Invocation, InvocationId, Outcome};
 use tokio::sync::{mpsc, oneshot, watch};
 
 pub(crate) use commit::{AgentParts, Committer, OUTWARD_QUEUE_MAX, Outward, outward_effects, state_writes};
@@ -27,6 +27,8 @@ pub(crate) struct AgentHandle {
     work: mpsc::Sender<Work>,
     halt: watch::Sender<bool>,
     stats: Arc<Stats>,
+    /// The deployment as receipts name it.
+    name: Arc<str>,
 }
 
 /// What an agent is asked to do.
@@ -88,12 +90,12 @@ impl Mailbox {
 }
 
 /// A handle and its mailbox with room for `queue` calls.
-pub(crate) fn channel(queue: usize) -> (AgentHandle, Mailbox) {
+pub(crate) fn channel(deployment: DeploymentId, queue: usize) -> (AgentHandle, Mailbox) {
     let (sender, receiver) = mpsc::channel(queue);
     let halt = watch::Sender::new(false);
     let stats = Arc::new(Stats::default());
     let mailbox = Mailbox { work: receiver, halt: halt.clone(), stats: Arc::clone(&stats) };
-    (AgentHandle { work: sender, halt, stats }, mailbox)
+    (AgentHandle { work: sender, halt, stats, name: deployment.to_string().into() }, mailbox)
 }
 
 impl AgentHandle {
@@ -125,6 +127,11 @@ impl AgentHandle {
     /// The counters, for the agent's own task.
     pub(crate) fn shared_stats(&self) -> Arc<Stats> {
         Arc::clone(&self.stats)
+    }
+
+    /// The deployment as receipts name it.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
     }
 
     /// Counters for `status`.

@@ -256,7 +256,7 @@ impl Core {
         for (deployment, agent) in agents {
             let placement = &agent.placement;
             let route = match running.get(deployment) {
-                Some(running) => Route::Agent(*deployment, running.handle.clone()),
+                Some(running) => Route::Agent(running.handle.clone()),
                 None => Route::Away(agent.life.word()),
             };
             let name = &placement.package.agent_id.name;

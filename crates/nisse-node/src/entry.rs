@@ -84,7 +84,7 @@ pub enum DecodeEntryError {
 #[derive(Encode, Decode)]
 struct StoredCompletion {
     #[n(0)]
-    deployment: String,
+    chain: u64,
     #[n(1)]
     at_ms: u64,
     #[cbor(n(2), with = "minicbor::bytes")]
@@ -95,10 +95,14 @@ struct StoredCompletion {
     effects: Vec<StoredEffect>,
     #[cbor(n(5), with = "minicbor::bytes")]
     record: Vec<u8>,
-    #[n(6)]
-    owner: String,
+    #[cbor(n(6), with = "minicbor::bytes")]
+    owner: [u8; 20],
     #[n(7)]
     agent: String,
+    #[cbor(n(8), with = "minicbor::bytes")]
+    contract: [u8; 20],
+    #[n(9)]
+    number: u64,
 }
 
 #[derive(Encode, Decode)]
@@ -219,14 +223,16 @@ fn decode_state(rest: &[u8]) -> Result<StateChange, DecodeEntryError> {
 impl From<&Completion> for StoredCompletion {
     fn from(completion: &Completion) -> Self {
         Self {
-            deployment: completion.deployment.to_string(),
+            chain: completion.deployment.chain,
             at_ms: completion.at.0,
             invocation: completion.invocation,
             succeeded: completion.succeeded,
             effects: completion.effects.iter().map(StoredEffect::from).collect(),
             record: completion.record.clone(),
-            owner: completion.owner.to_string(),
+            owner: completion.owner.0,
             agent: completion.agent.to_string(),
+            contract: completion.deployment.contract.0,
+            number: completion.deployment.number,
         }
     }
 }
@@ -235,7 +241,8 @@ impl TryFrom<StoredCompletion> for Completion {
     type Error = DecodeEntryError;
 
     fn try_from(stored: StoredCompletion) -> Result<Self, DecodeEntryError> {
-        let deployment = stored.deployment.parse().map_err(|_| DecodeEntryError::Text(stored.deployment))?;
+        let (chain, contract, number) = (stored.chain, Address(stored.contract), stored.number);
+        let deployment = DeploymentId { chain, contract, number };
         Ok(Self {
             deployment,
             at: Timestamp(stored.at_ms),
@@ -243,7 +250,7 @@ impl TryFrom<StoredCompletion> for Completion {
             succeeded: stored.succeeded,
             effects: stored.effects.into_iter().map(Effect::try_from).collect::<Result<_, _>>()?,
             record: stored.record,
-            owner: stored.owner.parse().map_err(|_| DecodeEntryError::Text(stored.owner))?,
+            owner: Address(stored.owner),
             agent: stored.agent.parse().map_err(|_| DecodeEntryError::Text(stored.agent))?,
         })
     }

@@ -150,7 +150,7 @@ async fn bring_to_life(
         Some(tip) => Some(tip),
         None => records::last(&core.database, &deployment).map_err(|error| chain(&error))?,
     };
-    let (handle, mailbox) = agent::channel(AGENT_QUEUE_MAX);
+    let (handle, mailbox) = agent::channel(deployment, AGENT_QUEUE_MAX);
     let parts = AgentParts {
         deployment,
         owner,

@@ -89,7 +89,7 @@ impl Node {
     /// Where a host name leads.
     pub fn route(&self, host: &str) -> PublicRoute {
         match self.core.routes.find(host) {
-            Some(Route::Agent(deployment, handle)) => PublicRoute::Agent(PublicAgent { deployment, handle }),
+            Some(Route::Agent(handle)) => PublicRoute::Agent(PublicAgent { handle }),
             Some(Route::Away(state)) => PublicRoute::Away(state),
             None if self.is_own_name(host) => PublicRoute::Node,
             None => PublicRoute::Unknown,

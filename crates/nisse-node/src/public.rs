@@ -1,10 +1,7 @@
 //! What the public listener may ask: a route by host name, an agent's answer, content.
 
-use std::fmt::Write as _;
-
 use bytes::Bytes;
 use http::{Request, Response};
-use nisse_model::DeploymentId;
 
 use crate::agent::{AgentHandle, CallError};
 
@@ -22,7 +19,6 @@ pub enum PublicRoute {
 
 /// A live agent, as strangers may speak to it.
 pub struct PublicAgent {
-    pub(crate) deployment: DeploymentId,
     pub(crate) handle: AgentHandle,
 }
 
@@ -60,8 +56,7 @@ impl PublicAgent {
             CallError::Trap(_) | CallError::NoHandler => AgentCallError::Trapped,
             CallError::Node(_) => AgentCallError::Node,
         })?;
-        let mut receipt = self.deployment.to_string();
-        let _ = write!(receipt, "/{}", answer.seq);
+        let receipt = format!("{}/{}", self.handle.name(), answer.seq);
         Ok(PublicAnswer { response: answer.response, receipt })
     }
 }

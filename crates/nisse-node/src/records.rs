@@ -3,6 +3,7 @@
 //! The journal is the truth; this table is written in batches without a sync of its own and filled again from the
 //! journal at start.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -107,7 +108,7 @@ fn write(database: &Database, batch: &[NewRecord]) -> Result<(), DatabaseError> 
         for NewRecord { deployment, seq, record } in batch {
             put(transaction, deployment, *seq, record)?;
         }
-        Ok(())
+        put_last(transaction, batch.iter().map(|new| (&new.deployment, new.seq, new.record.as_slice())))
     })
 }
 
@@ -117,15 +118,38 @@ fn put(
     seq: u64,
     record: &[u8],
 ) -> Result<(), DatabaseError> {
-    transaction.put(RECORDS, &key(deployment, seq), record)?;
+    let mut key = prefix(deployment);
+    key.extend(seq.to_be_bytes());
+    transaction.put(RECORDS, &key, record)?;
     if seq > RECORDS_KEPT_MAX {
-        transaction.remove(RECORDS, &key(deployment, seq - RECORDS_KEPT_MAX))?;
+        let length = key.len() - 8;
+        key.truncate(length);
+        key.extend((seq - RECORDS_KEPT_MAX).to_be_bytes());
+        transaction.remove(RECORDS, &key)?;
     }
-    let known = transaction.get(LAST_RECORDS, deployment.to_string().as_bytes())?;
-    if known.and_then(|last| read_last(&last)).is_none_or(|(last, _)| last <= seq) {
-        let mut last = seq.to_be_bytes().to_vec();
-        last.extend(Hash256::of(record).0);
-        transaction.put(LAST_RECORDS, deployment.to_string().as_bytes(), &last)?;
+    Ok(())
+}
+
+/// Notes the last record of each deployment in a batch.
+fn put_last<'a>(
+    transaction: &mut WriteTransaction,
+    batch: impl Iterator<Item = (&'a DeploymentId, u64, &'a [u8])>,
+) -> Result<(), DatabaseError> {
+    let mut last: BTreeMap<&DeploymentId, (u64, &[u8])> = BTreeMap::new();
+    for (deployment, seq, record) in batch {
+        let known = last.entry(deployment).or_insert((seq, record));
+        if known.0 <= seq {
+            *known = (seq, record);
+        }
+    }
+    for (deployment, (seq, record)) in last {
+        let name = deployment.to_string();
+        let known = transaction.get(LAST_RECORDS, name.as_bytes())?;
+        if known.and_then(|last| read_last(&last)).is_none_or(|(known, _)| known <= seq) {
+            let mut last = seq.to_be_bytes().to_vec();
+            last.extend(Hash256::of(record).0);
+            transaction.put(LAST_RECORDS, name.as_bytes(), &last)?;
+        }
     }
     Ok(())
 }
@@ -141,7 +165,7 @@ pub(crate) fn restore(database: &Database, records: &[(DeploymentId, u64, Vec<u8
         for (deployment, seq, record) in records {
             put(transaction, deployment, *seq, record)?;
         }
-        Ok(())
+        put_last(transaction, records.iter().map(|(deployment, seq, record)| (deployment, *seq, record.as_slice())))
     })
 }
 
@@ -156,9 +180,17 @@ pub(crate) fn last(database: &Database, deployment: &DeploymentId) -> Result<Opt
     Ok(found.and_then(|last| read_last(&last)))
 }
 
+/// Thirty-six bytes that sort by chain, contract and number.
+fn prefix(deployment: &DeploymentId) -> Vec<u8> {
+    let mut key = Vec::with_capacity(48);
+    key.extend(deployment.chain.to_be_bytes());
+    key.extend(deployment.contract.0);
+    key.extend(deployment.number.to_be_bytes());
+    key
+}
+
 fn key(deployment: &DeploymentId, seq: u64) -> Vec<u8> {
-    let mut key = deployment.to_string().into_bytes();
-    key.push(0);
+    let mut key = prefix(deployment);
     key.extend(seq.to_be_bytes());
     key
 }

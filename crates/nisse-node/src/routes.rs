@@ -5,7 +5,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use nisse_model::{Address, AgentName, DeploymentId};
+use nisse_model::{Address, AgentName};
 
 use crate::agent::AgentHandle;
 
@@ -19,7 +19,7 @@ pub(crate) struct Routes {
 #[derive(Clone)]
 pub(crate) enum Route {
     /// To a live agent.
-    Agent(DeploymentId, AgentHandle),
+    Agent(AgentHandle),
     /// To an agent that is known and does not run now: what it is doing instead.
     Away(&'static str),
 }
