@@ -36,8 +36,8 @@ pub(crate) fn run(mut command: Command) -> anyhow::Result<()> {
 }
 
 /// Runs a shell script of the repository.
-pub(crate) fn script(path: &str) -> anyhow::Result<()> {
+pub(crate) fn script(path: &str, arguments: &[&str]) -> anyhow::Result<()> {
     let mut command = Command::new("sh");
-    command.arg(path).current_dir(repository());
+    command.arg(path).args(arguments).current_dir(repository());
     run(command)
 }
