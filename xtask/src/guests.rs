@@ -2,7 +2,7 @@
 //!
 //! The same sources give the same bytes in any folder, with the toolchain that `examples/guests/TOOLCHAIN` records.
 //! `--check` compares instead of writing. Where that toolchain cannot be had, it still checks what needs no build (seals,
-//! imports) and says loudly that no bytes were compared.
+//! imports, guests in WebAssembly text) and says loudly that no other bytes were compared.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command for people")]
 
 mod component;
@@ -23,13 +23,23 @@ const IMPORTS: &str = "examples/guests/IMPORTS.txt";
 /// A guest larger than this does not belong into the repository, in bytes.
 const GUEST_BYTES_MAX: u64 = 300 * 1024;
 
-/// One guest: a folder with a Cargo.toml, an agent.yaml and the committed component.
+/// One guest: a folder with its sources, an agent.yaml and the committed component.
 struct Guest {
-    /// The package's name in cargo.
+    /// The package's name in cargo, or the folder's.
     package: String,
     folder: PathBuf,
     /// The `entry_point` of agent.yaml.
     entry_point: String,
+    sources: Sources,
+}
+
+/// What a guest is made from.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Sources {
+    /// `Cargo.toml`: Rust, built by the toolchain.
+    Rust,
+    /// `module.wat` and `world.wit`: what no compiler would write.
+    Text,
 }
 
 /// Runs the command.
@@ -49,8 +59,8 @@ fn rebuild(root: &Path, toolchain: &Toolchain) -> anyhow::Result<()> {
     for workspace in WORKSPACES {
         let built = toolchain.build(root, workspace)?;
         for guest in guests(root, workspace)? {
-            let bytes = component::encode(&built.join(module_name(&guest.package)))
-                .with_context(|| format!("failed to make a component of {}", guest.package))?;
+            let bytes =
+                guest.make(root, &built).with_context(|| format!("failed to make a component of {}", guest.package))?;
             fs::write(guest.folder.join(&guest.entry_point), &bytes)?;
             seal(&guest, &bytes)?;
             println!("{:>7} bytes  {}", bytes.len(), guest.package);
@@ -76,8 +86,7 @@ fn check(root: &Path) -> anyhow::Result<()> {
     for workspace in WORKSPACES {
         let built = toolchain.build(root, workspace)?;
         for guest in guests(root, workspace)? {
-            let rebuilt = component::encode(&built.join(module_name(&guest.package)))?;
-            if rebuilt != fs::read(guest.folder.join(&guest.entry_point))? {
+            if guest.make(root, &built)? != fs::read(guest.folder.join(&guest.entry_point))? {
                 different.push(guest.package);
             }
         }
@@ -102,6 +111,11 @@ fn check_committed(root: &Path) -> anyhow::Result<()> {
             scalar(&manifest, "artifact_hash") == Some(&component::sha256(&bytes)),
             "{}/agent.yaml is not sealed over its component",
             guest.folder.display()
+        );
+        ensure!(
+            guest.sources == Sources::Rust || guest.assemble(root)? == bytes,
+            "{} is not what its text says; run `cargo xtask guests` and commit the result",
+            path.display()
         );
     }
     ensure!(
@@ -138,25 +152,48 @@ fn guests(root: &Path, workspace: &str) -> anyhow::Result<Vec<Guest>> {
     for entry in fs::read_dir(&workspace)? {
         folders.push(entry?.path());
     }
-    folders.retain(|folder| folder.join("agent.yaml").exists() && folder.join("Cargo.toml").exists());
+    folders.retain(|folder| folder.join("agent.yaml").exists() && Sources::of(folder).is_some());
     folders.sort();
     folders.into_iter().map(Guest::open).collect()
 }
 
 impl Guest {
     fn open(folder: PathBuf) -> anyhow::Result<Self> {
-        let cargo = fs::read_to_string(folder.join("Cargo.toml"))?;
-        let package = cargo
-            .lines()
-            .find_map(|line| line.strip_prefix("name = "))
-            .with_context(|| format!("{} names no package", folder.display()))?
-            .trim_matches('"')
-            .to_owned();
+        let sources = Sources::of(&folder).with_context(|| format!("{} has no sources", folder.display()))?;
+        let package = match sources {
+            Sources::Rust => fs::read_to_string(folder.join("Cargo.toml"))?
+                .lines()
+                .find_map(|line| line.strip_prefix("name = "))
+                .with_context(|| format!("{} names no package", folder.display()))?
+                .trim_matches('"')
+                .to_owned(),
+            Sources::Text => folder.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+        };
         let manifest = fs::read_to_string(folder.join("agent.yaml"))?;
         let entry_point = scalar(&manifest, "entry_point")
             .with_context(|| format!("{}/agent.yaml has no entry_point", folder.display()))?
             .to_owned();
-        Ok(Self { package, folder, entry_point })
+        Ok(Self { package, folder, entry_point, sources })
+    }
+
+    /// Its component; `built` is the folder of the core modules that the toolchain made.
+    fn make(&self, root: &Path, built: &Path) -> anyhow::Result<Vec<u8>> {
+        match self.sources {
+            Sources::Rust => component::encode(&built.join(module_name(&self.package))),
+            Sources::Text => self.assemble(root),
+        }
+    }
+
+    fn assemble(&self, root: &Path) -> anyhow::Result<Vec<u8>> {
+        let [module, world] = ["module.wat", "world.wit"].map(|file| fs::read_to_string(self.folder.join(file)));
+        component::assemble(&module?, &world?, &root.join("wit"))
+    }
+}
+
+impl Sources {
+    fn of(folder: &Path) -> Option<Self> {
+        let has = |file: &str| folder.join(file).exists();
+        has("Cargo.toml").then_some(Self::Rust).or_else(|| has("module.wat").then_some(Self::Text))
     }
 }
 

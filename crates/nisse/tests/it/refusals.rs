@@ -39,7 +39,7 @@ fn a_package_that_is_not_in_order_is_refused_with_the_line_to_change() {
     assert!(ended.err.contains("hint: run `nisse pkg seal DIR` after each build"), "{ended:?}");
     refused!(home, ["pkg", "check", wrong.path()], @r#"
     exit 3
-    error: failed to match the artifact: agent.yaml says 0000000000000000000000000000000000000000000000000000000000000001, the file is 9d7cd7d48895ad7a34be345688a52c8bb357dd5d3306fa999335a1f048f68ecb
+    error: failed to match the artifact: agent.yaml says 0000000000000000000000000000000000000000000000000000000000000001, the file is c96622f0b56ab2a90a42c03178016cfe9af630ce8de50ae9d800cf1bd7709f42
     hint: run `nisse pkg seal TEMP/wrong-hash`
     "#);
     let unknown = home.copy_of("recursion", "unknown-permission");

@@ -1,6 +1,7 @@
 //! Answers as no server should: `/endless` without end, `/headers` with a huge head, `/short` and `/long` with another
 //! length than declared, `/unfinished` without finishing, `/stall` with one byte and then silence, `/none` not at all,
-//! `/trap` with a trap after the head.
+//! `/trap` with a trap after the head, `/empty` with a million writes of nothing, `/trailers` with fields after the body that
+//! would change what came before.
 use nisse_sdk::bindings::wasi::clocks::monotonic_clock;
 use nisse_sdk::bindings::wasi::http::types::{
     Fields, IncomingRequest, OutgoingBody, OutgoingResponse, ResponseOutparam,
@@ -9,6 +10,13 @@ use nisse_sdk::http;
 
 const HEADERS: usize = 10_000;
 const CHUNK_BYTES: usize = 64 * 1024;
+const EMPTY_WRITES: usize = 1_000_000;
+const TRAILERS: [(&str, &str); 4] = [
+    ("content-length", "3"),
+    ("set-cookie", "forged=1"),
+    ("nisse-receipt", "forged"),
+    ("transfer-encoding", "chunked"),
+];
 
 struct BodyFlood;
 
@@ -39,6 +47,27 @@ impl http::ServeRaw for BodyFlood {
                 let body = answer(&[], out);
                 let _ = http::write_body(&body, b"x");
                 monotonic_clock::subscribe_duration(u64::MAX).block();
+            }
+            "/empty" => {
+                let body = answer(&[], out);
+                let stream = body.write().expect("taken once");
+                for _ in 0..EMPTY_WRITES {
+                    let Ok(_) = stream.check_write() else { break };
+                    if stream.write(b"").is_err() {
+                        break;
+                    }
+                }
+                drop(stream);
+                let _ = OutgoingBody::finish(body, None);
+            }
+            "/trailers" => {
+                let body = answer(&[], out);
+                let _ = http::write_body(&body, b"before the trailers");
+                let trailers = Fields::new();
+                for (name, value) in TRAILERS {
+                    let _ = trailers.append(name, value.as_bytes());
+                }
+                let _ = OutgoingBody::finish(body, Some(trailers));
             }
             "/none" => drop(out),
             "/trap" => {
