@@ -78,7 +78,9 @@ impl Inner {
         }
         let addresses = self.addresses(target, agent, timeouts).await?;
         draft.line.addresses = addresses.clone();
-        let own = self.own.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let mut own = self.own.read().unwrap_or_else(PoisonError::into_inner).clone();
+        // Addresses come and go (DHCP, a VPN), so the machine is asked each time.
+        own.addresses.extend(addresses.iter().filter(|address| self.deps.dialler.ends_here(address.to_canonical())));
         let checked = check_addresses(&host.to_string(), port, &addresses, route, &own)?;
         draft.line.via_network_local = checked.iter().any(|socket| {
             crate::special_purpose::classify(socket.ip()) != crate::special_purpose::AddressClass::Public

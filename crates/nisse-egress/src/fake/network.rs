@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
@@ -23,6 +23,7 @@ pub struct FakeNetwork {
 struct State {
     servers: HashMap<SocketAddr, FakeServer>,
     peers: HashMap<SocketAddr, SocketAddr>,
+    here: Vec<IpAddr>,
     dials: Vec<SocketAddr>,
     canaries: usize,
     received: Vec<Received>,
@@ -40,6 +41,11 @@ impl FakeNetwork {
     /// Connections to `address` claim to have ended at `peer`.
     pub fn lie_about_peer(&self, address: &str, peer: &str) {
         self.lock().peers.insert(socket(address), socket(peer));
+    }
+
+    /// `address` is one of this machine.
+    pub fn is_here(&self, address: &str) {
+        self.lock().here.push(address.parse().expect("a test names real addresses"));
     }
 
     /// Something happens while the next connection is being opened.
@@ -95,5 +101,9 @@ impl Dialler for FakeNetwork {
         let (ours, theirs) = tokio::io::duplex(WIRE_BYTES_MAX);
         tokio::spawn(server.run(theirs, address, self.clone()));
         Ok(Connection { stream: Box::new(ours), peer })
+    }
+
+    fn ends_here(&self, address: IpAddr) -> bool {
+        address.is_loopback() || self.lock().here.contains(&address)
     }
 }
