@@ -37,7 +37,7 @@ async fn measure() {
     let folder = tempfile::tempdir().unwrap();
     let sync = sync_p50(folder.path());
     let options = ChainOptions {
-        new_chain_id: draw_chain_id(&SystemEntropy),
+        new_chain_id: Some(draw_chain_id(&SystemEntropy)),
         expect_chain_id: None,
         allocations: Vec::new(),
         dev: false,

@@ -17,9 +17,9 @@ mod tx;
 pub use cursor::{CursorError, CursorPosition, EventBatch, LogCursor, REORG_DEPTH_MAX};
 pub use event::{EventAt, MarketEvent, OrderView, ReopenedFor, StoppedBy};
 pub use market::{
-    ContractSettings, DeployOrder, DeploymentState, DeploymentView, Market, MarketAddresses, MarketCall, MarketError,
-    NodeStatus, NodeView, OracleAnswer, PublicationTerms, PublicationView, Written, deploy_contracts,
-    upgrade_contracts,
+    ContractSettings, DeployOrder, DeploymentState, DeploymentView, FIRST_MANAGER_NONCE, Market, MarketAddresses,
+    MarketCall, MarketError, NodeStatus, NodeView, OracleAnswer, PublicationTerms, PublicationView, VERSIONS_MAX,
+    Written, deploy_contracts, made_by, market_versions, upgrade_contracts,
 };
 pub use provider::{ChainClient, RpcPost, RpcPostError};
 pub use receipt::{Receipt, ReceiptError, SignedReceipt};

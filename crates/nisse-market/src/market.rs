@@ -18,7 +18,7 @@ use alloy::sol_types::SolCall;
 use nisse_model::{Address, DeploymentId};
 
 pub use call::{DeployOrder, MarketCall, PublicationTerms};
-pub use deploy_contracts::{ContractSettings, deploy_contracts, upgrade_contracts};
+pub use deploy_contracts::{ContractSettings, FIRST_MANAGER_NONCE, deploy_contracts, made_by, upgrade_contracts};
 pub use view::{DeploymentState, DeploymentView, NodeStatus, NodeView, OracleAnswer, PublicationView};
 pub use write::Written;
 
@@ -26,6 +26,9 @@ use crate::contracts::{AddressBook, Manager};
 use crate::cursor::{CursorPosition, LogCursor};
 use crate::provider::ChainClient;
 use crate::tx::{QueueError, TxQueue, to_alloy, to_model};
+
+/// The newest versions of a market that are looked at.
+pub const VERSIONS_MAX: u64 = 64;
 
 /// Where the contracts of one version of the market are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -93,24 +96,9 @@ struct Inner {
 impl Market {
     /// The market that `book` lists now, written to by `queue`'s key.
     pub async fn open(client: ChainClient, queue: TxQueue, book: Address) -> Result<Self, MarketError> {
-        let version = call(&client, book, AddressBook::versionCall {}, "the address book's version").await?;
-        let set = call(&client, book, AddressBook::setAtCall { at: version }, "the address book").await?;
-        let find = |name: &'static str| {
-            let place = set.names.iter().position(|found| *found == deploy_contracts::book_name(name));
-            let address = place.and_then(|place| set.addresses.get(place));
-            address.copied().map(to_model).ok_or(MarketError::Missing(name))
-        };
-        let addresses = MarketAddresses {
-            chain: queue.chain_id(),
-            book,
-            version,
-            token: find("TalosToken")?,
-            nodes: find("Nodes")?,
-            manager: find("Manager")?,
-            escrow: find("Escrow")?,
-            feeds: find("OracleFeeds")?,
-        };
-        Ok(Self::with_addresses(client, queue, addresses))
+        let versions = market_versions(&client, queue.chain_id(), book).await?;
+        let newest = versions.last().copied().ok_or(MarketError::Missing("Manager"))?;
+        Ok(Self::with_addresses(client, queue, newest))
     }
 
     /// A market whose addresses are known already; needs no chain to start.
@@ -142,6 +130,36 @@ impl Market {
     async fn view<C: SolCall>(&self, contract: Address, what: &'static str, view: C) -> Result<C::Return, MarketError> {
         call(&self.inner.client, contract, view, what).await
     }
+}
+
+/// Every set of contracts that `book` ever listed, oldest first.
+pub async fn market_versions(
+    client: &ChainClient,
+    chain: u64,
+    book: Address,
+) -> Result<Vec<MarketAddresses>, MarketError> {
+    let newest = call(client, book, AddressBook::versionCall {}, "the address book's version").await?;
+    let oldest = newest.saturating_sub(VERSIONS_MAX - 1).max(1);
+    let mut versions = Vec::new();
+    for version in oldest..=newest {
+        let set = call(client, book, AddressBook::setAtCall { at: version }, "the address book").await?;
+        let find = |name: &'static str| {
+            let place = set.names.iter().position(|found| *found == deploy_contracts::book_name(name));
+            let address = place.and_then(|place| set.addresses.get(place));
+            address.copied().map(to_model).ok_or(MarketError::Missing(name))
+        };
+        versions.push(MarketAddresses {
+            chain,
+            book,
+            version,
+            token: find("TalosToken")?,
+            nodes: find("Nodes")?,
+            manager: find("Manager")?,
+            escrow: find("Escrow")?,
+            feeds: find("OracleFeeds")?,
+        });
+    }
+    Ok(versions)
 }
 
 /// Asks a contract.

@@ -3,7 +3,7 @@
 use alloy::signers::SignerSync;
 use alloy::signers::local::PrivateKeySigner;
 use async_trait::async_trait;
-use nisse_model::Address;
+use nisse_model::{Address, Hash256};
 use nisse_store::Entropy;
 
 /// A secp256k1 signature with its recovery bit; `s` is in the lower half of the curve's order.
@@ -26,6 +26,9 @@ pub struct SignError {
     /// What the keeper of the key said.
     pub reason: String,
 }
+
+/// Keeps derived keys apart from every other hash over a secret.
+const DERIVED: &[u8] = b"nisse derived key v1";
 
 /// One secp256k1 key.
 #[async_trait]
@@ -50,6 +53,20 @@ impl LocalKey {
     /// The key with these secret bytes.
     pub fn from_bytes(secret: &[u8; 32]) -> Result<Self, KeyError> {
         PrivateKeySigner::from_slice(secret).map(Self).map_err(|_| KeyError)
+    }
+
+    /// Another key that only the holder of this one can make: the same one for the same purpose, for ever.
+    pub fn derived(&self, purpose: &str) -> Self {
+        let secret = self.0.to_bytes();
+        let mut count = 0u32;
+        loop {
+            let parts = [DERIVED, secret.as_slice(), purpose.as_bytes(), &count.to_be_bytes()];
+            // Fails once in 2^128 counts.
+            if let Ok(key) = Self::from_bytes(&Hash256::of_parts(&parts).0) {
+                return key;
+            }
+            count += 1;
+        }
     }
 
     /// Draws the secret bytes of a new key; they go to [`LocalKey::from_bytes`].

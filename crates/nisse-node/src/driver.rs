@@ -6,7 +6,7 @@
 mod actions;
 mod market;
 
-pub(crate) use actions::finished;
+pub(crate) use actions::{finished, shortened};
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -313,9 +313,13 @@ async fn compact(core: &Core, orchestrator: &Orchestrator, settled: Position) ->
     let snapshot = Entry::Snapshot(orchestrator.compacted()).encode();
     let commit = journal.append(&snapshot).map_err(|error| chain(&error))?;
     commit.durable().await.map_err(|error| chain(&error))?;
+    let records = Arc::clone(&core.records);
+    let kept = tokio::task::spawn_blocking(move || records.keep_before(settled)).await;
+    kept.expect("keeping records does not panic").map_err(|error| chain(&error))?;
     core.database.flush().map_err(|error| chain(&error))?;
     core.states.flush().map_err(|error| chain(&error))?;
     let commit = journal.truncate_before(settled).map_err(|error| chain(&error))?;
-    commit.durable().await.map_err(|error| chain(&error))?;
+    let first = commit.durable().await.map_err(|error| chain(&error))?;
+    core.records.forget_before(first);
     Ok(())
 }

@@ -1,8 +1,10 @@
-//! The home's keys on the market: one transaction queue and one client for each.
+//! The home's keys on the market: one transaction queue for each, and where the contracts are that they write to.
 
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
-use nisse_market::{ChainClient, Market, MarketAddresses, Signer, TxQueue, TxQueueOptions};
+use nisse_market::{ChainClient, LocalKey, Market, MarketAddresses, TxQueue, TxQueueOptions};
+use nisse_model::Address;
 use nisse_store::{Clock, Disk, Entropy};
 
 use crate::error::{ErrorKind, NodeError};
@@ -16,9 +18,11 @@ pub(crate) struct Keys {
     entropy: Arc<dyn Entropy>,
     client: ChainClient,
     options: TxQueueOptions,
-    addresses: OnceLock<MarketAddresses>,
-    operator: Mutex<Option<TxQueue>>,
-    deployer: Mutex<Option<TxQueue>>,
+    /// The folder of the home in which the queues' journals lie.
+    folder: &'static str,
+    /// Every version of the market, oldest first.
+    versions: RwLock<Vec<MarketAddresses>>,
+    queues: Mutex<BTreeMap<String, TxQueue>>,
 }
 
 impl Keys {
@@ -28,9 +32,10 @@ impl Keys {
         entropy: Arc<dyn Entropy>,
         client: ChainClient,
         options: TxQueueOptions,
+        folder: &'static str,
     ) -> Self {
-        let (operator, deployer) = (Mutex::default(), Mutex::default());
-        Self { disk, clock, entropy, client, options, addresses: OnceLock::new(), operator, deployer }
+        let (versions, queues) = (RwLock::default(), Mutex::default());
+        Self { disk, clock, entropy, client, options, folder, versions, queues }
     }
 
     /// The chain's client.
@@ -43,50 +48,103 @@ impl Keys {
         self.options.chain_id
     }
 
-    /// Says where the contracts are; clients can be made from then on.
-    pub(crate) fn set_addresses(&self, addresses: MarketAddresses) {
-        // The first word holds: an upgrade of the contracts takes effect at the next start.
-        let _ = self.addresses.set(addresses);
+    /// Says where the contracts are, oldest version first; clients can be made from then on.
+    pub(crate) fn set_versions(&self, versions: Vec<MarketAddresses>) {
+        *self.versions.write().unwrap_or_else(PoisonError::into_inner) = versions;
+    }
+
+    /// Every version of the market that is known, oldest first.
+    pub(crate) fn versions(&self) -> Vec<MarketAddresses> {
+        self.versions.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// A key's transaction queue, opened at first use. Its task runs until the node stops.
     pub(crate) fn queue(&self, home: &Home, supervisor: &Supervisor, name: KeyName) -> Result<TxQueue, NodeError> {
-        let slot = match name {
-            KeyName::Operator => &self.operator,
-            KeyName::Deployer => &self.deployer,
-        };
-        let mut slot = slot.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(queue) = &*slot {
+        self.open(home, supervisor, name.as_str(), || home.key(name, self.entropy.as_ref()))
+    }
+
+    /// The queue of the key that makes the contracts of one version and nothing else, so that their addresses follow
+    /// from the operator's key: a chain that is rebuilt has them where they were.
+    pub(crate) fn maker(&self, home: &Home, supervisor: &Supervisor, version: u64) -> Result<TxQueue, NodeError> {
+        let key = || maker_key(home, self.entropy.as_ref(), version);
+        self.open(home, supervisor, &format!("contracts-{version}"), key)
+    }
+
+    fn open(
+        &self,
+        home: &Home,
+        supervisor: &Supervisor,
+        name: &str,
+        key: impl FnOnce() -> Result<LocalKey, NodeError>,
+    ) -> Result<TxQueue, NodeError> {
+        let mut queues = self.queues.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(queue) = queues.get(name) {
             return Ok(queue.clone());
         }
-        let signer: Arc<dyn Signer> = Arc::new(home.key(name, self.entropy.as_ref())?);
-        let folder = home.join("chain").join(format!("queue-{}", name.as_str()));
+        let folder = home.join(self.folder).join(format!("queue-{name}"));
         let (queue, driver) = TxQueue::open(
             Arc::clone(&self.disk),
             Arc::clone(&self.clock),
             self.entropy.as_ref(),
             &folder,
             self.client.clone(),
-            signer,
+            Arc::new(key()?),
             self.options.clone(),
         )
         .map_err(|error| NodeError::caused(ErrorKind::Failed, "queue_failed", &error))?;
-        supervisor.spawn(format!("transactions of {}", name.as_str()), |mut stop| async move {
+        supervisor.spawn(format!("transactions of {name}"), |mut stop| async move {
             tokio::select! {
                 () = driver.run() => {}
                 () = stop.requested() => {}
             }
         });
-        Ok(slot.insert(queue).clone())
+        queues.insert(name.to_owned(), queue.clone());
+        Ok(queue)
     }
 
-    /// The market as this key sees it.
+    /// The newest version of the market as this key sees it.
     pub(crate) fn market(&self, home: &Home, supervisor: &Supervisor, name: KeyName) -> Result<Market, NodeError> {
-        let addresses = *self.addresses.get().ok_or_else(|| {
-            let text = "the market's contracts are not known yet: the chain did not answer since this home was opened";
-            NodeError::new(ErrorKind::Unreachable, "market_unknown", text)
+        let newest = self.versions().last().copied().ok_or_else(unknown)?;
+        self.at(home, supervisor, name, newest)
+    }
+
+    /// The version of the market whose Manager is `contract`, as this key sees it.
+    pub(crate) fn market_of(
+        &self,
+        home: &Home,
+        supervisor: &Supervisor,
+        name: KeyName,
+        contract: Address,
+    ) -> Result<Market, NodeError> {
+        let versions = self.versions();
+        if versions.is_empty() {
+            return Err(unknown());
+        }
+        let found = versions.into_iter().find(|addresses| addresses.manager == contract).ok_or_else(|| {
+            let text = format!("failed to find the market {contract} in the address book of this chain");
+            NodeError::new(ErrorKind::NotFound, "market_other", text)
         })?;
+        self.at(home, supervisor, name, found)
+    }
+
+    fn at(
+        &self,
+        home: &Home,
+        supervisor: &Supervisor,
+        name: KeyName,
+        addresses: MarketAddresses,
+    ) -> Result<Market, NodeError> {
         let queue = self.queue(home, supervisor, name)?;
         Ok(Market::with_addresses(self.client.clone(), queue, addresses))
     }
+}
+
+/// The key that makes the contracts of one version.
+pub(crate) fn maker_key(home: &Home, entropy: &dyn Entropy, version: u64) -> Result<LocalKey, NodeError> {
+    Ok(home.key(KeyName::Operator, entropy)?.derived(&format!("contracts/{version}")))
+}
+
+fn unknown() -> NodeError {
+    let text = "the market's contracts are not known yet: the chain did not answer since this home was opened";
+    NodeError::new(ErrorKind::Unreachable, "market_unknown", text)
 }

@@ -4,9 +4,11 @@ mod content;
 mod deploy;
 mod life;
 mod market;
+mod rebuild;
 mod start;
 mod status;
 
+pub use rebuild::{RebuiltChain, RebuiltDeployment, rebuild_chain};
 pub use start::Seams;
 
 use std::net::SocketAddr;

@@ -16,7 +16,7 @@ use crate::entry::{Entry, StateChange};
 use crate::error::{ErrorKind, NodeError};
 
 /// Gas that a node may spend for an agent in each started hour: about sixty answers to a feed.
-const GAS_BUDGET_PER_HOUR: u64 = 6_000_000;
+pub(crate) const GAS_BUDGET_PER_HOUR: u64 = 6_000_000;
 
 /// An upload that is what it says, lies in the store and is pinned.
 pub(crate) struct Stored {

@@ -180,6 +180,18 @@ pub(crate) fn last(database: &Database, deployment: &DeploymentId) -> Result<Opt
     Ok(found.and_then(|last| read_last(&last)))
 }
 
+/// Every deployment that ever made a record here.
+pub(crate) fn deployments(database: &Database) -> Result<Vec<DeploymentId>, DatabaseError> {
+    let mut all = Vec::new();
+    database.read(|transaction| {
+        transaction.with_prefix(LAST_RECORDS, b"", &mut |key, _| {
+            all.extend(std::str::from_utf8(key).ok().and_then(|text| text.parse::<DeploymentId>().ok()));
+            true
+        })
+    })?;
+    Ok(all)
+}
+
 /// Thirty-six bytes that sort by chain, contract and number.
 fn prefix(deployment: &DeploymentId) -> Vec<u8> {
     let mut key = Vec::with_capacity(48);

@@ -12,7 +12,7 @@ use nisse_market::{
 };
 use nisse_model::{Address, DeploymentId, PackageRef, Timestamp};
 use nisse_orchestrator::{Assignment, CloseReason, Event, Lease, NextPackage, Order, Placement};
-use nisse_store::{DatabaseError, Rows as _, Table};
+use nisse_store::{Database, DatabaseError, Rows as _, Table};
 
 use crate::core::Core;
 use crate::error::chain;
@@ -59,6 +59,12 @@ fn open(core: &Core, market: &Market) -> Result<LogCursor, DatabaseError> {
     // A place that does not read is a place that is not known: everything is told again, and known already.
     let position = stored.and_then(|bytes| CursorPosition::from_bytes(&bytes).ok()).unwrap_or_default();
     Ok(market.events(position, 0))
+}
+
+/// Forgets every place in the log of a chain, so that it is told from its first block.
+pub(crate) fn forget_places(database: &Database, chain: u64) -> Result<(), DatabaseError> {
+    let prefix = format!("{chain}:");
+    database.write(|transaction| transaction.remove_prefix(CURSOR, prefix.as_bytes()).map(drop))
 }
 
 fn key(market: &Market) -> Vec<u8> {

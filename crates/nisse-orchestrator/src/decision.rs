@@ -166,3 +166,33 @@ pub enum Decision {
         deployment: DeploymentId,
     },
 }
+
+impl Decision {
+    /// The deployment that it is about.
+    pub fn deployment(&self) -> Option<DeploymentId> {
+        match self {
+            Self::Booted { .. } | Self::Draining { .. } => None,
+            Self::OrderSeen { deployment, .. }
+            | Self::OrderRefused { deployment, .. }
+            | Self::BidMade { deployment, .. }
+            | Self::BidLost { deployment }
+            | Self::Assigned { deployment, .. }
+            | Self::Prepared { deployment }
+            | Self::Started { deployment, .. }
+            | Self::Acknowledged { deployment, .. }
+            | Self::Funded { deployment, .. }
+            | Self::Paused { deployment, .. }
+            | Self::Resumed { deployment, .. }
+            | Self::RollbackAsked { deployment }
+            | Self::UpdateBegan { deployment, .. }
+            | Self::Updated { deployment, .. }
+            | Self::UpdateRefused { deployment, .. }
+            | Self::Failed { deployment, .. }
+            | Self::Stopped { deployment, .. }
+            | Self::AlarmSet { deployment, .. }
+            | Self::AlarmCleared { deployment }
+            | Self::Remembered { deployment, .. }
+            | Self::Forgotten { deployment } => Some(*deployment),
+        }
+    }
+}

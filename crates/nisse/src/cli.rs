@@ -89,7 +89,11 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Receipt(ReceiptCommand),
     /// Check the home: format, keys, chain, content
-    Doctor,
+    Doctor {
+        /// Make the home's own chain anew from the journal; what is there is kept as a copy
+        #[arg(long)]
+        rebuild_chain: bool,
+    },
     /// Configuration
     #[command(subcommand)]
     Config(ConfigCommand),

@@ -2,6 +2,7 @@
 //! packages and configuration read the disk.
 
 mod agents;
+mod chain;
 mod content;
 mod doctor;
 mod market;
@@ -31,7 +32,8 @@ pub(crate) fn run(cli: Cli) -> Result<(), Failure> {
         }
         Command::Config(ConfigCommand::Show) => config_show(&shared),
         Command::Up(flags) => block_on(up::run(&shared, &flags)),
-        Command::Doctor => block_on(doctor::run(&shared)),
+        Command::Doctor { rebuild_chain: true } => block_on(chain::rebuild(&shared)),
+        Command::Doctor { rebuild_chain: false } => block_on(doctor::run(&shared)),
         Command::Content(command) => block_on(content::run(&shared, command)),
         Command::Market(command) => block_on(market::run(&shared, command)),
         Command::Node(command) => block_on(market::node(&shared, command)),

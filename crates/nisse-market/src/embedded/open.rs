@@ -1,7 +1,7 @@
 //! Opening the chain: log, then snapshot, then the rest of the log run again.
 
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, RwLock};
 
 use alloy::primitives::U256;
@@ -22,7 +22,8 @@ const SNAPSHOT_FILE: &str = "snapshot";
 #[derive(Debug, Clone)]
 pub struct ChainOptions {
     /// The id of a chain that is born now; a chain that already exists keeps its own. See [`super::draw_chain_id`].
-    pub new_chain_id: u64,
+    /// `None` where one has lived already: a log that is gone is refused, never begun anew.
+    pub new_chain_id: Option<u64>,
     /// When given, a chain with another id is refused.
     pub expect_chain_id: Option<u64>,
     /// Native money that exists at birth, in wei. nisse itself needs none: gas is free on this chain.
@@ -59,6 +60,9 @@ pub enum OpenChainError {
     /// Running a block again gives another result.
     #[error("replay block {0}: it comes out differently than when it was made")]
     Replay(u64),
+    /// A chain lived here once and its log holds nothing any more.
+    #[error("find the block log in {}: a chain lived in this folder and is gone", .0.display())]
+    Gone(PathBuf),
     /// The folder cannot be used.
     #[error("use the chain's folder")]
     Folder(#[from] io::Error),
@@ -82,6 +86,7 @@ impl EmbeddedChain {
             Some(genesis) => genesis,
             None => {
                 let genesis = new_genesis(&options, clock.as_ref());
+                let genesis = genesis.ok_or_else(|| OpenChainError::Gone(folder.to_owned()))?;
                 log.append(&Record::Genesis(genesis.clone()).encode())?.wait()?;
                 genesis
             }
@@ -118,14 +123,14 @@ impl EmbeddedChain {
     }
 }
 
-fn new_genesis(options: &ChainOptions, clock: &dyn Clock) -> GenesisRecord {
+fn new_genesis(options: &ChainOptions, clock: &dyn Clock) -> Option<GenesisRecord> {
     let allocation =
         |(address, wei): &(Address, Amount)| (alloy::primitives::Address::from(address.0), U256::from(wei.0));
-    GenesisRecord {
-        chain_id: options.expect_chain_id.unwrap_or(options.new_chain_id),
+    Some(GenesisRecord {
+        chain_id: options.expect_chain_id.unwrap_or(options.new_chain_id?),
         timestamp: clock.now().seconds(),
         allocations: options.allocations.iter().map(allocation).collect(),
-    }
+    })
 }
 
 /// What the log holds once abandoned blocks are left out.

@@ -10,7 +10,10 @@ use super::write::{created, done};
 use super::{MarketAddresses, MarketError, escrow_of};
 use crate::contracts::{AddressBook, Manager, Nodes, OracleFeeds, arguments, creation_code};
 use crate::provider::ChainClient;
-use crate::tx::{TxIntent, TxQueue, to_alloy};
+use crate::tx::{TxIntent, TxQueue, to_alloy, to_model};
+
+/// The nonce with which [`deploy_contracts`] makes the first Manager.
+pub const FIRST_MANAGER_NONCE: u64 = 3;
 
 /// The market's settings, fixed when its contracts are made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,29 +64,48 @@ pub async fn deploy_contracts(
     let nodes = create(queue, "contracts/1/Nodes", "Nodes", Some(arguments(&nodes))).await?;
     let book = AddressBook::constructorCall { owner };
     let book = create(queue, "contracts/1/AddressBook", "AddressBook", Some(arguments(&book))).await?;
-    make_set(client, queue, settings, book, 1, token, nodes).await
+    let base = Base { book, version: 1, token, nodes };
+    make_set(client, queue, queue, settings, base).await
 }
 
 /// Makes a new Manager, with its Escrow and feeds, beside the old ones and lists it as the book's next version.
 /// Leases on the old one run to their end. Tokens and stakes stay where they are. Idempotent per queue and version.
+///
+/// `queue` is that of the contracts' owner. `maker` sends nothing but the creations of this one version, so that the
+/// new Manager's address follows from the maker's key alone: see [`made_by`].
 pub async fn upgrade_contracts(
     client: &ChainClient,
     queue: &TxQueue,
+    maker: &TxQueue,
     settings: &ContractSettings,
     old: &MarketAddresses,
 ) -> Result<MarketAddresses, MarketError> {
-    make_set(client, queue, settings, old.book, old.version + 1, old.token, old.nodes).await
+    let base = Base { book: old.book, version: old.version + 1, token: old.token, nodes: old.nodes };
+    make_set(client, queue, maker, settings, base).await
+}
+
+/// The address of the contract that `maker` makes with its transaction number `nonce`. A key that begins with
+/// [`deploy_contracts`] makes its Manager with [`FIRST_MANAGER_NONCE`]; the maker of an upgrade with 0.
+pub fn made_by(maker: Address, nonce: u64) -> Address {
+    to_model(to_alloy(maker).create(nonce))
+}
+
+/// What a set stands on.
+struct Base {
+    book: Address,
+    version: u64,
+    token: Address,
+    nodes: Address,
 }
 
 async fn make_set(
     client: &ChainClient,
     queue: &TxQueue,
+    maker: &TxQueue,
     settings: &ContractSettings,
-    book: Address,
-    version: u64,
-    token: Address,
-    nodes: Address,
+    base: Base,
 ) -> Result<MarketAddresses, MarketError> {
+    let Base { book, version, token, nodes } = base;
     let step = |name: &str| format!("contracts/{version}/{name}");
     let manager = Manager::constructorCall {
         nodes: to_alloy(nodes),
@@ -92,9 +114,9 @@ async fn make_set(
         lockHours: settings.lock_hours,
         quorum: settings.quorum,
     };
-    let manager = create(queue, &step("Manager"), "Manager", Some(arguments(&manager))).await?;
+    let manager = create(maker, &step("Manager"), "Manager", Some(arguments(&manager))).await?;
     let feeds = OracleFeeds::constructorCall { manager: to_alloy(manager) };
-    let feeds = create(queue, &step("OracleFeeds"), "OracleFeeds", Some(arguments(&feeds))).await?;
+    let feeds = create(maker, &step("OracleFeeds"), "OracleFeeds", Some(arguments(&feeds))).await?;
     let escrow = escrow_of(client, manager).await?;
     let add = Nodes::addManagerCall { manager: to_alloy(manager) };
     send(queue, &step("addManager"), nodes, add.abi_encode()).await?;

@@ -35,10 +35,11 @@ async fn a_restart_replays_to_the_same_head() {
 fn another_chain_id_is_refused() {
     let world = World::new();
     drop(world.chain());
-    let options = ChainOptions { new_chain_id: 1, expect_chain_id: Some(42), allocations: Vec::new(), dev: false };
+    let options =
+        ChainOptions { new_chain_id: Some(1), expect_chain_id: Some(42), allocations: Vec::new(), dev: false };
     let refused = world.open_with(options).unwrap_err();
     assert!(matches!(refused, OpenChainError::OtherChain { expected: 42, found: CHAIN_ID }), "{refused}");
-    let options = ChainOptions { new_chain_id: 1, expect_chain_id: None, allocations: Vec::new(), dev: false };
+    let options = ChainOptions { new_chain_id: Some(1), expect_chain_id: None, allocations: Vec::new(), dev: false };
     assert_eq!(world.open_with(options).unwrap().chain_id(), CHAIN_ID);
 }
 

@@ -1,7 +1,8 @@
 //! Leases from deploy to end, on the embedded chain.
 
 use nisse_market::{
-    ContractSettings, DeployOrder, DeploymentState, MarketCall, MarketError, MarketEvent, StoppedBy, upgrade_contracts,
+    ContractSettings, DeployOrder, DeploymentState, FIRST_MANAGER_NONCE, MarketCall, MarketError, MarketEvent,
+    StoppedBy, made_by, market_versions, upgrade_contracts,
 };
 use nisse_model::{Amount, ContentId, Hash256};
 
@@ -128,8 +129,13 @@ async fn a_running_agent_publishes_answers_and_nobody_else_does() {
 async fn an_upgrade_lists_a_new_manager_beside_the_old_stakes() {
     let stage = Stage::funded().await;
     let queue = stage.world.queue(1, &stage.client);
-    let upgraded = upgrade_contracts(&stage.client, &queue, &ContractSettings::default(), &stage.addresses).await;
-    let upgraded = upgraded.unwrap();
+    let maker = stage.world.queue(8, &stage.client);
+    let settings = ContractSettings::default();
+    let upgraded = upgrade_contracts(&stage.client, &queue, &maker, &settings, &stage.addresses).await.unwrap();
+    assert_eq!(made_by(maker.address(), 0), upgraded.manager, "it follows from the maker's key alone");
+    assert_eq!(made_by(queue.address(), FIRST_MANAGER_NONCE), stage.addresses.manager);
+    let versions = market_versions(&stage.client, queue.chain_id(), upgraded.book).await.unwrap();
+    assert_eq!(versions, [stage.addresses, upgraded]);
     assert_eq!((upgraded.version, upgraded.nodes, upgraded.token), (2, stage.addresses.nodes, stage.addresses.token));
     assert_ne!(upgraded.manager, stage.addresses.manager);
     let market = nisse_market::Market::open(stage.client.clone(), queue, upgraded.book).await.unwrap();

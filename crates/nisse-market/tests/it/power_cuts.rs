@@ -38,7 +38,7 @@ impl Payments {
         let entropy = SimEntropy::new(seed);
         let shared = Arc::new(disk.clone());
         let chain_options =
-            ChainOptions { new_chain_id: CHAIN_ID, expect_chain_id: None, allocations: Vec::new(), dev: false };
+            ChainOptions { new_chain_id: Some(CHAIN_ID), expect_chain_id: None, allocations: Vec::new(), dev: false };
         let chain =
             EmbeddedChain::open(shared.clone(), Arc::new(clock.clone()), &entropy, Path::new("/chain"), chain_options)?;
         check(chain.head().0 >= self.height, || format!("block {} is lost", self.height))?;

@@ -28,7 +28,7 @@ impl World {
 
     pub(crate) fn open(&self, dev: bool) -> Result<EmbeddedChain, OpenChainError> {
         self.open_with(ChainOptions {
-            new_chain_id: CHAIN_ID,
+            new_chain_id: Some(CHAIN_ID),
             expect_chain_id: None,
             allocations: vec![(key(9).address(), Amount(10u128.pow(18)))],
             dev,

@@ -111,7 +111,7 @@ pub(crate) async fn finished(core: &Core, deployment: nisse_model::DeploymentId,
 }
 
 /// Reasons on chain have a limit.
-fn shortened(reason: &str) -> String {
+pub(crate) fn shortened(reason: &str) -> String {
     const REASON_BYTES_MAX: usize = 200;
     let mut reason = reason.to_owned();
     reason.truncate(reason.floor_char_boundary(REASON_BYTES_MAX));

@@ -1,45 +1,33 @@
 //! From a home folder to a running node.
 
-use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+pub(super) mod chain;
+pub(super) mod market;
 
-use async_trait::async_trait;
+use std::sync::{Arc, OnceLock};
+
 use nisse_content::{BlockStore, LocalSource, StoreOptions};
 use nisse_egress::{
-    Egress, EgressConfig, EgressDeps, EgressLimits, EgressTime, HickoryResolver, OperatorClient, OwnAddresses,
-    TcpDialler, TlsRoots, TracingAudit,
+    Egress, EgressConfig, EgressDeps, EgressLimits, EgressTime, HickoryResolver, OwnAddresses, TcpDialler, TlsRoots,
+    TracingAudit,
 };
-use nisse_market::embedded::{ChainOptions, EmbeddedChain, draw_chain_id};
-use nisse_market::{
-    ChainClient, ContractSettings, Market, MarketAddresses, RpcPost, RpcPostError, Signer, TxQueueOptions,
-    deploy_contracts,
-};
-use nisse_model::{Amount, Resources};
+use nisse_market::Signer;
 use nisse_orchestrator::{Accept, Capacity, Orchestrator, Policy};
 use nisse_sandbox::{CompileLimits, Compiler, Engine, EngineOptions};
-use nisse_store::{Clock, Database, Disk, Entropy, Journal, JournalError, StateStore};
+use nisse_store::{Clock, Database, Disk, Entropy, Journal, JournalError, Position, StateStore};
 use tokio::sync::mpsc;
 
 use super::Node;
 use crate::agent::OUTWARD_QUEUE_MAX;
 use crate::core::{Core, CoreParts};
 use crate::driver::{Driver, DriverHandle};
-use crate::error::{ErrorKind, NodeError, chain};
+use crate::error::{ErrorKind, NodeError};
 use crate::home::{Home, KeyName};
 use crate::keys::Keys;
-use crate::options::{AcceptList, ChainChoice, NodeOptions};
+use crate::options::{AcceptList, NodeOptions};
 use crate::prepare::Preparer;
 use crate::records::{self, RecordWriter};
 use crate::recovery::{Recovered, Recovery};
 use crate::watcher;
-
-/// Stake of a node on its own embedded chain: the TIP's 10,000 TALOS.
-const HOME_STAKE: Amount = Amount(10_000 * Amount::TALOS.0);
-/// How long one call of a remote chain may take, and how much it may answer.
-const RPC_TIME_MAX: Duration = Duration::from_secs(20);
-const RPC_ANSWER_BYTES_MAX: usize = 16 << 20;
-/// How long to rest before the market is looked for again.
-const MARKET_RETRY: Duration = Duration::from_secs(5);
 
 /// The seams that a node stands on.
 #[derive(Clone)]
@@ -55,7 +43,7 @@ pub struct Seams {
 impl Node {
     /// Opens the home and brings everything back. Agents of the journal come up without the chain.
     pub async fn open(options: NodeOptions, seams: Seams) -> Result<Arc<Self>, NodeError> {
-        let Seams { disk, clock, entropy } = seams;
+        let Seams { disk, clock, entropy } = seams.clone();
         let home = Home::open(Arc::clone(&disk), entropy.as_ref(), &options.home)?;
         let operator_key = home.key(KeyName::Operator, entropy.as_ref())?;
         let signer: Arc<dyn Signer> = Arc::new(operator_key);
@@ -84,8 +72,11 @@ impl Node {
         })?;
         let Recovered { orchestrator, outward: recovered, completed } = recovery.finish()?;
 
-        let (chain, client, queue) = open_chain(&options, &home, &disk, &clock, entropy.as_ref())?;
-        let keys = Keys::new(Arc::clone(&disk), Arc::clone(&clock), Arc::clone(&entropy), client, queue);
+        let lived = journal.next() > Position(0);
+        let (chain, client, queue) = chain::open_chain(&options, &home, &seams, lived)?;
+        chain::check_leases(&orchestrator, &options, queue.chain_id)?;
+        let (disk_of_keys, clock_of_keys) = (Arc::clone(&disk), Arc::clone(&clock));
+        let keys = Keys::new(disk_of_keys, clock_of_keys, Arc::clone(&entropy), client, queue, chain::FOLDER);
         let preparer = preparer(&options, &home, &disk, &clock, entropy.as_ref(), &content, operator)?;
         let egress = egress(&options, &clock);
         let (driver, messages) = DriverHandle::new();
@@ -123,14 +114,14 @@ impl Node {
         let market_core = Arc::clone(&core);
         if core.chain.is_some() {
             // The embedded chain always answers, so the market is there before anything is served.
-            let market = open_market(&core).await?;
+            let market = market::open_market(&core).await?;
             core.supervisor.spawn("market", |stop| watcher::run(market_core, market, stop));
         } else {
             core.supervisor.spawn("market", |stop| async move {
                 let mut waiting = stop.clone();
                 let market = tokio::select! {
                     () = waiting.requested() => return,
-                    market = open_market_patiently(&market_core) => market,
+                    market = market::open_market_patiently(&market_core) => market,
                 };
                 watcher::run(market_core, market, stop).await;
             });
@@ -168,51 +159,6 @@ fn policy(
     };
     let capacity = Capacity { cpu: options.cpu, memory: options.memory, gpu: false };
     Ok(Policy { operator, accept, capacity, price: options.price })
-}
-
-type OpenChain = (Option<EmbeddedChain>, ChainClient, TxQueueOptions);
-
-fn open_chain(
-    options: &NodeOptions,
-    home: &Home,
-    disk: &Arc<dyn Disk>,
-    clock: &Arc<dyn Clock>,
-    entropy: &dyn Entropy,
-) -> Result<OpenChain, NodeError> {
-    match &options.chain {
-        ChainChoice::Embedded { dev } => {
-            let chain_options = ChainOptions {
-                new_chain_id: draw_chain_id(entropy),
-                expect_chain_id: None,
-                allocations: Vec::new(),
-                dev: *dev,
-            };
-            let (disk, clock) = (Arc::clone(disk), Arc::clone(clock));
-            let chain = EmbeddedChain::open(disk, clock, entropy, &home.join("chain"), chain_options)
-                .map_err(|error| failed("chain_failed", &error))?;
-            let queue = TxQueueOptions::embedded(chain.chain_id());
-            Ok((Some(chain.clone()), ChainClient::embedded(chain), queue))
-        }
-        ChainChoice::Remote { url, chain_id, .. } => {
-            let post = Arc::new(OperatorPost(OperatorClient::default()));
-            Ok((None, ChainClient::remote(url.as_str(), post), TxQueueOptions::remote(*chain_id)))
-        }
-    }
-}
-
-/// JSON-RPC to a chain of the operator's choice goes out through the operator's client.
-struct OperatorPost(OperatorClient);
-
-#[async_trait]
-impl RpcPost for OperatorPost {
-    async fn post(&self, url: &str, body: Vec<u8>) -> Result<Vec<u8>, RpcPostError> {
-        let answered = self.0.post(url, "application/json", body.into(), RPC_TIME_MAX, RPC_ANSWER_BYTES_MAX).await;
-        let answer = answered.map_err(|error| RpcPostError(chain(&error)))?;
-        if answer.status.as_u16() != 200 {
-            return Err(RpcPostError(format!("the chain's endpoint answered {}", answer.status)));
-        }
-        Ok(answer.body.to_vec())
-    }
 }
 
 fn preparer(
@@ -253,46 +199,4 @@ fn egress(options: &NodeOptions, clock: &Arc<dyn Clock>) -> Egress {
         time: EgressTime::new(move || wall.now(), move || steady.elapsed()),
     };
     Egress::new(config, deps)
-}
-
-/// The market's contracts, made on a new home chain, found on another; the node's stake laid down at home.
-async fn open_market(core: &Core) -> Result<Market, NodeError> {
-    let queue = core.keys.queue(&core.home, &core.supervisor, KeyName::Operator)?;
-    let client = core.keys.client().clone();
-    let addresses: MarketAddresses = match &core.options.chain {
-        ChainChoice::Embedded { .. } => deploy_contracts(&client, &queue, &ContractSettings::default())
-            .await
-            .map_err(|error| super::market_error(&error))?,
-        ChainChoice::Remote { contract, .. } => {
-            let market = Market::open(client.clone(), queue.clone(), *contract).await;
-            *market.map_err(|error| super::market_error(&error))?.addresses()
-        }
-    };
-    core.keys.set_addresses(addresses);
-    let market = Market::with_addresses(client, queue, addresses);
-    if core.chain.is_some() {
-        lay_down_stake(core, &market).await.map_err(|error| super::market_error(&error))?;
-    }
-    Ok(market)
-}
-
-async fn open_market_patiently(core: &Core) -> Market {
-    loop {
-        match open_market(core).await {
-            Ok(market) => return market,
-            Err(error) => tracing::warn!(error = error.text, "the market is not reached yet; agents run on"),
-        }
-        tokio::time::sleep(MARKET_RETRY).await;
-    }
-}
-
-/// At home the test token comes from its faucet, so a node can stake and be paid by the same contracts as anywhere.
-async fn lay_down_stake(core: &Core, market: &Market) -> Result<(), nisse_market::MarketError> {
-    if market.node(core.operator).await?.is_some() {
-        return Ok(());
-    }
-    market.faucet("home/faucet", HOME_STAKE).await?;
-    let capacity = Resources { cpu: core.options.cpu, memory: core.options.memory, gpu: false };
-    market.register("home/register", &format!("http://{}", core.options.suffix), capacity, HOME_STAKE).await?;
-    Ok(())
 }

@@ -1,6 +1,6 @@
 //! The one place that changes state, and its inverse: decisions that make a state.
 
-use nisse_model::{DeploymentId, Timestamp};
+use nisse_model::Timestamp;
 
 use super::{OpenBid, Orchestrator, REFUSED_ORDERS_MAX};
 use crate::agent::{Agent, Alarm, Assignment, Life};
@@ -51,7 +51,7 @@ impl Orchestrator {
                 self.agents.remove(deployment);
             }
             other => {
-                let Some(deployment) = deployment_of(other) else { return };
+                let Some(deployment) = other.deployment() else { return };
                 if let Some(agent) = self.agents.get_mut(&deployment) {
                     agent.apply(other);
                 }
@@ -133,33 +133,6 @@ impl Agent {
             Decision::AlarmCleared { .. } => self.alarm = None,
             _ => {}
         }
-    }
-}
-
-fn deployment_of(decision: &Decision) -> Option<DeploymentId> {
-    match decision {
-        Decision::Booted { .. } | Decision::Draining { .. } => None,
-        Decision::OrderSeen { deployment, .. }
-        | Decision::OrderRefused { deployment, .. }
-        | Decision::BidMade { deployment, .. }
-        | Decision::BidLost { deployment }
-        | Decision::Assigned { deployment, .. }
-        | Decision::Prepared { deployment }
-        | Decision::Started { deployment, .. }
-        | Decision::Acknowledged { deployment, .. }
-        | Decision::Funded { deployment, .. }
-        | Decision::Paused { deployment, .. }
-        | Decision::Resumed { deployment, .. }
-        | Decision::RollbackAsked { deployment }
-        | Decision::UpdateBegan { deployment, .. }
-        | Decision::Updated { deployment, .. }
-        | Decision::UpdateRefused { deployment, .. }
-        | Decision::Failed { deployment, .. }
-        | Decision::Stopped { deployment, .. }
-        | Decision::AlarmSet { deployment, .. }
-        | Decision::AlarmCleared { deployment }
-        | Decision::Remembered { deployment, .. }
-        | Decision::Forgotten { deployment } => Some(*deployment),
     }
 }
 

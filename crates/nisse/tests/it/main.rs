@@ -7,6 +7,7 @@ mod hostile;
 mod kills;
 mod lease;
 mod life;
+mod rebuild;
 mod receipts;
 mod refusals;
 mod web;
