@@ -4,7 +4,7 @@
 //! than its grants is refused here with a sentence that says what to do.
 
 use nisse_model::{AgentName, Grants, Permission, hint_to_add};
-use wasmparser::{Encoding, Parser, Payload};
+use wasmparser::{CanonicalFunction, CanonicalOption, Encoding, Parser, Payload};
 
 use crate::capability::{CAPABILITIES, Capability, Need};
 
@@ -16,10 +16,15 @@ const FUNCTIONS_MAX: u64 = 100_000;
 const MODULES_MAX: u64 = 200;
 /// Components inside a component, at any depth.
 const COMPONENTS_MAX: u64 = 200;
-/// Types, imports, exports, data and element segments, each of them over all modules and components.
+/// Types, imports, exports, data and element segments, canonical functions: over all modules and components.
 const ITEMS_MAX: u64 = 200_000;
 /// Code of one function, in bytes.
 const FUNCTION_BYTES_MAX: usize = 4 << 20;
+
+/// The version of `nisse:agent` that is offered; any patch of it.
+const OFFERED_NISSE: &str = "0.1";
+/// The version of WASI that is offered; any patch of it.
+const OFFERED_WASI: &str = "0.2";
 
 const HANDLER: &str = "nisse:agent/handler";
 const INCOMING_HANDLER: &str = "wasi:http/incoming-handler";
@@ -76,6 +81,14 @@ pub enum ImportRefused {
         /// Whose agent.yaml lacks it.
         agent: AgentName,
     },
+    /// nisse offers another version of it.
+    #[error("link `{import}`: nisse offers version {offered} of this interface")]
+    Version {
+        /// As the component names it.
+        import: String,
+        /// What a version has to begin with.
+        offered: &'static str,
+    },
     /// nisse does not offer it.
     #[error("link `{import}`: nisse does not offer this interface to agents")]
     Unknown {
@@ -89,6 +102,10 @@ impl ImportRefused {
     pub fn hint(&self) -> String {
         match self {
             Self::NotGranted { permission, agent, .. } => hint_to_add(permission, agent),
+            Self::Version { import, .. } => {
+                let wit = if import.starts_with("nisse:") { "wit/agent.wit of this nisse" } else { "WASI 0.2" };
+                format!("build the component against {wit}")
+            }
             Self::Unknown { .. } => {
                 let known = CAPABILITIES.iter().flat_map(|capability| capability.interfaces);
                 let names: Vec<_> = known.filter(|name| name.starts_with("nisse:")).copied().collect();
@@ -142,6 +159,12 @@ impl Inspection {
                 Payload::CoreTypeSection(section) => count.items += u64::from(section.count()),
                 Payload::ImportSection(section) => count.items += u64::from(section.count()),
                 Payload::ExportSection(section) => count.items += u64::from(section.count()),
+                Payload::ComponentCanonicalSection(section) => {
+                    count.items += u64::from(section.count());
+                    for function in section {
+                        refuse_async(&function.map_err(malformed)?)?;
+                    }
+                }
                 Payload::DataSection(section) => count.items += u64::from(section.count()),
                 Payload::ElementSection(section) => count.items += u64::from(section.count()),
                 _ => {}
@@ -159,6 +182,10 @@ impl Inspection {
             let Some(capability) = Capability::of_import(import) else {
                 return Err(ImportRefused::Unknown { import: import.clone() });
             };
+            let offered = if import.starts_with("nisse:") { OFFERED_NISSE } else { OFFERED_WASI };
+            if !is_version_of(import, offered) {
+                return Err(ImportRefused::Version { import: import.clone(), offered });
+            }
             if let (false, Some(permission)) = (capability.need.is_met(grants), capability.need.permission()) {
                 let agent = grants.agent().clone();
                 return Err(ImportRefused::NotGranted { import: import.clone(), permission, agent });
@@ -193,6 +220,27 @@ impl Inspection {
             None => Ok(()),
         }
     }
+}
+
+/// Asynchronous functions are of the next WASI. An engine without them would refuse them too, in words of its own.
+fn refuse_async(function: &CanonicalFunction) -> Result<(), InspectError> {
+    let is_async = match function {
+        CanonicalFunction::Lift { options, .. } | CanonicalFunction::Lower { options, .. } => {
+            options.contains(&CanonicalOption::Async)
+        }
+        CanonicalFunction::ResourceNew { .. }
+        | CanonicalFunction::ResourceDrop { .. }
+        | CanonicalFunction::ResourceRep { .. } => false,
+        _ => true,
+    };
+    if is_async { Err(InspectError::Preview3("asynchronous functions".to_owned())) } else { Ok(()) }
+}
+
+/// Whether an import names a released version that begins with `offered`, which the linker takes for the same.
+fn is_version_of(import: &str, offered: &str) -> bool {
+    let version = import.split_once('@').map_or("", |(_, version)| version);
+    let patch = version.strip_prefix(offered).and_then(|rest| rest.strip_prefix('.'));
+    patch.is_some_and(|patch| !patch.is_empty() && patch.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
 fn names(export: &str, interface: &str) -> bool {

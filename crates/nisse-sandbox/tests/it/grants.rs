@@ -57,6 +57,39 @@ fn an_import_that_nobody_offers_is_refused_by_name() {
 }
 
 #[test]
+fn another_version_of_what_is_offered_is_refused_with_the_one_that_is() {
+    let check = |import: &str| {
+        let artifact = wat::parse_str(format!(r#"(component (import "{import}" (instance)))"#)).expect("it assembles");
+        Inspection::read(&artifact).expect("a component").check(&grants(&["read_ipfs"]))
+    };
+    let refused = check("nisse:agent/state@0.2.0").expect_err("there is no such version");
+    insta::assert_snapshot!(refused, @"link `nisse:agent/state@0.2.0`: nisse offers version 0.1 of this interface");
+    insta::assert_snapshot!(refused.hint(), @"build the component against wit/agent.wit of this nisse");
+    let refused = check("wasi:http/types@0.4.1").expect_err("there is no such version");
+    insta::assert_snapshot!(refused, @"link `wasi:http/types@0.4.1`: nisse offers version 0.2 of this interface");
+    insta::assert_snapshot!(refused.hint(), @"build the component against WASI 0.2");
+    for import in ["nisse:agent/state", "wasi:io/poll", "wasi:io/poll@0.20.1", "wasi:io/poll@0.2.0-rc-2023-11-10"] {
+        check(import).expect_err(import);
+    }
+    for import in ["nisse:agent/state@0.1.7", "wasi:io/poll@0.2.0", "wasi:io/poll@0.2.99"] {
+        check(import).expect(import);
+    }
+}
+
+#[test]
+fn asynchronous_functions_are_of_the_next_wasi() {
+    let artifact = wat::parse_str(
+        r#"(component
+  (core module $m (func (export "f") (result i32) i32.const 0) (func (export "callback") (param i32 i32 i32) (result i32) i32.const 0))
+  (core instance $i (instantiate $m))
+  (func (export "f") async (canon lift (core func $i "f") async (callback (core func $i "callback")))))"#,
+    )
+    .expect("it assembles");
+    let refused = Inspection::read(&artifact).expect_err("the next WASI");
+    insta::assert_snapshot!(refused, @"run a component that uses asynchronous functions: nisse runs WASI 0.2 components; build it for `wasm32-wasip2` or against `wasi:http@0.2`");
+}
+
+#[test]
 fn a_core_module_is_told_how_to_become_a_component() {
     let module = wat::parse_str("(module)").expect("it assembles");
     let refused = Inspection::read(&module).expect_err("a core module");
