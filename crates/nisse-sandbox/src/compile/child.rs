@@ -6,7 +6,7 @@
 use std::io::{self, Read, Write};
 
 use nisse_model::Hash256;
-use rustix::process::{Resource, Rlimit, setrlimit};
+use rustix::process::{Resource, Rlimit, setpriority_process, setrlimit};
 
 use super::CompileLimits;
 use crate::engine::{Engine, EngineError, EngineOptions};
@@ -17,6 +17,8 @@ const MAGIC: &[u8; 16] = b"nisse-compile-1\n";
 pub(super) const ANSWER_CODE: u8 = 1;
 /// An answer that carries the compiler's words.
 pub(super) const ANSWER_REFUSED: u8 = 2;
+/// The compiler runs where nobody else wants to: agents answer while it works.
+const PRIORITY_LOWEST: i32 = 19;
 /// Most native code of one artifact.
 pub(super) const CODE_BYTES_MAX: u64 = 256 << 20;
 
@@ -68,6 +70,7 @@ pub fn compile_child_main(input: &mut impl Read, output: &mut impl Write) -> Res
         let limit = Rlimit { current: Some(limit), maximum: Some(limit) };
         setrlimit(resource, limit).map_err(CompileChildError::Limit)?;
     }
+    setpriority_process(None, PRIORITY_LOWEST).map_err(CompileChildError::Limit)?;
     let mut artifact = Vec::new();
     input.take(length).read_to_end(&mut artifact)?;
     if artifact.len() as u64 != length {
