@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures::future::{AbortHandle, Abortable};
-use http::HeaderValue;
+use http::{HeaderName, HeaderValue, header};
 use http_body_util::{BodyExt, Full, Limited};
 use wasmtime_wasi_http::{DEFAULT_FORBIDDEN_HEADERS, Error, RequestOptions, Result, WasiBody, WasiHttpHooks};
 
@@ -61,6 +61,11 @@ impl WasiHttpHooks for OutgoingHttp {
         };
         // A request ends with the invocation that made it.
         Box::new(async move { Abortable::new(sending, registration).await.unwrap_or(Err(Error::ConnectionTerminated)) })
+    }
+
+    /// What speaks of the connection is the node's to say, and trailers are not handed on in either direction.
+    fn is_forbidden_header(&mut self, name: &HeaderName) -> bool {
+        DEFAULT_FORBIDDEN_HEADERS.contains(name) || [header::TE, header::TRAILER].contains(name)
     }
 
     /// The node sets `host` from the authority that it has checked.
