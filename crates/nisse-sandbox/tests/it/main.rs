@@ -1,14 +1,18 @@
 //! The sandbox from outside: committed guests and guests written in WebAssembly text, with a host that answers from a
 //! script.
 
+mod bombs;
 mod compile;
 mod cpu;
 mod events;
+mod granted;
 mod grants;
 mod hostile;
 mod http;
+mod inert;
+mod life;
 mod outgoing;
-mod resident;
 mod seam;
 mod state;
 mod support;
+mod tables;
