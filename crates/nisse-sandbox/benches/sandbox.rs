@@ -7,14 +7,13 @@
 #[path = "../tests/it/support.rs"]
 mod support;
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use nisse_model::{InstanceId, InvocationId};
-use nisse_sandbox::{AgentProgram, CallContext, Limits, Recording, ResidentAgent};
+use nisse_sandbox::{AgentProgram, CallContext, Limits, Recording};
 use nisse_store::{Clock, SystemClock};
 
-use self::support::{CountingEntropy, Setup, component, get, guest, invocation};
+use self::support::{Setup, component, get, guest, invocation};
 
 /// Rounds of which the median is taken.
 const ROUNDS: usize = 31;
@@ -112,14 +111,15 @@ fn main() {
         );
     }
     for (recording, what) in [(Recording::Off, "HTTP, live instance"), (Recording::On, "HTTP, live and recorded")] {
-        let agent = ResidentAgent::new(program(recording, &guest("proxy-hello")), Arc::new(CountingEntropy::default()));
+        let program = program(recording, &guest("proxy-hello"));
+        let mut instance = bench.runtime.block_on(program.start(birth)).expect("it starts");
         row(
             what,
             "-",
             bench.median(async || {
                 for _ in 0..CALLS {
-                    let end = agent.http(InvocationId([1; 16]), get("/"), CallContext::default()).await;
-                    end.expect("it is called").result.expect("it answers");
+                    let end = instance.http(InvocationId([1; 16]), get("/"), CallContext::default()).await;
+                    end.result.expect("it answers");
                 }
             }),
         );

@@ -1,8 +1,8 @@
 //! Runs agents: WebAssembly components that reach nothing but what they were granted.
 //!
 //! The way of a package: [`Inspection`] (what does it ask for?) → [`Compiler`] (in a child, cached) → [`AgentProgram`]
-//! (linked by its grants) → [`ResidentAgent`] (one live instance, one call at a time). Everything that a guest asks of
-//! its node goes through one [`Host`]; everything that it changes comes back as effects with the outcome.
+//! (linked by its grants) → [`LiveInstance`] (one call at a time). Everything that a guest asks of its node goes through
+//! one [`Host`]; everything that it changes comes back as effects with the outcome.
 //!
 //! This crate decides nothing about money, journals or networks, and opens no connection.
 #![deny(unsafe_code)]
@@ -21,7 +21,6 @@ pub mod limits;
 mod memory;
 mod overlay;
 mod program;
-mod resident;
 mod trap;
 
 pub use compile::{
@@ -40,5 +39,4 @@ pub use instance::{CallContext, InvocationEnd, LiveInstance, Trace};
 pub use limits::Limits;
 pub use memory::MemorySpent;
 pub use program::{AgentProgram, LinkError, ProgramOptions};
-pub use resident::{CallError, ResidentAgent};
 pub use trap::Trap;

@@ -37,14 +37,17 @@ pub const LOG_LINE_BYTES_MAX: usize = 8 << 10;
 pub const LOG_LINES_MAX: u32 = 256;
 /// Frames of a trap's backtrace that are kept.
 pub const BACKTRACE_FRAMES_MAX: usize = 24;
-/// Core module instances inside one component instance.
-pub const CORE_INSTANCES_MAX: usize = 200;
+/// Core module instances inside one component instance. These three are counts of slots in a pool that all agents
+/// share: what toolchains need, and far too little for one agent to leave nothing for the others.
+pub const CORE_INSTANCES_MAX: usize = 64;
 /// Linear memories inside one component instance.
-pub const MEMORIES_MAX: usize = 16;
+pub const MEMORIES_MAX: usize = 4;
 /// Tables inside one component instance.
-pub const TABLES_MAX: usize = 200;
+pub const TABLES_MAX: usize = 16;
 /// Elements of one table.
 pub const TABLE_ELEMENTS_MAX: usize = 100_000;
+/// What the host holds for one element of a table, in bytes; it counts as the agent's memory.
+pub const TABLE_ELEMENT_BYTES: u64 = 8;
 /// The largest memory that any agent can buy: what a slot of the pool holds.
 pub const AGENT_MEMORY_BYTES_MAX: u64 = 1 << 30;
 /// Wasm stack of one call, in bytes: the same everywhere, since the depth of a recursion depends on it.
@@ -77,8 +80,6 @@ pub struct Limits {
     pub idle: Duration,
     /// Longest time of one HTTP invocation.
     pub http_time: Duration,
-    /// Calls that wait for the instance; one more is refused.
-    pub queue: u32,
 }
 
 impl Default for Limits {
@@ -91,7 +92,6 @@ impl Default for Limits {
             calls_per_instance: 100_000,
             idle: Duration::from_secs(300),
             http_time: Duration::from_secs(30),
-            queue: 256,
         }
     }
 }

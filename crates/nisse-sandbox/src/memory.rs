@@ -1,4 +1,4 @@
-//! The memory of an agent: its linear memories plus the buffers that the host holds for it, under one limit.
+//! The memory of an agent: its linear memories and tables plus the buffers that the host holds for it, under one limit.
 //!
 //! Growth is decided here alone, so that whether `memory.grow` works is a matter of the manifest and not of the
 //! machine.
@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use wasmtime::ResourceLimiter;
 
-use crate::limits::{CORE_INSTANCES_MAX, MEMORIES_MAX, TABLE_ELEMENTS_MAX, TABLES_MAX};
+use crate::limits::{CORE_INSTANCES_MAX, MEMORIES_MAX, TABLE_ELEMENT_BYTES, TABLE_ELEMENTS_MAX, TABLES_MAX};
 
 /// Counts bytes of one instance against its limit. Clones share the count.
 #[derive(Debug, Clone)]
@@ -60,32 +60,36 @@ pub(crate) struct MemoryLimiter {
     pub(crate) meter: MemoryMeter,
     /// Whether a growth was refused since the flag was last cleared: it explains the trap that follows.
     pub(crate) refused: bool,
-    last_growth: u64,
 }
 
 impl MemoryLimiter {
     pub(crate) fn new(meter: MemoryMeter) -> Self {
-        Self { meter, refused: false, last_growth: 0 }
+        Self { meter, refused: false }
+    }
+
+    fn grow(&mut self, bytes: u64) -> bool {
+        let taken = self.meter.take(bytes).is_ok();
+        self.refused |= !taken;
+        taken
     }
 }
 
+/// What was taken for a growth is never given back. Wasmtime also tells of failed growths that it has not asked about,
+/// so a guest could get back what it holds; and one that is asked about here fails only when the machine has no memory.
 impl ResourceLimiter for MemoryLimiter {
-    fn memory_growing(&mut self, current: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
-        let growth = desired.saturating_sub(current) as u64;
-        let allowed = self.meter.take(growth).is_ok();
-        self.refused |= !allowed;
-        self.last_growth = if allowed { growth } else { 0 };
-        Ok(allowed)
+    fn memory_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
+        let allowed = maximum.is_none_or(|maximum| desired <= maximum);
+        Ok(allowed && self.grow(desired.saturating_sub(current) as u64))
     }
 
     fn memory_grow_failed(&mut self, _: wasmtime::Error) -> wasmtime::Result<()> {
-        self.meter.give_back(std::mem::take(&mut self.last_growth));
         self.refused = true;
         Ok(())
     }
 
-    fn table_growing(&mut self, _: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
-        Ok(desired <= TABLE_ELEMENTS_MAX)
+    fn table_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
+        let allowed = desired <= maximum.unwrap_or(TABLE_ELEMENTS_MAX).min(TABLE_ELEMENTS_MAX);
+        Ok(allowed && self.grow(desired.saturating_sub(current) as u64 * TABLE_ELEMENT_BYTES))
     }
 
     fn instances(&self) -> usize {

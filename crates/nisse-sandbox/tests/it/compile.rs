@@ -27,11 +27,11 @@ fn shell(script: &str) -> CompileCommand {
     CompileCommand { program: PathBuf::from("/bin/sh"), arguments }
 }
 
-fn child_command() -> CompileCommand {
+pub(crate) fn child_command() -> CompileCommand {
     shell(r#"exec "$0" --ignored --exact compile::child --nocapture 3>&1 >/dev/null"#)
 }
 
-fn compiler(folder: &Path, command: CompileCommand, limits: CompileLimits) -> Compiler {
+pub(crate) fn compiler(folder: &Path, command: CompileCommand, limits: CompileLimits) -> Compiler {
     let disk: Arc<dyn Disk> = Arc::new(SystemDisk);
     Compiler::new(engine(), disk, folder.to_owned(), &SystemEntropy, command, limits).expect("a compiler")
 }

@@ -3,7 +3,7 @@
 use nisse_model::{Effect, FailureKind, Hash256, Invocation, RecordOutcome, Timestamp, TrapKind};
 use nisse_sandbox::{CallContext, HostCall};
 
-use crate::support::{Setup, guest, invocation};
+use crate::support::{Setup, guest, invocation, plain_engine};
 
 #[tokio::test]
 async fn a_handler_answers_an_event_and_its_writes_come_back_as_effects() {
@@ -68,7 +68,7 @@ async fn an_alarm_is_an_effect_at_the_clocks_time() {
 #[tokio::test]
 async fn the_same_invocation_gives_the_same_trace_on_a_pooled_and_on_a_plain_engine() {
     let pooled = Setup::default();
-    let plain = nisse_sandbox::Engine::new(nisse_sandbox::EngineOptions { pooled_instances: 0 }).expect("an engine");
+    let plain = plain_engine();
     assert!(pooled.engine.is_pooled() && !plain.is_pooled());
     assert_eq!(pooled.engine.hash(), plain.hash());
     assert_eq!(pooled.engine.compatibility_hash(), plain.compatibility_hash());

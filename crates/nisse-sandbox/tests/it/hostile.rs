@@ -2,19 +2,11 @@
 
 use std::time::Duration;
 
-use nisse_model::{ByteSize, Cpu, Fuel, InvocationId, TrapKind};
-use nisse_sandbox::limits::{LOG_LINE_BYTES_MAX, LOG_LINES_MAX};
-use nisse_sandbox::{CallContext, HostCall, Limits, Trap};
+use nisse_model::{ByteSize, Cpu, EFFECTS_MAX, Effect, Fuel, InvocationId, Timestamp, TrapKind};
+use nisse_sandbox::limits::{HANDLES_MAX, LOG_LINE_BYTES_MAX, LOG_LINES_MAX};
+use nisse_sandbox::{CallContext, HostCall, Limits};
 
-use crate::support::{Setup, get, guest, invocation};
-
-async fn http_trap(setup: &Setup, name: &str, path: &str) -> Trap {
-    let mut instance = setup.start(&guest(name)).await;
-    let end = instance.http(InvocationId([1; 16]), get(path), CallContext::default()).await;
-    assert_eq!(end.effects, [], "a trap keeps nothing");
-    assert!(instance.has_ended());
-    end.result.expect_err("it is stopped")
-}
+use crate::support::{Setup, answer, ask, get, guest, invocation, stopped};
 
 fn with_limits(limits: Limits) -> Setup {
     Setup { limits, ..Setup::default() }
@@ -23,7 +15,7 @@ fn with_limits(limits: Limits) -> Setup {
 #[tokio::test]
 async fn a_memory_bomb_ends_at_the_memory_that_was_bought() {
     let setup = with_limits(Limits { memory: ByteSize(32 << 20), ..Limits::default() });
-    let trap = http_trap(&setup, "memory-bomb", "/").await;
+    let trap = stopped(&setup, "memory-bomb", "/").await;
     assert_eq!(trap.kind, TrapKind::OutOfMemory);
     insta::assert_snapshot!(trap, @"run the guest: it needed more memory than it has: raise `memory` in agent.yaml");
     let mut instance = setup.start(&guest("memory-bomb")).await;
@@ -67,7 +59,7 @@ async fn an_endless_loop_is_stopped_at_the_deadline_while_others_run() {
 #[tokio::test]
 async fn a_loop_of_host_calls_is_stopped() {
     let setup = Setup::default();
-    let trap = http_trap(&setup, "endless-loop", "/calls").await;
+    let trap = stopped(&setup, "endless-loop", "/calls").await;
     insta::assert_snapshot!(trap, @"run the guest: make another host call: 4096 are allowed in one invocation");
 }
 
@@ -75,7 +67,7 @@ async fn a_loop_of_host_calls_is_stopped() {
 async fn waiting_for_ever_ends_at_the_deadline() {
     let setup = with_limits(Limits { http_time: Duration::from_millis(50), ..Limits::default() });
     for path in ["/wait", "/polls"] {
-        let trap = http_trap(&setup, "endless-loop", path).await;
+        let trap = stopped(&setup, "endless-loop", path).await;
         assert!(matches!(trap.kind, TrapKind::Deadline | TrapKind::OutOfFuel), "{path}: {trap:?}");
     }
 }
@@ -83,7 +75,7 @@ async fn waiting_for_ever_ends_at_the_deadline() {
 #[tokio::test]
 async fn a_recursion_without_end_fills_its_own_stack_only() {
     let setup = Setup::default();
-    let trap = http_trap(&setup, "recursion", "/").await;
+    let trap = stopped(&setup, "recursion", "/").await;
     assert_eq!(trap.kind, TrapKind::StackOverflow);
     insta::assert_snapshot!(trap, @"run the guest: its stack is full: does it recurse for ever?");
 }
@@ -152,7 +144,7 @@ async fn log_lines_can_neither_forge_nor_hide_nor_move_the_cursor() {
 async fn handles_that_are_never_dropped_fill_only_their_own_table() {
     let setup = Setup::default();
     for path in ["/fields", "/pollables", "/requests", "/options"] {
-        let trap = http_trap(&setup, "handle-leaker", path).await;
+        let trap = stopped(&setup, "handle-leaker", path).await;
         assert!(matches!(trap.kind, TrapKind::Protocol | TrapKind::Unreachable), "{path}: {trap:?}");
     }
 }
@@ -160,14 +152,14 @@ async fn handles_that_are_never_dropped_fill_only_their_own_table() {
 #[tokio::test]
 async fn bodies_that_never_end_or_never_begin_are_stopped() {
     let setup = with_limits(Limits { http_time: Duration::from_secs(2), ..Limits::default() });
-    let trap = http_trap(&setup, "body-flood", "/endless").await;
+    let trap = stopped(&setup, "body-flood", "/endless").await;
     insta::assert_snapshot!(trap, @"run the guest: its response's body is longer than 8388608 bytes");
-    let trap = http_trap(&setup, "body-flood", "/none").await;
+    let trap = stopped(&setup, "body-flood", "/none").await;
     insta::assert_snapshot!(trap, @"run the guest: it never set a response");
-    let trap = http_trap(&setup, "body-flood", "/trap").await;
+    let trap = stopped(&setup, "body-flood", "/trap").await;
     assert_eq!(trap.kind, TrapKind::Unreachable);
     let setup = with_limits(Limits { http_time: Duration::from_millis(50), ..Limits::default() });
-    let trap = http_trap(&setup, "body-flood", "/stall").await;
+    let trap = stopped(&setup, "body-flood", "/stall").await;
     insta::assert_snapshot!(trap, @"run the guest: it did not answer in time");
 }
 
@@ -175,7 +167,7 @@ async fn bodies_that_never_end_or_never_begin_are_stopped() {
 async fn a_body_that_breaks_its_own_length_is_refused() {
     let setup = Setup::default();
     for path in ["/short", "/long"] {
-        let trap = http_trap(&setup, "body-flood", path).await;
+        let trap = stopped(&setup, "body-flood", path).await;
         assert_eq!(trap.kind, TrapKind::Protocol, "{path}: {trap:?}");
     }
     let mut instance = setup.start(&guest("body-flood")).await;
@@ -186,6 +178,95 @@ async fn a_body_that_breaks_its_own_length_is_refused() {
 #[tokio::test]
 async fn a_guest_that_reads_slowly_is_only_slow_for_itself() {
     let setup = with_limits(Limits { http_time: Duration::from_millis(50), ..Limits::default() });
-    let trap = http_trap(&setup, "slow-reader", "/never").await;
+    let trap = stopped(&setup, "slow-reader", "/never").await;
     assert_eq!(trap.kind, TrapKind::Deadline);
+}
+
+#[tokio::test]
+async fn a_million_empty_writes_hold_nothing_and_trailers_are_not_handed_on() {
+    let setup = Setup::default();
+    let mut instance = setup.start(&guest("body-flood")).await;
+    let before = instance.memory_bytes();
+    let response = ask(&mut instance, "/empty").await.result.expect("nothing is still an answer");
+    assert!(response.body().is_empty());
+    let response = ask(&mut instance, "/trailers").await.result.expect("it answers");
+    assert_eq!(response.body().as_ref(), b"before the trailers");
+    assert!(response.headers().is_empty(), "{:?}", response.headers());
+    assert!(instance.memory_bytes() - before < 4 << 20, "buffers were given back");
+}
+
+#[tokio::test]
+async fn polling_far_more_than_an_instance_may_hold_ends_it_and_a_long_list_of_one_does_not() {
+    let setup = Setup::default();
+    let trap = stopped(&setup, "handle-leaker", "/poll?count=100000").await;
+    assert_eq!(trap.kind, TrapKind::Protocol, "{trap:?}");
+    // Each sleeper is two entries: itself and its subscription.
+    let most = HANDLES_MAX / 2 - 16;
+    let told = answer(&setup, "handle-leaker", &format!("/poll?count={most}")).await;
+    assert!(told.ends_with(&format!(" of {most} are ready\n")), "{told}");
+    assert_eq!(answer(&setup, "handle-leaker", "/same?count=5000").await, "5000 of 5000 are ready\n");
+    let trap = stopped(&setup, "handle-leaker", "/same?count=3500000").await;
+    assert!(trap.text.contains("too much data"), "14 MB of handles in one call: {trap:?}");
+}
+
+#[tokio::test]
+async fn a_recursion_through_host_calls_ends_as_any_other() {
+    let setup = Setup::default();
+    let trap = stopped(&setup, "recursion", "/host").await;
+    assert_eq!(trap.kind, TrapKind::StackOverflow, "{trap:?}");
+    assert_eq!(answer(&setup, "recursion", "/ok").await, "ok\n");
+}
+
+#[tokio::test]
+async fn a_handler_that_never_comes_to_an_end_is_stopped_whatever_it_does() {
+    let limits = Limits { fuel_per_call: Fuel(200_000_000), ..Limits::default() };
+    let setup = with_limits(limits);
+    for what in ["spin", "calls", "wait", "polls"] {
+        let mut event = invocation(what.as_bytes());
+        event.deadline = event.event.time.plus_ms(100);
+        let mut instance = setup.start(&guest("endless-loop")).await;
+        let end = instance.handle(&event, CallContext::default()).await;
+        let trap = end.result.expect_err("it never ends");
+        let expected: &[TrapKind] = match what {
+            "wait" => &[TrapKind::Deadline],
+            "calls" => &[TrapKind::Protocol, TrapKind::Deadline],
+            _ => &[TrapKind::OutOfFuel, TrapKind::Deadline],
+        };
+        assert!(expected.contains(&trap.kind), "{what}: {trap:?}");
+    }
+}
+
+#[tokio::test]
+async fn tiny_keys_without_end_run_into_the_count_of_changes() {
+    let setup = Setup::default();
+    let trap = stopped(&setup, "state-filler", "/tiny").await;
+    assert_eq!(trap.kind, TrapKind::Protocol);
+    insta::assert_snapshot!(trap, @"run the guest: make another change: 4096 are allowed in one invocation");
+}
+
+#[tokio::test]
+async fn an_alarm_set_a_million_times_is_one_effect_or_none() {
+    let setup = Setup::default();
+    let trap = stopped(&setup, "alarm-storm", "/flood").await;
+    insta::assert_snapshot!(trap, @"run the guest: make another host call: 4096 are allowed in one invocation");
+    let mut instance = setup.start(&guest("alarm-storm")).await;
+    let end = ask(&mut instance, "/storm").await;
+    end.result.expect("it answers");
+    assert!(end.effects.len() < EFFECTS_MAX);
+    assert_eq!(end.effects.last(), Some(&Effect::AlarmSet { at: Timestamp(0) }), "a time that has passed is no error");
+}
+
+#[tokio::test]
+async fn heads_that_would_split_or_smuggle_are_refused_field_by_field() {
+    let setup = Setup::default();
+    assert_eq!(answer(&setup, "header-forger", "/fields").await, "", "a field that begins another was taken");
+    for bytes in ["0", "5", "46", "1000", "18446744073709551616", "-1", "0x10", "+46", " 46"] {
+        let mut instance = setup.start(&guest("header-forger")).await;
+        // 45 bytes follow, whatever is declared.
+        let path = format!("/length?bytes={}", bytes.replace(' ', "%20"));
+        let end = ask(&mut instance, &path).await;
+        if let Ok(response) = &end.result {
+            assert!(response.headers().get("content-length").is_none(), "{bytes}: {response:?}");
+        }
+    }
 }

@@ -10,10 +10,10 @@ use nisse_model::{
     AgentName, Config, Event, Grants, Hash256, InstanceId, Invocation, InvocationId, Manifest, Policy, Timestamp,
 };
 use nisse_sandbox::{
-    ARTIFACT_BYTES_MAX, AgentProgram, CallKey, CompiledArtifact, Engine, EngineOptions, Host, HostCall, HostReply,
-    Inspection, Limits, LinkError, LiveInstance, ProgramOptions, Recording,
+    ARTIFACT_BYTES_MAX, AgentProgram, CallContext, CallKey, CompiledArtifact, Engine, EngineOptions, Host, HostCall,
+    HostReply, Inspection, InvocationEnd, Limits, LinkError, LiveInstance, ProgramOptions, Recording, Trap,
 };
-use nisse_store::{Clock, Disk, Entropy, SystemClock, SystemDisk};
+use nisse_store::{Clock, Disk, SystemClock, SystemDisk};
 use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
 use wit_parser::Resolve;
 
@@ -81,6 +81,12 @@ impl Setup {
 pub(crate) fn engine() -> Engine {
     static ENGINE: std::sync::OnceLock<Engine> = std::sync::OnceLock::new();
     ENGINE.get_or_init(|| Engine::new(EngineOptions { pooled_instances: 64 }).expect("an engine")).clone()
+}
+
+/// The same without a pool, each instance placed singly.
+pub(crate) fn plain_engine() -> Engine {
+    static ENGINE: std::sync::OnceLock<Engine> = std::sync::OnceLock::new();
+    ENGINE.get_or_init(|| Engine::new(EngineOptions { pooled_instances: 0 }).expect("an engine")).clone()
 }
 
 /// A guest of `examples/guests`, as it is committed.
@@ -171,18 +177,30 @@ impl Clock for StillClock {
     }
 }
 
-/// Counts up, so that every name differs and every run is the same.
-#[derive(Default)]
-pub(crate) struct CountingEntropy(std::sync::atomic::AtomicU8);
-
-impl Entropy for CountingEntropy {
-    fn fill(&self, buffer: &mut [u8]) {
-        buffer.fill(self.0.fetch_add(1, std::sync::atomic::Ordering::Relaxed));
-    }
-}
-
 pub(crate) fn get(path: &str) -> http::Request<bytes::Bytes> {
     http::Request::get(path).header("host", "test.localhost").body(bytes::Bytes::new()).expect("a request")
+}
+
+/// One request to a live instance.
+pub(crate) async fn ask(instance: &mut LiveInstance, path: &str) -> InvocationEnd<http::Response<bytes::Bytes>> {
+    instance.http(InvocationId([1; 16]), get(path), CallContext::default()).await
+}
+
+/// What a new instance of a guest answers to one request.
+pub(crate) async fn answer(setup: &Setup, name: &str, path: &str) -> String {
+    let mut instance = setup.start(&guest(name)).await;
+    let response = ask(&mut instance, path).await.result.unwrap_or_else(|trap| panic!("{path}: {}", trap.report()));
+    assert_eq!(response.status(), 200, "{path}");
+    String::from_utf8_lossy(response.body()).into_owned()
+}
+
+/// Why a new instance of a guest was stopped in one request. It has kept nothing and answers no more.
+pub(crate) async fn stopped(setup: &Setup, name: &str, path: &str) -> Trap {
+    let mut instance = setup.start(&guest(name)).await;
+    let end = ask(&mut instance, path).await;
+    assert_eq!(end.effects, [], "a trap keeps nothing");
+    assert!(instance.has_ended());
+    end.result.expect_err("it is stopped")
 }
 
 pub(crate) fn invocation(data: &[u8]) -> Invocation {

@@ -52,9 +52,10 @@ impl http::ServeRaw for BodyFlood {
                 let body = answer(&[], out);
                 let stream = body.write().expect("taken once");
                 for _ in 0..EMPTY_WRITES {
-                    let Ok(_) = stream.check_write() else { break };
-                    if stream.write(b"").is_err() {
-                        break;
+                    match stream.check_write() {
+                        Ok(0) => stream.subscribe().block(),
+                        Ok(_) if stream.write(b"").is_ok() => {}
+                        _ => break,
                     }
                 }
                 drop(stream);
