@@ -163,6 +163,13 @@ impl Collector {
                 Head::Awaited(receiver) => match Pin::new(receiver).poll(cx) {
                     Poll::Pending => break,
                     Poll::Ready(Ok(Ok(response))) => {
+                        // One that switches protocols would turn the connection, and whatever proxy stands before it,
+                        // over to the guest.
+                        if response.status().is_informational() {
+                            let text =
+                                format!("it answered with the status {}, which ends no request", response.status());
+                            return Progress::Failed(Trap::new(TrapKind::Protocol, text));
+                        }
                         let (head, body) = response.into_parts();
                         self.head = Head::Set(Box::new(head), body);
                     }

@@ -257,6 +257,22 @@ async fn an_alarm_set_a_million_times_is_one_effect_or_none() {
 }
 
 #[tokio::test]
+async fn a_status_that_ends_no_request_is_no_answer() {
+    let setup = Setup::default();
+    for status in [100, 101, 102, 103, 199] {
+        let trap = stopped(&setup, "header-forger", &format!("/status?code={status}")).await;
+        assert_eq!(trap.kind, TrapKind::Protocol);
+        assert!(trap.text.starts_with(&format!("it answered with the status {status}")), "{trap:?}");
+    }
+    for status in [0, 1, 99, 1000, 65535] {
+        assert_eq!(
+            answer(&setup, "header-forger", &format!("/status?code={status}")).await,
+            "the status was refused\n"
+        );
+    }
+}
+
+#[tokio::test]
 async fn heads_that_would_split_or_smuggle_are_refused_field_by_field() {
     let setup = Setup::default();
     assert_eq!(answer(&setup, "header-forger", "/fields").await, "", "a field that begins another was taken");
