@@ -30,6 +30,7 @@ const STAGES: &[Stage] = &[
     Stage { name: "deny", minutes: 2, act: || crate::deny::run(&[]) },
     Stage { name: "release", minutes: 9, act: || run(cargo(["build", "--release"])) },
     Stage { name: "demo", minutes: 2, act: crate::demo::run },
+    Stage { name: "egress", minutes: 4, act: || crate::interop::run(&["egress".to_owned()]) },
     Stage { name: "contracts", minutes: 8, act: || script("contracts/check.sh", &["--long"]) },
     Stage { name: "guests", minutes: 4, act: || crate::guests::run(&["--check".to_owned()]) },
     Stage { name: "planted bugs", minutes: 12, act: || crate::planted::run(&[]) },

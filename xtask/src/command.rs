@@ -41,3 +41,9 @@ pub(crate) fn script(path: &str, arguments: &[&str]) -> anyhow::Result<()> {
     command.arg(path).args(arguments).current_dir(repository());
     run(command)
 }
+
+/// Whether this runs as root.
+pub(crate) fn is_root() -> bool {
+    let output = Command::new("id").arg("-u").output();
+    output.is_ok_and(|output| output.stdout.trim_ascii() == b"0")
+}

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, bail, ensure};
 
 use crate::check::say;
-use crate::command::target_folder;
+use crate::command::{is_root, target_folder};
 
 /// The unprivileged user of the run where root builds.
 const NOBODY: &str = "65534";
@@ -116,9 +116,4 @@ fn get(url: &str) -> anyhow::Result<String> {
     let mut answer = String::new();
     stream.read_to_string(&mut answer)?;
     Ok(answer)
-}
-
-fn is_root() -> bool {
-    let output = Command::new("id").arg("-u").output();
-    output.is_ok_and(|output| output.stdout.trim_ascii() == b"0")
 }

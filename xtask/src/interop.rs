@@ -1,9 +1,10 @@
 //! `cargo xtask interop`: the product against real counterparts, apart from `cargo test --workspace`.
 //!
-//! What it needs comes from npm, at the versions of `interop/package-lock.json`, into target/interop. What cannot be
-//! installed or started fails this task: nothing is skipped.
+//! What the stories need comes from npm, at the versions of `interop/package-lock.json`, into target/interop, or from
+//! apt. What cannot be installed or started fails this task: nothing is skipped.
 
 mod anvil;
+mod egress;
 mod helia;
 
 use std::path::{Path, PathBuf};
@@ -28,10 +29,16 @@ const NPM_FLAGS: &[&str] =
 /// One counterpart and what is shown with it.
 struct Story {
     name: &'static str,
+    /// Whether it needs the packages from npm.
+    npm: bool,
     tell: fn(&Path) -> anyhow::Result<()>,
 }
 
-const STORIES: &[Story] = &[Story { name: "anvil", tell: anvil::tell }, Story { name: "helia", tell: helia::tell }];
+const STORIES: &[Story] = &[
+    Story { name: "anvil", npm: true, tell: anvil::tell },
+    Story { name: "egress", npm: false, tell: egress::tell },
+    Story { name: "helia", npm: true, tell: helia::tell },
+];
 
 /// Tells every story, or those named, and fails when any did.
 pub(crate) fn run(names: &[String]) -> anyhow::Result<()> {
@@ -39,9 +46,10 @@ pub(crate) fn run(names: &[String]) -> anyhow::Result<()> {
         let known: Vec<_> = STORIES.iter().map(|story| story.name).collect();
         ensure!(known.contains(&name.as_str()), "tell the story `{name}`: the stories are {}", known.join(", "));
     }
-    let packages = install()?;
+    let chosen = |story: &&Story| names.is_empty() || names.iter().any(|name| name == story.name);
+    let packages = if STORIES.iter().filter(chosen).any(|story| story.npm) { install()? } else { PathBuf::new() };
     let mut failed = Vec::new();
-    for story in STORIES.iter().filter(|story| names.is_empty() || names.iter().any(|name| name == story.name)) {
+    for story in STORIES.iter().filter(chosen) {
         say(&format!("── {}", story.name));
         let start = Instant::now();
         let told = (story.tell)(&packages);
