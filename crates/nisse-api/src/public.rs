@@ -7,14 +7,17 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures::StreamExt as _;
-use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt as _, Either, Full, LengthLimitError, Limited, StreamBody};
-use hyper::body::{Frame, Incoming};
+use hyper::body::{Body as _, Frame, Incoming};
 use nisse_node::{AgentCallError, Node, PublicRoute};
 
 /// Largest body of a request to an agent, in bytes.
 const REQUEST_BYTES_MAX: usize = 8 << 20;
+
+/// Names the receipt of an answer.
+const RECEIPT: HeaderName = HeaderName::from_static("nisse-receipt");
 
 type Body = Either<Full<Bytes>, UnsyncBoxBody<Bytes, BrokenOff>>;
 
@@ -65,8 +68,8 @@ async fn to_agent(agent: nisse_node::PublicAgent, request: Request<Incoming>) ->
         return text(StatusCode::METHOD_NOT_ALLOWED, "an agent is no proxy");
     }
     let (head, body) = request.into_parts();
-    let body = match Limited::new(body, REQUEST_BYTES_MAX).collect().await {
-        Ok(body) => body.to_bytes(),
+    let body = match whole(body).await {
+        Ok(body) => body,
         Err(error) if error.downcast_ref::<LengthLimitError>().is_some() => {
             let words = format!("a request's body has at most {REQUEST_BYTES_MAX} bytes");
             return text(StatusCode::PAYLOAD_TOO_LARGE, &words);
@@ -76,9 +79,7 @@ async fn to_agent(agent: nisse_node::PublicAgent, request: Request<Incoming>) ->
     match agent.http(Request::from_parts(head, body)).await {
         Ok(answer) => {
             let mut response = answer.response.map(|body| Either::Left(Full::new(body)));
-            if let Ok(receipt) = HeaderValue::from_str(&answer.receipt) {
-                response.headers_mut().insert("nisse-receipt", receipt);
-            }
+            response.headers_mut().insert(RECEIPT, answer.receipt);
             response
         }
         Err(error) => {
@@ -95,6 +96,13 @@ async fn to_agent(agent: nisse_node::PublicAgent, request: Request<Incoming>) ->
             response
         }
     }
+}
+
+async fn whole(body: Incoming) -> Result<Bytes, Box<dyn std::error::Error + Send + Sync>> {
+    if body.is_end_stream() {
+        return Ok(Bytes::new());
+    }
+    Ok(Limited::new(body, REQUEST_BYTES_MAX).collect().await?.to_bytes())
 }
 
 /// The node's own name: content only.

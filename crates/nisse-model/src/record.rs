@@ -60,6 +60,16 @@ impl InvocationRecord {
         codec::encode(self)
     }
 
+    /// Adds the stored form to a buffer.
+    pub fn encode_into(&self, buffer: &mut Vec<u8>) {
+        codec::encode_into(self, buffer);
+    }
+
+    /// The position that a stored form names, without reading the rest of it.
+    pub fn seq_of(bytes: &[u8]) -> Option<u64> {
+        codec::seq_of(bytes)
+    }
+
     /// Reads a stored form, and only the one that [`InvocationRecord::encode`] writes.
     pub fn decode(bytes: &[u8]) -> Result<Self, DecodeRecordError> {
         codec::decode(bytes)

@@ -1,42 +1,44 @@
-//! One live agent: a task that owns its instance and handles one call at a time from one bounded queue.
+//! One live agent: an instance that handles one call at a time, and its end of the chain of records.
 //!
-//! The commit path of every invocation is here: run, build the record, append the completion to the journal, wait for
-//! the disk where something was changed, apply the state, and only then let effects and the answer out (DESIGN §5.1,
-//! §5.2).
+//! A call runs on the task of whoever makes it, as soon as it has the agent's one turn: no hop to another task. Once it
+//! has begun it goes on to its commit, whether or not its caller still waits (DESIGN §5.1, §5.2).
 
+mod chance;
 mod commit;
 mod host;
 mod stats;
 mod task;
+mod turn;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
 use http::{Request, Response};
 use nisse_model::{DeploymentId, Failure, Fuel, Invocation, InvocationId, Outcome};
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{Mutex, watch};
 
 pub(crate) use commit::{AgentParts, Committer, OUTWARD_QUEUE_MAX, Outward, outward_effects, state_writes};
 pub(crate) use host::AgentHost;
 pub(crate) use stats::Stats;
+use task::Task;
 pub(crate) use task::run;
+use turn::{Turn, unbroken};
 
 /// Speaks to a live agent. Cheap to clone.
 #[derive(Clone)]
-pub(crate) struct AgentHandle {
-    work: mpsc::Sender<Work>,
+pub(crate) struct AgentHandle(Arc<Agent>);
+
+struct Agent {
+    /// Taken away when the agent ends.
+    task: Arc<Mutex<Option<Task>>>,
+    /// Calls that wait or run, and how many may.
+    calls: Arc<AtomicUsize>,
+    calls_max: usize,
     halt: watch::Sender<bool>,
     stats: Arc<Stats>,
-    /// The deployment as receipts name it.
-    name: Arc<str>,
-}
-
-/// What an agent is asked to do.
-pub(crate) enum Work {
-    /// Answer a request.
-    Http { request: Request<Bytes>, reply: oneshot::Sender<Result<HttpAnswer, CallError>> },
-    /// Handle an event.
-    Event { invocation: Invocation, reply: oneshot::Sender<Result<EventAnswer, CallError>> },
+    /// What every receipt's name begins with.
+    receipts: String,
 }
 
 /// An answered request.
@@ -75,74 +77,71 @@ pub(crate) enum CallError {
     Node(String),
 }
 
-/// The receiving side of a handle.
-pub(crate) struct Mailbox {
-    work: mpsc::Receiver<Work>,
-    halt: watch::Sender<bool>,
-    stats: Arc<Stats>,
-}
-
-impl Mailbox {
-    /// Ends the agent from the node's side.
-    pub(crate) fn halt_signal(&self) -> watch::Sender<bool> {
-        self.halt.clone()
-    }
-}
-
-/// A handle and its mailbox with room for `queue` calls.
-pub(crate) fn channel(deployment: DeploymentId, queue: usize) -> (AgentHandle, Mailbox) {
-    let (sender, receiver) = mpsc::channel(queue);
-    let halt = watch::Sender::new(false);
-    let stats = Arc::new(Stats::default());
-    let mailbox = Mailbox { work: receiver, halt: halt.clone(), stats: Arc::clone(&stats) };
-    (AgentHandle { work: sender, halt, stats, name: deployment.to_string().into() }, mailbox)
-}
-
 impl AgentHandle {
+    /// An agent with room for `calls_max` calls that wait or run.
+    pub(crate) fn new(deployment: DeploymentId, calls_max: usize, committer: Committer) -> Self {
+        let halt = watch::Sender::new(false);
+        let stats = committer.parts.stats.clone();
+        let task = Task::new(committer, halt.subscribe());
+        Self(Arc::new(Agent {
+            task: Arc::new(Mutex::new(Some(task))),
+            calls: Arc::default(),
+            calls_max,
+            halt,
+            stats,
+            receipts: format!("{deployment}/"),
+        }))
+    }
+
     /// Answers a request, or says at once that too many wait.
     pub(crate) async fn http(&self, request: Request<Bytes>) -> Result<HttpAnswer, CallError> {
-        let (reply, answer) = oneshot::channel();
-        self.queue(Work::Http { request, reply })?;
-        answer.await.unwrap_or(Err(CallError::Halted))
+        let mut turn = self.turn().await?;
+        unbroken(async move { turn.task()?.http(request).await }).await
     }
 
     /// Handles an event, or says at once that too many wait.
     pub(crate) async fn event(&self, invocation: Invocation) -> Result<EventAnswer, CallError> {
-        let (reply, answer) = oneshot::channel();
-        self.queue(Work::Event { invocation, reply })?;
-        answer.await.unwrap_or(Err(CallError::Halted))
+        let mut turn = self.turn().await?;
+        unbroken(async move { turn.task()?.event(invocation).await }).await
     }
 
     /// Asks the agent to end, without waiting for it.
     pub(crate) fn tell_to_halt(&self) {
-        self.halt.send_replace(true);
+        self.0.halt.send_replace(true);
     }
 
     /// Ends the agent: the running call has a moment to finish, what waits is refused.
     pub(crate) async fn halt(&self) {
         self.tell_to_halt();
-        self.work.closed().await;
+        drop(self.0.task.lock().await.take());
+        self.0.stats.set_memory(0);
     }
 
-    /// The counters, for the agent's own task.
-    pub(crate) fn shared_stats(&self) -> Arc<Stats> {
-        Arc::clone(&self.stats)
-    }
-
-    /// The deployment as receipts name it.
-    pub(crate) fn name(&self) -> &str {
-        &self.name
+    /// What every receipt's name begins with; its position follows.
+    pub(crate) fn receipts(&self) -> &str {
+        &self.0.receipts
     }
 
     /// Counters for `status`.
     pub(crate) fn stats(&self) -> &Stats {
-        &self.stats
+        &self.0.stats
     }
 
-    fn queue(&self, work: Work) -> Result<(), CallError> {
-        self.work.try_send(work).map_err(|error| match error {
-            mpsc::error::TrySendError::Full(_) => CallError::Busy(self.work.max_capacity()),
-            mpsc::error::TrySendError::Closed(_) => CallError::Halted,
-        })
+    /// Waits for the agent's turn, first come, first served. A caller that leaves while it waits gives its place up.
+    async fn turn(&self) -> Result<Turn, CallError> {
+        let agent = &self.0;
+        if *agent.halt.borrow() {
+            return Err(CallError::Halted);
+        }
+        if agent.calls.fetch_add(1, Ordering::Relaxed) >= agent.calls_max {
+            agent.calls.fetch_sub(1, Ordering::Relaxed);
+            return Err(CallError::Busy(agent.calls_max));
+        }
+        let place = turn::Place::new(Arc::clone(&agent.calls));
+        let task = match Arc::clone(&agent.task).try_lock_owned() {
+            Ok(task) => task,
+            Err(_) => Arc::clone(&agent.task).lock_owned().await,
+        };
+        Ok(Turn::new(task, place))
     }
 }

@@ -23,7 +23,7 @@ use crate::ledger::Ledger;
 use crate::logs::Logs;
 use crate::options::NodeOptions;
 use crate::prepare::{Checked, Preparer};
-use crate::records::RecordWriter;
+use crate::records::Records;
 use crate::routes::{Route, Routes, host_names};
 use crate::supervisor::Supervisor;
 
@@ -50,7 +50,7 @@ pub(crate) struct Core {
     pub(crate) signer: Arc<dyn Signer>,
     pub(crate) operator: Address,
     pub(crate) logs: Logs,
-    pub(crate) records: RecordWriter,
+    pub(crate) records: Arc<Records>,
     pub(crate) outward: mpsc::Sender<Outward>,
     pub(crate) routes: Routes,
     pub(crate) driver: DriverHandle,
@@ -98,7 +98,7 @@ pub(crate) struct CoreParts {
     pub(crate) chain: Option<EmbeddedChain>,
     pub(crate) keys: Keys,
     pub(crate) signer: Arc<dyn Signer>,
-    pub(crate) records: RecordWriter,
+    pub(crate) records: Arc<Records>,
     pub(crate) outward: mpsc::Sender<Outward>,
     pub(crate) driver: DriverHandle,
     pub(crate) completed: HashSet<[u8; 16]>,

@@ -3,9 +3,12 @@
 //!
 //! A completion carries every effect of its invocation; its fsync is the only commit (DESIGN §5.1).
 
+mod writer;
+
 use minicbor::{Decode, Encode};
 use nisse_model::{Address, AgentName, AssetName, ContentId, DeploymentId, Effect, Timestamp};
 use nisse_orchestrator::Decision;
+pub(crate) use writer::{CompletionParts, CompletionWriter};
 
 const KIND_DECISION: u8 = 1;
 const KIND_COMPLETION: u8 = 2;

@@ -9,16 +9,15 @@ use nisse_orchestrator::{ActionResult, Alarm, AlarmEnd, Placement, PrepareError}
 
 pub(crate) use swap::{Swap, kept_name, swap_step};
 
-use crate::agent::{self, AgentHost, AgentParts, CallError, Committer, EventAnswer};
+use crate::agent::{self, AgentHandle, AgentHost, AgentParts, CallError, Committer, EventAnswer, Stats};
 use crate::core::{Core, Running};
 use crate::driver::finished;
 use crate::error::chain;
 use crate::prepare::Checked;
-use crate::records;
 
 /// How long a `started` or `alarm` handler may take.
 const HANDLER_MS: u64 = 60_000;
-/// Calls of one agent that may wait.
+/// Calls of one agent that may wait or run.
 const AGENT_QUEUE_MAX: usize = 256;
 
 /// Why an agent did not come up.
@@ -148,9 +147,8 @@ async fn bring_to_life(
     // The index lags behind: what was committed since the node came up is in memory.
     let last = match core.ledger.tip(&deployment) {
         Some(tip) => Some(tip),
-        None => records::last(&core.database, &deployment).map_err(|error| chain(&error))?,
+        None => core.records.last(&deployment).map_err(|error| chain(&error))?,
     };
-    let (handle, mailbox) = agent::channel(deployment, AGENT_QUEUE_MAX);
     let parts = AgentParts {
         deployment,
         owner,
@@ -158,26 +156,19 @@ async fn bring_to_life(
         program,
         engine: core.preparer.engine.hash(),
         state,
-        journal: Arc::clone(&core.journal),
-        records: core.records.clone(),
+        publishes: checked.grants.may_publish(),
+        records: Arc::clone(&core.records),
         ledger: Arc::clone(&core.ledger),
         outward: core.outward.clone(),
         log,
         clock: Arc::clone(&core.clock),
         entropy: Arc::clone(&core.entropy),
-        stats: handle.shared_stats(),
+        stats: Arc::new(Stats::default()),
     };
     let committer = Committer::new(parts, last).map_err(|error| chain(&error))?;
-    core.supervisor.spawn(format!("agent {deployment}"), |mut stop| async move {
-        let halt = mailbox.halt_signal();
-        let agent = agent::run(committer, mailbox);
-        tokio::pin!(agent);
-        tokio::select! {
-            () = &mut agent => return,
-            () = stop.requested() => { halt.send_replace(true); }
-        }
-        agent.await;
-    });
+    let handle = AgentHandle::new(deployment, AGENT_QUEUE_MAX, committer);
+    let agent = handle.clone();
+    core.supervisor.spawn(format!("agent {deployment}"), |stop| agent::run(agent, stop));
     let permissions = checked.manifest.permissions.iter().map(ToString::to_string).collect();
     Ok(Running { handle, permissions })
 }

@@ -84,6 +84,7 @@ impl Node {
     /// Stops everything in order: listeners, agents, the journal's last batch.
     pub async fn shut_down(&self) {
         self.core.supervisor.shut_down().await;
+        self.core.records.settle().await;
         self.core.home.remove_run_file();
         self.core.flush();
     }

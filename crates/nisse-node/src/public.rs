@@ -1,7 +1,7 @@
 //! What the public listener may ask: a route by host name, an agent's answer, content.
 
-use bytes::Bytes;
-use http::{Request, Response};
+use bytes::{Bytes, BytesMut};
+use http::{HeaderValue, Request, Response};
 
 use crate::agent::{AgentHandle, CallError};
 
@@ -27,7 +27,7 @@ pub struct PublicAnswer {
     /// As the agent gave it.
     pub response: Response<Bytes>,
     /// `DEPLOYMENT/SEQ`.
-    pub receipt: String,
+    pub receipt: HeaderValue,
 }
 
 /// Why an agent does not answer, in words for strangers: the owner reads more in the agent's log.
@@ -56,7 +56,36 @@ impl PublicAgent {
             CallError::Trap(_) | CallError::NoHandler => AgentCallError::Trapped,
             CallError::Node(_) => AgentCallError::Node,
         })?;
-        let receipt = format!("{}/{}", self.handle.name(), answer.seq);
-        Ok(PublicAnswer { response: answer.response, receipt })
+        Ok(PublicAnswer { response: answer.response, receipt: receipt(self.handle.receipts(), answer.seq) })
+    }
+}
+
+/// `DEPLOYMENT/SEQ`, where `begin` is all before the number.
+fn receipt(begin: &str, seq: u64) -> HeaderValue {
+    let mut text = BytesMut::with_capacity(begin.len() + 20);
+    text.extend_from_slice(begin.as_bytes());
+    let mut digits = [0; 20];
+    let (mut at, mut left) = (digits.len(), seq);
+    loop {
+        at -= 1;
+        digits[at] = b'0' + (left % 10) as u8;
+        left /= 10;
+        if left == 0 {
+            break;
+        }
+    }
+    text.extend_from_slice(&digits[at..]);
+    HeaderValue::from_maybe_shared(text.freeze()).expect("a deployment's name is made of visible characters")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_receipt_is_named_by_deployment_and_number() {
+        for seq in [0, 7, 10, 1234567890, u64::MAX] {
+            assert_eq!(receipt("1:0xab:3/", seq), format!("1:0xab:3/{seq}"));
+        }
     }
 }

@@ -1,208 +1,254 @@
-//! Invocation records by (deployment, position): an index over what the journal already holds.
+//! Invocation records: on their way into the journal, and found again in it.
 //!
-//! The journal is the truth; this table is written in batches without a sync of its own and filled again from the
-//! journal at start.
+//! The journal is the truth. What changes nothing waits here for a moment, so that many answers share one group commit
+//! (DESIGN §5.2); memory knows where each stretch of records begins, and the index takes over the newest of those that
+//! the journal is about to let go.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
+mod places;
+mod table;
+mod waiting;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use nisse_model::{DeploymentId, Hash256};
-use nisse_store::{Database, DatabaseError, Rows as _, Table, WriteTransaction};
-use tokio::sync::{mpsc, oneshot};
+use nisse_model::{DeploymentId, Hash256, InvocationRecord};
+use nisse_store::{Commit, Database, DatabaseError, Journal, JournalError, Position};
+use tokio::sync::Notify;
 
+pub(crate) use places::{Places, is_marked};
+
+use crate::entry::Entry;
 use crate::supervisor::Stop;
+use waiting::Waiting;
 
-/// Records by deployment and position.
-const RECORDS: Table = Table::new("records");
-/// The last record of each deployment: its position and hash.
-const LAST_RECORDS: Table = Table::new("last_records");
-/// Records of one deployment that are kept; older ones go when new ones come.
-const RECORDS_KEPT_MAX: u64 = 100_000;
-/// Records that may wait for a batch.
-const WAITING_MAX: usize = 4_096;
-/// How long the first record of a batch waits for more.
-const BATCH_WAIT: Duration = Duration::from_millis(20);
+/// How long an answer that changes nothing waits for others before its record goes to the journal.
+const WAIT_MAX: Duration = Duration::from_millis(25);
+/// Bytes that wait at most before they go to the journal at once.
+const WAITING_BYTES_MAX: usize = 1 << 20;
+/// How long to wait for a journal whose queue is full.
+const QUEUE_PAUSE: Duration = Duration::from_millis(2);
+/// Records that are put into the index at once.
+const KEPT_AT_ONCE: usize = 1_024;
 
-/// What the table's task is sent.
-pub(crate) enum ToTable {
-    /// One record.
-    Put(NewRecord),
-    /// Answered once everything before it is in the table.
-    Barrier(oneshot::Sender<()>),
+/// All records of the node.
+pub(crate) struct Records {
+    journal: Arc<Journal>,
+    database: Arc<Database>,
+    waiting: Mutex<Waiting>,
+    places: Mutex<Places>,
+    /// The stretch that was read last: whoever walks a chain of records asks for its neighbours next.
+    read: Mutex<Stretch>,
+    wake: Notify,
 }
 
-/// One record on its way to the table.
-pub(crate) struct NewRecord {
-    deployment: DeploymentId,
-    seq: u64,
-    record: Vec<u8>,
+/// Records of one deployment, as they were read.
+#[derive(Default)]
+struct Stretch {
+    deployment: Option<DeploymentId>,
+    records: Vec<(u64, Vec<u8>)>,
 }
 
-/// Sends records to the table.
-#[derive(Clone)]
-pub(crate) struct RecordWriter(mpsc::Sender<ToTable>);
+/// Why a record cannot be given.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum RecordError {
+    /// The journal does not read.
+    #[error("read the journal")]
+    Journal(#[from] JournalError),
+    /// The index does not read.
+    #[error("read the index of records")]
+    Index(#[from] DatabaseError),
+}
 
-impl RecordWriter {
-    /// A writer and the task that it speaks to.
-    pub(crate) fn new() -> (Self, mpsc::Receiver<ToTable>) {
-        let (sender, receiver) = mpsc::channel(WAITING_MAX);
-        (Self(sender), receiver)
-    }
-
-    /// Queues one record; waits when the table lags behind.
-    pub(crate) async fn put(&self, deployment: DeploymentId, seq: u64, record: Vec<u8>) {
-        // Without the task the node is going down, and the next start reads the record from the journal.
-        let _ = self.0.send(ToTable::Put(NewRecord { deployment, seq, record })).await;
-    }
-
-    /// Waits until every record that was put before is in the table.
-    pub(crate) async fn settled(&self) {
-        let (done, reached) = oneshot::channel();
-        if self.0.send(ToTable::Barrier(done)).await.is_ok() {
-            let _ = reached.await;
+/// The record that an entry brings, if it brings one.
+pub(crate) fn record_of(entry: Entry) -> Option<(DeploymentId, u64, Vec<u8>)> {
+    match entry {
+        Entry::Completion(completion) => {
+            let seq = InvocationRecord::seq_of(&completion.record)?;
+            Some((completion.deployment, seq, completion.record))
         }
+        Entry::Decision(_) | Entry::Snapshot(_) | Entry::State(_) | Entry::Intent(_) => None,
     }
 }
 
-/// Writes batches until the node stops.
-pub(crate) async fn run(database: Arc<Database>, mut receiver: mpsc::Receiver<ToTable>, mut stop: Stop) {
-    let mut waiting = Vec::new();
-    loop {
-        let received = tokio::select! {
-            count = receiver.recv_many(&mut waiting, WAITING_MAX) => count,
-            () = stop.requested() => 0,
-        };
-        let asked = waiting.iter().any(|one| matches!(one, ToTable::Barrier(_)));
-        if received > 0 && !asked && !stop.is_requested() {
-            tokio::time::sleep(BATCH_WAIT).await;
+impl Records {
+    /// `places` is what recovery saw.
+    pub(crate) fn new(journal: Arc<Journal>, database: Arc<Database>, mut places: Places) -> Self {
+        places.restored();
+        Self {
+            journal,
+            database,
+            waiting: Mutex::default(),
+            places: Mutex::new(places),
+            read: Mutex::default(),
+            wake: Notify::new(),
         }
-        while let Ok(one) = receiver.try_recv() {
-            waiting.push(one);
-        }
-        let (mut batch, mut barriers) = (Vec::new(), Vec::new());
-        for one in waiting.drain(..) {
-            match one {
-                ToTable::Put(record) => batch.push(record),
-                ToTable::Barrier(done) => barriers.push(done),
+    }
+
+    /// Sends waiting entries to the journal until the node stops.
+    pub(crate) async fn run(&self, mut stop: Stop) {
+        loop {
+            tokio::select! {
+                () = self.wake.notified() => tokio::time::sleep(WAIT_MAX).await,
+                () = stop.requested() => return,
+            }
+            if let Err(error) = self.flush().await.map(drop) {
+                tracing::error!(error = crate::error::chain(&error), "records did not reach the journal");
             }
         }
-        if let Err(error) = write(&database, &batch) {
-            tracing::error!(error = crate::error::chain(&error), "records were not indexed");
-            return;
+    }
+
+    /// Adds an entry that may be lost in a crash: it joins a group commit soon. `mark` names the record that it brings
+    /// where that is one that [`is_marked`], or the first of its agent's life.
+    pub(crate) async fn later(
+        &self,
+        mark: Option<(DeploymentId, u64)>,
+        write: impl FnOnce(&mut Vec<u8>),
+    ) -> Result<(), JournalError> {
+        let (begins, full) = {
+            let mut waiting = lock(&self.waiting);
+            let begins = waiting.is_empty();
+            waiting.push(write, mark);
+            (begins, waiting.bytes() >= WAITING_BYTES_MAX)
+        };
+        if begins {
+            self.wake.notify_one();
         }
-        for done in barriers {
-            let _ = done.send(());
+        if full {
+            // Nobody waits for this commit.
+            let _ = self.flush().await?;
         }
-        if received == 0 {
-            return;
+        Ok(())
+    }
+
+    /// Adds an entry, behind everything that waits, and gives its commit.
+    pub(crate) async fn now(
+        &self,
+        mark: Option<(DeploymentId, u64)>,
+        write: impl Fn(&mut Vec<u8>),
+    ) -> Result<Commit, JournalError> {
+        loop {
+            {
+                let mut waiting = lock(&self.waiting);
+                waiting.push(&write, mark);
+                match waiting.append(&self.journal, &mut lock(&self.places)) {
+                    Err(error) => {
+                        waiting.pop();
+                        if !matches!(error, JournalError::QueueFull) {
+                            return Err(error);
+                        }
+                    }
+                    Ok(commit) => return Ok(commit),
+                }
+            }
+            tokio::time::sleep(QUEUE_PAUSE).await;
         }
+    }
+
+    /// Sends what waits to the journal; the commit holds once all of it is durable.
+    pub(crate) async fn flush(&self) -> Result<Commit, JournalError> {
+        loop {
+            match self.append_waiting() {
+                Err(JournalError::QueueFull) => tokio::time::sleep(QUEUE_PAUSE).await,
+                other => return other,
+            }
+        }
+    }
+
+    /// Makes everything durable that waits: at the node's end.
+    pub(crate) async fn settle(&self) {
+        let settled = match self.flush().await {
+            Ok(commit) => commit.durable().await.map(drop),
+            Err(error) => Err(error),
+        };
+        if let Err(error) = settled {
+            tracing::error!(error = crate::error::chain(&error), "the last records did not reach the journal");
+        }
+    }
+
+    fn append_waiting(&self) -> Result<Commit, JournalError> {
+        lock(&self.waiting).append(&self.journal, &mut lock(&self.places))
+    }
+
+    /// The last record of a deployment that the home knew at start: its position and hash.
+    pub(crate) fn last(&self, deployment: &DeploymentId) -> Result<Option<(u64, Hash256)>, DatabaseError> {
+        match lock(&self.places).last(deployment) {
+            Some(last) => Ok(Some(last)),
+            None => table::last(&self.database, deployment),
+        }
+    }
+
+    /// One durable record's bytes. Reads a segment of the journal: call it where blocking is no harm.
+    pub(crate) fn get(&self, deployment: &DeploymentId, seq: u64) -> Result<Option<Vec<u8>>, RecordError> {
+        if let Some(record) = lock(&self.read).find(deployment, seq) {
+            return Ok(Some(record));
+        }
+        let begin = lock(&self.places).begin(deployment, seq);
+        if let Some(begin) = begin {
+            let stretch = self.read_stretch(*deployment, begin, seq)?;
+            let found = stretch.find(deployment, seq);
+            *lock(&self.read) = stretch;
+            if found.is_some() {
+                return Ok(found);
+            }
+        }
+        Ok(table::get(&self.database, deployment, seq)?)
+    }
+
+    /// The records of one deployment from a mark to its next one, or as far as `seq`.
+    fn read_stretch(&self, deployment: DeploymentId, begin: Position, seq: u64) -> Result<Stretch, RecordError> {
+        let mut stretch = Stretch { deployment: Some(deployment), records: Vec::new() };
+        self.journal.read::<RecordError>(begin, |_, bytes| {
+            // An entry of a newer nisse holds no record that this one gave.
+            let Some((found, number, record)) = Entry::decode(bytes).ok().and_then(record_of) else { return Ok(true) };
+            if found == deployment {
+                if number > seq {
+                    return Ok(false);
+                }
+                stretch.records.retain(|(known, _)| *known < number);
+                stretch.records.push((number, record));
+            }
+            Ok(true)
+        })?;
+        Ok(stretch)
+    }
+
+    /// Puts the newest of the records before `end` into the index, so that the journal may let them go.
+    pub(crate) fn keep_before(&self, end: Position) -> Result<(), RecordError> {
+        let Some(begin) = lock(&self.places).keep_from(table::RECORDS_KEPT_MAX, end) else { return Ok(()) };
+        let mut batch = Vec::with_capacity(KEPT_AT_ONCE);
+        self.journal.read::<RecordError>(begin, |position, bytes| {
+            if position >= end {
+                return Ok(false);
+            }
+            batch.extend(Entry::decode(bytes).ok().and_then(record_of));
+            if batch.len() >= KEPT_AT_ONCE {
+                table::put(&self.database, &batch)?;
+                batch.clear();
+            }
+            Ok(true)
+        })?;
+        Ok(table::put(&self.database, &batch)?)
+    }
+
+    /// Forgets where records stood that the journal has let go.
+    pub(crate) fn forget_before(&self, first: Position) {
+        lock(&self.places).forget_before(first);
     }
 }
 
-fn write(database: &Database, batch: &[NewRecord]) -> Result<(), DatabaseError> {
-    if batch.is_empty() {
-        return Ok(());
+impl Stretch {
+    fn find(&self, deployment: &DeploymentId, seq: u64) -> Option<Vec<u8>> {
+        let known = self.deployment.as_ref() == Some(deployment);
+        let place = self.records.binary_search_by_key(&seq, |(seq, _)| *seq).ok().filter(|_| known)?;
+        Some(self.records[place].1.clone())
     }
-    database.write_lazily(|transaction| {
-        for NewRecord { deployment, seq, record } in batch {
-            put(transaction, deployment, *seq, record)?;
-        }
-        put_last(transaction, batch.iter().map(|new| (&new.deployment, new.seq, new.record.as_slice())))
-    })
 }
 
-fn put(
-    transaction: &mut WriteTransaction,
-    deployment: &DeploymentId,
-    seq: u64,
-    record: &[u8],
-) -> Result<(), DatabaseError> {
-    let mut key = prefix(deployment);
-    key.extend(seq.to_be_bytes());
-    transaction.put(RECORDS, &key, record)?;
-    if seq > RECORDS_KEPT_MAX {
-        let length = key.len() - 8;
-        key.truncate(length);
-        key.extend((seq - RECORDS_KEPT_MAX).to_be_bytes());
-        transaction.remove(RECORDS, &key)?;
-    }
-    Ok(())
-}
-
-/// Notes the last record of each deployment in a batch.
-fn put_last<'a>(
-    transaction: &mut WriteTransaction,
-    batch: impl Iterator<Item = (&'a DeploymentId, u64, &'a [u8])>,
-) -> Result<(), DatabaseError> {
-    let mut last: BTreeMap<&DeploymentId, (u64, &[u8])> = BTreeMap::new();
-    for (deployment, seq, record) in batch {
-        let known = last.entry(deployment).or_insert((seq, record));
-        if known.0 <= seq {
-            *known = (seq, record);
-        }
-    }
-    for (deployment, (seq, record)) in last {
-        let name = deployment.to_string();
-        let known = transaction.get(LAST_RECORDS, name.as_bytes())?;
-        if known.and_then(|last| read_last(&last)).is_none_or(|(known, _)| known <= seq) {
-            let mut last = seq.to_be_bytes().to_vec();
-            last.extend(Hash256::of(record).0);
-            transaction.put(LAST_RECORDS, name.as_bytes(), &last)?;
-        }
-    }
-    Ok(())
-}
-
-fn read_last(bytes: &[u8]) -> Option<(u64, Hash256)> {
-    let (seq, hash) = bytes.split_first_chunk::<8>()?;
-    Some((u64::from_be_bytes(*seq), Hash256(hash.try_into().ok()?)))
-}
-
-/// Puts a record that the journal holds back into the table. Used at start only.
-pub(crate) fn restore(database: &Database, records: &[(DeploymentId, u64, Vec<u8>)]) -> Result<(), DatabaseError> {
-    database.write_lazily(|transaction| {
-        for (deployment, seq, record) in records {
-            put(transaction, deployment, *seq, record)?;
-        }
-        put_last(transaction, records.iter().map(|(deployment, seq, record)| (deployment, *seq, record.as_slice())))
-    })
-}
-
-/// One record's bytes.
-pub(crate) fn get(database: &Database, deployment: &DeploymentId, seq: u64) -> Result<Option<Vec<u8>>, DatabaseError> {
-    database.read(|transaction| transaction.get(RECORDS, &key(deployment, seq)))
-}
-
-/// The last record of a deployment: its position and hash.
-pub(crate) fn last(database: &Database, deployment: &DeploymentId) -> Result<Option<(u64, Hash256)>, DatabaseError> {
-    let found = database.read(|transaction| transaction.get(LAST_RECORDS, deployment.to_string().as_bytes()))?;
-    Ok(found.and_then(|last| read_last(&last)))
-}
-
-/// Every deployment that ever made a record here.
+/// Every deployment that ever made a record here, as far as the journal has let go of its records.
 pub(crate) fn deployments(database: &Database) -> Result<Vec<DeploymentId>, DatabaseError> {
-    let mut all = Vec::new();
-    database.read(|transaction| {
-        transaction.with_prefix(LAST_RECORDS, b"", &mut |key, _| {
-            all.extend(std::str::from_utf8(key).ok().and_then(|text| text.parse::<DeploymentId>().ok()));
-            true
-        })
-    })?;
-    Ok(all)
+    table::deployments(database)
 }
 
-/// Thirty-six bytes that sort by chain, contract and number.
-fn prefix(deployment: &DeploymentId) -> Vec<u8> {
-    let mut key = Vec::with_capacity(48);
-    key.extend(deployment.chain.to_be_bytes());
-    key.extend(deployment.contract.0);
-    key.extend(deployment.number.to_be_bytes());
-    key
-}
-
-fn key(deployment: &DeploymentId, seq: u64) -> Vec<u8> {
-    let mut key = prefix(deployment);
-    key.extend(seq.to_be_bytes());
-    key
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -9,21 +9,18 @@ use std::collections::{BTreeMap, HashSet};
 use nisse_content::BlockStore;
 use nisse_model::{DeploymentId, InvocationId, InvocationRecord, Timestamp};
 use nisse_orchestrator::{Decision, Orchestrator};
-use nisse_store::{Database, Position, Snapshot, StateStore};
+use nisse_store::{Position, Snapshot, StateStore};
 
 use crate::agent::{Outward, outward_effects, state_writes};
 use crate::entry::{Completion, Entry, StateChange};
 use crate::error::{ErrorKind, NodeError, chain};
-use crate::records;
+use crate::records::Places;
 
 /// Largest export of a state that is put back, in bytes.
 const STATE_EXPORT_BYTES_MAX: u64 = nisse_store::SNAPSHOT_BYTES_MAX;
-/// Records that are put back into their index at once.
-const RECORDS_BATCH: usize = 1_024;
 
 /// What the journal tells, record by record.
 pub(crate) struct Recovery<'a> {
-    database: &'a Database,
     states: &'a StateStore,
     content: &'a BlockStore,
     make: &'a dyn Fn() -> Orchestrator,
@@ -32,7 +29,7 @@ pub(crate) struct Recovery<'a> {
     alarms: BTreeMap<DeploymentId, Option<Timestamp>>,
     publications: Vec<Outward>,
     completed: HashSet<[u8; 16]>,
-    records: Vec<(DeploymentId, u64, Vec<u8>)>,
+    places: Places,
 }
 
 /// What recovery leaves to the node.
@@ -41,17 +38,17 @@ pub(crate) struct Recovered {
     /// To be sent to the driver: all of it is idempotent.
     pub(crate) outward: Vec<Outward>,
     pub(crate) completed: HashSet<[u8; 16]>,
+    /// Where the journal holds which records.
+    pub(crate) places: Places,
 }
 
 impl<'a> Recovery<'a> {
     pub(crate) fn new(
-        database: &'a Database,
         states: &'a StateStore,
         content: &'a BlockStore,
         make: &'a dyn Fn() -> Orchestrator,
     ) -> Self {
         Self {
-            database,
             states,
             content,
             make,
@@ -59,7 +56,7 @@ impl<'a> Recovery<'a> {
             alarms: BTreeMap::new(),
             publications: Vec::new(),
             completed: HashSet::new(),
-            records: Vec::new(),
+            places: Places::default(),
         }
     }
 
@@ -105,11 +102,8 @@ impl<'a> Recovery<'a> {
                 publication @ Outward::Publish { .. } => self.publications.push(publication),
             }
         }
-        if let Ok(read) = InvocationRecord::decode(&record) {
-            self.records.push((deployment, read.seq, record));
-            if self.records.len() >= RECORDS_BATCH {
-                self.flush_records()?;
-            }
+        if let Some(seq) = InvocationRecord::seq_of(&record) {
+            self.places.restore(deployment, seq, position, record);
         }
         Ok(())
     }
@@ -129,18 +123,11 @@ impl<'a> Recovery<'a> {
         }
     }
 
-    fn flush_records(&mut self) -> Result<(), NodeError> {
-        records::restore(self.database, &self.records).map_err(|error| failed(&error))?;
-        self.records.clear();
-        Ok(())
-    }
-
     /// Everything was read.
-    pub(crate) fn finish(mut self) -> Result<Recovered, NodeError> {
-        self.flush_records()?;
+    pub(crate) fn finish(self) -> Recovered {
         let alarms = self.alarms.into_iter().map(|(deployment, at)| Outward::Alarm { deployment, at });
         let outward = alarms.chain(self.publications).collect();
-        Ok(Recovered { orchestrator: self.orchestrator, outward, completed: self.completed })
+        Recovered { orchestrator: self.orchestrator, outward, completed: self.completed, places: self.places }
     }
 }
 

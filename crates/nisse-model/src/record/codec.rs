@@ -50,10 +50,25 @@ impl From<CborError> for DecodeRecordError {
 }
 
 pub(super) fn encode(record: &InvocationRecord) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(512 + 128 * record.host_calls.len());
-    let mut encoder = Encoder::new(&mut bytes);
-    write(record, &mut encoder).expect("writing to memory does not fail");
+    let mut bytes = Vec::new();
+    encode_into(record, &mut bytes);
     bytes
+}
+
+pub(super) fn encode_into(record: &InvocationRecord, buffer: &mut Vec<u8>) {
+    buffer.reserve(512 + 128 * record.host_calls.len());
+    write(record, &mut Encoder::new(buffer)).expect("writing to memory does not fail");
+}
+
+pub(super) fn seq_of(bytes: &[u8]) -> Option<u64> {
+    let mut decoder = Decoder::new(bytes);
+    if decoder.array().ok()? != Some(ITEMS) || decoder.u64().ok()? != VERSION {
+        return None;
+    }
+    decoder.u64().ok()?;
+    decoder.bytes().ok()?;
+    decoder.u64().ok()?;
+    decoder.u64().ok()
 }
 
 type Written = Result<(), minicbor::encode::Error<core::convert::Infallible>>;

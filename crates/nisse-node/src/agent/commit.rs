@@ -3,17 +3,18 @@
 use std::sync::Arc;
 
 use nisse_model::{
-    Address, DeploymentId, Effect, Hash256, InstanceId, InvocationId, InvocationRecord, PackageRef, Timestamp,
+    Address, DeploymentId, Effect, Hash256, InstanceId, InvocationId, InvocationRecord, PackageRef, RecordOutcome,
+    Timestamp,
 };
 use nisse_sandbox::{AgentProgram, CallContext, Trace, Trap};
-use nisse_store::{AgentState, Clock, Entropy, Journal, StateError, StateWrite};
+use nisse_store::{AgentState, Clock, Entropy, StateError, StateWrite};
 use tokio::sync::mpsc;
 
-use crate::core::Core;
-use crate::entry::{Completion, Entry};
+use super::chance::Chance;
+use crate::entry::{CompletionParts, CompletionWriter};
 use crate::ledger::Ledger;
 use crate::logs::AgentLog;
-use crate::records::RecordWriter;
+use crate::records::{self, Records};
 
 /// Effects that wait to leave the node; the agent waits when there are more.
 pub(crate) const OUTWARD_QUEUE_MAX: usize = 1_024;
@@ -35,8 +36,9 @@ pub(crate) struct AgentParts {
     pub(crate) program: AgentProgram,
     pub(crate) engine: Hash256,
     pub(crate) state: AgentState,
-    pub(crate) journal: Arc<Journal>,
-    pub(crate) records: RecordWriter,
+    /// Whether it was granted to publish on chain.
+    pub(crate) publishes: bool,
+    pub(crate) records: Arc<Records>,
     pub(crate) ledger: Arc<Ledger>,
     pub(crate) outward: mpsc::Sender<Outward>,
     pub(crate) log: Arc<AgentLog>,
@@ -48,14 +50,20 @@ pub(crate) struct AgentParts {
 /// Owns the end of the agent's chain of records.
 pub(crate) struct Committer {
     pub(crate) parts: AgentParts,
+    writer: CompletionWriter,
+    chance: Chance,
     /// Position of the next record.
     next_seq: u64,
     /// Hash of the last one.
     previous: Hash256,
+    /// Whether no record was made yet in this life.
+    first: bool,
     /// Root of the agent's state now.
     state_root: Hash256,
     /// What the state holds now.
     state_bytes: u64,
+    /// The record that is being made.
+    record: Vec<u8>,
 }
 
 impl Committer {
@@ -63,7 +71,10 @@ impl Committer {
     pub(crate) fn new(parts: AgentParts, last: Option<(u64, Hash256)>) -> Result<Self, StateError> {
         let (next_seq, previous) = last.map_or((1, Hash256::ZERO), |(seq, hash)| (seq + 1, hash));
         let (state_root, state_bytes) = (parts.state.root()?, parts.state.usage()?.bytes);
-        Ok(Self { parts, next_seq, previous, state_root, state_bytes })
+        let writer = CompletionWriter::new(parts.deployment, parts.owner, &parts.package.agent_id.name);
+        let chance = Chance::new(Arc::clone(&parts.entropy));
+        let (first, record) = (true, Vec::new());
+        Ok(Self { parts, writer, chance, next_seq, previous, first, state_root, state_bytes, record })
     }
 
     pub(crate) fn now(&self) -> Timestamp {
@@ -71,20 +82,18 @@ impl Committer {
     }
 
     pub(crate) fn context(&self) -> CallContext {
-        let publish_refused = self.parts.ledger.publish_refusal(&self.parts.deployment, self.now());
+        let parts = &self.parts;
+        let publish_refused =
+            parts.publishes.then(|| parts.ledger.publish_refusal(&parts.deployment, self.now())).flatten();
         CallContext { state_bytes: self.state_bytes, publish_refused }
     }
 
-    pub(crate) fn new_invocation(&self) -> InvocationId {
-        let mut chance = [0; 10];
-        self.parts.entropy.fill(&mut chance);
-        InvocationId::new(self.now(), chance)
+    pub(crate) fn new_invocation(&mut self) -> InvocationId {
+        InvocationId::new(self.now(), self.chance.draw())
     }
 
-    pub(crate) fn new_instance(&self) -> InstanceId {
-        let mut chance = [0; 16];
-        self.parts.entropy.fill(&mut chance);
-        InstanceId(chance)
+    pub(crate) fn new_instance(&mut self) -> InstanceId {
+        InstanceId(self.chance.draw())
     }
 
     /// Says in the agent's own log why it was stopped, with its backtrace.
@@ -96,11 +105,17 @@ impl Committer {
 
     /// Commits. Returns the record's position in the deployment's chain.
     ///
-    /// An invocation that changes something is durable when this returns. One that changes nothing joins the next
-    /// group commit: its receipt holds once that is done.
-    pub(crate) async fn commit(&mut self, id: InvocationId, effects: Vec<Effect>, trace: Trace) -> Result<u64, String> {
+    /// An invocation that changes something is durable when this returns. One that changes nothing joins a group
+    /// commit: its receipt holds once that is done. With `may_wait` it waits a moment for others first.
+    pub(crate) async fn commit(
+        &mut self,
+        id: InvocationId,
+        effects: Vec<Effect>,
+        trace: Trace,
+        may_wait: bool,
+    ) -> Result<u64, String> {
         let parts = &self.parts;
-        parts.stats.count(trace.fuel, matches!(trace.outcome, nisse_model::RecordOutcome::Trap(_)));
+        parts.stats.count(trace.fuel, matches!(trace.outcome, RecordOutcome::Trap(_)));
         let writes = state_writes(&effects);
         let state_before = self.state_root;
         let state_after = match writes.is_empty() {
@@ -108,8 +123,9 @@ impl Committer {
             false => parts.state.root_after(&writes).map_err(|error| crate::error::chain(&error))?,
         };
         let (seq, now) = (self.next_seq, parts.clock.now());
-        let succeeded = trace.outcome == nisse_model::RecordOutcome::Ok;
-        let record = InvocationRecord {
+        let succeeded = trace.outcome == RecordOutcome::Ok;
+        self.record.clear();
+        InvocationRecord {
             deployment: parts.deployment,
             seq,
             time: now,
@@ -127,43 +143,53 @@ impl Committer {
             outcome: trace.outcome,
             previous: self.previous,
         }
-        .encode();
-        let completion = Completion {
-            deployment: parts.deployment,
-            owner: parts.owner,
-            agent: parts.package.agent_id.name.clone(),
-            at: now,
-            invocation: id.0,
-            succeeded,
-            effects,
-            record: record.clone(),
-        };
-        let hash = Hash256::of(&record);
-        let entry = Entry::Completion(completion);
-        let commit = Core::append(&parts.journal, &[&entry.encode()]).await;
-        let commit = commit.map_err(|error| crate::error::chain(&error))?;
-        let position = commit.position();
-        let Entry::Completion(Completion { effects, .. }) = entry else { unreachable!("it was just made") };
-        if !effects.is_empty() {
-            commit.durable().await.map_err(|error| crate::error::chain(&error))?;
-        }
-        if !writes.is_empty() {
-            self.state_root = parts.state.apply(position, &writes).map_err(|error| crate::error::chain(&error))?;
-            self.state_bytes = parts.state.usage().map_err(|error| crate::error::chain(&error))?.bytes;
+        .encode_into(&mut self.record);
+        let hash = Hash256::of(&self.record);
+        let (effects, record) = (effects.as_slice(), self.record.as_slice());
+        let completion = CompletionParts { at: now, invocation: id.0, succeeded, effects, record };
+        let write = |buffer: &mut Vec<u8>| self.writer.write(&completion, buffer);
+        let mark = (self.first || records::is_marked(seq)).then_some((parts.deployment, seq));
+        let failed = |error| crate::error::chain(&error);
+        if effects.is_empty() && may_wait {
+            parts.records.later(mark, write).await.map_err(failed)?;
+        } else {
+            let commit = parts.records.now(mark, write).await.map_err(failed)?;
+            let position = commit.position();
+            if !effects.is_empty() {
+                commit.durable().await.map_err(failed)?;
+            }
+            if !writes.is_empty() {
+                self.state_root = parts.state.apply(position, &writes).map_err(|error| crate::error::chain(&error))?;
+                self.state_bytes = parts.state.usage().map_err(|error| crate::error::chain(&error))?.bytes;
+            }
         }
         self.next_seq = seq + 1;
         self.previous = hash;
-        parts.ledger.set_tip(parts.deployment, seq, hash);
+        self.first = false;
+        if effects.is_empty() {
+            return Ok(seq);
+        }
         let publications = effects.iter().filter(|effect| matches!(effect, Effect::PublishToChain { .. })).count();
-        parts.ledger.count_publications(parts.deployment, now, u32::try_from(publications).unwrap_or(u32::MAX));
-        parts.records.put(parts.deployment, seq, record).await;
-        for outward in outward_effects(parts.deployment, id, &effects) {
+        if publications > 0 {
+            let count = u32::try_from(publications).unwrap_or(u32::MAX);
+            parts.ledger.count_publications(parts.deployment, now, count);
+        }
+        for outward in outward_effects(parts.deployment, id, effects) {
             if parts.outward.send(outward).await.is_err() {
                 // The node is going down; recovery reads the effect from the journal.
                 break;
             }
         }
         Ok(seq)
+    }
+}
+
+impl Drop for Committer {
+    /// Whoever lives next under this deployment goes on from here.
+    fn drop(&mut self) {
+        if !self.first {
+            self.parts.ledger.set_tip(self.parts.deployment, self.next_seq - 1, self.previous);
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-//! The agent's own task: takes work, keeps one instance alive, lets it go when it is idle.
+//! What an agent does in one turn: keeps one instance alive, runs a call on it, commits its end.
 
 use std::time::Duration;
 
@@ -8,7 +8,8 @@ use nisse_model::{Event, Failure, FailureKind, Invocation, InvocationId, Outcome
 use nisse_sandbox::{InvocationEnd, LiveInstance};
 use tokio::sync::watch;
 
-use super::{CallError, Committer, EventAnswer, HttpAnswer, Mailbox, Work};
+use super::{AgentHandle, CallError, Committer, EventAnswer, HttpAnswer};
+use crate::supervisor::Stop;
 
 /// How often an unused instance is looked at.
 const IDLE_CHECK: Duration = Duration::from_secs(5);
@@ -17,83 +18,85 @@ const HALT_GRACE: Duration = Duration::from_secs(2);
 /// How long an `http` event's handler may take, for components without an incoming-handler.
 const HTTP_EVENT_MS: u64 = 30_000;
 
-/// Runs until the agent is halted or nobody can speak to it any more.
-pub(crate) async fn run(committer: Committer, mailbox: Mailbox) {
-    let Mailbox { mut work, halt, stats } = mailbox;
-    let mut halt = halt.subscribe();
-    let mut task = Task { committer, instance: None, halt: halt.clone() };
+/// Lets an unused instance go, until the agent is halted or the node stops.
+pub(crate) async fn run(agent: AgentHandle, mut stop: Stop) {
+    let mut halt = agent.0.halt.subscribe();
     let mut idle = tokio::time::interval(IDLE_CHECK);
     idle.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
-        let next = tokio::select! {
-            biased;
+        tokio::select! {
             _ = halt.wait_for(|halt| *halt) => break,
-            next = work.recv() => match next {
-                Some(next) => next,
-                None => break,
-            },
-            _ = idle.tick() => {
-                if task.instance.as_ref().is_some_and(LiveInstance::is_idle) {
-                    task.instance = None;
-                    stats.set_memory(0);
-                }
-                continue;
-            }
-        };
-        task.handle(next).await;
-        if task.instance.as_ref().is_some_and(LiveInstance::has_ended) {
-            task.instance = None;
+            () = stop.requested() => break,
+            _ = idle.tick() => {}
         }
-        stats.set_memory(task.instance.as_ref().map_or(0, LiveInstance::memory_bytes));
+        // An agent that is being called is not idle.
+        if let Ok(mut task) = agent.0.task.try_lock() {
+            task.as_mut().map(Task::rest);
+        }
     }
-    stats.set_memory(0);
+    agent.halt().await;
 }
 
-struct Task {
+pub(super) struct Task {
     committer: Committer,
     instance: Option<LiveInstance>,
     halt: watch::Receiver<bool>,
 }
 
 impl Task {
-    async fn handle(&mut self, work: Work) {
-        match work {
-            Work::Http { request, reply } => {
-                let answer = if self.committer.parts.program.answers_http() {
-                    self.http(request).await
-                } else {
-                    self.http_as_event(request).await
-                };
-                // The caller may have gone away; the call is committed all the same.
-                let _ = reply.send(answer);
-            }
-            Work::Event { invocation, reply } => {
-                let answer = self.event(invocation).await;
-                let _ = reply.send(answer);
-            }
+    pub(super) fn new(committer: Committer, halt: watch::Receiver<bool>) -> Self {
+        Self { committer, instance: None, halt }
+    }
+
+    /// Lets an instance go that nothing has used for a while.
+    fn rest(&mut self) {
+        if self.instance.as_ref().is_some_and(LiveInstance::is_idle) {
+            self.instance = None;
+            self.committer.parts.stats.set_memory(0);
         }
     }
 
-    async fn http(&mut self, request: Request<Bytes>) -> Result<HttpAnswer, CallError> {
+    /// Answers a request.
+    pub(super) async fn http(&mut self, request: Request<Bytes>) -> Result<HttpAnswer, CallError> {
+        self.check_halt()?;
+        let answer = match self.committer.parts.program.answers_http() {
+            true => self.http_call(request).await,
+            false => self.http_as_event(request).await,
+        };
+        self.settle();
+        answer
+    }
+
+    /// Handles an event.
+    pub(super) async fn event(&mut self, invocation: Invocation) -> Result<EventAnswer, CallError> {
+        self.check_halt()?;
+        let answer = self.event_call(invocation).await;
+        self.settle();
+        answer
+    }
+
+    fn check_halt(&self) -> Result<(), CallError> {
+        if *self.halt.borrow() { Err(CallError::Halted) } else { Ok(()) }
+    }
+
+    async fn http_call(&mut self, request: Request<Bytes>) -> Result<HttpAnswer, CallError> {
         let id = self.committer.new_invocation();
         let context = self.committer.context();
-        let mut halt = self.halt.clone();
-        let live = self.alive().await?;
-        let end = until_halted(&mut halt, live.http(id, request, context)).await?;
-        let (response, seq) = self.finish(id, end).await?;
+        let (live, halt) = self.alive().await?;
+        let end = until_halted(halt, live.http(id, request, context)).await?;
+        let (response, seq) = self.finish(id, end, true).await?;
         Ok(HttpAnswer { response, seq })
     }
 
-    async fn event(&mut self, invocation: Invocation) -> Result<EventAnswer, CallError> {
+    async fn event_call(&mut self, invocation: Invocation) -> Result<EventAnswer, CallError> {
         if !self.committer.parts.program.handles_events() {
             return Err(CallError::NoHandler);
         }
         let context = self.committer.context();
-        let mut halt = self.halt.clone();
-        let live = self.alive().await?;
-        let end = until_halted(&mut halt, live.handle(&invocation, context)).await?;
+        let (live, halt) = self.alive().await?;
+        let end = until_halted(halt, live.handle(&invocation, context)).await?;
         let fuel = end.trace.fuel;
-        let (result, seq) = self.finish(invocation.id, end).await?;
+        let (result, seq) = self.finish(invocation.id, end, false).await?;
         Ok(EventAnswer { invocation: invocation.id, seq, fuel, result })
     }
 
@@ -119,7 +122,7 @@ impl Task {
             attempt: 1,
             deadline: now.plus_ms(HTTP_EVENT_MS),
         };
-        let EventAnswer { seq, result, .. } = self.event(invocation).await?;
+        let EventAnswer { seq, result, .. } = self.event_call(invocation).await?;
         let (status, Outcome { content_type, data }) = match result {
             Ok(outcome) => (StatusCode::OK, outcome),
             Err(Failure { kind, text }) => {
@@ -138,22 +141,36 @@ impl Task {
         Ok(HttpAnswer { response, seq })
     }
 
-    /// The live instance, or a new one.
-    async fn alive(&mut self) -> Result<&mut LiveInstance, CallError> {
+    /// The live instance, or a new one, and what says that it has to end.
+    async fn alive(&mut self) -> Result<(&mut LiveInstance, &mut watch::Receiver<bool>), CallError> {
         if self.instance.as_ref().is_none_or(LiveInstance::has_ended) {
-            let born = self.committer.parts.program.start(self.committer.new_instance()).await;
+            let birth = self.committer.new_instance();
+            let born = self.committer.parts.program.start(birth).await;
             self.instance = Some(born.map_err(|trap| {
                 self.committer.log_trap(&trap);
                 CallError::Trap(trap.text)
             })?);
         }
-        Ok(self.instance.as_mut().expect("it was just made"))
+        Ok((self.instance.as_mut().expect("it was just made"), &mut self.halt))
+    }
+
+    /// Lets an ended instance go, and says what is held.
+    fn settle(&mut self) {
+        if self.instance.as_ref().is_some_and(LiveInstance::has_ended) {
+            self.instance = None;
+        }
+        self.committer.parts.stats.set_memory(self.instance.as_ref().map_or(0, LiveInstance::memory_bytes));
     }
 
     /// Commits the end of a call; a trap is committed as well, and then said.
-    async fn finish<T>(&mut self, id: InvocationId, end: InvocationEnd<T>) -> Result<(T, u64), CallError> {
+    async fn finish<T>(
+        &mut self,
+        id: InvocationId,
+        end: InvocationEnd<T>,
+        may_wait: bool,
+    ) -> Result<(T, u64), CallError> {
         let InvocationEnd { result, effects, trace } = end;
-        let seq = self.committer.commit(id, effects, trace).await.map_err(CallError::Node)?;
+        let seq = self.committer.commit(id, effects, trace, may_wait).await.map_err(CallError::Node)?;
         result.map(|answer| (answer, seq)).map_err(|trap| {
             self.committer.log_trap(&trap);
             CallError::Trap(trap.text)
@@ -168,6 +185,8 @@ async fn until_halted<T>(halt: &mut watch::Receiver<bool>, call: impl Future<Out
         tokio::time::sleep(HALT_GRACE).await;
     };
     tokio::select! {
+        // First, so that a call that never waits costs no look at the signal.
+        biased;
         end = call => Ok(end),
         () = halted => Err(CallError::Halted),
     }

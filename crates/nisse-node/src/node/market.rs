@@ -1,14 +1,14 @@
 //! The market as its owner sees it: deployments, the events of their lives, receipts.
 
+use std::sync::Arc;
+
 use nisse_market::{CursorPosition, DeploymentState, DeploymentView, MarketEvent, Receipt};
 use nisse_model::{Amount, DeploymentId, Hash256};
 
 use super::{Node, market_error};
 use crate::control::{MarketEntry, MarketEventLine, ReceiptBundle};
-use crate::core::Core;
 use crate::error::{ErrorKind, NodeError};
 use crate::home::KeyName;
-use crate::records;
 
 /// Deployments listed at once, the newest ones.
 const LISTED_MAX: u64 = 200;
@@ -64,10 +64,12 @@ impl Node {
         let deployment = self.deployment_id(text).await?;
         // A receipt holds once its record is durable, and the index follows the journal: both are waited for.
         let failed = |error: &dyn std::error::Error| NodeError::caused(ErrorKind::Failed, "journal_failed", error);
-        let durable = Core::append(&self.core.journal, &[]).await.map_err(|error| failed(&error))?;
+        let durable = self.core.records.flush().await.map_err(|error| failed(&error))?;
         durable.durable().await.map_err(|error| failed(&error))?;
-        self.core.records.settled().await;
-        let record = records::get(&self.core.database, &deployment, seq)
+        let records = Arc::clone(&self.core.records);
+        let found = tokio::task::spawn_blocking(move || records.get(&deployment, seq)).await;
+        let record = found
+            .expect("looking for a record does not panic")
             .map_err(|error| NodeError::caused(ErrorKind::Failed, "records_failed", &error))?
             .ok_or_else(|| {
                 let text = format!("failed to find record {seq} of {deployment}");

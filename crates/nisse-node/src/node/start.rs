@@ -25,7 +25,7 @@ use crate::home::{Home, KeyName};
 use crate::keys::Keys;
 use crate::options::{AcceptList, NodeOptions};
 use crate::prepare::Preparer;
-use crate::records::{self, RecordWriter};
+use crate::records::Records;
 use crate::recovery::{Recovered, Recovery};
 use crate::watcher;
 
@@ -62,7 +62,7 @@ impl Node {
 
         let policy = policy(&options, &home, entropy.as_ref(), operator)?;
         let make = || Orchestrator::new(policy.clone());
-        let mut recovery = Recovery::new(&database, &states, &content, &make);
+        let mut recovery = Recovery::new(&states, &content, &make);
         let journal = Journal::open(Arc::clone(&disk), entropy.as_ref(), &home.join("journal"), |position, bytes| {
             recovery.take(position, bytes).map_err(OpenError::Recovery)
         })
@@ -70,7 +70,7 @@ impl Node {
             OpenError::Journal(error) => failed("journal_failed", &error),
             OpenError::Recovery(error) => error,
         })?;
-        let Recovered { orchestrator, outward: recovered, completed } = recovery.finish()?;
+        let Recovered { orchestrator, outward: recovered, completed, places } = recovery.finish();
 
         let lived = journal.next() > Position(0);
         let (chain, client, queue) = chain::open_chain(&options, &home, &seams, lived)?;
@@ -81,13 +81,14 @@ impl Node {
         let egress = egress(&options, &clock);
         let (driver, messages) = DriverHandle::new();
         let (outward_sender, outward) = mpsc::channel(OUTWARD_QUEUE_MAX.max(recovered.len() + 1));
-        let (records_writer, new_records) = RecordWriter::new();
+        let journal = Arc::new(journal);
+        let records = Arc::new(Records::new(Arc::clone(&journal), Arc::clone(&database), places));
         let core = Arc::new(Core::new(CoreParts {
             options,
             home,
             clock,
             entropy,
-            journal: Arc::new(journal),
+            journal,
             database,
             states,
             content,
@@ -96,7 +97,7 @@ impl Node {
             chain,
             keys,
             signer,
-            records: records_writer,
+            records: Arc::clone(&records),
             outward: outward_sender,
             driver,
             completed,
@@ -105,8 +106,7 @@ impl Node {
             // The queue was made long enough for all of them.
             let _ = core.outward.try_send(effect);
         }
-        let index = Arc::clone(&core.database);
-        core.supervisor.spawn("records", |stop| records::run(index, new_records, stop));
+        core.supervisor.spawn("records", |stop| async move { records.run(stop).await });
         let decider = Driver::new(Arc::clone(&core), orchestrator, messages, outward);
         // Agents come up at once; what they want from the market waits until it is known.
         core.supervisor.spawn("orchestrator", |stop| decider.run(stop));
