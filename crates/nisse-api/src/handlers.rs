@@ -149,15 +149,15 @@ pub(crate) async fn agent_fund(
 }
 
 pub(crate) async fn content_list(State(app): State<App>) -> Answer<Vec<ContentEntry>> {
-    Ok(Json(app.node.content_list()?))
+    Ok(Json(app.node.content_list().await?))
 }
 
 pub(crate) async fn content_add(State(app): State<App>, bytes: Bytes) -> Answer<ContentAdded> {
-    Ok(Json(app.node.content_add(&bytes)?))
+    Ok(Json(app.node.content_add(bytes).await?))
 }
 
 pub(crate) async fn content_get(State(app): State<App>, Path(cid): Path<String>) -> Result<Response, Problem> {
-    let bytes = app.node.content_get(&cid)?;
+    let bytes = app.node.content_get(&cid).await?;
     let mut response = bytes.into_response();
     let octets = HeaderValue::from_static("application/octet-stream");
     response.headers_mut().insert(header::CONTENT_TYPE, octets);
@@ -165,12 +165,12 @@ pub(crate) async fn content_get(State(app): State<App>, Path(cid): Path<String>)
 }
 
 pub(crate) async fn content_remove(State(app): State<App>, Path(cid): Path<String>) -> Result<StatusCode, Problem> {
-    app.node.content_remove(&cid)?;
+    app.node.content_remove(&cid).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
 pub(crate) async fn content_collect(State(app): State<App>) -> Answer<ContentCollected> {
-    Ok(Json(app.node.content_collect()?))
+    Ok(Json(app.node.content_collect().await?))
 }
 
 pub(crate) async fn market_list(State(app): State<App>) -> Answer<Vec<MarketEntry>> {

@@ -51,4 +51,5 @@ pub use record::{
     RecordOutcome, TrapKind,
 };
 pub use resources::Resources;
+pub use suggestion::nearest;
 pub use units::{Amount, AmountPerHour, ByteSize, Cpu, Fuel, ParseUnitError, Timestamp};

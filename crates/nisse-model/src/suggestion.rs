@@ -6,7 +6,7 @@ const SLIPS_MAX: usize = 3;
 const WORD_LENGTH_MAX: usize = 64;
 
 /// The word of `known` that `found` most likely stands for, if any is near enough.
-pub(crate) fn nearest<'a>(found: &str, known: &[&'a str]) -> Option<&'a str> {
+pub fn nearest<'a>(found: &str, known: &[&'a str]) -> Option<&'a str> {
     if found.len() > WORD_LENGTH_MAX {
         return None;
     }

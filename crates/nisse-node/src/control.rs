@@ -34,7 +34,8 @@ pub struct DeployRequest {
     /// Which of the home's keys deploys: `operator` or `deployer`.
     #[serde(default)]
     pub key: Option<String>,
-    /// How long to wait until it is live; 0 returns at once.
+    /// How long to wait until it is live; 0 returns at once. Without it 60 s, and 10 s for a node that takes what this
+    /// one refused.
     #[serde(default)]
     pub wait_ms: Option<u64>,
 }
@@ -54,6 +55,10 @@ pub struct Deployed {
     pub node: Option<String>,
     /// As in [`AgentStatus::state`].
     pub state: String,
+    /// As in [`AgentStatus::reason`].
+    pub reason: Option<String>,
+    /// As in [`AgentStatus::hint`].
+    pub hint: Option<String>,
     /// Its URL.
     pub endpoint: String,
     /// From the request to this answer.
@@ -80,7 +85,8 @@ pub struct AgentStatus {
     pub agent_id: String,
     /// The version alone.
     pub version: String,
-    /// `bidding`, `preparing`, `starting`, `running`, `paused`, `stopped` or `failed`.
+    /// `preparing`, `starting`, `running`, `paused`, `stopped` or `failed`; for an order of this home that this node does
+    /// not run, what the market says of it: `unverified`, `open`, `assigned`, `running`, `paused`, `stopped`, `expired`.
     pub state: String,
     /// One sentence about the state where there is something to say.
     pub reason: Option<String>,
@@ -141,8 +147,18 @@ pub struct LeaseStatus {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct InvokeRequest {
-    /// The event's data.
-    pub data: serde_json::Value,
+    /// The event's data as JSON; `null` without it.
+    #[serde(default)]
+    pub data: Option<serde_json::Value>,
+    /// The event's data as bytes, base64, in the place of `data`.
+    #[serde(default)]
+    pub base64: Option<String>,
+    /// Media type of the data. Without it `application/json`, and `application/octet-stream` with `base64`.
+    #[serde(default)]
+    pub content_type: Option<String>,
+    /// The event's type; `manual` without it.
+    #[serde(default, rename = "type")]
+    pub kind: Option<String>,
 }
 
 /// What the handler answered.

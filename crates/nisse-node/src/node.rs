@@ -2,8 +2,10 @@
 
 mod content;
 mod deploy;
+mod find;
 mod life;
 mod market;
+mod orders;
 mod rebuild;
 mod start;
 mod status;
@@ -18,8 +20,7 @@ use bytes::Bytes;
 use http::{Request, Response};
 use nisse_egress::OwnAddresses;
 use nisse_market::Market;
-use nisse_model::{Address, AgentName, DeploymentId};
-use nisse_orchestrator::Agent;
+use nisse_model::{Address, AgentName};
 
 use crate::core::Core;
 use crate::error::{ErrorKind, NodeError};
@@ -144,36 +145,6 @@ impl Node {
             .with_hint("run the command with the home of the agent's owner".to_owned()))
     }
 
-    /// An agent by its name, `NAME--OWNER8`, `NAME@vVERSION` or deployment.
-    async fn find(&self, text: &str) -> Result<(DeploymentId, Agent), NodeError> {
-        let unknown = || {
-            let text = format!("failed to find the agent `{text}` on this node");
-            NodeError::new(ErrorKind::NotFound, "agent_unknown", text)
-                .with_hint("`nisse ls` lists the agents of this node".to_owned())
-        };
-        if let Ok(deployment) = text.parse::<DeploymentId>() {
-            let found = self.look(move |all| all.agent(&deployment).cloned()).await?;
-            return found.map(|agent| (deployment, agent)).ok_or_else(unknown);
-        }
-        let bare = text.split_once('@').map_or(text, |(name, _)| name);
-        let (name, owner) = match bare.split_once("--") {
-            Some((name, owner)) => (name, Some(owner.to_owned())),
-            None => (bare, None),
-        };
-        let name: AgentName = name.parse().map_err(|_| unknown())?;
-        let found = self
-            .look(move |all| {
-                let matching = all.agents().iter().filter(|(_, agent)| {
-                    agent.placement.package.agent_id.name == name
-                        && owner.as_ref().is_none_or(|owner| is_owner(agent.placement.owner, owner))
-                });
-                let best = matching.max_by_key(|(deployment, agent)| (agent.life.is_live(), deployment.number));
-                best.map(|(deployment, agent)| (*deployment, agent.clone()))
-            })
-            .await?;
-        found.ok_or_else(unknown)
-    }
-
     async fn look<T: Send + 'static>(
         &self,
         look: impl FnOnce(&nisse_orchestrator::Orchestrator) -> T + Send + 'static,
@@ -181,11 +152,6 @@ impl Node {
         let looked = self.core.driver.look(look).await;
         looked.map_err(|error| NodeError::caused(ErrorKind::Unreachable, "going_down", &error))
     }
-}
-
-/// At least the eight hex digits that a host name shows.
-fn is_owner(owner: Address, digits: &str) -> bool {
-    digits.len() >= 8 && hex::encode(owner.0).starts_with(digits)
 }
 
 /// What the market refused or did not answer, as the owner reads it.

@@ -1,6 +1,8 @@
 //! Packages and states as the content store keeps them: what an upload must be before it is published, and the exports
 //! that make rollback and destruction reversible.
 
+use std::sync::Arc;
+
 use base64::Engine as _;
 use nisse_content::Profile;
 use nisse_market::PublicationTerms;
@@ -24,8 +26,23 @@ pub(crate) struct Stored {
     pub(crate) reference: PackageRef,
 }
 
+/// Work on the disk for a request: where waiting is allowed, and done to its end.
+pub(crate) async fn on_disk<T: Send + 'static>(
+    core: &Arc<Core>,
+    name: &str,
+    work: impl FnOnce(&Core) -> Result<T, NodeError> + Send + 'static,
+) -> Result<T, NodeError> {
+    let own = Arc::clone(core);
+    let worked = core.supervisor.blocking(name, move || work(&own)).await;
+    worked.map_err(|error| NodeError::caused(ErrorKind::Failed, "cut_off", &error))?
+}
+
 /// Checks an upload as strictly as the node that will run it, and stores it.
-pub(crate) fn store(core: &Core, upload: &PackageUpload, owner: Address) -> Result<Stored, NodeError> {
+pub(crate) async fn store(core: &Arc<Core>, upload: PackageUpload, owner: Address) -> Result<Stored, NodeError> {
+    on_disk(core, "store a package", move |core| store_now(core, &upload, owner)).await
+}
+
+fn store_now(core: &Core, upload: &PackageUpload, owner: Address) -> Result<Stored, NodeError> {
     let artifact = base64::engine::general_purpose::STANDARD.decode(&upload.artifact).map_err(|_| {
         NodeError::new(ErrorKind::Usage, "artifact_invalid", "failed to read the artifact: it is not base64")
     })?;
@@ -95,8 +112,23 @@ pub(crate) fn terms(stored: &Stored, max_rate: AmountPerHour) -> PublicationTerm
     }
 }
 
+/// Keeps an export of an agent's state under a pin of its own.
+pub(crate) async fn keep_state(
+    core: &Arc<Core>,
+    pin: String,
+    owner: Address,
+    agent: &AgentName,
+) -> Result<ContentId, NodeError> {
+    let agent = agent.clone();
+    on_disk(core, "export a state", move |core| {
+        let export = core.states.agent(owner, &agent).export().map_err(|error| state_failed(&error))?;
+        keep(core, &pin, &export, Profile::UnixFs2025)
+    })
+    .await
+}
+
 /// Keeps bytes under a pin of their own.
-pub(crate) fn keep(core: &Core, pin: &str, bytes: &[u8], profile: Profile) -> Result<ContentId, NodeError> {
+fn keep(core: &Core, pin: &str, bytes: &[u8], profile: Profile) -> Result<ContentId, NodeError> {
     let failed = |error: &dyn std::error::Error| NodeError::caused(ErrorKind::Failed, "content_failed", error);
     let batch = core.content.batch();
     let cid = batch.add(&mut &*bytes, profile).map_err(|error| failed(&error))?;
@@ -107,18 +139,28 @@ pub(crate) fn keep(core: &Core, pin: &str, bytes: &[u8], profile: Profile) -> Re
 /// Puts an export, which the content store holds and pins as `cid`, in the place of an agent's state: into the journal,
 /// then applied. The agent does not run meanwhile.
 pub(crate) async fn replace_state(
-    core: &Core,
+    core: &Arc<Core>,
     owner: Address,
     agent: &AgentName,
     cid: ContentId,
-    export: &[u8],
+    export: Vec<u8>,
 ) -> Result<(), NodeError> {
-    let snapshot = Snapshot::read(export).map_err(|error| state_failed(&error))?;
+    // Read before it is promised: the journal names no export that cannot be imported.
+    let export = on_disk(core, "read a state", move |_| {
+        Snapshot::read(&export).map(drop).map_err(|error| state_failed(&error))?;
+        Ok(export)
+    })
+    .await?;
     let entry = Entry::State(StateChange { owner, agent: agent.clone(), snapshot: Some(cid) });
     let commit = Core::append(&core.journal, &[&entry.encode()]).await.map_err(|error| state_failed(&error))?;
     let position = commit.durable().await.map_err(|error| state_failed(&error))?;
-    core.states.agent(owner, agent).import(position, &snapshot).map_err(|error| state_failed(&error))?;
-    Ok(())
+    let agent = agent.clone();
+    on_disk(core, "import a state", move |core| {
+        let snapshot = Snapshot::read(&export).map_err(|error| state_failed(&error))?;
+        let imported = core.states.agent(owner, &agent).import(position, &snapshot);
+        imported.map(drop).map_err(|error| state_failed(&error))
+    })
+    .await
 }
 
 pub(crate) fn state_failed(error: &dyn std::error::Error) -> NodeError {
@@ -126,9 +168,13 @@ pub(crate) fn state_failed(error: &dyn std::error::Error) -> NodeError {
 }
 
 /// Removes an agent's state: into the journal, then done.
-pub(crate) async fn destroy_state(core: &Core, owner: Address, agent: &AgentName) -> Result<(), NodeError> {
+pub(crate) async fn destroy_state(core: &Arc<Core>, owner: Address, agent: &AgentName) -> Result<(), NodeError> {
     let entry = Entry::State(StateChange { owner, agent: agent.clone(), snapshot: None });
     let commit = Core::append(&core.journal, &[&entry.encode()]).await.map_err(|error| state_failed(&error))?;
     let position = commit.durable().await.map_err(|error| state_failed(&error))?;
-    core.states.agent(owner, agent).destroy(position).map_err(|error| state_failed(&error))
+    let agent = agent.clone();
+    on_disk(core, "destroy a state", move |core| {
+        core.states.agent(owner, &agent).destroy(position).map_err(|error| state_failed(&error))
+    })
+    .await
 }

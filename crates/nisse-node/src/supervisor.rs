@@ -1,21 +1,29 @@
 //! Every task of the node is spawned here: it has a name, is cancelled at shutdown and joined with a bound.
 
 use std::future::Future;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, oneshot, watch};
 use tokio::task::JoinHandle;
 
 /// How long shutdown waits for one task after asking it to end.
 const TASK_END_MAX: Duration = Duration::from_secs(5);
+/// Pieces of work that may wait for the disk at once; more of them wait for their turn.
+const BLOCKING_MAX: usize = 8;
 
 /// Owns the node's tasks.
 #[derive(Debug)]
 pub(crate) struct Supervisor {
     stop: watch::Sender<bool>,
     tasks: Mutex<Vec<(String, JoinHandle<()>)>>,
+    blocking: Arc<Semaphore>,
 }
+
+/// A piece of work came to no end.
+#[derive(Debug, Clone, Copy, thiserror::Error)]
+#[error("finish a piece of work: it was cut off")]
+pub(crate) struct CutOff;
 
 /// Tells a task when to end.
 #[derive(Debug, Clone)]
@@ -36,7 +44,11 @@ impl Stop {
 
 impl Default for Supervisor {
     fn default() -> Self {
-        Self { stop: watch::Sender::new(false), tasks: Mutex::default() }
+        Self {
+            stop: watch::Sender::new(false),
+            tasks: Mutex::default(),
+            blocking: Arc::new(Semaphore::new(BLOCKING_MAX)),
+        }
     }
 }
 
@@ -56,6 +68,28 @@ impl Supervisor {
         let mut tasks = self.tasks.lock().expect("no task panics while holding this lock");
         tasks.retain(|(_, handle)| !handle.is_finished());
         tasks.push((name, handle));
+    }
+
+    /// Does work that waits for the disk on a thread where waiting is allowed. It is done to its end even where nobody
+    /// waits for it any more; shutdown joins it like every task.
+    pub(crate) async fn blocking<T: Send + 'static>(
+        &self,
+        name: &str,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, CutOff> {
+        let turn = Arc::clone(&self.blocking).acquire_owned().await.map_err(|_| CutOff)?;
+        let (done, reached) = oneshot::channel();
+        self.spawn(name, |_| async move {
+            let worked = tokio::task::spawn_blocking(move || {
+                let _turn = turn;
+                work()
+            });
+            if let Ok(result) = worked.await {
+                // Nobody waiting is no error.
+                let _ = done.send(result);
+            }
+        });
+        reached.await.map_err(|_| CutOff)
     }
 
     /// Asks every task to end and waits for each, a bounded time.

@@ -63,9 +63,15 @@ pub(crate) enum Command {
     /// Raise an event and print the handler's answer
     Invoke {
         agent: String,
-        /// The event's data
-        #[arg(long, value_name = "JSON")]
+        /// The event's data: JSON, `@FILE`, or `-` for stdin
+        #[arg(long, value_name = "DATA", allow_hyphen_values = true)]
         event: String,
+        /// The event's type [default: manual]
+        #[arg(long = "type", value_name = "TYPE")]
+        kind: Option<String>,
+        /// Media type of the data; with one that is not JSON the bytes are sent as they are [default: application/json]
+        #[arg(long, value_name = "MEDIA")]
+        content_type: Option<String>,
     },
     /// Pay more into an agent's lease
     Fund {
@@ -168,6 +174,9 @@ pub(crate) struct Deploy {
     /// Which key of the home deploys: `operator` or `deployer`
     #[arg(long, value_name = "NAME")]
     pub(crate) key: Option<String>,
+    /// How long to wait until it is live; 0 returns at once [default: 60, and 10 once this node has refused it]
+    #[arg(long, value_name = "SECONDS")]
+    pub(crate) wait: Option<u64>,
 }
 
 #[derive(Args)]

@@ -5,6 +5,7 @@ mod agents;
 mod chain;
 mod content;
 mod doctor;
+mod invoke;
 mod market;
 mod pkg;
 mod receipt;

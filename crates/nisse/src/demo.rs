@@ -99,7 +99,7 @@ impl Demo {
 
 async fn deploy(node: &Node) -> Result<String, Failure> {
     use base64::Engine as _;
-    let assets = node.content_add(ASSETS.as_bytes())?;
+    let assets = node.content_add(bytes::Bytes::from_static(ASSETS.as_bytes())).await?;
     output::line(format!("assets      {} in the content store", assets.cid));
     let manifest = format!("{}\n{CONFIG}  assets: \"{}\"\n", MANIFEST.trim_end(), assets.cid);
     let request = DeployRequest {
@@ -120,7 +120,11 @@ async fn deploy(node: &Node) -> Result<String, Failure> {
     if deployed.state != "running" {
         return Err(Failure::new(
             Exit::Failed,
-            format!("failed to bring the demo's agent up: it is {}", deployed.state),
+            format!(
+                "failed to bring the demo's agent up: it is {}{}",
+                deployed.state,
+                deployed.reason.map(|reason| format!(": {reason}")).unwrap_or_default()
+            ),
         ));
     }
     Ok(deployed.endpoint)

@@ -6,14 +6,13 @@
 
 use std::sync::Arc;
 
-use nisse_content::Profile;
 use nisse_model::DeploymentId;
 use nisse_orchestrator::{ActionResult, FailureStage, NextPackage, Placement, PrepareError};
 
 use super::{StartError, check_and_compile, halt, start, started_id};
 use crate::core::Core;
 use crate::driver::finished;
-use crate::error::{NodeError, chain};
+use crate::error::{ErrorKind, NodeError};
 use crate::packages;
 
 /// One swap.
@@ -99,14 +98,12 @@ async fn refuse(core: &Arc<Core>, swap: &Swap, error: PrepareError) -> Result<()
 }
 
 /// Keeps the state of now, and puts the one in its place with which the new package begins.
-async fn put_state_in_place(core: &Core, swap: &Swap) -> Result<(), NodeError> {
+async fn put_state_in_place(core: &Arc<Core>, swap: &Swap) -> Result<(), NodeError> {
     let Swap { deployment, old, next, incarnation, restore, .. } = swap;
     let (owner, name) = old.key();
     let pin = kept_name(*deployment, next.revision);
-    let state = core.states.agent(owner, &name);
     if core.pinned(&pin).is_none() {
-        let export = state.export().map_err(|error| packages::state_failed(&error))?;
-        packages::keep(core, &pin, &export, Profile::UnixFs2025)?;
+        packages::keep_state(core, pin, owner, &name).await?;
     } else if core.completed.contains(&started_id(*deployment, *incarnation).0) {
         // A crash came after the new package's `started`: the state is the new one's already.
         return Ok(());
@@ -120,15 +117,16 @@ async fn put_state_in_place(core: &Core, swap: &Swap) -> Result<(), NodeError> {
 }
 
 /// Puts the state that was kept before the update of this number back.
-async fn bring_back(core: &Core, swap: &Swap, revision: u32) -> Result<(), NodeError> {
+async fn bring_back(core: &Arc<Core>, swap: &Swap, revision: u32) -> Result<(), NodeError> {
     let pin = kept_name(swap.deployment, revision);
     let (owner, name) = swap.old.key();
     let Some(cid) = core.pinned(&pin) else {
         let text = format!("failed to put the state before update {revision} back: it is not in the content store");
-        return Err(NodeError::new(crate::error::ErrorKind::NotFound, "state_gone", text));
+        return Err(NodeError::new(ErrorKind::NotFound, "state_gone", text));
     };
-    let export = core.content.read_file(cid, nisse_store::SNAPSHOT_BYTES_MAX);
-    let export =
-        export.map_err(|error| NodeError::new(crate::error::ErrorKind::Failed, "content_failed", chain(&error)))?;
-    packages::replace_state(core, owner, &name, cid, &export).await
+    let export = packages::on_disk(core, "read a kept state", move |core| {
+        let read = core.content.read_file(cid, nisse_store::SNAPSHOT_BYTES_MAX);
+        read.map_err(|error| NodeError::caused(ErrorKind::Failed, "content_failed", &error))
+    });
+    packages::replace_state(core, owner, &name, cid, export.await?).await
 }

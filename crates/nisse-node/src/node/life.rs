@@ -3,15 +3,17 @@
 use std::time::Duration;
 
 use base64::Engine as _;
-use nisse_content::Profile;
-use nisse_model::{Event, Invocation};
-use nisse_orchestrator::{Agent, Assignment, Command, CommandError};
+use nisse_model::{DeploymentId, Event, Invocation, InvocationId, Timestamp};
+use nisse_orchestrator::{Agent, Assignment, CloseReason, Command, CommandError, Life};
 
 use super::deploy::parse_amount;
+use super::find::Found;
+use super::orders::is_live;
 use super::{Node, market_error};
 use crate::agent::CallError;
 use crate::control::{AgentStatus, Destroyed, FundRequest, InvokeRequest, Invoked, UpdateRequest};
 use crate::error::{ErrorKind, NodeError};
+use crate::home::KeyName;
 use crate::life::kept_name;
 use crate::packages::{self, Stored};
 
@@ -23,15 +25,27 @@ const SETTLE_MAX: Duration = Duration::from_secs(60);
 impl Node {
     /// Ends the lease; what is left of the deposit goes back to its owner.
     pub async fn stop(&self, text: &str) -> Result<AgentStatus, NodeError> {
-        let (deployment, agent) = self.find(text).await?;
-        if !agent.life.is_live() {
-            return Err(not_now("stop", &agent));
-        }
-        let market = self.market(self.owner_key(agent.placement.owner)?)?;
+        let (deployment, found) = self.find(text).await?;
+        let owner = match &found {
+            Found::Agent(agent) if agent.life.is_live() => agent.placement.owner,
+            // What failed here may be an order on the market again, with its deposit.
+            Found::Agent(agent) if self.is_held(deployment).await? => agent.placement.owner,
+            Found::Agent(agent) => return Err(not_now("stop", agent)),
+            Found::Order(order) if order.is_live() => order.view.owner,
+            Found::Order(order) => return Err(order.not_here("stop")),
+        };
+        let market = self.market(self.owner_key(owner)?)?;
         let mut milestones = self.core.milestones.subscribe();
         market.stop(&format!("stop:{deployment}"), deployment.number).await.map_err(|error| market_error(&error))?;
         self.until(&mut milestones, |agent| !agent.life.is_live(), deployment).await;
         self.agent(&deployment.to_string()).await
+    }
+
+    /// Whether the market still holds a deployment open or running.
+    pub(super) async fn is_held(&self, deployment: DeploymentId) -> Result<bool, NodeError> {
+        let market = self.market(KeyName::Operator)?;
+        let view = market.deployment(deployment.number).await.map_err(|error| market_error(&error))?;
+        Ok(is_live(view.state))
     }
 
     /// Runs nothing; the lease and its price go on.
@@ -45,7 +59,12 @@ impl Node {
     }
 
     async fn command(&self, text: &str, command: Command) -> Result<AgentStatus, NodeError> {
-        let (deployment, _) = self.find(text).await?;
+        let verb = match command {
+            Command::Pause => "pause",
+            Command::Resume => "resume",
+            Command::Rollback => "roll back",
+        };
+        let (deployment, _) = self.find_here(text, verb).await?;
         let done = self.core.driver.command(deployment, command).await;
         let done = done.map_err(|error| NodeError::caused(ErrorKind::Unreachable, "going_down", &error))?;
         done.map_err(|error| {
@@ -60,8 +79,8 @@ impl Node {
 
     /// Swaps to another package; the old one goes on until the new one is ready.
     pub async fn update(&self, text: &str, request: UpdateRequest) -> Result<AgentStatus, NodeError> {
-        let (_, agent) = self.find(text).await?;
-        let stored = packages::store(&self.core, &request.package, agent.placement.owner)?;
+        let (_, agent) = self.find_here(text, "update").await?;
+        let stored = packages::store(&self.core, request.package, agent.placement.owner).await?;
         let (old, new) = (&agent.placement.package.agent_id, &stored.reference.agent_id);
         if old.name != new.name {
             let text = format!("failed to update {} to {}: another agent's package", old.name, new.name);
@@ -80,7 +99,7 @@ impl Node {
     /// Goes back to the package before the last update, and to the state that it left behind. The later state is kept
     /// as an export.
     pub async fn rollback(&self, text: &str) -> Result<AgentStatus, NodeError> {
-        let (deployment, agent) = self.find(text).await?;
+        let (deployment, agent) = self.find_here(text, "roll back").await?;
         let Some(previous) = agent.previous.clone() else {
             let text = format!("failed to roll {} back: it was never updated", agent.placement.package.agent_id.name);
             return Err(NodeError::new(ErrorKind::Conflict, "never_updated", text));
@@ -97,7 +116,7 @@ impl Node {
     }
 
     async fn swap_to(&self, text: &str, stored: Stored) -> Result<AgentStatus, NodeError> {
-        let (deployment, agent) = self.find(text).await?;
+        let (deployment, agent) = self.find_here(text, "update").await?;
         if !agent.life.is_live() {
             return Err(not_now("update", &agent));
         }
@@ -126,13 +145,20 @@ impl Node {
 
     /// Stops it, keeps an export of its state in the content store, then deletes the state.
     pub async fn destroy(&self, text: &str) -> Result<Destroyed, NodeError> {
-        let (deployment, agent) = self.find(text).await?;
-        if agent.life.is_live() {
+        let (deployment, found) = self.find(text).await?;
+        let (open, agent_id, owner) = match &found {
+            Found::Agent(agent) => {
+                let given_back = Life::is_live(&agent.life) || may_be_open(&agent.life);
+                (given_back, agent.placement.package.agent_id.clone(), agent.placement.owner)
+            }
+            Found::Order(order) => (order.is_live(), order.agent_id.clone(), order.view.owner),
+        };
+        if open && self.is_held(deployment).await? {
             self.stop(&deployment.to_string()).await?;
         }
         // The last commit of the agent belongs into the export.
         self.core.lane(deployment).idle().await;
-        let (owner, name) = agent.placement.key();
+        let name = agent_id.name.clone();
         let shown = name.clone();
         let elsewhere = self
             .look(move |all| {
@@ -141,14 +167,16 @@ impl Node {
                 if ended { Ok(twin) } else { Err(()) }
             })
             .await?
-            .map_err(|()| not_now("destroy", &agent))?;
+            .map_err(|()| {
+                let text = format!("failed to destroy {name}: it did not stop in time");
+                NodeError::new(ErrorKind::Conflict, "not_now", text)
+            })?;
         let mut state_cid = None;
         let state = self.core.states.agent(owner, &name);
         // Another live deployment of the same agent goes on with the state.
         if !elsewhere && state.usage().map_err(|error| packages::state_failed(&error))?.bytes > 0 {
-            let export = state.export().map_err(|error| packages::state_failed(&error))?;
-            let pin = format!("destroyed/{deployment}");
-            state_cid = Some(packages::keep(&self.core, &pin, &export, Profile::UnixFs2025)?.to_string());
+            let kept = packages::keep_state(&self.core, format!("destroyed/{deployment}"), owner, &name).await?;
+            state_cid = Some(kept.to_string());
             packages::destroy_state(&self.core, owner, &name).await?;
         }
         let ended = self
@@ -163,18 +191,23 @@ impl Node {
                 forgotten.map_err(|error| NodeError::caused(ErrorKind::Unreachable, "going_down", &error))?;
             forgotten.map_err(|error| NodeError::new(ErrorKind::Conflict, "not_now", format!("failed to {error}")))?;
         }
-        Ok(Destroyed { agent_id: agent.placement.package.agent_id.to_string(), state_cid })
+        Ok(Destroyed { agent_id: agent_id.to_string(), state_cid })
     }
 
     /// Pays more into the lease.
     pub async fn fund(&self, text: &str, request: FundRequest) -> Result<AgentStatus, NodeError> {
-        let (deployment, agent) = self.find(text).await?;
-        if agent.assignment == Assignment::Home {
+        let (deployment, found) = self.find(text).await?;
+        let (home, owner) = match &found {
+            Found::Agent(agent) => (agent.assignment == Assignment::Home, agent.placement.owner),
+            Found::Order(order) => (order.view.home, order.view.owner),
+        };
+        if home {
             let text = "failed to fund a home lease: it costs nothing and has no end";
             return Err(NodeError::new(ErrorKind::Conflict, "home_lease", text));
         }
         let amount = parse_amount(&request.amount)?;
-        let market = self.market(self.owner_key(agent.placement.owner)?)?;
+        let market = self.market(self.owner_key(owner)?)?;
+        self.check_balance(&market, amount).await?;
         let intent = self.core.fresh_name("fund");
         market.deposit(&intent, deployment.number, amount).await.map_err(|error| market_error(&error))?;
         self.agent(&deployment.to_string()).await
@@ -182,18 +215,13 @@ impl Node {
 
     /// Raises a `manual` event and gives the handler's answer.
     pub async fn invoke(&self, text: &str, request: InvokeRequest) -> Result<Invoked, NodeError> {
-        let (deployment, agent) = self.find(text).await?;
+        let (deployment, agent) = self.find_here(text, "invoke").await?;
         let Some(running) = self.core.running(&deployment) else { return Err(not_now("invoke", &agent)) };
         let now = self.core.clock.now();
         let mut chance = [0; 10];
         self.core.entropy.fill(&mut chance);
         let id = nisse_model::InvocationId::new(now, chance);
-        let event = Event::manual(
-            format!("manual:{id}"),
-            now,
-            "application/json".to_owned(),
-            request.data.to_string().into_bytes(),
-        );
+        let event = manual(id, now, request)?;
         let deadline = now.plus_ms(INVOKE_MS);
         let invocation = Invocation { id, function: Invocation::MAIN.to_owned(), event, attempt: 1, deadline };
         let answer = running.handle.event(invocation).await.map_err(|error| call_error(&error))?;
@@ -236,6 +264,45 @@ impl Node {
         // What is not done in time goes on by itself; the state is told as it is.
         let _ = tokio::time::timeout(SETTLE_MAX, waiting).await;
     }
+}
+
+/// Whether an ended agent's order can be open on the market: this node gave it back, or it failed in its home.
+pub(super) fn may_be_open(life: &Life) -> bool {
+    matches!(life, Life::Failed { .. } | Life::Stopped { reason: CloseReason::Reopened, .. })
+}
+
+/// The event that an owner raises. A type of the node's own would deceive the agent about who raised it.
+fn manual(id: InvocationId, now: Timestamp, request: InvokeRequest) -> Result<Event, NodeError> {
+    let invalid = |text: String| NodeError::new(ErrorKind::Usage, "event_invalid", text);
+    let InvokeRequest { data, base64, content_type, kind } = request;
+    let (given, bytes) = match (data, base64) {
+        (Some(_), Some(_)) => {
+            return Err(invalid("failed to read the event: it has both `data` and `base64`".to_owned()));
+        }
+        (data, None) => ("application/json", data.unwrap_or_default().to_string().into_bytes()),
+        (None, Some(text)) => {
+            let bytes = base64::engine::general_purpose::STANDARD.decode(text);
+            let bytes = bytes.map_err(|_| invalid("failed to read the event: `base64` is not base64".to_owned()))?;
+            ("application/octet-stream", bytes)
+        }
+    };
+    let content_type = content_type.unwrap_or_else(|| given.to_owned());
+    let mut event = Event::manual(format!("manual:{id}"), now, content_type, bytes);
+    if let Some(kind) = kind {
+        if [Event::STARTED, Event::ALARM, Event::HTTP].contains(&kind.as_str()) {
+            let text = format!("failed to raise a `{kind}` event: only the node raises those");
+            return Err(NodeError::new(ErrorKind::Refused, "event_reserved", text)
+                .with_hint("name your own, such as `com.example.order`".to_owned()));
+        }
+        event.kind = kind;
+    }
+    if event.kind.is_empty() || event.kind.chars().chain(event.content_type.chars()).any(char::is_control) {
+        return Err(invalid(
+            "failed to read the event: its type or media type is empty or has control characters".to_owned(),
+        ));
+    }
+    event.check().map_err(|error| invalid(format!("failed to {error}")))?;
+    Ok(event)
 }
 
 fn not_now(verb: &str, agent: &Agent) -> NodeError {

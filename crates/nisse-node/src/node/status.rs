@@ -1,10 +1,11 @@
 //! What an owner is told about the node and its agents.
 
-use nisse_market::{DeploymentView, Market};
+use nisse_market::{DeploymentState, DeploymentView, Market};
 use nisse_model::{Amount, DeploymentId, Timestamp};
 use nisse_orchestrator::{Agent, Assignment, FailureStage, Life};
 use tokio::sync::broadcast;
 
+use super::find::Found;
 use super::{Node, market_error};
 use crate::control::{AgentStatus, LeaseStatus, LogLine, NodeStatus};
 use crate::error::{ErrorKind, NodeError};
@@ -72,32 +73,42 @@ impl Node {
 
     /// Every agent that this node knows, live ones first.
     pub async fn agents(&self) -> Result<Vec<AgentStatus>, NodeError> {
+        // Without the chain there is still what this node knows.
+        let orders = self.orders().await.unwrap_or_else(|error| {
+            tracing::warn!(error = error.text, "orders that this node does not run are not listed");
+            Vec::new()
+        });
         let mut agents =
             self.look(|all| all.agents().iter().map(|(id, agent)| (*id, agent.clone())).collect::<Vec<_>>()).await?;
+        agents.retain(|(id, _)| orders.iter().all(|order| order.deployment != *id));
         agents.sort_by_key(|(id, agent)| (!agent.life.is_live(), std::cmp::Reverse(id.number)));
-        let mut all = Vec::with_capacity(agents.len());
-        for (deployment, agent) in agents {
-            all.push(self.describe(deployment, &agent).await);
+        let live = agents.partition_point(|(_, agent)| agent.life.is_live());
+        let mut all = Vec::with_capacity(agents.len() + orders.len());
+        for (deployment, agent) in &agents {
+            all.push(self.describe(*deployment, agent).await);
         }
+        all.splice(live..live, orders.iter().map(|order| self.describe_order(order)));
         Ok(all)
     }
 
     /// One agent.
     pub async fn agent(&self, text: &str) -> Result<AgentStatus, NodeError> {
-        let (deployment, agent) = self.find(text).await?;
-        Ok(self.describe(deployment, &agent).await)
+        match self.find(text).await? {
+            (deployment, Found::Agent(agent)) => Ok(self.describe(deployment, &agent).await),
+            (_, Found::Order(order)) => Ok(self.describe_order(&order)),
+        }
     }
 
     /// The last lines of an agent's log.
     pub async fn logs(&self, text: &str, lines: usize) -> Result<Vec<LogLine>, NodeError> {
-        let (_, agent) = self.find(text).await?;
+        let (_, agent) = self.find_here(text, "show the log of").await?;
         let (owner, name) = agent.placement.key();
         Ok(self.core.logs.of(&self.core.label(owner, &name)).last(lines.min(LOG_LINES_MAX)))
     }
 
     /// An agent's log from now on.
     pub async fn follow_logs(&self, text: &str) -> Result<broadcast::Receiver<LogLine>, NodeError> {
-        let (_, agent) = self.find(text).await?;
+        let (_, agent) = self.find_here(text, "follow the log of").await?;
         let (owner, name) = agent.placement.key();
         Ok(self.core.logs.of(&self.core.label(owner, &name)).follow())
     }
@@ -110,6 +121,8 @@ impl Node {
         let stats = running.as_ref().map(|running| running.handle.stats());
         let state = core.states.agent(owner, &name);
         let (reason, hint, since) = explain(&agent.life);
+        let (lease, open) = self.lease(deployment, agent).await;
+        let (reason, hint) = if open { given_back(reason, hint, &lease) } else { (reason, hint) };
         let permissions = running.as_ref().map_or_else(Vec::new, |running| running.permissions.clone());
         AgentStatus {
             agent_id: package.agent_id.to_string(),
@@ -133,11 +146,12 @@ impl Node {
             cid: package.artifact_cid.to_string(),
             manifest_cid: package.manifest_cid.to_string(),
             update_refused: agent.update_refused.clone(),
-            lease: self.lease(deployment, agent).await,
+            lease,
         }
     }
 
-    async fn lease(&self, deployment: DeploymentId, agent: &Agent) -> LeaseStatus {
+    /// The money, and whether its order is open on the market, which an ended agent's can be.
+    async fn lease(&self, deployment: DeploymentId, agent: &Agent) -> (LeaseStatus, bool) {
         let nothing = LeaseStatus {
             rate: "0".to_owned(),
             paid: "0".to_owned(),
@@ -146,7 +160,7 @@ impl Node {
             warning: None,
         };
         if agent.assignment == Assignment::Home {
-            return nothing;
+            return (nothing, false);
         }
         let view = match self.market(KeyName::Operator) {
             Ok(market) => view(&market, deployment).await,
@@ -154,23 +168,26 @@ impl Node {
         };
         // Without the chain there is still what the journal knows.
         let Some(view) = view else {
-            let Assignment::Lease(lease) = &agent.assignment else { return nothing };
-            return LeaseStatus {
+            let Assignment::Lease(lease) = &agent.assignment else { return (nothing, false) };
+            let known = LeaseStatus {
                 rate: lease.rate.to_string(),
                 ends_at: agent.ends_at().map(|at| at.0),
                 warning: Some("the chain does not answer: what is paid is not known now".to_owned()),
                 ..nothing
             };
+            return (known, false);
         };
         let paid = Amount(view.paid.0.saturating_add(view.due.0));
         let now = self.core.chain_time(self.core.clock.now());
-        LeaseStatus {
+        let open = view.state == DeploymentState::Open && !agent.life.is_live();
+        let lease = LeaseStatus {
             rate: view.rate.to_string(),
             paid: paid.to_string(),
             balance: Amount(view.deposited.0.saturating_sub(paid.0)).to_string(),
             ends_at: view.ends_at.map(|at| at.0),
             warning: warning(&agent.life, view.ends_at, now),
-        }
+        };
+        (lease, open)
     }
 }
 
@@ -187,6 +204,14 @@ fn warning(life: &Life, ends_at: Option<Timestamp>, now: Timestamp) -> Option<St
         let (hours, minutes) = (left / 3_600_000, left / 60_000 % 60);
         format!("the deposit lasts {hours} h {minutes} min more; `nisse fund` tops it up")
     })
+}
+
+/// What ended here is an order on the market again, with its deposit.
+fn given_back(reason: Option<String>, hint: Option<String>, lease: &LeaseStatus) -> (Option<String>, Option<String>) {
+    let paid = if lease.paid == "0" { "; it cost nothing" } else { "" };
+    let reason = reason.map(|reason| format!("{reason}{paid}, and its order is open on the market again"));
+    let close = format!("`nisse stop` closes the order and gives {} TALOS back", lease.balance);
+    (reason, Some(hint.map_or(close.clone(), |hint| format!("{close}; {hint}"))))
 }
 
 /// A reason, a hint and a time for what a life says.

@@ -6,13 +6,12 @@ use base64::Engine as _;
 use nisse_api::client::Client;
 use nisse_model::Manifest;
 use nisse_node::control::{
-    AgentStatus, DeployRequest, Deployed, Destroyed, FundRequest, InvokeRequest, Invoked, LogLine, PackageUpload,
-    UpdateRequest,
+    AgentStatus, DeployRequest, Deployed, Destroyed, FundRequest, LogLine, PackageUpload, UpdateRequest,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::{agent_path, client, read_text};
+use super::{agent_path, client, invoke, read_text};
 use crate::cli::{Command, Shared};
 use crate::failure::{Exit, Failure};
 use crate::output;
@@ -26,11 +25,11 @@ pub(crate) async fn run(shared: &Shared, command: Command) -> Result<(), Failure
                 payment: deploy.payment,
                 max_rate: deploy.max_rate,
                 key: deploy.key,
-                wait_ms: None,
+                wait_ms: deploy.wait.map(|seconds| seconds.saturating_mul(1_000)),
             };
             let deployed: Deployed = client(shared)?.post("/api/v1/agents", &request).await?;
             show(shared, &deployed, print_deployed);
-            Ok(())
+            if deploy.wait == Some(0) { Ok(()) } else { taken(deployed) }
         }
         Command::Status { agent: None } | Command::Ls => list(shared).await,
         Command::Status { agent: Some(agent) } => status(shared, client(shared)?.get(&agent_path(&agent, "")?).await?),
@@ -38,7 +37,7 @@ pub(crate) async fn run(shared: &Shared, command: Command) -> Result<(), Failure
         Command::Start { agent } => {
             let deployed: Deployed = client(shared)?.post_nothing(&agent_path(&agent, "/start")?).await?;
             show(shared, &deployed, print_deployed);
-            Ok(())
+            taken(deployed)
         }
         Command::Stop { agent } => act(shared, &agent, "/stop").await,
         Command::Pause { agent } => act(shared, &agent, "/pause").await,
@@ -59,20 +58,27 @@ pub(crate) async fn run(shared: &Shared, command: Command) -> Result<(), Failure
             });
             Ok(())
         }
-        Command::Invoke { agent, event } => {
-            let data = serde_json::from_str(&event)
-                .map_err(|error| Failure::usage(format!("failed to read --event as JSON: {error}")))?;
-            send(shared, &agent, "/invoke", &InvokeRequest { data }, |shared, invoked: Invoked| {
-                show(shared, &invoked, |invoked| {
-                    output::line(invoked.text.as_deref().or(invoked.base64.as_deref()).unwrap_or_default());
-                });
-                Ok(())
-            })
-            .await
+        Command::Invoke { agent, event, kind, content_type } => {
+            let request = invoke::request(&event, kind, content_type)?;
+            send(shared, &agent, "/invoke", &request, invoke::answer).await
         }
         Command::Fund { agent, amount } => send(shared, &agent, "/fund", &FundRequest { amount }, status).await,
         _ => Err(Failure::usage("failed to find this command")),
     }
+}
+
+/// A deployment is done when a node has taken it. An order that none took stands, and is no success.
+fn taken(deployed: Deployed) -> Result<(), Failure> {
+    if !matches!(deployed.state.as_str(), "open" | "unverified") {
+        return Ok(());
+    }
+    let Deployed { agent_id, state, reason, hint, .. } = deployed;
+    let reason = reason.map(|reason| format!(": {reason}")).unwrap_or_default();
+    let failure = Failure::new(Exit::Refused, format!("failed to bring {agent_id} up: its order is {state}{reason}"));
+    Err(match hint {
+        Some(hint) => failure.hint(hint),
+        None => failure,
+    })
 }
 
 /// Reads a package from disk.
@@ -87,7 +93,7 @@ pub(crate) fn upload(dir: &Path, set: Vec<String>) -> Result<PackageUpload, Fail
     Ok(PackageUpload { manifest, artifact, set })
 }
 
-fn show<T: Serialize>(shared: &Shared, value: &T, print: impl FnOnce(&T)) {
+pub(super) fn show<T: Serialize>(shared: &Shared, value: &T, print: impl FnOnce(&T)) {
     if shared.json { output::json(value) } else { print(value) }
 }
 
@@ -132,6 +138,7 @@ fn print_status(agent: &AgentStatus) {
     };
     let lease = match agent.lease.rate.as_str() {
         "0" => "home, no end".to_owned(),
+        rate if agent.state == "open" => format!("at most {rate} TALOS per hour, {} deposited", agent.lease.balance),
         rate => format!("{rate} TALOS per hour, {} paid, {} left", agent.lease.paid, agent.lease.balance),
     };
     output::pairs(&[

@@ -2,6 +2,7 @@
 //! with its handle.
 
 use std::fmt::Write as _;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -86,6 +87,16 @@ impl Home {
     /// Runs one command to its end.
     pub(crate) fn run(&self, args: &[&str]) -> Ended {
         Ended::of(self.command().args(args).output().unwrap())
+    }
+
+    /// Runs one command to its end with this on its stdin.
+    pub(crate) fn feed(&self, args: &[&str], stdin: &[u8]) -> Ended {
+        let mut command = self.command();
+        command.args(args).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        // A command that has read enough ends without the rest.
+        let _ = child.stdin.take().unwrap().write_all(stdin);
+        Ended::of(child.wait_with_output().unwrap())
     }
 
     /// Runs one command that has to succeed, and gives its stdout.

@@ -115,6 +115,41 @@ fn an_event_is_answered_and_its_log_is_kept() {
 }
 
 #[test]
+fn an_event_can_be_a_file_stdin_text_or_bytes() {
+    const ECHO: &str = "nisse.test.echo";
+    let home = Home::new();
+    let _node = home.up(&[]);
+    home.ok(&["deploy", &example("echo")]);
+    let file = home.beside("event.json");
+    std::fs::write(&file, "{\"from\": \"a file\"}\n").unwrap();
+    let at_file = format!("@{}", file.display());
+    assert_eq!(home.ok(&["invoke", ECHO, "--event", &at_file]), "{\"from\":\"a file\"}\n");
+    let text = home.json(&["invoke", ECHO, "--event", "no JSON at all", "--content-type", "text/plain"]);
+    assert_eq!((&text["text"], &text["content_type"]), (&"no JSON at all".into(), &"text/plain".into()));
+    std::fs::write(&file, [0, 159, 146, 150]).unwrap();
+    let bytes = ["invoke", ECHO, "--event", &at_file, "--content-type", "application/octet-stream"];
+    assert_eq!(home.json(&bytes)["base64"], "AJ+Slg==");
+    assert_eq!(home.feed(&["invoke", ECHO, "--event", "-"], b"[1, 2]").out, "[1,2]\n");
+    let typed = home.run(&["invoke", ECHO, "--event", "1", "--type", "com.example.order"]);
+    assert_eq!(typed.code, 0, "{typed:?}");
+
+    for (args, code, said) in [
+        (&["--event", "{oops"][..], 2, "failed to read --event as JSON"),
+        (&["--event", "1", "--type", "alarm"], 3, "only the node raises those"),
+        (&["--event", "1", "--type", "a\nb"], 2, "control characters"),
+        (&["--event", "@nowhere.json"], 1, "failed to read nowhere.json"),
+    ] {
+        let ended = home.run(&[&["invoke", ECHO], args].concat());
+        assert_eq!(ended.code, code, "{ended:?}");
+        assert!(ended.err.contains(said), "{ended:?}");
+    }
+    let long = vec![b'x'; (1 << 20) + 1];
+    let ended = home.feed(&["invoke", ECHO, "--event", "-", "--content-type", "text/plain"], &long);
+    assert_eq!(ended.code, 2, "{ended:?}");
+    assert!(ended.err.contains("at most 1048576 are allowed"), "{ended:?}");
+}
+
+#[test]
 fn a_destroyed_agent_stays_destroyed_whatever_it_was_before() {
     let home = Home::new();
     let _node = home.up(&[]);

@@ -8,6 +8,7 @@ mod kills;
 mod lease;
 mod life;
 mod rebuild;
+mod orders;
 mod receipts;
 mod refusals;
 mod web;

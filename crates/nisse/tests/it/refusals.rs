@@ -142,6 +142,7 @@ fn an_agent_that_is_not_there_or_not_in_that_state_is_refused() {
     refused!(home, ["invoke", "nisse.test.counter", "--event", "{"], @r#"
     exit 2
     error: failed to read --event as JSON: EOF while parsing an object at line 1 column 1
+    hint: text goes as `--content-type text/plain`, bytes as `--content-type application/octet-stream`
     "#);
     refused!(home, ["update", "nisse.test.counter", &example("echo")], @r#"
     exit 3

@@ -1,0 +1,232 @@
+//! Orders of this home's keys that this node does not run: open on the market, or taken by another node.
+//!
+//! The market is the only list of them. Whatever a key of this home deployed is looked up there, so an order that was
+//! placed before a crash, or that no node wants, is found, shown and closed like an agent that runs here.
+
+use std::collections::BTreeSet;
+
+use futures::{StreamExt as _, TryStreamExt as _};
+use nisse_market::{DeploymentState, DeploymentView, Market};
+use nisse_model::{Address, AgentId, AgentName, Amount, DeploymentId};
+use nisse_orchestrator::Refusal;
+
+use super::{Node, market_error};
+use crate::control::{AgentStatus, LeaseStatus};
+use crate::error::{ErrorKind, NodeError};
+use crate::home::KeyName;
+
+/// The newest deployments of the market that are looked through for orders of this home. An older one is found by its
+/// full name.
+const LOOKED_THROUGH_MAX: u64 = 200;
+/// Deployments asked for at once.
+const ASKED_AT_ONCE: usize = 16;
+
+/// An order of this home that this node does not run.
+pub(super) struct Order {
+    pub(super) deployment: DeploymentId,
+    pub(super) agent_id: AgentId,
+    pub(super) view: DeploymentView,
+    /// Why this node did not bid.
+    pub(super) refusal: Option<Refusal>,
+    /// What the node that took it is reached by.
+    endpoint: Option<String>,
+}
+
+impl Order {
+    /// Whether it can still be closed: it holds a deposit, or a home lease.
+    pub(super) fn is_live(&self) -> bool {
+        is_live(self.view.state)
+    }
+
+    /// Why a command that needs the agent itself is not possible.
+    pub(super) fn not_here(&self, verb: &str) -> NodeError {
+        let (name, word) = (&self.agent_id.name, self.word());
+        let text = match self.view.node.filter(|_| word != "open") {
+            Some(node) => format!("failed to {verb} {name}: it is {word} on the node {node}, not here"),
+            None => format!("failed to {verb} {name}: its order is {word} and no node runs it"),
+        };
+        NodeError::new(ErrorKind::Conflict, "not_here", text)
+            .with_hint(format!("`nisse status {name}` says why; `nisse stop {name}` closes the order"))
+    }
+
+    fn word(&self) -> &'static str {
+        word(&self.view)
+    }
+
+    fn reason(&self) -> String {
+        let view = &self.view;
+        let node = view.node.map(|node| node.to_string()).unwrap_or_default();
+        match view.state {
+            DeploymentState::Unverified => "no quorum has attested its artifact yet".to_owned(),
+            DeploymentState::Open => match (&self.refusal, view.only_node, view.node) {
+                (Some(refusal), ..) => format!("no node has taken it, and this one refused it: {refusal}"),
+                (None, Some(only), _) => format!("only the node {only} may take it, and has not yet"),
+                (None, None, Some(_)) => format!("bids are taken; {node} leads with {} TALOS per hour", view.rate),
+                (None, None, None) => "no node has taken it yet".to_owned(),
+            },
+            DeploymentState::Assigned => format!("the node {node} is to start it"),
+            DeploymentState::Running => format!("on the node {node}"),
+            DeploymentState::Stopped => "closed; what was left of its deposit went back to its owner".to_owned(),
+            DeploymentState::Expired => "its deposit was used up".to_owned(),
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        let name = &self.agent_id.name;
+        let close = format!("`nisse stop {name}` closes the order and gives its deposit back");
+        match (self.view.state, &self.refusal) {
+            (DeploymentState::Open, Some(refusal)) => Some(match hint_of(refusal) {
+                Some(mend) => format!("{close}; then {mend} and deploy it again"),
+                None => close,
+            }),
+            (DeploymentState::Open | DeploymentState::Unverified, None) => Some(close),
+            _ => None,
+        }
+    }
+}
+
+/// What would have made this node bid.
+fn hint_of(refusal: &Refusal) -> Option<String> {
+    Some(match refusal {
+        Refusal::Owner { owner } => format!("start the node with `--accept {owner}`"),
+        Refusal::Price { asked, .. } => format!("offer `--max-rate {asked}` or more"),
+        Refusal::Cpu { .. } | Refusal::Memory { .. } => "stop another agent or lend more in nisse.toml".to_owned(),
+        Refusal::Gpu => "take `gpu` out of agent.yaml".to_owned(),
+        Refusal::Draining => "run `nisse node drain --off`".to_owned(),
+        Refusal::Taken => "stop the agent of the same name".to_owned(),
+        Refusal::Package { .. } => "mend the package".to_owned(),
+    })
+}
+
+/// Whether the market holds it open or running.
+pub(super) fn is_live(state: DeploymentState) -> bool {
+    !matches!(state, DeploymentState::Stopped | DeploymentState::Expired)
+}
+
+fn word(view: &DeploymentView) -> &'static str {
+    match view.state {
+        DeploymentState::Unverified => "unverified",
+        DeploymentState::Open => "open",
+        DeploymentState::Assigned => "assigned",
+        DeploymentState::Running if view.paused => "paused",
+        DeploymentState::Running => "running",
+        DeploymentState::Stopped => "stopped",
+        DeploymentState::Expired => "expired",
+    }
+}
+
+impl Node {
+    /// The live orders of this home that this node does not run, newest first.
+    pub(super) async fn orders(&self) -> Result<Vec<Order>, NodeError> {
+        let market = self.market(KeyName::Operator)?;
+        let owners = self.owners()?;
+        let count = market.deployments().await.map_err(|error| market_error(&error))?;
+        let newest = (1..=count).rev().take(usize::try_from(LOOKED_THROUGH_MAX).unwrap_or(usize::MAX));
+        let views: Vec<DeploymentView> = futures::stream::iter(newest)
+            .map(|number| market.deployment(number))
+            .buffered(ASKED_AT_ONCE)
+            .try_collect()
+            .await
+            .map_err(|error| market_error(&error))?;
+        let mut orders = Vec::new();
+        for view in views.into_iter().filter(|view| owners.contains(&view.owner) && is_live(view.state)) {
+            orders.extend(self.order_of(&market, view).await?);
+        }
+        Ok(orders)
+    }
+
+    /// An order of this home by its full name, ended ones included.
+    pub(super) async fn order(&self, deployment: DeploymentId) -> Result<Option<Order>, NodeError> {
+        let market = self.market(KeyName::Operator)?;
+        if market.deployment_id(deployment.number) != deployment {
+            return Ok(None);
+        }
+        // What the market does not know is no order.
+        let Ok(view) = market.deployment(deployment.number).await else { return Ok(None) };
+        if !self.owners()?.contains(&view.owner) {
+            return Ok(None);
+        }
+        self.order_of(&market, view).await
+    }
+
+    /// `None` where this node runs it, or where its own record of it says more.
+    async fn order_of(&self, market: &Market, view: DeploymentView) -> Result<Option<Order>, NodeError> {
+        let deployment = market.deployment_id(view.number);
+        let known = self
+            .look(move |all| {
+                let live = all.agent(&deployment).map(|agent| agent.life.is_live());
+                (live, all.refused().get(&deployment).cloned())
+            })
+            .await?;
+        let elsewhere = view.node.filter(|node| *node != self.core.operator && view.state != DeploymentState::Open);
+        let (live, refusal) = known;
+        // An id that is not one can be published by anybody.
+        let Ok(agent_id) = view.agent_id.parse::<AgentId>() else { return Ok(None) };
+        if live == Some(true) || (live == Some(false) && elsewhere.is_none()) {
+            return Ok(None);
+        }
+        let endpoint = match elsewhere {
+            None => None,
+            Some(node) => {
+                let registered = market.node(node).await.map_err(|error| market_error(&error))?;
+                registered.and_then(|found| endpoint_there(&agent_id.name, view.owner, node, &found.endpoint))
+            }
+        };
+        Ok(Some(Order { deployment, agent_id, view, refusal, endpoint }))
+    }
+
+    /// The addresses of this home's keys.
+    fn owners(&self) -> Result<BTreeSet<Address>, NodeError> {
+        let mut owners = BTreeSet::from([self.core.operator]);
+        if self.core.home.has_key(KeyName::Deployer) {
+            owners.insert(self.market(KeyName::Deployer)?.key());
+        }
+        Ok(owners)
+    }
+
+    /// An order as `status` shows it: what the market knows, and what is kept here of its state.
+    pub(super) fn describe_order(&self, order: &Order) -> AgentStatus {
+        let core = &self.core;
+        let (view, name) = (&order.view, &order.agent_id.name);
+        let state = core.states.agent(view.owner, name);
+        let paid = Amount(view.paid.0.saturating_add(view.due.0));
+        AgentStatus {
+            agent_id: view.agent_id.clone(),
+            version: order.agent_id.version.to_string(),
+            state: order.word().to_owned(),
+            reason: Some(order.reason()),
+            hint: order.hint(),
+            deployment: order.deployment.to_string(),
+            owner: view.owner.to_string(),
+            node: view.node.filter(|_| view.state != DeploymentState::Open).map(|node| node.to_string()),
+            endpoint: order.endpoint.clone().unwrap_or_else(|| self.endpoint(view.owner, name)),
+            since: view.started.map(|at| at.0),
+            restarts: 0,
+            memory_bytes: 0,
+            fuel_used: 0,
+            invocations: 0,
+            state_bytes: state.usage().map_or(0, |usage| usage.bytes),
+            state_root: state.root().map_or_else(|error| error.to_string(), |root| root.to_string()),
+            alarm: None,
+            permissions: Vec::new(),
+            cid: view.artifact_cid.to_string(),
+            manifest_cid: view.manifest_cid.to_string(),
+            update_refused: None,
+            lease: LeaseStatus {
+                // Before a bid there is only what the order pays at most.
+                rate: if view.node.is_none() { view.max_rate } else { view.rate }.to_string(),
+                paid: paid.to_string(),
+                balance: Amount(view.deposited.0.saturating_sub(paid.0)).to_string(),
+                ends_at: view.ends_at.map(|at| at.0),
+                warning: None,
+            },
+        }
+    }
+}
+
+/// Another node's agents are reached below what it registered.
+fn endpoint_there(name: &AgentName, owner: Address, node: Address, registered: &str) -> Option<String> {
+    let suffix = registered.strip_prefix("http://")?.trim_end_matches('/');
+    let [host, _] = crate::routes::host_names(name, owner, node, suffix);
+    Some(format!("http://{host}/"))
+}
