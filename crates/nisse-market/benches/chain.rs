@@ -1,6 +1,6 @@
 //! The embedded chain's figures beside the disk's own, in one run: DESIGN §7's rows for the chain.
 //!
-//! `cargo bench -p nisse-market`. Everything runs on the machine's disk in a temporary folder.
+//! `cargo bench -p nisse-market [-- --json]`. Everything runs on the machine's disk in a temporary folder.
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a bench prints, and stops at the first surprise")]
 
 use std::path::Path;
@@ -73,6 +73,13 @@ async fn measure() {
     assert_eq!(again.head().0, height);
 
     let rate = height as f64 / replay.as_secs_f64();
+    if std::env::args().any(|argument| argument == "--json") {
+        let [send, call] = [p50(&mut sends.clone()), p50(&mut calls)].map(|time| time.as_secs_f64());
+        for (name, value) in [("fs", sync.as_secs_f64()), ("send", send), ("eth_call", call), ("replay", rate)] {
+            println!("{}", json!({ "name": name, "value": value }));
+        }
+        return;
+    }
     println!("{:<44} {:>14} {:>14}", "what", "ours (p50)", "aim");
     line("fdatasync, 4 KiB, same disk, same run (fs)", sync, "-");
     line("send + receipt, signed before", p50(&mut sends.clone()), &format!("{:?}", sync + Duration::from_micros(500)));

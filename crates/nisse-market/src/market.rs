@@ -62,6 +62,8 @@ pub enum MarketError {
     Reverted {
         /// The block's height.
         block: u64,
+        /// Gas that it burnt all the same.
+        gas_used: u64,
         /// Why.
         #[source]
         reason: crate::tx::Revert,
@@ -109,6 +111,12 @@ impl Market {
     /// Where the contracts are.
     pub fn addresses(&self) -> &MarketAddresses {
         &self.inner.addresses
+    }
+
+    /// The newest version that the address book lists.
+    pub async fn newest_version(&self) -> Result<u64, MarketError> {
+        let book = self.inner.addresses.book;
+        self.view(book, "the address book's version", AddressBook::versionCall {}).await
     }
 
     /// The address that this client writes with.

@@ -4,7 +4,8 @@
 //! for an agent or the chain: what takes long runs in a task of its own and comes back as an event.
 
 mod actions;
-mod market;
+pub(crate) mod market;
+pub(crate) mod outbox;
 
 pub(crate) use actions::{finished, shortened};
 
@@ -135,6 +136,10 @@ impl Driver {
 
     /// Runs until the node stops or its journal fails.
     pub(crate) async fn run(mut self, mut stop: Stop) {
+        if let Err(error) = outbox::restore(&self.core) {
+            tracing::error!(error = chain(&error), "what agents have spent was not read");
+            return self.core.fail("what agents have spent was not read".to_owned());
+        }
         let boot = self.orchestrator.boot(self.core.clock.now());
         let mut compact = tokio::time::interval(COMPACT_CHECK);
         compact.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -194,13 +199,7 @@ impl Driver {
                 self.orchestrator.handle(Event::AlarmChanged { deployment, at }, self.core.clock.now())
             }
             Outward::Publish { deployment, key, asset, value, decimals } => {
-                match market::scaled(value, decimals) {
-                    Some(answer) => {
-                        let call = market::Write::Publish { deployment: deployment.number, asset, answer };
-                        self.write(key, call);
-                    }
-                    None => tracing::warn!(%deployment, asset, "an answer does not fit the feed's 8 decimals"),
-                }
+                self.publish(deployment, key, asset, value, decimals);
                 Effects::default()
             }
         }
@@ -299,8 +298,10 @@ impl Driver {
     async fn compact(&mut self) {
         self.core.flush();
         let (first, next) = (self.core.journal.first(), self.core.journal.next());
-        if let Some(settled) = self.settled.replace(next)
-            && next.0 - first.0 > JOURNAL_RECORDS_MAX
+        let Some(settled) = self.settled.replace(next) else { return };
+        // An answer that waits for the chain stands nowhere but in the journal.
+        let settled = self.mark_outbox(settled);
+        if next.0 - first.0 > JOURNAL_RECORDS_MAX
             && let Err(error) = compact(&self.core, &self.orchestrator, settled).await
         {
             tracing::warn!(error, "the journal was not compacted");

@@ -1,6 +1,7 @@
 //! The home's keys on the market: one transaction queue for each, and where the contracts are that they write to.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use nisse_market::{ChainClient, LocalKey, Market, MarketAddresses, TxQueue, TxQueueOptions};
@@ -22,6 +23,8 @@ pub(crate) struct Keys {
     folder: &'static str,
     /// Every version of the market, oldest first.
     versions: RwLock<Vec<MarketAddresses>>,
+    /// The newest version that the address book lists, which may be younger than this run.
+    newest: AtomicU64,
     queues: Mutex<BTreeMap<String, TxQueue>>,
 }
 
@@ -34,8 +37,8 @@ impl Keys {
         options: TxQueueOptions,
         folder: &'static str,
     ) -> Self {
-        let (versions, queues) = (RwLock::default(), Mutex::default());
-        Self { disk, clock, entropy, client, options, folder, versions, queues }
+        let (versions, newest, queues) = (RwLock::default(), AtomicU64::default(), Mutex::default());
+        Self { disk, clock, entropy, client, options, folder, versions, newest, queues }
     }
 
     /// The chain's client.
@@ -56,6 +59,23 @@ impl Keys {
     /// Every version of the market that is known, oldest first.
     pub(crate) fn versions(&self) -> Vec<MarketAddresses> {
         self.versions.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Notes what the address book lists now.
+    pub(crate) fn set_newest_version(&self, newest: u64) {
+        let before = self.newest.swap(newest, Ordering::Relaxed);
+        if before < newest && self.versions().last().is_some_and(|known| known.version < newest) {
+            tracing::warn!(
+                version = newest,
+                "the market has a newer version; this node uses it from its next start on"
+            );
+        }
+    }
+
+    /// A version that the address book lists and this run does not use.
+    pub(crate) fn newer_version(&self) -> Option<u64> {
+        let newest = self.newest.load(Ordering::Relaxed);
+        self.versions().last().filter(|known| known.version < newest).map(|_| newest)
     }
 
     /// A key's transaction queue, opened at first use. Its task runs until the node stops.

@@ -1,18 +1,77 @@
-//! The ends of all chains of records, and what agents may still publish: in memory, ahead of the index.
+//! The ends of all chains of records, and what agents may still publish: the gas of their deployment's budget, counted
+//! from receipts, and a rate.
+//!
+//! In memory, ahead of the index; what must outlive the process is written by the outbox (`driver/outbox.rs`).
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use nisse_model::{DeploymentId, Hash256, Timestamp};
+use nisse_store::Position;
 
-/// Answers that an agent may publish in one hour: what a deployment's gas budget pays for.
+/// Answers that an agent may publish in one hour, whatever its budget.
 pub(crate) const PUBLICATIONS_PER_HOUR_MAX: u32 = 60;
+/// Answers of one deployment that may wait for the chain.
+pub(crate) const PUBLICATIONS_WAITING_MAX: usize = 1_000;
+/// What an answer that waits is taken to cost until its receipt is there: one to a feed that exists.
+const ANSWER_GAS: u64 = 70_000;
 
 /// Shared by all agents of the node.
 #[derive(Default)]
 pub(crate) struct Ledger {
     tips: Mutex<HashMap<DeploymentId, (u64, Hash256)>>,
     publications: Mutex<HashMap<DeploymentId, (u64, u32)>>,
+    outbox: Mutex<Outbox>,
+    chain_time: AtomicU64,
+}
+
+/// An answer that waits for the chain.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Waiting {
+    /// The name under which it goes out once.
+    pub(crate) key: String,
+    pub(crate) asset: String,
+    /// With the feed's 8 decimals.
+    pub(crate) answer: i128,
+    /// Whose log hears of trouble.
+    pub(crate) label: Option<String>,
+    /// A place of the journal that is not behind its record.
+    pub(crate) since: Position,
+}
+
+/// What a deployment's budget allows, and what is gone of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Gas {
+    /// Burnt by answers so far, by their receipts.
+    pub(crate) spent: u64,
+    /// Allowed by now; `None` while the chain has not said.
+    pub(crate) allowed: Option<u64>,
+}
+
+#[derive(Default)]
+struct Outbox {
+    queues: HashMap<DeploymentId, VecDeque<Waiting>>,
+    accounts: HashMap<DeploymentId, Account>,
+    /// Keys whose rows were written since the last look, and before that.
+    delivered: Vec<String>,
+    delivered_before: Vec<String>,
+    restored: HashSet<String>,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Account {
+    spent: u64,
+    /// Gas for each started hour, and when the first began.
+    terms: Option<(u64, Timestamp)>,
+}
+
+impl Account {
+    fn allowed(&self, now: Timestamp) -> Option<u64> {
+        let (budget, started) = self.terms?;
+        let hours = now.since_ms(started) / 3_600_000 + 1;
+        Some(hours.saturating_mul(budget))
+    }
 }
 
 impl Ledger {
@@ -25,12 +84,17 @@ impl Ledger {
         lock(&self.tips).insert(deployment, (seq, hash));
     }
 
-    /// Why nothing may be published now, when the hour's budget is spent.
+    /// Why nothing may be published now: the budget is spent, the rate reached, or too much waits.
     pub(crate) fn publish_refusal(&self, deployment: &DeploymentId, now: Timestamp) -> Option<String> {
         let spent = lock(&self.publications).get(deployment).filter(|(hour, _)| *hour == hour_of(now)).map(|(_, n)| *n);
-        (spent.unwrap_or(0) >= PUBLICATIONS_PER_HOUR_MAX).then(|| {
-            format!("this hour's gas budget is spent: at most {PUBLICATIONS_PER_HOUR_MAX} answers are published")
-        })
+        if spent.unwrap_or(0) >= PUBLICATIONS_PER_HOUR_MAX {
+            return Some(format!("at most {PUBLICATIONS_PER_HOUR_MAX} answers are published in one hour"));
+        }
+        let waiting = lock(&self.outbox).queues.get(deployment).map_or(0, VecDeque::len);
+        if waiting >= PUBLICATIONS_WAITING_MAX {
+            return Some(format!("{PUBLICATIONS_WAITING_MAX} answers wait for the chain already"));
+        }
+        self.gas_refusal_with(deployment, u64::try_from(waiting).unwrap_or(u64::MAX))
     }
 
     /// Counts what an invocation publishes.
@@ -41,6 +105,101 @@ impl Ledger {
             (*hour, *spent) = (hour_of(now), 0);
         }
         *spent = spent.saturating_add(count);
+    }
+
+    /// The chain's clock, by which hours of a lease are counted.
+    pub(crate) fn set_chain_time(&self, at: Timestamp) {
+        self.chain_time.store(at.0, Ordering::Relaxed);
+    }
+
+    /// What the chain says of a deployment's budget.
+    pub(crate) fn set_terms(&self, deployment: DeploymentId, budget_per_hour: u64, started: Timestamp) {
+        lock(&self.outbox).accounts.entry(deployment).or_default().terms = Some((budget_per_hour, started));
+    }
+
+    /// What the budget allows and what is gone of it.
+    pub(crate) fn gas(&self, deployment: &DeploymentId) -> Gas {
+        let account = lock(&self.outbox).accounts.get(deployment).copied().unwrap_or_default();
+        Gas { spent: account.spent, allowed: account.allowed(self.now()) }
+    }
+
+    /// Why no gas may be burnt for a deployment now.
+    pub(crate) fn gas_refusal(&self, deployment: &DeploymentId) -> Option<String> {
+        self.gas_refusal_with(deployment, 0)
+    }
+
+    fn gas_refusal_with(&self, deployment: &DeploymentId, waiting: u64) -> Option<String> {
+        let gas = self.gas(deployment);
+        let allowed = gas.allowed?;
+        let taken = gas.spent.saturating_add(waiting.saturating_mul(ANSWER_GAS));
+        (taken >= allowed).then(|| {
+            let spent = gas.spent;
+            format!(
+                "the deployment's gas budget is spent: {spent} of {allowed} by now, more with the lease's next hour"
+            )
+        })
+    }
+
+    fn now(&self) -> Timestamp {
+        Timestamp(self.chain_time.load(Ordering::Relaxed))
+    }
+
+    /// Takes an answer into the outbox. Says whether nobody delivers this deployment's answers yet.
+    pub(crate) fn wait(&self, deployment: DeploymentId, waiting: Waiting) -> bool {
+        let mut outbox = lock(&self.outbox);
+        let idle = !outbox.queues.contains_key(&deployment);
+        outbox.queues.entry(deployment).or_default().push_back(waiting);
+        idle
+    }
+
+    /// The answer that goes next. With `None` nobody delivers any more.
+    pub(crate) fn next_waiting(&self, deployment: &DeploymentId) -> Option<Waiting> {
+        let mut outbox = lock(&self.outbox);
+        let next = outbox.queues.get(deployment).and_then(|queue| queue.front().cloned());
+        if next.is_none() {
+            outbox.queues.remove(deployment);
+        }
+        next
+    }
+
+    /// The answer that went last is at its end.
+    pub(crate) fn arrived(&self, deployment: &DeploymentId) {
+        if let Some(queue) = lock(&self.outbox).queues.get_mut(deployment) {
+            queue.pop_front();
+        }
+    }
+
+    /// The oldest place of the journal that an answer waits for.
+    pub(crate) fn oldest_waiting(&self) -> Option<Position> {
+        lock(&self.outbox).queues.values().flatten().map(|waiting| waiting.since).min()
+    }
+
+    /// Counts the gas of an answer whose row is written.
+    pub(crate) fn spend(&self, deployment: DeploymentId, gas: u64, key: String) {
+        let mut outbox = lock(&self.outbox);
+        let account = outbox.accounts.entry(deployment).or_default();
+        account.spent = account.spent.saturating_add(gas);
+        outbox.delivered.push(key);
+    }
+
+    /// Gas that was spent in earlier runs.
+    pub(crate) fn restore_gas(&self, deployment: DeploymentId, spent: u64) {
+        lock(&self.outbox).accounts.entry(deployment).or_default().spent = spent;
+    }
+
+    /// A row of an earlier run.
+    pub(crate) fn restore_delivered(&self, key: String) {
+        lock(&self.outbox).restored.insert(key);
+    }
+
+    /// The keys whose rows are not needed any more once the mark has moved to where the journal stood at the last look.
+    pub(crate) fn turn_delivered(&self) -> Vec<String> {
+        let mut outbox = lock(&self.outbox);
+        let newest = std::mem::take(&mut outbox.delivered);
+        let restored = std::mem::take(&mut outbox.restored);
+        let passed = std::mem::replace(&mut outbox.delivered_before, newest);
+        outbox.delivered_before.extend(restored);
+        passed
     }
 }
 
@@ -58,15 +217,86 @@ mod tests {
 
     use super::*;
 
+    fn deployment() -> DeploymentId {
+        DeploymentId { chain: 1, contract: Address([2; 20]), number: 3 }
+    }
+
+    fn waiting(key: &str, since: u64) -> Waiting {
+        Waiting { key: key.to_owned(), asset: "ETH/USD".to_owned(), answer: 1, label: None, since: Position(since) }
+    }
+
     #[test]
-    fn a_spent_budget_refuses_until_the_next_hour() {
+    fn a_reached_rate_refuses_until_the_next_hour() {
         let ledger = Ledger::default();
-        let deployment = DeploymentId { chain: 1, contract: Address([2; 20]), number: 3 };
         let now = Timestamp(3_600_000);
-        ledger.count_publications(deployment, now, PUBLICATIONS_PER_HOUR_MAX - 1);
-        assert_eq!(ledger.publish_refusal(&deployment, now), None);
-        ledger.count_publications(deployment, now, 1);
-        assert!(ledger.publish_refusal(&deployment, now).is_some());
-        assert_eq!(ledger.publish_refusal(&deployment, now.plus_ms(3_600_000)), None);
+        ledger.count_publications(deployment(), now, PUBLICATIONS_PER_HOUR_MAX - 1);
+        assert_eq!(ledger.publish_refusal(&deployment(), now), None);
+        ledger.count_publications(deployment(), now, 1);
+        assert!(ledger.publish_refusal(&deployment(), now).is_some());
+        assert_eq!(ledger.publish_refusal(&deployment(), now.plus_ms(3_600_000)), None);
+    }
+
+    #[test]
+    fn gas_is_counted_from_receipts_and_grows_with_each_started_hour() {
+        let ledger = Ledger::default();
+        let started = Timestamp(7_000);
+        assert_eq!(ledger.gas_refusal(&deployment()), None, "the chain has not said what is allowed");
+        ledger.set_chain_time(started);
+        ledger.set_terms(deployment(), 500_000, started);
+        ledger.spend(deployment(), 438_838, "first".to_owned());
+        assert_eq!(ledger.gas_refusal(&deployment()), None);
+        ledger.spend(deployment(), 68_148, "second".to_owned());
+        assert_eq!(ledger.gas(&deployment()), Gas { spent: 506_986, allowed: Some(500_000) });
+        let refusal = ledger.publish_refusal(&deployment(), started).expect("it is spent");
+        assert_eq!(
+            refusal,
+            "the deployment's gas budget is spent: 506986 of 500000 by now, more with the lease's next hour"
+        );
+        ledger.set_chain_time(started.plus_ms(3_600_000));
+        assert_eq!(ledger.publish_refusal(&deployment(), started), None);
+    }
+
+    #[test]
+    fn what_waits_is_held_against_the_budget_and_against_a_limit() {
+        let ledger = Ledger::default();
+        ledger.set_terms(deployment(), 2 * ANSWER_GAS, Timestamp(0));
+        assert!(ledger.wait(deployment(), waiting("one", 5)));
+        assert_eq!(ledger.publish_refusal(&deployment(), Timestamp(0)), None);
+        assert!(!ledger.wait(deployment(), waiting("two", 6)), "one task delivers for a deployment");
+        assert!(ledger.publish_refusal(&deployment(), Timestamp(0)).is_some(), "both will burn gas");
+        let other = DeploymentId { number: 4, ..deployment() };
+        for _ in 0..PUBLICATIONS_WAITING_MAX {
+            assert_eq!(ledger.publish_refusal(&other, Timestamp(0)), None);
+            ledger.wait(other, waiting("more", 7));
+        }
+        assert!(ledger.publish_refusal(&other, Timestamp(0)).is_some());
+    }
+
+    #[test]
+    fn the_oldest_answer_holds_the_journal_until_it_arrives() {
+        let ledger = Ledger::default();
+        ledger.wait(deployment(), waiting("one", 5));
+        ledger.wait(deployment(), waiting("two", 9));
+        assert_eq!(ledger.oldest_waiting(), Some(Position(5)));
+        ledger.arrived(&deployment());
+        assert_eq!(ledger.oldest_waiting(), Some(Position(9)));
+        assert_eq!(ledger.next_waiting(&deployment()).map(|next| next.key), Some("two".to_owned()));
+        ledger.arrived(&deployment());
+        assert_eq!(ledger.next_waiting(&deployment()), None);
+        assert_eq!(ledger.oldest_waiting(), None);
+        assert!(ledger.wait(deployment(), waiting("three", 12)), "the task before has ended");
+    }
+
+    #[test]
+    fn rows_are_let_go_two_looks_after_they_were_written() {
+        let ledger = Ledger::default();
+        ledger.restore_delivered("old".to_owned());
+        ledger.spend(deployment(), 1, "one".to_owned());
+        assert!(ledger.turn_delivered().is_empty());
+        ledger.spend(deployment(), 1, "two".to_owned());
+        let mut passed = ledger.turn_delivered();
+        passed.sort();
+        assert_eq!(passed, ["old", "one"]);
+        assert_eq!(ledger.turn_delivered(), ["two"]);
     }
 }

@@ -30,7 +30,7 @@ mod watcher;
 pub use error::{ErrorKind, NodeError};
 pub use home::KeyName;
 pub use nisse_sandbox::CompileCommand;
-pub use node::{Node, RebuiltChain, RebuiltDeployment, Seams, rebuild_chain};
+pub use node::{Node, RebuiltChain, RebuiltDeployment, Seams, UpgradedMarket, rebuild_chain, upgrade_market};
 pub use options::{AcceptList, ChainChoice, NodeOptions};
 pub use public::{AgentCallError, PublicAgent, PublicAnswer, PublicRoute};
 pub use supervisor::Stop;

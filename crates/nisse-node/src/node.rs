@@ -9,9 +9,11 @@ mod orders;
 mod rebuild;
 mod start;
 mod status;
+mod upgrade;
 
 pub use rebuild::{RebuiltChain, RebuiltDeployment, rebuild_chain};
 pub use start::Seams;
+pub use upgrade::{UpgradedMarket, upgrade_market};
 
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
@@ -130,6 +132,11 @@ impl Node {
 
     fn market(&self, key: KeyName) -> Result<Market, NodeError> {
         self.core.keys.market(&self.core.home, &self.core.supervisor, key)
+    }
+
+    /// The version of the market that a deployment is on.
+    fn market_of(&self, key: KeyName, deployment: &nisse_model::DeploymentId) -> Result<Market, NodeError> {
+        self.core.keys.market_of(&self.core.home, &self.core.supervisor, key, deployment.contract)
     }
 
     /// The key of this home that owns a deployment.

@@ -28,6 +28,8 @@ pub(crate) struct Recovery<'a> {
     /// Alarms that a completion set and no decision has taken up since.
     alarms: BTreeMap<DeploymentId, Option<Timestamp>>,
     publications: Vec<Outward>,
+    /// Where the outbox begins: answers of records before this place have arrived.
+    pub(crate) outbox: Position,
     completed: HashSet<[u8; 16]>,
     places: Places,
 }
@@ -55,6 +57,7 @@ impl<'a> Recovery<'a> {
             orchestrator: make(),
             alarms: BTreeMap::new(),
             publications: Vec::new(),
+            outbox: Position(0),
             completed: HashSet::new(),
             places: Places::default(),
         }
@@ -99,7 +102,10 @@ impl<'a> Recovery<'a> {
                 Outward::Alarm { deployment, at } => {
                     self.alarms.insert(deployment, at);
                 }
-                publication @ Outward::Publish { .. } => self.publications.push(publication),
+                publication @ Outward::Publish { .. } if position >= self.outbox => {
+                    self.publications.push(publication);
+                }
+                Outward::Publish { .. } => {}
             }
         }
         if let Some(seq) = InvocationRecord::seq_of(&record) {

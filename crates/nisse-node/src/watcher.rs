@@ -3,6 +3,8 @@
 //! The cursor's place is written after the orchestrator's decisions about a batch are durable. A crash tells some of
 //! the log again: decisions are idempotent, and an old end or assignment is held against what the contract says now.
 
+mod reorg;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,7 +13,7 @@ use nisse_market::{
     OrderView, StoppedBy,
 };
 use nisse_model::{Address, DeploymentId, PackageRef, Timestamp};
-use nisse_orchestrator::{Assignment, CloseReason, Event, Lease, NextPackage, Order, Placement};
+use nisse_orchestrator::{Assignment, CloseReason, Command, Event, Lease, NextPackage, Order, Placement};
 use nisse_store::{Database, DatabaseError, Rows as _, Table};
 
 use crate::core::Core;
@@ -27,8 +29,20 @@ const POLL_FAILED_MAX: Duration = Duration::from_secs(30);
 /// Where the cursor stands.
 const CURSOR: Table = Table::new("cursor");
 
-/// Runs until the node stops.
-pub(crate) async fn run(core: Arc<Core>, market: Market, mut stop: Stop) {
+/// How often an old version is looked at for what is left on it, and the address book for a new one.
+const REVIEW: Duration = Duration::from_secs(60);
+
+/// How much of a version of the market concerns this node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// New orders are looked at.
+    Newest,
+    /// What is held here runs to its end, and nothing new is taken.
+    Old,
+}
+
+/// Runs until the node stops, or until nothing of an old version is left here.
+pub(crate) async fn run(core: Arc<Core>, market: Market, standing: Standing, mut stop: Stop) {
     let mut cursor = match open(&core, &market) {
         Ok(cursor) => cursor,
         Err(error) => {
@@ -38,12 +52,22 @@ pub(crate) async fn run(core: Arc<Core>, market: Market, mut stop: Stop) {
     };
     let poll = if core.chain.is_some() { POLL_EMBEDDED } else { POLL_REMOTE };
     let mut pause = Duration::ZERO;
+    let mut reviewed: Option<Duration> = None;
     loop {
         tokio::select! {
             () = stop.requested() => return,
             () = tokio::time::sleep(pause) => {}
         }
-        pause = match look(&core, &market, &mut cursor).await {
+        let now = core.clock.elapsed();
+        if pause == poll && reviewed.is_none_or(|at| now.saturating_sub(at) >= REVIEW) {
+            reviewed = Some(now);
+            match review(&core, &market, standing).await {
+                Ok(true) => {}
+                Ok(false) => return tracing::info!(manager = %market.addresses().manager, "an old market has ended"),
+                Err(error) => tracing::debug!(error, "the market was not reviewed"),
+            }
+        }
+        pause = match look(&core, &market, standing, &mut cursor).await {
             Ok(true) => Duration::ZERO,
             Ok(false) => poll,
             Err(error) => {
@@ -73,11 +97,13 @@ fn key(market: &Market) -> Vec<u8> {
 }
 
 /// One look. Says whether there is more already.
-async fn look(core: &Arc<Core>, market: &Market, cursor: &mut LogCursor) -> Result<bool, String> {
-    core.set_chain_time(match &core.chain {
+async fn look(core: &Arc<Core>, market: &Market, standing: Standing, cursor: &mut LogCursor) -> Result<bool, String> {
+    let time = match &core.chain {
         Some(embedded) => embedded.time(),
         None => market.head_time().await.map_err(|error| chain(&error))?,
-    });
+    };
+    core.set_chain_time(time);
+    core.ledger.set_chain_time(time);
     // A height is enough to see that nothing happened; a reorganisation changes the hash as well.
     let head = core.chain.as_ref().map(|embedded| embedded.head());
     let told = cursor.position().head().map(|block| (block.number, block.hash.0));
@@ -94,7 +120,7 @@ async fn look(core: &Arc<Core>, market: &Market, cursor: &mut LogCursor) -> Resu
         }
         Err(error) => return Err(chain(&error)),
     };
-    if let Err(error) = tell(core, market, &batch).await {
+    if let Err(error) = tell(core, market, standing, &batch).await {
         // Nothing of a batch may be skipped: it is told again, and what was told already is known.
         *cursor = market.events(before, 0);
         return Err(error);
@@ -106,38 +132,94 @@ async fn look(core: &Arc<Core>, market: &Market, cursor: &mut LogCursor) -> Resu
     Ok(batch.more)
 }
 
-async fn tell(core: &Core, market: &Market, batch: &EventBatch) -> Result<(), String> {
+async fn tell(core: &Arc<Core>, market: &Market, standing: Standing, batch: &EventBatch) -> Result<(), String> {
     for at in &batch.committed {
-        for event in translate(core, market, at).await? {
+        for event in translate(core, market, standing, at).await? {
             core.driver.event(event).await;
         }
+    }
+    if !batch.reverted.is_empty() {
+        reorg::read_again(core, market, standing, batch).await?;
     }
     // The driver takes messages in order, so an answer means that the decisions before it are durable.
     core.driver.look(|_| ()).await.map_err(|error| error.to_string())
 }
 
+/// Reads what only the contracts know of the agents here. Says whether anything of this version is left.
+async fn review(core: &Core, market: &Market, standing: Standing) -> Result<bool, String> {
+    let contract = market.addresses().manager;
+    let (held, live) = core
+        .driver
+        .look(move |all| {
+            let here = |deployment: &&DeploymentId| deployment.contract == contract;
+            let live = all.agents().iter().filter(|(_, agent)| agent.life.is_live()).map(|(deployment, _)| deployment);
+            (all.holds(contract), live.filter(here).copied().collect::<Vec<_>>())
+        })
+        .await
+        .map_err(|error| error.to_string())?;
+    for deployment in live {
+        let view = market.deployment(deployment.number).await.map_err(|error| chain(&error))?;
+        budget(core, deployment, &view);
+    }
+    if standing == Standing::Newest {
+        let newest = market.newest_version().await.map_err(|error| chain(&error))?;
+        core.keys.set_newest_version(newest);
+    }
+    Ok(held || standing == Standing::Newest)
+}
+
+/// What an agent may burn begins to count with its lease.
+fn budget(core: &Core, deployment: DeploymentId, view: &DeploymentView) {
+    if let Some(started) = view.started {
+        core.ledger.set_terms(deployment, view.gas_budget, started);
+    }
+}
+
 /// What an event means to this node.
-async fn translate(core: &Core, market: &Market, at: &EventAt) -> Result<Vec<Event>, String> {
+async fn translate(core: &Core, market: &Market, standing: Standing, at: &EventAt) -> Result<Vec<Event>, String> {
     let Some(number) = at.event.deployment() else { return Ok(Vec::new()) };
     let deployment = market.deployment_id(number);
     let operator = core.operator;
     Ok(match &at.event {
+        // What opens on an old version is not for this node any more.
+        MarketEvent::Deployed { .. } | MarketEvent::Verified { .. } if standing == Standing::Old => Vec::new(),
         MarketEvent::Deployed { owner, order, .. } => opened(deployment, *owner, order, operator, at.block.number),
         MarketEvent::Reopened { bidding_ends, node, .. } => {
             let mut events = match *node == operator {
                 true => ended(market, deployment, operator, CloseReason::Reopened).await?,
                 false => Vec::new(),
             };
-            events.extend(reopened(market, deployment, *bidding_ends, at.block.number).await?);
+            if standing == Standing::Newest {
+                events.extend(reopened(market, deployment, Some(*bidding_ends), at.block.number).await?);
+            }
             events
         }
         MarketEvent::Verified { bidding_ends, .. } => {
-            reopened(market, deployment, *bidding_ends, at.block.number).await?
+            reopened(market, deployment, Some(*bidding_ends), at.block.number).await?
         }
         MarketEvent::Assigned { node, .. } if *node == operator => assigned(market, deployment, operator).await?,
         MarketEvent::Assigned { .. } => vec![Event::AssignedElsewhere { deployment }],
         MarketEvent::Started { node, started, .. } if *node == operator => {
+            let view = market.deployment(number).await.map_err(|error| chain(&error))?;
+            budget(core, deployment, &view);
             vec![Event::Acknowledged { deployment, at: *started }]
+        }
+        MarketEvent::Updated { node, .. } if *node == operator => {
+            let view = market.deployment(number).await.map_err(|error| chain(&error))?;
+            budget(core, deployment, &view);
+            Vec::new()
+        }
+        // Only what the contract says now is heeded: an old word that is told again moves nothing.
+        MarketEvent::Paused { node, .. } | MarketEvent::Resumed { node, .. } if *node == operator => {
+            let view = market.deployment(number).await.map_err(|error| chain(&error))?;
+            let command = if view.paused { Command::Pause } else { Command::Resume };
+            if matches!(at.event, MarketEvent::Paused { .. }) == view.paused {
+                let done = core.driver.command(deployment, command).await.map_err(|error| error.to_string())?;
+                if let Err(error) = done {
+                    tracing::debug!(%deployment, %error, "the owner's word on chain changed nothing");
+                }
+            }
+            Vec::new()
         }
         MarketEvent::UpdateRequested { node, revision, order, .. } if *node == operator => {
             let view = market.deployment(number).await.map_err(|error| chain(&error))?;
@@ -196,7 +278,7 @@ fn opened(deployment: DeploymentId, owner: Address, order: &OrderView, operator:
 async fn reopened(
     market: &Market,
     deployment: DeploymentId,
-    until: Timestamp,
+    until: Option<Timestamp>,
     round: u64,
 ) -> Result<Vec<Event>, String> {
     let view = market.deployment(deployment.number).await.map_err(|error| chain(&error))?;
@@ -209,7 +291,7 @@ async fn reopened(
             deployment,
             placement,
             max_rate: view.max_rate,
-            bids_until: (view.bid_window_seconds > 0).then_some(until),
+            bids_until: until.filter(|_| view.bid_window_seconds > 0),
             round,
         })
         .map(Event::OrderOpened)

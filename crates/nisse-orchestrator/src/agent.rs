@@ -184,6 +184,22 @@ pub struct Agent {
     /// An ending transaction has been asked for.
     #[serde(skip)]
     pub(crate) expiry_sent: bool,
+    /// It had been running and did not come up again after a restart of the node.
+    #[serde(skip)]
+    pub(crate) setback: Option<Setback>,
+}
+
+/// A running agent that did not come up again: tried a bounded number of times before its lease is given back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Setback {
+    /// Tries so far.
+    pub tries: u32,
+    /// When the next one comes; `None` while one is under way.
+    pub due: Option<Timestamp>,
+    /// Where the last one failed.
+    pub stage: FailureStage,
+    /// What happened, as one sentence.
+    pub reason: String,
 }
 
 impl Agent {
@@ -205,6 +221,32 @@ impl Agent {
             alarms: 0,
             alarm_in_flight: false,
             expiry_sent: false,
+            setback: None,
+        }
+    }
+
+    /// What keeps a running agent from coming up, where something does.
+    pub fn setback(&self) -> Option<&Setback> {
+        self.setback.as_ref()
+    }
+
+    /// The same agent under a deployment of its own on a newer version of the market. What that market has yet to hear
+    /// of it begins anew: revisions of updates, and with them the way back to the package before the last one.
+    #[must_use]
+    pub fn reopened(&self, acknowledged: Option<Timestamp>) -> Self {
+        let life = match self.life.clone() {
+            Life::Running { since, .. } => Life::Running { since, acknowledged },
+            Life::Paused { since, .. } => Life::Paused { since, acknowledged },
+            other => other,
+        };
+        Self {
+            life,
+            previous: None,
+            update_refused: None,
+            revision_done: 0,
+            previous_revision: 0,
+            rollback_asked: false,
+            ..self.clone()
         }
     }
 

@@ -16,7 +16,7 @@ mod reason;
 mod stored;
 
 pub use action::{Action, Effects};
-pub use agent::{Agent, Alarm, Assignment, Lease, Life, NextPackage, Placement};
+pub use agent::{Agent, Alarm, Assignment, Lease, Life, NextPackage, Placement, Setback};
 pub use decision::Decision;
 pub use event::{ActionResult, AlarmEnd, Command, Event, Order, PrepareError};
 pub use orchestrator::{CommandError, Orchestrator};

@@ -78,6 +78,17 @@ impl Orchestrator {
             .max_by_key(|(deployment, agent)| (agent.life.is_live(), deployment.number))
     }
 
+    /// Orders that this node looks at, and whether it has bid on them.
+    pub fn orders(&self) -> impl Iterator<Item = (DeploymentId, bool)> {
+        self.bids.iter().map(|(deployment, bid)| (*deployment, bid.rate.is_some()))
+    }
+
+    /// Whether a live agent or an order here is of this market.
+    pub fn holds(&self, contract: Address) -> bool {
+        let live = self.agents.iter().filter(|(_, agent)| agent.life.is_live()).map(|(deployment, _)| *deployment);
+        live.chain(self.bids.keys().copied()).any(|deployment| deployment.contract == contract)
+    }
+
     /// Orders that were refused, and why.
     pub fn refused(&self) -> &BTreeMap<DeploymentId, Refusal> {
         &self.refused

@@ -19,6 +19,10 @@ pub enum CloseReason {
     Reopened,
     /// Its owner destroyed it.
     Destroyed,
+    /// It goes on as another deployment, on a newer version of the market.
+    Superseded,
+    /// The chain was reorganised, and this node's assignment is not on it any more.
+    Undone,
 }
 
 impl fmt::Display for CloseReason {
@@ -28,6 +32,8 @@ impl fmt::Display for CloseReason {
             Self::Expired => "its deposit was used up",
             Self::Reopened => "its order went back to the market",
             Self::Destroyed => "destroyed by its owner",
+            Self::Superseded => "goes on under a newer version of the market",
+            Self::Undone => "its assignment was undone by a reorganisation of the chain",
         })
     }
 }

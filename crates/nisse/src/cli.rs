@@ -242,6 +242,8 @@ pub(crate) enum MarketCommand {
         /// Its number, its full name, or an agent
         deployment: String,
     },
+    /// Make a new version of the contracts on this home's own chain, while no node runs
+    Upgrade,
 }
 
 #[derive(Subcommand)]

@@ -31,7 +31,9 @@ impl Written {
 pub(super) fn done(outcome: TxOutcome) -> Result<MinedTx, MarketError> {
     match outcome {
         TxOutcome::Mined(mined) => Ok(mined),
-        TxOutcome::Reverted { tx, reason } => Err(MarketError::Reverted { block: tx.block.number, reason }),
+        TxOutcome::Reverted { tx, reason } => {
+            Err(MarketError::Reverted { block: tx.block.number, gas_used: tx.gas_used, reason })
+        }
         TxOutcome::Lost => Err(MarketError::Lost),
     }
 }

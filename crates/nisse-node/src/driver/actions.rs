@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
+use nisse_market::MarketCall;
+use nisse_model::DeploymentId;
 use nisse_orchestrator::{Action, ActionResult, Event};
 
 use super::Driver;
-use super::market::{Write, write};
+use super::market::{give_back, write};
 use crate::core::Core;
 use crate::life;
 
@@ -53,49 +55,53 @@ impl Driver {
             Action::Bid { deployment, round, rate } => {
                 core.milestone(deployment, "bid", format!("{rate} TALOS per hour"));
                 self.spawn("bid", async move {
-                    let intent = format!("bid:{deployment}:{round}");
-                    if !write(&core, intent, Write::Bid { deployment: deployment.number, rate }).await {
+                    let call = MarketCall::Bid { deployment: deployment.number, rate };
+                    if write(&core, deployment, &format!("bid:{deployment}:{round}"), &call).await.is_err() {
                         core.driver.event(Event::AssignedElsewhere { deployment }).await;
                     }
                 });
             }
             Action::Assign { deployment } => {
-                self.write(format!("assign:{deployment}"), Write::Assign { deployment: deployment.number });
+                let call = MarketCall::Assign { deployment: deployment.number };
+                self.write(deployment, format!("assign:{deployment}"), call);
             }
             Action::Acknowledge { deployment, incarnation } => {
-                let call = Write::AckStart { deployment: deployment.number, incarnation };
-                self.write(format!("ack:{deployment}:{incarnation}"), call);
+                let call = MarketCall::AckStart { deployment: deployment.number, incarnation };
+                self.write(deployment, format!("ack:{deployment}:{incarnation}"), call);
             }
             Action::Reject { deployment, reason } => {
                 let reason = shortened(&reason);
-                self.write(format!("reject:{deployment}"), Write::GiveBack { deployment: deployment.number, reason });
+                self.spawn("give back", async move {
+                    give_back(&core, deployment, &format!("reject:{deployment}"), reason).await;
+                });
             }
             Action::AcknowledgeUpdate { deployment, revision, incarnation } => {
-                let call = Write::AckUpdate { deployment: deployment.number, revision, incarnation };
-                self.write(format!("ack-update:{deployment}:{revision}"), call);
+                let call = MarketCall::AckUpdate { deployment: deployment.number, revision, incarnation };
+                self.write(deployment, format!("ack-update:{deployment}:{revision}"), call);
             }
             Action::RefuseUpdate { deployment, revision, reason } => {
                 let reason = shortened(&reason);
-                let call = Write::RejectUpdate { deployment: deployment.number, revision, reason };
-                self.write(format!("refuse-update:{deployment}:{revision}"), call);
+                let call = MarketCall::RejectUpdate { deployment: deployment.number, revision, reason };
+                self.write(deployment, format!("refuse-update:{deployment}:{revision}"), call);
             }
             Action::Expire { deployment } => {
                 // A lease that was topped up can run out again: the chain's time is part of the name.
                 let at = core.chain_time(core.clock.now()).seconds();
-                let call = Write::Expire { deployment: deployment.number };
-                self.write(format!("expire:{deployment}:{at}"), call);
+                let call = MarketCall::Expire { deployment: deployment.number };
+                self.write(deployment, format!("expire:{deployment}:{at}"), call);
             }
         }
     }
 
-    pub(super) fn write(&self, intent: String, call: Write) {
+    fn write(&self, deployment: DeploymentId, intent: String, call: MarketCall) {
         let core = Arc::clone(&self.core);
         self.spawn("market", async move {
-            write(&core, intent, call).await;
+            // What the market refuses for good is said in the log.
+            let _ = write(&core, deployment, &intent, &call).await;
         });
     }
 
-    fn spawn(&self, name: &'static str, task: impl Future<Output = ()> + Send + 'static) {
+    pub(super) fn spawn(&self, name: &'static str, task: impl Future<Output = ()> + Send + 'static) {
         self.core.supervisor.spawn(name, |mut stop| async move {
             tokio::select! {
                 () = task => {}
@@ -106,7 +112,7 @@ impl Driver {
 }
 
 /// Tells the orchestrator how an action ended.
-pub(crate) async fn finished(core: &Core, deployment: nisse_model::DeploymentId, result: ActionResult) {
+pub(crate) async fn finished(core: &Core, deployment: DeploymentId, result: ActionResult) {
     core.driver.event(Event::Finished { deployment, result }).await;
 }
 

@@ -1,16 +1,17 @@
-//! Writes to the market: each has a name, goes out once, and is tried again while the chain does not answer.
+//! Writes to the market: each has a name, goes out once, and is tried again while the chain does not answer. A write
+//! about a deployment goes to the version of the market that the deployment is on.
 
 use std::time::Duration;
 
-use nisse_market::{Market, MarketError, QueueError};
-use nisse_model::AmountPerHour;
+use nisse_market::{MarketCall, MarketError, QueueError, Written};
+use nisse_model::DeploymentId;
 
 use crate::core::Core;
-use crate::error::chain;
+use crate::error::{ErrorKind, chain};
 use crate::home::KeyName;
 
 /// How long to rest before the next try.
-const RETRY: Duration = Duration::from_secs(5);
+pub(crate) const RETRY: Duration = Duration::from_secs(5);
 /// How often a write that the contract would refuse now is tried: what it waits for (an acknowledgement under way, the
 /// chain's clock) comes within these tries, or never.
 const REFUSED_TRIES_MAX: u32 = 4;
@@ -19,69 +20,59 @@ const REFUSED_RETRY_FIRST: Duration = Duration::from_millis(250);
 /// Decimals of an OracleFeed.
 const FEED_DECIMALS: u32 = 8;
 
-/// One write.
-#[derive(Debug, Clone)]
-pub(crate) enum Write {
-    Bid {
-        deployment: u64,
-        rate: AmountPerHour,
-    },
-    Assign {
-        deployment: u64,
-    },
-    AckStart {
-        deployment: u64,
-        incarnation: u32,
-    },
-    /// Not to be run here: rejected while money does not run, stopped when it does.
-    GiveBack {
-        deployment: u64,
-        reason: String,
-    },
-    AckUpdate {
-        deployment: u64,
-        revision: u32,
-        incarnation: u32,
-    },
-    RejectUpdate {
-        deployment: u64,
-        revision: u32,
-        reason: String,
-    },
-    Expire {
-        deployment: u64,
-    },
-    Publish {
-        deployment: u64,
-        asset: String,
-        answer: i128,
-    },
+/// Why a write was not carried out, for good.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{reason}")]
+pub(crate) struct Refused {
+    /// One sentence.
+    pub(crate) reason: String,
+    /// Gas that it burnt all the same.
+    pub(crate) gas_used: u64,
 }
 
-/// Carries a write out. `false`: the contract refused it for good, which is said in the log.
-pub(crate) async fn write(core: &Core, intent: String, call: Write) -> bool {
+impl Refused {
+    fn unsent(reason: String) -> Self {
+        Self { reason, gas_used: 0 }
+    }
+}
+
+/// Carries a write out.
+pub(crate) async fn write(
+    core: &Core,
+    deployment: DeploymentId,
+    intent: &str,
+    call: &MarketCall,
+) -> Result<Written, Refused> {
     let mut refused = 0;
     let mut refused_pause = REFUSED_RETRY_FIRST;
     loop {
-        let market = match core.keys.market(&core.home, &core.supervisor, KeyName::Operator) {
+        let market = core.keys.market_of(&core.home, &core.supervisor, KeyName::Operator, deployment.contract);
+        let market = match market {
             Ok(market) => market,
+            Err(error) if error.kind == ErrorKind::NotFound => return Err(Refused::unsent(error.text)),
             Err(error) => {
                 tracing::debug!(intent, error = error.text, "the market is not known yet");
                 tokio::time::sleep(REFUSED_RETRY_FIRST).await;
                 continue;
             }
         };
-        match carry_out(&market, &intent, &call).await {
-            Ok(()) => return true,
-            Err(error @ (MarketError::Reverted { .. } | MarketError::Lost)) => {
-                tracing::warn!(intent, error = chain(&error), "the market refused");
-                return false;
+        match market.write(intent, call).await {
+            Ok(written) => return Ok(written),
+            Err(MarketError::Reverted { gas_used, ref reason, .. }) => {
+                let reason = reason.to_string();
+                tracing::warn!(intent, reason, "the market refused");
+                return Err(Refused { reason, gas_used });
             }
-            Err(error @ MarketError::Queue(QueueError::Refused(_))) => {
+            Err(error @ MarketError::Lost) => {
+                tracing::warn!(intent, error = chain(&error), "a transaction was lost");
+                return Err(Refused::unsent(chain(&error)));
+            }
+            Err(MarketError::Queue(QueueError::Refused(reason))) => {
                 refused += 1;
-                if refused == REFUSED_TRIES_MAX || matches!(call, Write::Bid { .. }) {
-                    tracing::warn!(intent, error = chain(&error), "the market would refuse");
-                    return false;
+                if refused == REFUSED_TRIES_MAX || matches!(call, MarketCall::Bid { .. }) {
+                    let reason = reason.to_string();
+                    tracing::warn!(intent, reason, "the market would refuse");
+                    return Err(Refused::unsent(reason));
                 }
                 tokio::time::sleep(refused_pause).await;
                 refused_pause *= 2;
@@ -94,29 +85,13 @@ pub(crate) async fn write(core: &Core, intent: String, call: Write) -> bool {
     }
 }
 
-async fn carry_out(market: &Market, intent: &str, call: &Write) -> Result<(), MarketError> {
-    match call {
-        Write::Bid { deployment, rate } => market.bid(intent, *deployment, *rate).await.map(drop),
-        Write::Assign { deployment } => market.assign(intent, *deployment).await.map(drop),
-        Write::AckStart { deployment, incarnation } => {
-            market.ack_start(intent, *deployment, *incarnation).await.map(drop)
-        }
-        Write::GiveBack { deployment, reason } => match market.reject(intent, *deployment, reason).await {
-            Err(MarketError::Queue(QueueError::Refused(_)) | MarketError::Reverted { .. }) => {
-                market.stop(&format!("{intent}:stop"), *deployment).await.map(drop)
-            }
-            other => other.map(drop),
-        },
-        Write::AckUpdate { deployment, revision, incarnation } => {
-            market.ack_update(intent, *deployment, *revision, *incarnation).await.map(drop)
-        }
-        Write::RejectUpdate { deployment, revision, reason } => {
-            market.reject_update(intent, *deployment, *revision, reason).await.map(drop)
-        }
-        Write::Expire { deployment } => market.expire(intent, *deployment).await.map(drop),
-        Write::Publish { deployment, asset, answer } => {
-            market.publish_answer(intent, *deployment, asset, *answer).await.map(drop)
-        }
+/// Gives an order back: rejected while money does not run, stopped when it does.
+pub(crate) async fn give_back(core: &Core, deployment: DeploymentId, intent: &str, reason: String) {
+    let number = deployment.number;
+    let rejected = write(core, deployment, intent, &MarketCall::Reject { deployment: number, reason }).await;
+    if rejected.is_err() {
+        // What does not stop either has ended already.
+        let _ = write(core, deployment, &format!("{intent}:stop"), &MarketCall::Stop { deployment: number }).await;
     }
 }
 

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use nisse_market::{CursorPosition, DeploymentState, DeploymentView, MarketEvent, Receipt};
-use nisse_model::{Amount, DeploymentId, Hash256};
+use nisse_market::{CursorPosition, DeploymentState, DeploymentView, Market, MarketEvent, Receipt};
+use nisse_model::{Address, Amount, DeploymentId, Hash256};
 
 use super::{Node, market_error};
 use crate::control::{MarketEntry, MarketEventLine, ReceiptBundle};
@@ -11,29 +11,32 @@ use crate::error::{ErrorKind, NodeError};
 use crate::home::KeyName;
 
 /// Deployments listed at once, the newest ones.
-const LISTED_MAX: u64 = 200;
+const LISTED_MAX: usize = 200;
 /// Events of one deployment shown at once, the newest ones.
 const EVENTS_MAX: usize = 1_000;
 
 impl Node {
     /// The newest deployments, newest first.
     pub async fn market_list(&self) -> Result<Vec<MarketEntry>, NodeError> {
-        let market = self.market(KeyName::Operator)?;
-        let count = market.deployments().await.map_err(|error| market_error(&error))?;
         let refused = self.look(|all| all.refused().clone()).await?;
         let mut entries = Vec::new();
-        for number in (1..=count).rev().take(usize::try_from(LISTED_MAX).unwrap_or(usize::MAX)) {
-            let view = market.deployment(number).await.map_err(|error| market_error(&error))?;
-            let deployment = market.deployment_id(number);
-            entries.push(entry(deployment, &view, refused.get(&deployment).map(ToString::to_string)));
+        for version in self.core.keys.versions().into_iter().rev() {
+            let market = self.market_at(version.manager)?;
+            let count = market.deployments().await.map_err(|error| market_error(&error))?;
+            let room = LISTED_MAX.saturating_sub(entries.len());
+            for number in (1..=count).rev().take(room) {
+                let view = market.deployment(number).await.map_err(|error| market_error(&error))?;
+                let deployment = market.deployment_id(number);
+                entries.push(entry(deployment, &view, refused.get(&deployment).map(ToString::to_string)));
+            }
         }
         Ok(entries)
     }
 
     /// One deployment, by its number or its full name, with its events.
     pub async fn market_show(&self, text: &str) -> Result<MarketEntry, NodeError> {
-        let market = self.market(KeyName::Operator)?;
         let deployment = self.deployment_id(text).await?;
+        let market = self.market_at(deployment.contract)?;
         let view = market.deployment(deployment.number).await.map_err(|_| {
             let text = format!("failed to find deployment {} on the market", deployment.number);
             NodeError::new(ErrorKind::NotFound, "deployment_unknown", text)
@@ -91,10 +94,26 @@ impl Node {
         })
     }
 
+    /// A number as the newest version of the market that has given it out means it.
+    async fn numbered(&self, number: u64) -> Result<DeploymentId, NodeError> {
+        for version in self.core.keys.versions().into_iter().rev() {
+            let market = self.market_at(version.manager)?;
+            if number <= market.deployments().await.map_err(|error| market_error(&error))? {
+                return Ok(market.deployment_id(number));
+            }
+        }
+        Ok(self.market(KeyName::Operator)?.deployment_id(number))
+    }
+
+    /// One version of the market.
+    fn market_at(&self, contract: Address) -> Result<Market, NodeError> {
+        self.core.keys.market_of(&self.core.home, &self.core.supervisor, KeyName::Operator, contract)
+    }
+
     /// A deployment by its full name, or the newest one of an agent.
     async fn deployment_id(&self, text: &str) -> Result<DeploymentId, NodeError> {
         if let Ok(number) = text.parse::<u64>() {
-            return Ok(self.market(KeyName::Operator)?.deployment_id(number));
+            return self.numbered(number).await;
         }
         match text.parse() {
             Ok(deployment) => Ok(deployment),
@@ -135,7 +154,9 @@ fn words(event: &MarketEvent) -> (String, String) {
         MarketEvent::Deployed { owner, order, .. } => {
             ("deployed", format!("by {owner}, paying {} TALOS", order.payment))
         }
-        MarketEvent::Superseded { old, .. } => ("superseded", format!("continues deployment {old}")),
+        MarketEvent::Superseded { old, market, .. } => {
+            ("supersedes", format!("goes on from deployment {old} of the market {market}"))
+        }
         MarketEvent::Attested { node, attestations, .. } => ("attested", format!("by {node}, {attestations} so far")),
         MarketEvent::Verified { .. } => ("verified", "a quorum attested its artifact".to_owned()),
         MarketEvent::BidPlaced { node, rate, .. } => ("bid", format!("{node} asks {rate} TALOS per hour")),

@@ -5,7 +5,7 @@
 //! one step; what was there is kept.
 
 mod builder;
-mod history;
+pub(super) mod history;
 
 use std::path::PathBuf;
 use std::sync::Arc;

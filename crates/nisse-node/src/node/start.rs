@@ -19,7 +19,7 @@ use tokio::sync::mpsc;
 use super::Node;
 use crate::agent::OUTWARD_QUEUE_MAX;
 use crate::core::{Core, CoreParts};
-use crate::driver::{Driver, DriverHandle};
+use crate::driver::{Driver, DriverHandle, outbox};
 use crate::error::{ErrorKind, NodeError};
 use crate::home::{Home, KeyName};
 use crate::keys::Keys;
@@ -27,7 +27,6 @@ use crate::options::{AcceptList, NodeOptions};
 use crate::prepare::Preparer;
 use crate::records::Records;
 use crate::recovery::{Recovered, Recovery};
-use crate::watcher;
 
 /// The seams that a node stands on.
 #[derive(Clone)]
@@ -63,6 +62,7 @@ impl Node {
         let policy = policy(&options, &home, entropy.as_ref(), operator)?;
         let make = || Orchestrator::new(policy.clone());
         let mut recovery = Recovery::new(&states, &content, &make);
+        recovery.outbox = outbox::begins_at(&database).map_err(|error| failed("database_failed", &error))?;
         let journal = Journal::open(Arc::clone(&disk), entropy.as_ref(), &home.join("journal"), |position, bytes| {
             recovery.take(position, bytes).map_err(OpenError::Recovery)
         })
@@ -70,7 +70,7 @@ impl Node {
             OpenError::Journal(error) => failed("journal_failed", &error),
             OpenError::Recovery(error) => error,
         })?;
-        let Recovered { orchestrator, outward: recovered, completed, places } = recovery.finish();
+        let Recovered { mut orchestrator, outward: recovered, completed, places } = recovery.finish();
 
         let lived = journal.next() > Position(0);
         let (chain, client, queue) = chain::open_chain(&options, &home, &seams, lived)?;
@@ -107,25 +107,33 @@ impl Node {
             let _ = core.outward.try_send(effect);
         }
         core.supervisor.spawn("records", |stop| async move { records.run(stop).await });
-        let decider = Driver::new(Arc::clone(&core), orchestrator, messages, outward);
-        // Agents come up at once; what they want from the market waits until it is known.
-        core.supervisor.spawn("orchestrator", |stop| decider.run(stop));
-
-        let market_core = Arc::clone(&core);
-        if core.chain.is_some() {
+        let market = match &core.chain {
             // The embedded chain always answers, so the market is there before anything is served.
-            let market = market::open_market(&core).await?;
-            core.supervisor.spawn("market", |stop| watcher::run(market_core, market, stop));
-        } else {
-            core.supervisor.spawn("market", |stop| async move {
-                let mut waiting = stop.clone();
-                let market = tokio::select! {
-                    () = waiting.requested() => return,
-                    market = market::open_market_patiently(&market_core) => market,
-                };
-                watcher::run(market_core, market, stop).await;
-            });
-        }
+            Some(_) => {
+                let market = market::open_market(&core).await?;
+                market::reopen_home_leases(&core, &mut orchestrator).await?;
+                Some(market)
+            }
+            None => None,
+        };
+        let decider = Driver::new(Arc::clone(&core), orchestrator, messages, outward);
+        // Agents come up at once; what they want from a chain elsewhere waits until it answers.
+        core.supervisor.spawn("orchestrator", |stop| decider.run(stop));
+        let market_core = Arc::clone(&core);
+        core.supervisor.spawn("market", |stop| async move {
+            let mut waiting = stop.clone();
+            let open = async {
+                match market {
+                    Some(market) => market,
+                    None => market::open_market_patiently(&market_core).await,
+                }
+            };
+            let market = tokio::select! {
+                () = waiting.requested() => return,
+                market = open => market,
+            };
+            market::follow(market_core, market, stop).await;
+        });
         Ok(Arc::new(Self { core, listeners: OnceLock::new() }))
     }
 }

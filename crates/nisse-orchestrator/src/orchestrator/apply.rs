@@ -41,7 +41,9 @@ impl Orchestrator {
             }
             Decision::Assigned { deployment, placement, assignment } => {
                 self.bids.remove(deployment);
-                let agent = Agent::new(placement.clone(), assignment.clone(), 1);
+                // Known only where a reorganisation had undone it: another start is another incarnation.
+                let incarnation = self.agents.get(deployment).map_or(1, |undone| undone.incarnation + 1);
+                let agent = Agent::new(placement.clone(), assignment.clone(), incarnation);
                 self.agents.insert(*deployment, agent);
             }
             Decision::Remembered { deployment, agent } => {
@@ -63,6 +65,7 @@ impl Orchestrator {
         for agent in self.agents.values_mut() {
             agent.alarm_in_flight = false;
             agent.expiry_sent = false;
+            agent.setback = None;
             if agent.life.is_live() {
                 agent.restarts = agent.restarts.saturating_add(1);
             }

@@ -4,10 +4,10 @@ use nisse_model::{DeploymentId, Timestamp};
 
 use super::{CommandError, OpenBid, Orchestrator};
 use crate::action::{Action, Effects};
-use crate::agent::{Agent, Alarm, Assignment, Life, NextPackage, Placement};
+use crate::agent::{Agent, Alarm, Assignment, Life, NextPackage, Placement, Setback};
 use crate::decision::Decision;
 use crate::event::{ActionResult, AlarmEnd, Command, Event, Order, PrepareError};
-use crate::reason::{FailureStage, Refusal};
+use crate::reason::{CloseReason, FailureStage, Refusal};
 
 /// The first pause before a failed alarm is raised again; it doubles from try to try.
 const ALARM_RETRY_FIRST_MS: u64 = 2_000;
@@ -15,6 +15,11 @@ const ALARM_RETRY_FIRST_MS: u64 = 2_000;
 const ALARM_RETRY_MAX_MS: u64 = 300_000;
 /// After this many tries an alarm is given up.
 const ALARM_ATTEMPTS_MAX: u32 = 10;
+
+/// How often an agent that had been running is brought up before it is given up.
+const BRING_UP_TRIES_MAX: u32 = 7;
+/// The first pause between two such tries; it doubles, two minutes in all.
+const BRING_UP_RETRY_FIRST_MS: u64 = 2_000;
 
 impl Orchestrator {
     /// Decides. `now` is the node's clock.
@@ -160,7 +165,9 @@ impl Orchestrator {
         now: Timestamp,
         effects: &mut Effects,
     ) {
-        if self.agents.contains_key(&deployment) {
+        // What a reorganisation took away it may bring back; any other end is for good.
+        let undone = |life: &Life| matches!(life, Life::Stopped { reason: CloseReason::Undone, .. });
+        if self.life(deployment).is_some_and(|life| !undone(life)) {
             return;
         }
         let taken = self.is_taken(deployment, &placement);
@@ -181,11 +188,12 @@ impl Orchestrator {
     }
 
     fn acknowledged(&mut self, deployment: DeploymentId, at: Timestamp, effects: &mut Effects) {
-        let waiting = matches!(
-            self.life(deployment),
-            Some(Life::Running { acknowledged: None, .. } | Life::Paused { acknowledged: None, .. })
-        );
-        if waiting {
+        let news = match self.life(deployment) {
+            // After a reorganisation the start may stand in another block, and money runs from that one's time.
+            Some(Life::Running { acknowledged, .. } | Life::Paused { acknowledged, .. }) => *acknowledged != Some(at),
+            _ => false,
+        };
+        if news {
             self.decide(effects, Decision::Acknowledged { deployment, at });
         }
     }
@@ -253,6 +261,7 @@ impl Orchestrator {
         let Some(agent) = self.agents.get(&deployment).filter(|agent| agent.life.is_live()) else { return };
         let (incarnation, life) = (agent.incarnation, agent.life.clone());
         match (result, life) {
+            (Err(error), Life::Running { .. }) => self.set_back(deployment, error, now, effects),
             (Err(PrepareError { stage, reason }), _) => self.fail(deployment, stage, reason, now, effects),
             (Ok(()), Life::Preparing) => {
                 self.decide(effects, Decision::Prepared { deployment });
@@ -270,9 +279,15 @@ impl Orchestrator {
     }
 
     fn started(&mut self, deployment: DeploymentId, result: Result<(), String>, now: Timestamp, effects: &mut Effects) {
-        let Some(agent) = self.agents.get(&deployment) else { return };
+        let Some(agent) = self.agents.get_mut(&deployment) else { return };
         let incarnation = agent.incarnation;
+        if result.is_ok() {
+            agent.setback = None;
+        }
         match (result, agent.life.clone()) {
+            (Err(reason), Life::Running { .. }) => {
+                self.set_back(deployment, PrepareError { stage: FailureStage::Start, reason }, now, effects);
+            }
             (Err(reason), life) if life.is_live() => self.fail(deployment, FailureStage::Start, reason, now, effects),
             (Ok(()), Life::Starting) => {
                 self.decide(effects, Decision::Started { deployment, at: now });
@@ -346,6 +361,7 @@ impl Orchestrator {
     fn tick(&mut self, chain: Timestamp, now: Timestamp, effects: &mut Effects) {
         for (deployment, agent) in &mut self.agents {
             raise_due_alarm(*deployment, agent, now, effects);
+            bring_up_again(*deployment, agent, now, effects);
             let ended = agent.ends_at().is_some_and(|end| end <= chain);
             if ended && !agent.expiry_sent {
                 agent.expiry_sent = true;
@@ -359,6 +375,20 @@ impl Orchestrator {
                 effects.actions.push(Action::Assign { deployment: *deployment });
             }
         }
+    }
+
+    /// An agent that had been running did not come up. What is broken may mend: it is tried again a while later, and
+    /// its lease is given back only when that has not helped.
+    fn set_back(&mut self, deployment: DeploymentId, error: PrepareError, now: Timestamp, effects: &mut Effects) {
+        let Some(agent) = self.agents.get_mut(&deployment) else { return };
+        let PrepareError { stage, reason } = error;
+        let tries = agent.setback.as_ref().map_or(0, |setback| setback.tries) + 1;
+        if tries >= BRING_UP_TRIES_MAX {
+            agent.setback = None;
+            return self.fail(deployment, stage, format!("{reason}; tried {tries} times"), now, effects);
+        }
+        let pause_ms = BRING_UP_RETRY_FIRST_MS << (tries - 1);
+        agent.setback = Some(Setback { tries, due: Some(now.plus_ms(pause_ms)), stage, reason });
     }
 
     fn prepare(&mut self, deployment: DeploymentId, effects: &mut Effects) {
@@ -381,6 +411,17 @@ impl Orchestrator {
         if !home {
             effects.actions.push(Action::Reject { deployment, reason: format!("{stage}: {reason}") });
         }
+    }
+}
+
+fn bring_up_again(deployment: DeploymentId, agent: &mut Agent, now: Timestamp, effects: &mut Effects) {
+    let Some(setback) = agent.setback.as_mut().filter(|setback| setback.due.is_some_and(|due| due <= now)) else {
+        return;
+    };
+    setback.due = None;
+    // One that its owner paused meanwhile is prepared when it is resumed.
+    if matches!(agent.life, Life::Running { .. }) {
+        effects.actions.push(Action::Prepare { deployment, placement: agent.placement.clone() });
     }
 }
 

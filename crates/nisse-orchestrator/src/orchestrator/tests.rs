@@ -367,6 +367,78 @@ fn what_the_chain_was_to_be_told_is_told_again_after_a_restart() {
     assert!(matches!(effects.actions[..], [Action::Reject { .. }]));
 }
 
+fn boot_in_vain(node: &mut Orchestrator) -> PrepareError {
+    node.boot(NOW);
+    PrepareError { stage: FailureStage::Fetch, reason: "the disk is away".to_owned() }
+}
+
+#[test]
+fn a_running_agent_that_does_not_come_up_is_tried_again_and_keeps_its_lease_when_it_does() {
+    let mut node = orchestrator();
+    run(&mut node, 1, ALICE, lease());
+    let error = boot_in_vain(&mut node);
+    let effects = finish(&mut node, 1, ActionResult::Prepared(Err(error)));
+    assert_eq!(effects, Effects::default(), "nothing is given back, nothing is decided");
+    let setback = node.agent(&deployment(1)).and_then(Agent::setback).expect("it is told");
+    assert_eq!((setback.tries, setback.reason.as_str()), (1, "the disk is away"));
+    assert!(node.handle(Event::Tick { chain: NOW }, NOW.plus_ms(1_999)).actions.is_empty());
+    let effects = node.handle(Event::Tick { chain: NOW }, NOW.plus_ms(2_000));
+    assert!(matches!(effects.actions[..], [Action::Prepare { .. }]));
+    finish(&mut node, 1, ActionResult::Prepared(Ok(())));
+    finish(&mut node, 1, ActionResult::Started(Ok(())));
+    assert_eq!(node.agent(&deployment(1)).and_then(Agent::setback), None);
+    assert!(matches!(life(&node, 1), Life::Running { .. }));
+}
+
+#[test]
+fn a_running_agent_that_never_comes_up_is_given_back_in_the_end() {
+    let mut node = orchestrator();
+    run(&mut node, 1, ALICE, lease());
+    let error = boot_in_vain(&mut node);
+    let mut now = NOW;
+    for _ in 1..7 {
+        let result = ActionResult::Prepared(Err(error.clone()));
+        assert_eq!(node.handle(Event::Finished { deployment: deployment(1), result }, now), Effects::default());
+        now = now.plus_ms(64_000);
+        assert_eq!(node.handle(Event::Tick { chain: NOW }, now).actions.len(), 1);
+    }
+    let effects = finish(&mut node, 1, ActionResult::Prepared(Err(error)));
+    assert!(matches!(effects.actions[..], [Action::Halt { .. }, Action::Reject { .. }]));
+    let Life::Failed { reason, .. } = life(&node, 1) else { panic!("it failed") };
+    assert_eq!(reason, "the disk is away; tried 7 times");
+}
+
+#[test]
+fn a_start_that_a_reorganisation_moved_is_paid_from_its_new_time() {
+    let mut node = orchestrator();
+    run(&mut node, 1, ALICE, lease());
+    let later = NOW.plus_ms(5_000);
+    let moved = node.handle(Event::Acknowledged { deployment: deployment(1), at: later }, NOW);
+    assert_eq!(moved.decisions.len(), 1);
+    let again = node.handle(Event::Acknowledged { deployment: deployment(1), at: later }, NOW);
+    assert_eq!(again, Effects::default(), "what is told again changes nothing");
+    assert_eq!(*life(&node, 1), Life::Running { since: NOW, acknowledged: Some(later) });
+}
+
+#[test]
+fn an_assignment_that_the_chain_undid_may_come_back_and_any_other_end_is_for_good() {
+    for (reason, comes_back) in
+        [(CloseReason::Undone, true), (CloseReason::Owner, false), (CloseReason::Expired, false)]
+    {
+        let mut node = orchestrator();
+        run(&mut node, 1, ALICE, lease());
+        assert!(node.holds(deployment(1).contract));
+        let effects = node.handle(Event::Closed { deployment: deployment(1), reason }, NOW);
+        assert!(matches!(effects.actions[..], [Action::Halt { .. }]));
+        assert!(!node.holds(deployment(1).contract));
+        let effects = assign(&mut node, 1, ALICE, lease());
+        assert_eq!(!effects.actions.is_empty(), comes_back, "{reason}");
+        if comes_back {
+            assert_eq!(node.agent(&deployment(1)).expect("it is known").incarnation, 2);
+        }
+    }
+}
+
 #[test]
 fn a_name_whose_alias_is_taken_is_refused() {
     let mut node = orchestrator();

@@ -1,8 +1,8 @@
-//! nisse doctor --rebuild-chain: a home's own chain, made anew from its journal.
+//! nisse doctor --rebuild-chain, market upgrade: what is done to a home's own chain while no node runs on the home.
 
 use std::sync::Arc;
 
-use nisse_node::{Seams, rebuild_chain};
+use nisse_node::{NodeOptions, Seams, rebuild_chain, upgrade_market};
 use nisse_store::{SystemClock, SystemDisk, SystemEntropy};
 use serde_json::json;
 
@@ -11,15 +11,43 @@ use crate::config;
 use crate::failure::{Exit, Failure};
 use crate::output;
 
-pub(crate) async fn rebuild(shared: &Shared) -> Result<(), Failure> {
+/// A home that stands already, and what its node would be started with.
+fn standing(shared: &Shared, verb: &str) -> Result<(NodeOptions, Seams), Failure> {
     let home = config::home(shared.home.as_deref())?;
     if !home.join("format").is_file() {
-        let text = format!("failed to rebuild the chain: no home stands in {}", home.display());
+        let text = format!("failed to {verb}: no home stands in {}", home.display());
         return Err(Failure::new(Exit::Refused, text).hint("`nisse up` makes one"));
     }
     let options = config::load(&home, &crate::cli::Up::default())?.options;
     let seams =
         Seams { disk: Arc::new(SystemDisk), clock: Arc::new(SystemClock::default()), entropy: Arc::new(SystemEntropy) };
+    Ok((options, seams))
+}
+
+pub(crate) async fn upgrade(shared: &Shared) -> Result<(), Failure> {
+    let (options, seams) = standing(shared, "upgrade the market")?;
+    let upgraded = upgrade_market(&options, seams).await?;
+    if shared.json {
+        output::json(&json!({
+            "version": upgraded.version,
+            "manager": upgraded.manager,
+            "reopening": upgraded.reopening,
+            "finishing": upgraded.finishing,
+        }));
+        return Ok(());
+    }
+    output::line(format!("version {} of the market stands: {}", upgraded.version, upgraded.manager));
+    for agent in &upgraded.reopening {
+        output::line(format!("{agent}: its home lease reopens there at the next `nisse up`"));
+    }
+    for agent in &upgraded.finishing {
+        output::line(format!("{agent}: its paid lease finishes on the version before"));
+    }
+    Ok(())
+}
+
+pub(crate) async fn rebuild(shared: &Shared) -> Result<(), Failure> {
+    let (options, seams) = standing(shared, "rebuild the chain")?;
     let rebuilt = rebuild_chain(&options, seams).await?;
     if shared.json {
         let deployments: Vec<_> = rebuilt

@@ -1,4 +1,4 @@
-//! market ls, market show, node status, node drain.
+//! market ls, market show, node status, node drain. `market upgrade` asks no node: see `chain.rs`.
 
 use nisse_node::control::{MarketEntry, NodeStatus};
 
@@ -8,8 +8,12 @@ use crate::failure::Failure;
 use crate::output;
 
 pub(crate) async fn run(shared: &Shared, command: MarketCommand) -> Result<(), Failure> {
+    if let MarketCommand::Upgrade = command {
+        return super::chain::upgrade(shared).await;
+    }
     let client = client(shared)?;
     match command {
+        MarketCommand::Upgrade => unreachable!("it asks no node"),
         MarketCommand::Ls => {
             let entries: Vec<MarketEntry> = client.get("/api/v1/market").await?;
             if shared.json {

@@ -1,6 +1,7 @@
 //! Stories of the binary: what a person does with `nisse`, and what it refuses, judged from outside.
 #![allow(clippy::unwrap_used, reason = "a test ends at the first thing that is not as it should be")]
 
+mod chain_facts;
 mod demo;
 mod harness;
 mod hostile;
@@ -11,4 +12,5 @@ mod rebuild;
 mod orders;
 mod receipts;
 mod refusals;
+mod upgrade;
 mod web;

@@ -20,13 +20,13 @@ const DRAWN_ID_MIN: u64 = 1 << 52;
 const NUMBERS_MAX: u64 = 100_000;
 
 /// The journal, read for the chain's sake.
-pub(super) struct History {
+pub(in crate::node) struct History {
     /// The chain's id; `None` where no deployment was ever heard of.
-    pub(super) chain: Option<u64>,
+    pub(in crate::node) chain: Option<u64>,
     /// Every agent that the journal has not forgotten.
     agents: BTreeMap<DeploymentId, Agent>,
     /// The highest number of each market that the journal names.
-    pub(super) highest: BTreeMap<Address, u64>,
+    pub(in crate::node) highest: BTreeMap<Address, u64>,
 }
 
 enum ReadError {
@@ -42,7 +42,7 @@ impl From<JournalError> for ReadError {
 
 impl History {
     /// Reads the journal of a home, changing nothing but a torn end.
-    pub(super) fn read(home: &Home, seams: &Seams) -> Result<Self, NodeError> {
+    pub(in crate::node) fn read(home: &Home, seams: &Seams) -> Result<Self, NodeError> {
         let operator = home.key(KeyName::Operator, seams.entropy.as_ref())?.address();
         let make = || Orchestrator::new(reader(operator));
         let mut orchestrator = make();
@@ -102,18 +102,23 @@ impl History {
     }
 
     /// The agent of a deployment.
-    pub(super) fn agent(&self, deployment: &DeploymentId) -> Option<&Agent> {
+    pub(in crate::node) fn agent(&self, deployment: &DeploymentId) -> Option<&Agent> {
         self.agents.get(deployment)
     }
 
+    /// Agents that have not ended.
+    pub(in crate::node) fn live(&self) -> impl Iterator<Item = &Agent> {
+        self.agents.values().filter(|agent| agent.life.is_live())
+    }
+
     /// When the first lease that still runs began.
-    pub(super) fn begun(&self) -> Option<Timestamp> {
-        self.agents.values().filter(|agent| agent.life.is_live()).filter_map(acknowledged).min()
+    pub(in crate::node) fn begun(&self) -> Option<Timestamp> {
+        self.live().filter_map(acknowledged).min()
     }
 }
 
 /// When the old chain took an agent's start. An agent that was updated had been started, whatever else is known.
-pub(super) fn acknowledged(agent: &Agent) -> Option<Timestamp> {
+pub(in crate::node) fn acknowledged(agent: &Agent) -> Option<Timestamp> {
     match agent.life {
         Life::Running { since, acknowledged } | Life::Paused { since, acknowledged } => {
             acknowledged.or((agent.revision_done > 0).then_some(since))

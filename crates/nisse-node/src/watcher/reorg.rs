@@ -1,0 +1,127 @@
+//! After a reorganisation: what this node acted on is read again, and acted on again where it is not so any more.
+//!
+//! Events of the new blocks are told like any others. What they cannot tell is what is missing: an assignment, a bid or
+//! an acknowledgement that stood in a block that is gone.
+
+use std::sync::Arc;
+
+use nisse_market::{DeploymentState, DeploymentView, EventBatch, Market, MarketCall};
+use nisse_model::DeploymentId;
+use nisse_orchestrator::{Agent, CloseReason, Event, Life};
+
+use super::{Standing, assigned, is_held, reopened};
+use crate::core::Core;
+use crate::driver::market::write;
+use crate::driver::shortened;
+use crate::error::chain;
+
+/// Reads every live agent and every order of this market again.
+pub(super) async fn read_again(
+    core: &Arc<Core>,
+    market: &Market,
+    standing: Standing,
+    batch: &EventBatch,
+) -> Result<(), String> {
+    tracing::warn!(blocks = batch.reverted.len(), "the chain was reorganised: leases are read again");
+    let contract = market.addresses().manager;
+    // The driver has taken the events of the new blocks by now: messages are answered in order.
+    let (agents, orders) = core
+        .driver
+        .look(move |all| {
+            let live = |(_, agent): &(&DeploymentId, &Agent)| agent.life.is_live();
+            let agents: Vec<_> = all.agents().iter().filter(live).map(|(id, agent)| (*id, agent.clone())).collect();
+            (agents, all.orders().collect::<Vec<_>>())
+        })
+        .await
+        .map_err(|error| error.to_string())?;
+    let count = market.deployments().await.map_err(|error| chain(&error))?;
+    for (deployment, agent) in agents.into_iter().filter(|(deployment, _)| deployment.contract == contract) {
+        let view = view(market, deployment, count).await?;
+        for event in agent_events(core, market, deployment, &agent, view, batch).await? {
+            core.driver.event(event).await;
+        }
+    }
+    for (deployment, bid) in orders.into_iter().filter(|(deployment, _)| deployment.contract == contract) {
+        let view = view(market, deployment, count).await?;
+        let open = view.filter(|view| view.state == DeploymentState::Open);
+        let stands = open.as_ref().is_some_and(|view| !bid || view.node == Some(core.operator));
+        if stands {
+            continue;
+        }
+        core.driver.event(Event::AssignedElsewhere { deployment }).await;
+        if let Some(view) = open.filter(|_| standing == Standing::Newest) {
+            // Its block is another one, so a bid on it is another round.
+            for event in reopened(market, deployment, view.deadline, batch.head.number).await? {
+                core.driver.event(event).await;
+            }
+        }
+    }
+    Ok(())
+}
+
+async fn view(market: &Market, deployment: DeploymentId, count: u64) -> Result<Option<DeploymentView>, String> {
+    if deployment.number > count {
+        return Ok(None);
+    }
+    market.deployment(deployment.number).await.map(Some).map_err(|error| chain(&error))
+}
+
+async fn agent_events(
+    core: &Arc<Core>,
+    market: &Market,
+    deployment: DeploymentId,
+    agent: &Agent,
+    view: Option<DeploymentView>,
+    batch: &EventBatch,
+) -> Result<Vec<Event>, String> {
+    let undone = Event::Closed { deployment, reason: CloseReason::Undone };
+    let Some(view) = view else { return Ok(vec![undone]) };
+    let name = view.agent_id.split('@').next().unwrap_or_default();
+    if view.owner != agent.placement.owner || name != agent.placement.package.agent_id.name.as_str() {
+        // The number was given to another order: this one is gone, and the other may be this node's as well.
+        let mut events = vec![undone];
+        events.extend(assigned(market, deployment, core.operator).await?);
+        return Ok(events);
+    }
+    if !is_held(&view, core.operator) {
+        let reason = match view.state {
+            DeploymentState::Stopped => CloseReason::Owner,
+            DeploymentState::Expired => CloseReason::Expired,
+            _ => CloseReason::Undone,
+        };
+        return Ok(vec![Event::Closed { deployment, reason }]);
+    }
+    send_again(core, deployment, agent, &view, batch);
+    let started = view.started.filter(|_| view.state == DeploymentState::Running);
+    let mut events = vec![Event::Funded { deployment, deposited: view.deposited }];
+    events.extend(started.map(|at| Event::Acknowledged { deployment, at }));
+    Ok(events)
+}
+
+/// What the chain had taken and has not any more goes out under a name of its own: the old one has its outcome.
+fn send_again(core: &Arc<Core>, deployment: DeploymentId, agent: &Agent, view: &DeploymentView, batch: &EventBatch) {
+    let number = deployment.number;
+    let started = matches!(agent.life, Life::Running { .. } | Life::Paused { .. });
+    let (answered, incarnation) = (agent.revision_done, agent.incarnation);
+    let call = if view.state == DeploymentState::Assigned && started {
+        MarketCall::AckStart { deployment: number, incarnation }
+    } else if view.update.is_some_and(|(revision, _)| revision == answered) {
+        match &agent.update_refused {
+            Some(reason) => {
+                MarketCall::RejectUpdate { deployment: number, revision: answered, reason: shortened(reason) }
+            }
+            None => MarketCall::AckUpdate { deployment: number, revision: answered, incarnation },
+        }
+    } else {
+        return;
+    };
+    let intent = format!("again:{deployment}:{}:{}", batch.head.number, hex::encode(&batch.head.hash.0[..4]));
+    let task = Arc::clone(core);
+    core.supervisor.spawn("market", |mut stop| async move {
+        tokio::select! {
+            // What the market refuses for good is said in the log.
+            _ = write(&task, deployment, &intent, &call) => {}
+            () = stop.requested() => {}
+        }
+    });
+}
