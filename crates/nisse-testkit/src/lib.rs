@@ -4,12 +4,14 @@
 //! tests only.
 #![forbid(unsafe_code)]
 
+mod paused_clock;
 mod power_cuts;
 mod random;
 mod sim_clock;
 mod sim_disk;
 mod sim_entropy;
 
+pub use paused_clock::PausedClock;
 pub use power_cuts::{Failure, PowerCutReport, PowerCuts, Subject, check};
 pub use random::Random;
 pub use sim_clock::SimClock;

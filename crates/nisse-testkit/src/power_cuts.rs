@@ -70,8 +70,10 @@ pub struct PowerCuts {
     cuts: u64,
     lives: u64,
     operations_max: u64,
+    reads: bool,
     faults: bool,
     plant: fn(&SimDisk),
+    template: Option<SimDisk>,
 }
 
 /// What a run did.
@@ -90,7 +92,7 @@ pub struct PowerCutReport {
 impl PowerCuts {
     /// So many power cuts, roughly, over a store of that name.
     pub fn new(name: &'static str, cuts: u64) -> Self {
-        Self { name, cuts, lives: 8, operations_max: 60, faults: false, plant: |_| {} }
+        Self { name, cuts, lives: 8, operations_max: 60, reads: true, faults: false, plant: |_| {}, template: None }
     }
 
     /// A share, in percent, of the power cuts that `NISSE_POWER_CUTS` asks for (20,000 by default).
@@ -110,10 +112,20 @@ impl PowerCuts {
         Self { operations_max, ..self }
     }
 
+    /// Reads do not count as operations: for a store that reads much and changes little.
+    pub fn counting_changes(self) -> Self {
+        Self { reads: false, ..self }
+    }
+
     /// In one life of three an operation fails before the power goes, and the process that ends with it may be
     /// started again on the same page cache.
     pub fn with_faults(self) -> Self {
         Self { faults: true, ..self }
+    }
+
+    /// Each disk begins as a copy of this one: what takes long to make is made once.
+    pub fn starting_from(self, template: &SimDisk) -> Self {
+        Self { template: Some(template.fork()), ..self }
     }
 
     /// Prepares each disk: plants a defect that the run must notice.
@@ -158,7 +170,10 @@ impl PowerCuts {
     /// All lives of one disk, and a last one in which nothing goes wrong.
     fn one<S: Subject>(&self, seed: u64, mut subject: S) -> Result<PowerCutReport, String> {
         let mut random = Random::new(seed);
-        let disk = SimDisk::new(random.next_u64());
+        let disk = match &self.template {
+            Some(template) => template.fork_seeded(random.next_u64()),
+            None => SimDisk::new(random.next_u64()),
+        };
         (self.plant)(&disk);
         if variable(SEED_VARIABLE).is_some() {
             disk.trace();
@@ -167,7 +182,11 @@ impl PowerCuts {
         for life in 0..=self.lives {
             let last = life == self.lives;
             if !last {
-                disk.cut_after(random.below(self.operations_max));
+                let operations = random.below(self.operations_max);
+                match self.reads {
+                    true => disk.cut_after(operations),
+                    false => disk.cut_after_changes(operations),
+                }
                 if self.faults && random.once_in(3) {
                     let nth = random.below(self.operations_max);
                     disk.fail(*random.pick(&[Fault::Io(nth), Fault::Sync(nth / 8), Fault::NoSpace(nth / 4)]));

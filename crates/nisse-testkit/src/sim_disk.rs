@@ -90,6 +90,16 @@ impl SimDisk {
         self.world().faults.cut_after(operations);
     }
 
+    /// The power goes at that many writes, syncs and changes of names from now: reads do not count.
+    pub fn cut_after_changes(&self, changes: u64) {
+        self.world().faults.cut_after_changes(changes);
+    }
+
+    /// Writes, syncs and changes of names tried since the beginning.
+    pub fn changes(&self) -> u64 {
+        self.world().faults.changes()
+    }
+
     /// Whether the power went.
     pub fn is_off(&self) -> bool {
         self.world().faults.off
@@ -153,6 +163,16 @@ impl SimDisk {
         world.life += 1;
         world.locks.clear();
         Self(Arc::new(Mutex::new(world)))
+    }
+
+    /// [`SimDisk::fork`] with the randomness of another seed, and its operations counted from zero.
+    pub fn fork_seeded(&self, seed: u64) -> Self {
+        let fork = self.fork();
+        let mut world = fork.world();
+        world.random = Random::new(seed);
+        world.faults = Faults::default();
+        drop(world);
+        fork
     }
 
     fn world(&self) -> MutexGuard<'_, World> {

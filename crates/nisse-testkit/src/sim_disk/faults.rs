@@ -58,6 +58,8 @@ pub(super) struct Faults {
     pub(super) off: bool,
     pub(super) met: bool,
     cut_at: Option<u64>,
+    changes: u64,
+    cut_at_change: Option<u64>,
     fault: Option<Fault>,
     pub(super) skip_sync_every: Option<u64>,
     pub(super) skip_dir_sync_every: Option<u64>,
@@ -70,6 +72,14 @@ impl Faults {
         self.cut_at = Some(self.operations + operations);
     }
 
+    pub(super) fn cut_after_changes(&mut self, changes: u64) {
+        self.cut_at_change = Some(self.changes + changes);
+    }
+
+    pub(super) fn changes(&self) -> u64 {
+        self.changes
+    }
+
     pub(super) fn set(&mut self, fault: Fault) {
         (self.fault, self.met) = (Some(fault), false);
     }
@@ -79,16 +89,19 @@ impl Faults {
     }
 
     pub(super) fn power_on(&mut self) {
-        (self.off, self.cut_at, self.fault, self.met) = (false, None, None, false);
+        (self.off, self.fault, self.met) = (false, None, false);
+        (self.cut_at, self.cut_at_change) = (None, None);
     }
 
     pub(super) fn step(&mut self, operation: Operation) -> io::Result<Verdict> {
         if self.off {
             return Err(power_is_off());
         }
-        let number = self.operations;
+        let (number, change) = (self.operations, self.changes);
         self.operations += 1;
-        if self.cut_at.is_some_and(|at| number >= at) {
+        self.changes += u64::from(operation != Operation::Read);
+        let changes = operation != Operation::Read && self.cut_at_change.is_some_and(|at| change >= at);
+        if changes || self.cut_at.is_some_and(|at| number >= at) {
             self.off = true;
             return Ok(Verdict::Dying);
         }
