@@ -1,0 +1,3 @@
+//! Tests of the whole node through its public API.
+
+mod simulation;
