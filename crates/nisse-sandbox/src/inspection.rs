@@ -68,7 +68,7 @@ pub enum InspectError {
     },
 }
 
-/// A component imports what it may not have. The text completes "failed to …".
+/// A component imports what it may not have, or exports nothing to call. The text completes "failed to …".
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ImportRefused {
     /// nisse offers it, to agents with a permission that this one lacks.
@@ -95,6 +95,11 @@ pub enum ImportRefused {
         /// As the component names it.
         import: String,
     },
+    /// It exports neither handler.
+    #[error(
+        "find a handler in the component: it exports neither `nisse:agent/handler@0.1` nor `wasi:http/incoming-handler@0.2`"
+    )]
+    NoHandler,
 }
 
 impl ImportRefused {
@@ -105,6 +110,11 @@ impl ImportRefused {
             Self::Version { import, .. } => {
                 let wit = if import.starts_with("nisse:") { "wit/agent.wit of this nisse" } else { "WASI 0.2" };
                 format!("build the component against {wit}")
+            }
+            Self::NoHandler => {
+                let text = "export one of them: `nisse_sdk::export!` does in Rust, and any toolchain's `wasi:http/proxy` \
+                            component has the second";
+                text.to_owned()
             }
             Self::Unknown { .. } => {
                 let known = CAPABILITIES.iter().flat_map(|capability| capability.interfaces);
@@ -176,7 +186,7 @@ impl Inspection {
         Ok(inspection)
     }
 
-    /// Refuses an import that is not granted or not offered, and names it.
+    /// Refuses an import that is not granted or not offered, and names it; and a component that nobody could call.
     pub fn check(&self, grants: &Grants) -> Result<(), ImportRefused> {
         for import in &self.imports {
             let Some(capability) = Capability::of_import(import) else {
@@ -191,7 +201,7 @@ impl Inspection {
                 return Err(ImportRefused::NotGranted { import: import.clone(), permission, agent });
             }
         }
-        Ok(())
+        if self.handles_events() || self.answers_http() { Ok(()) } else { Err(ImportRefused::NoHandler) }
     }
 
     /// Whether it exports `nisse:agent/handler`.

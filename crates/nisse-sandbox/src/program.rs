@@ -40,14 +40,9 @@ pub struct ProgramOptions {
 /// Why a compiled component cannot be linked.
 #[derive(Debug, thiserror::Error)]
 pub enum LinkError {
-    /// It imports what it was not granted, or what nobody offers.
+    /// It imports what it was not granted, or what nobody offers, or exports nothing to call.
     #[error(transparent)]
     Import(#[from] ImportRefused),
-    /// It exports neither handler.
-    #[error(
-        "find a handler in the component: it exports neither `nisse:agent/handler@0.1` nor `wasi:http/incoming-handler@0.2`"
-    )]
-    NoHandler,
     /// An import has another type than the one nisse offers.
     #[error("link the component: {0}")]
     Mismatch(String),
@@ -88,9 +83,6 @@ impl AgentProgram {
         let pre = linker.instantiate_pre(artifact.component()).map_err(mismatch)?;
         let handler = inspection.handles_events().then(|| EventsIndices::new(&pre)).transpose().map_err(mismatch)?;
         let proxy = inspection.answers_http().then(|| ProxyIndices::new(&pre)).transpose().map_err(mismatch)?;
-        if handler.is_none() && proxy.is_none() {
-            return Err(LinkError::NoHandler);
-        }
         let cpu = CpuBucket::new(limits.cpu, clock.elapsed());
         let (grants, config) = (Arc::new(grants), Arc::from(config.as_str()));
         let engine = engine.clone();
