@@ -1,7 +1,7 @@
 ;; Does what no compiler writes. The first letter of the path says what: `/tables` grows a table until it is refused and
 ;; answers its size, `/huge` asks for 2^32-1 elements at once, `/memory` grows the memory until it is refused and answers
 ;; its pages, `/again` asks in between for what no memory can have, `/null` calls an element that is not there, `/wrong`
-;; one of another type, `/outside` reads past the memory, `/divide` divides by zero. Anything else answers 0.
+;; one of another type, `/beyond` reads past the memory, `/divide` divides by zero. Anything else answers 0.
 (module
   (import "wasi:http/types@0.2.12" "[method]incoming-request.path-with-query" (func $path (param i32 i32)))
   (import "wasi:http/types@0.2.12" "[resource-drop]incoming-request" (func $drop-request (param i32)))
@@ -58,7 +58,7 @@
     (if (i32.eq (local.get $what) (i32.const 97)) (then (return (call $grow-memory-again))))
     (if (i32.eq (local.get $what) (i32.const 110)) (then (call_indirect $table (type $nothing) (i32.const 0))))
     (if (i32.eq (local.get $what) (i32.const 119)) (then (call_indirect $table (type $nothing) (i32.const 1))))
-    (if (i32.eq (local.get $what) (i32.const 111)) (then (return (i32.load (i32.const -4)))))
+    (if (i32.eq (local.get $what) (i32.const 98)) (then (return (i32.load (i32.const -4)))))
     (if (i32.eq (local.get $what) (i32.const 100)) (then (return (i32.div_u (i32.const 1) (i32.const 0)))))
     (i32.const 0))
 

@@ -106,7 +106,7 @@ async fn what_is_not_there_is_a_trap_of_its_own_kind() {
     for (path, kind) in [
         ("/null", TrapKind::IndirectCall),
         ("/wrong", TrapKind::IndirectCall),
-        ("/outside", TrapKind::OutOfBounds),
+        ("/beyond", TrapKind::OutOfBounds),
         ("/divide", TrapKind::Arithmetic),
     ] {
         let trap = stopped(&setup, "table-bomb", path).await;
@@ -163,7 +163,7 @@ async fn bombs_that_went_off_leave_the_pool_to_the_others() {
     let program = setup.link(&guest("table-bomb")).expect("it links");
     for life in 0..200u8 {
         let mut instance = program.start(InstanceId([life; 16])).await.expect("there is a slot");
-        let _ = ask(&mut instance, ["/tables", "/null", "/outside"][usize::from(life) % 3]).await;
+        let _ = ask(&mut instance, ["/tables", "/null", "/beyond"][usize::from(life) % 3]).await;
     }
     assert_eq!(answer(&setup, "proxy-hello", "/").await, "hello\n");
 }

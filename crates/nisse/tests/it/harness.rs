@@ -223,6 +223,18 @@ pub(crate) struct Node<'a> {
 }
 
 impl Node<'_> {
+    /// The home that it runs on.
+    pub(crate) fn home(&self) -> &Home {
+        self.home
+    }
+
+    /// The most memory that it ever held, in bytes.
+    pub(crate) fn memory_peak_bytes(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() << 10
+    }
+
     /// kill -9, and the proof that it is gone.
     pub(crate) fn kill(mut self) {
         self.child.kill().unwrap();
