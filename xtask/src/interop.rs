@@ -6,6 +6,7 @@
 mod anvil;
 mod egress;
 mod helia;
+mod urls;
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
@@ -38,6 +39,7 @@ const STORIES: &[Story] = &[
     Story { name: "anvil", npm: true, tell: anvil::tell },
     Story { name: "egress", npm: false, tell: egress::tell },
     Story { name: "helia", npm: true, tell: helia::tell },
+    Story { name: "urls", npm: true, tell: urls::tell },
 ];
 
 /// Tells every story, or those named, and fails when any did.
