@@ -4,6 +4,7 @@
 //! a slow client makes every server look alike.
 
 use std::cell::{Cell, RefCell};
+use std::io::{Read as _, Write as _};
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -20,6 +21,8 @@ const WARM_UP: Duration = Duration::from_millis(500);
 /// Longest answer that is understood, in bytes.
 const ANSWER_BYTES_MAX: usize = 64 << 10;
 const HEADERS_MAX: usize = 32;
+/// How long one answer may take.
+const ANSWER_TIME_MAX: Duration = Duration::from_secs(10);
 
 /// What one turn of load found.
 pub(crate) struct Turn {
@@ -99,20 +102,23 @@ async fn connection(
     }
 }
 
-/// The first whole request's answer, by hand: for what is measured once, such as the first answer of a new server.
-pub(crate) fn get(address: SocketAddr, host: &str) -> anyhow::Result<()> {
-    use std::io::{Read as _, Write as _};
+/// One request by itself and the text of its answer: for what is measured once, such as the first answer of a server.
+pub(crate) fn ask(address: SocketAddr, host: &str, method: &str) -> anyhow::Result<String> {
     let mut stream = std::net::TcpStream::connect(address)?;
     stream.set_nodelay(true)?;
-    stream.set_read_timeout(Some(Duration::from_secs(10)))?;
-    stream.write_all(format!("GET / HTTP/1.1\r\nhost: {host}\r\n\r\n").as_bytes())?;
+    stream.set_read_timeout(Some(ANSWER_TIME_MAX))?;
+    stream.write_all(format!("{method} / HTTP/1.1\r\nhost: {host}\r\ncontent-length: 0\r\n\r\n").as_bytes())?;
     let (mut buffer, mut filled) = (vec![0; ANSWER_BYTES_MAX], 0);
-    while answer_length(&buffer[..filled])?.is_none() {
+    let length = loop {
+        if let Some(length) = answer_length(&buffer[..filled])? {
+            break length;
+        }
         let read = stream.read(&mut buffer[filled..])?;
         ensure!(read > 0, "the server hung up");
         filled += read;
-    }
-    Ok(())
+    };
+    let answer = String::from_utf8_lossy(&buffer[..length]).into_owned();
+    Ok(answer.split_once("\r\n\r\n").map(|(_, body)| body.to_owned()).unwrap_or_default())
 }
 
 /// How long the answer at the beginning of `bytes` is, once all of it is there. Anything but 200 is an error.

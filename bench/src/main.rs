@@ -6,7 +6,10 @@
 mod http;
 mod hyper_peer;
 mod load;
+mod node;
+mod parts;
 mod program;
+mod serve;
 mod server;
 mod table;
 
@@ -21,8 +24,15 @@ struct Group {
     rows: fn() -> anyhow::Result<Vec<Row>>,
 }
 
-const GROUPS: &[Group] =
-    &[Group { name: "http", what: "an HTTP agent of the release binary beside bare hyper", rows: http::rows }];
+const GROUPS: &[Group] = &[
+    Group { name: "http", what: "an HTTP agent of the release binary beside bare hyper", rows: http::rows },
+    Group { name: "serve", what: "the bare sandbox beside wasmtime serve", rows: serve::rows },
+    Group { name: "sandbox", what: "calls into the sandbox, and the memory of its agents", rows: parts::sandbox },
+    Group { name: "node", what: "an idle node, deploys, kills", rows: node::rows },
+    Group { name: "chain", what: "the embedded chain beside the disk", rows: parts::chain },
+    Group { name: "content", what: "a fetch over loopback", rows: parts::content },
+    Group { name: "gas", what: "what the contracts cost", rows: parts::gas },
+];
 
 fn main() -> anyhow::Result<()> {
     let names: Vec<String> = std::env::args().skip(1).collect();

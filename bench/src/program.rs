@@ -1,7 +1,9 @@
 //! The programs that are measured: each is built as it is released, by cargo, unless it is up to date.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::Mutex;
 
 use anyhow::{Context as _, ensure};
 use serde_json::Value;
@@ -23,7 +25,7 @@ pub(crate) fn nisse() -> anyhow::Result<PathBuf> {
 }
 
 /// A bench of one of the crates.
-pub(crate) fn bench(package: &str, name: &str) -> anyhow::Result<PathBuf> {
+pub(crate) fn bench(package: &str, name: &'static str) -> anyhow::Result<PathBuf> {
     built(&["bench", "-p", package, "--bench", name, "--no-run"], name)
 }
 
@@ -32,8 +34,12 @@ pub(crate) fn wasmtime_serve() -> anyhow::Result<PathBuf> {
     built(&["build", "--release", "--manifest-path", "bench/Cargo.toml", "-p", "wasmtime-serve"], "wasmtime-serve")
 }
 
-/// Runs cargo and asks it where the program is.
-fn built(arguments: &[&str], name: &str) -> anyhow::Result<PathBuf> {
+/// Runs cargo, once for each program, and asks it where the program is.
+fn built(arguments: &[&str], name: &'static str) -> anyhow::Result<PathBuf> {
+    static BUILT: Mutex<BTreeMap<&str, PathBuf>> = Mutex::new(BTreeMap::new());
+    if let Some(path) = BUILT.lock().expect("no panic").get(name) {
+        return Ok(path.clone());
+    }
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
     command.args(arguments).arg("--message-format=json-render-diagnostics").current_dir(repository());
@@ -44,5 +50,7 @@ fn built(arguments: &[&str], name: &str) -> anyhow::Result<PathBuf> {
         let is_it = message["reason"] == "compiler-artifact" && message["target"]["name"] == name;
         is_it.then(|| message["executable"].as_str().map(PathBuf::from))?
     });
-    path.with_context(|| format!("cargo built no program `{name}`"))
+    let path = path.with_context(|| format!("cargo built no program `{name}`"))?;
+    BUILT.lock().expect("no panic").insert(name, path.clone());
+    Ok(path)
 }

@@ -1,6 +1,6 @@
 //! A server in a process of its own: started, asked for its processor time and its memory, killed at the end.
 
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Read};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -46,11 +46,14 @@ impl Server {
             Says::Stderr => command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn(),
         }
         .with_context(|| format!("start {command:?}"))?;
-        let mut line = String::new();
-        match says {
-            Says::Stdout => BufReader::new(child.stdout.take().context("its stdout")?).read_line(&mut line)?,
-            Says::Stderr => BufReader::new(child.stderr.take().context("its stderr")?).read_line(&mut line)?,
+        let output: Box<dyn Read + Send> = match says {
+            Says::Stdout => Box::new(child.stdout.take().context("its stdout")?),
+            Says::Stderr => Box::new(child.stderr.take().context("its stderr")?),
         };
+        let (mut output, mut line) = (BufReader::new(output), String::new());
+        output.read_line(&mut line)?;
+        // Whatever it says later is shown; nobody reading would end it.
+        std::thread::spawn(move || std::io::copy(&mut output, &mut std::io::stderr()));
         let word = line.split_whitespace().last().unwrap_or_default();
         let address = word.trim_start_matches("http://").trim_end_matches('/');
         let address = address.parse().with_context(|| format!("{name} said {line:?}"))?;

@@ -1,6 +1,10 @@
 //! Adding and fetching 10 MB, beside plain SHA-256 of the same bytes in the same run: the limit that hashing sets.
+//!
+//! `cargo bench -p nisse-content [-- --json]`. The fetch over loopback has a server in a thread of its own.
 #![allow(clippy::print_stdout, clippy::unwrap_used, reason = "a bench prints its table and fails by panicking")]
 
+use std::io::{Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -64,6 +68,32 @@ fn main() {
         std::hint::black_box(assemble(&mut &*car, root, BYTES as u64).unwrap());
     });
 
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let served = car.clone();
+    // Ends with the process.
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            stream.unwrap().write_all(&served).unwrap();
+        }
+    });
+    let moved = time(&mut |_| {
+        let mut bytes = Vec::with_capacity(BYTES);
+        TcpStream::connect(address).unwrap().read_to_end(&mut bytes).unwrap();
+        std::hint::black_box(bytes);
+    });
+    let over_loopback = time(&mut |_| {
+        let mut stream = TcpStream::connect(address).unwrap();
+        std::hint::black_box(assemble(&mut stream, root, BYTES as u64).unwrap());
+    });
+
+    let rate = |took: Duration| BYTES as f64 / 1e6 / took.as_secs_f64();
+    if std::env::args().any(|argument| argument == "--json") {
+        for (name, took) in [("sha256", hash), ("loopback", moved), ("fetch", over_loopback), ("add", add)] {
+            println!("{{\"name\":\"{name}\",\"value\":{}}}", rate(took));
+        }
+        return;
+    }
     println!("10 MB, median of {ROUNDS} rounds");
     for (name, took) in [
         ("SHA-256 alone (the limit)", hash),
@@ -72,8 +102,10 @@ fn main() {
         ("read from the store, hashed again", read),
         ("write as CAR, hashed again", write_car),
         ("verify and assemble from CAR", fetch),
+        ("bytes over loopback alone", moved),
+        ("verify and assemble over loopback", over_loopback),
     ] {
-        let rate = BYTES as f64 / 1e6 / took.as_secs_f64();
+        let rate = rate(took);
         let share = hash.as_secs_f64() / took.as_secs_f64() * 100.0;
         println!("{name:<36} {:>8.2} ms {rate:>8.0} MB/s {share:>5.0} % of the limit", took.as_secs_f64() * 1e3);
     }

@@ -1,7 +1,7 @@
 //! Durable appends per second under concurrent appenders, beside the disk's own rate of syncs.
 //!
-//! `cargo bench -p nisse-store --bench journal [-- FOLDER]`; the folder decides the disk, the temporary folder by
-//! default. Prints one line each; the ratio is appends per raw sync.
+//! `cargo bench -p nisse-store --bench journal [-- FOLDER] [--json]`; the folder decides the disk, the temporary folder
+//! by default. Prints one line each; the ratio is appends per raw sync.
 #![expect(clippy::print_stdout, reason = "a bench prints its figures")]
 
 use std::path::{Path, PathBuf};
@@ -19,16 +19,22 @@ fn main() {
     let folder = folder.map_or_else(std::env::temp_dir, PathBuf::from);
     let folder = folder.join(format!("nisse-bench-{}", std::process::id()));
     SystemDisk.create_dir_durable(&folder).expect("a folder to measure in");
-    let raw = raw_syncs(&folder);
+    let json = std::env::args().any(|argument| argument == "--json");
+    let raw = raw_syncs(&folder, json);
     for appenders in [1, 64, 512] {
         let rate = appends(&folder.join(format!("journal-{appenders}")), appenders);
-        println!("{appenders} appenders: {rate:.0} durable appends/s, {:.1} per raw sync", rate / raw);
+        match json {
+            true => println!("{{\"name\":\"appends {appenders}\",\"value\":{rate}}}"),
+            false => {
+                println!("{appenders} appenders: {rate:.0} durable appends/s, {:.1} per raw sync", rate / raw);
+            }
+        }
     }
     std::fs::remove_dir_all(&folder).expect("the folder is ours");
 }
 
 /// Appends one record's bytes and syncs, as fast as one thread can.
-fn raw_syncs(folder: &Path) -> f64 {
+fn raw_syncs(folder: &Path, json: bool) -> f64 {
     let file = SystemDisk.open(&folder.join("raw"), FileMode::CreateNew).expect("a file");
     let mut times = Vec::new();
     let start = Instant::now();
@@ -41,7 +47,10 @@ fn raw_syncs(folder: &Path) -> f64 {
     let rate = times.len() as f64 / start.elapsed().as_secs_f64();
     times.sort_unstable();
     let at = |percent: usize| times[times.len() * percent / 100];
-    println!("raw: {rate:.0} writes with fdatasync/s, p50 {:?}, p99 {:?}", at(50), at(99));
+    match json {
+        true => println!("{{\"name\":\"fs\",\"value\":{}}}", at(50).as_secs_f64()),
+        false => println!("raw: {rate:.0} writes with fdatasync/s, p50 {:?}, p99 {:?}", at(50), at(99)),
+    }
     rate
 }
 
