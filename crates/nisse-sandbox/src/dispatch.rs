@@ -9,7 +9,7 @@ use minicbor::Encode;
 use nisse_model::{Grants, Hash256, HostCallRecord, HostCallResult, InvocationId};
 
 use crate::host::{CallKey, Host, HostCall, HostFailureKind, HostReply};
-use crate::limits::{HOST_CALLS_MAX, HTTP_SENDS_MAX, LOG_LINES_MAX};
+use crate::limits::{HOST_CALL_FUEL, HOST_CALLS_MAX, HTTP_SENDS_MAX, LOG_LINES_MAX};
 
 /// Whether host calls are written down. Without records there are no receipts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -41,6 +41,8 @@ pub(crate) struct Dispatcher {
     log_lines_dropped: u32,
     answers: Answers,
     scratch: Vec<u8>,
+    /// Fuel's worth of host work that the processor share was not charged for yet.
+    work: u64,
 }
 
 /// A request that was allowed and counted: what is needed to send it without the store.
@@ -78,6 +80,7 @@ impl Dispatcher {
             log_lines_dropped: 0,
             answers: Answers::default(),
             scratch: Vec::new(),
+            work: 0,
         }
     }
 
@@ -101,6 +104,16 @@ impl Dispatcher {
             }
         }
         calls
+    }
+
+    /// Counts one call and the bytes that the host looked at for it.
+    pub(crate) fn worked(&mut self, bytes: usize) {
+        self.work = self.work.saturating_add(HOST_CALL_FUEL).saturating_add(bytes as u64);
+    }
+
+    /// What the host has done for the guest since the last time.
+    pub(crate) fn take_work(&mut self) -> u64 {
+        std::mem::take(&mut self.work)
     }
 
     /// Log lines that were over the limit in this invocation.
@@ -178,6 +191,7 @@ impl Dispatcher {
         }
         let index = u32::try_from(self.made).expect("the limit on host calls fits into 32 bits");
         self.made += 1;
+        self.worked(0);
         Ok(CallKey { invocation: self.invocation.0, index })
     }
 

@@ -232,7 +232,8 @@ impl LiveInstance {
         let elapsed = self.program.clock.elapsed();
         let state = self.store.data_mut();
         // What is owed beyond the bucket is waited for before the next call, not now.
-        let _ = self.program.cpu.charge(Fuel(state.call.fuel_charged_at.saturating_sub(left)), elapsed);
+        let burnt = state.call.fuel_charged_at.saturating_sub(left).saturating_add(state.dispatcher().take_work());
+        let _ = self.program.cpu.charge(Fuel(burnt), elapsed);
         state.flush_output().await;
         state.end();
         let overlay = std::mem::take(&mut state.call.overlay);
@@ -284,8 +285,8 @@ fn watch(store: &mut Store<GuestState>, program: Arc<Program>) {
     store.epoch_deadline_callback(move |mut store| {
         let left = store.get_fuel()?;
         let charged_at = std::mem::replace(&mut store.data_mut().call.fuel_charged_at, left);
-        let burnt = Fuel(charged_at.saturating_sub(left));
-        let wait = program.cpu.charge(burnt, program.clock.elapsed());
+        let burnt = charged_at.saturating_sub(left).saturating_add(store.data_mut().dispatcher().take_work());
+        let wait = program.cpu.charge(Fuel(burnt), program.clock.elapsed());
         Ok(UpdateDeadline::YieldCustom(
             1,
             match wait.is_zero() {

@@ -58,6 +58,9 @@ pub const CALL_STACK_BYTES: usize = 2 << 20;
 pub const EPOCH_BEAT: Duration = Duration::from_millis(10);
 /// Fuel after which the count of a running guest is written down: what charging the processor share is exact to.
 pub const FUEL_SLICE: u64 = 2_000_000;
+/// What a host call takes of the processor share besides the guest's own fuel, about as long as the host needs for it.
+/// Each byte that it has to look at takes one more. The record's fuel, and what a call is limited to, are the guest's own.
+pub const HOST_CALL_FUEL: u64 = 1_000;
 /// Resolution of the clocks that a guest reads.
 pub const CLOCK_RESOLUTION: Duration = Duration::from_millis(1);
 /// Longest sleep of a guest on its monotonic clock.

@@ -22,6 +22,8 @@ impl log::Host for GuestState {
             Level::Warn => LogLevel::Warn,
             Level::Error => LogLevel::Error,
         };
+        // Also of a line that is cut or dropped.
+        self.dispatcher().worked(text.len());
         let call = HostCall::Log { level, text: clean_line(text) };
         Ok(self.dispatcher().log(call).await?)
     }

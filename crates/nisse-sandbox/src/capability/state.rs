@@ -45,6 +45,7 @@ impl Host for GuestState {
             Ok(()) => self.check_quota(&key, &value).await?.err(),
             refused => refused.err(),
         };
+        self.outgoing_http.dispatcher.worked(value.len());
         let arguments = (&key, Hash256::of(&value).0);
         self.outgoing_http.dispatcher.note("state.put", &arguments, &refused.is_some())?;
         if let Some(refused) = refused {

@@ -91,6 +91,17 @@ async fn an_agent_without_processor_share_left_is_suspended_and_not_stopped() {
     assert!(end.trace.fuel < Fuel(2_000_000_000), "it burnt {} with a share of 0.01", end.trace.fuel);
 }
 
+#[tokio::test(start_paused = true)]
+async fn host_calls_are_charged_to_the_processor_share() {
+    let share = Limits { cpu: Cpu { millis: 10 }, fuel_per_call: Fuel(u64::MAX / 2), ..Limits::default() };
+    let setup = with_limits(Limits { memory: ByteSize(128 << 20), ..share });
+    // 10,000 waits of nothing are as much as the whole burst, and next to no fuel of the guest's own.
+    let mut instance = setup.start(&guest("endless-loop")).await;
+    let end = instance.handle(&invocation(b"polls"), CallContext::default()).await;
+    assert_eq!(end.result.expect_err("it is suspended until the deadline").kind, TrapKind::Deadline);
+    assert!(end.trace.fuel < Fuel(8_000_000), "it burnt {} of its own", end.trace.fuel);
+}
+
 #[tokio::test]
 async fn a_flood_of_log_lines_is_counted_and_dropped() {
     let setup = with_limits(Limits { fuel_per_call: Fuel(u64::MAX / 2), ..Limits::default() });
