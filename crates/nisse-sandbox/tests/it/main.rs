@@ -9,6 +9,7 @@ mod granted;
 mod grants;
 mod hostile;
 mod http;
+mod imports;
 mod inert;
 mod life;
 mod outgoing;
