@@ -9,6 +9,8 @@ use nisse_model::{ByteSize, Cpu, Fuel, InvocationRecord};
 
 /// Host calls of one invocation, as many as its record can hold; one more traps.
 pub const HOST_CALLS_MAX: usize = InvocationRecord::HOST_CALLS_MAX;
+/// Answers for the chain of one invocation.
+pub const PUBLICATIONS_MAX: usize = 64;
 /// Outgoing HTTP requests of one invocation.
 pub const HTTP_SENDS_MAX: u32 = 64;
 /// Body of a request that comes in, in bytes.

@@ -92,6 +92,11 @@ impl Overlay {
         Ok(self.publications.len() - 1)
     }
 
+    /// Answers for the chain so far.
+    pub(crate) fn publications(&self) -> usize {
+        self.publications.len()
+    }
+
     /// The effects in the order in which they are applied: answers for the chain first, so that an answer's place is
     /// its effect's index and thereby its intent id; then state by key; then the alarm.
     pub(crate) fn into_effects(self) -> Vec<Effect> {

@@ -8,6 +8,7 @@ use wasmtime::component::HasSelf;
 use super::{Capability, Need};
 use crate::bindings::imports::nisse::agent::chain::{self, Decimal, PublishError};
 use crate::guest_state::GuestState;
+use crate::limits::PUBLICATIONS_MAX;
 
 /// Most decimals that a feed takes.
 const DECIMALS_MAX: u8 = 18;
@@ -45,6 +46,10 @@ impl GuestState {
         }
         if let Some(refused) = &self.call.publish_refused {
             return Err(PublishError::Denied(refused.clone()));
+        }
+        if self.call.overlay.publications() >= PUBLICATIONS_MAX {
+            let text = format!("{PUBLICATIONS_MAX} answers are allowed in one invocation");
+            return Err(PublishError::Denied(text));
         }
         let index = self
             .call
