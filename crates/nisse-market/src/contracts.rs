@@ -22,7 +22,7 @@ sol! {
     enum StopReason { Owner, Node }
 
     #[derive(Debug, PartialEq, Eq)]
-    enum ReopenReason { NoAck, Rejected, StakeGone }
+    enum ReopenReason { NoAck, Rejected }
 
     #[derive(Debug)]
     struct Publication {

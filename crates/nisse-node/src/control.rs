@@ -124,8 +124,21 @@ pub struct AgentStatus {
     pub manifest_cid: String,
     /// Why the last update was refused.
     pub update_refused: Option<String>,
+    /// What its answers on chain burnt; absent for an agent that never published one.
+    pub gas: Option<GasStatus>,
     /// What it pays.
     pub lease: LeaseStatus,
+}
+
+/// Gas that a deployment's own transactions burnt, by their receipts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct GasStatus {
+    /// So far.
+    pub spent: u64,
+    /// Allowed by now: the deployment's budget for each started hour of its lease.
+    pub allowed: Option<u64>,
+    /// Why nothing is published now.
+    pub refused: Option<String>,
 }
 
 /// The money of a lease. At home everything is zero and nothing ends.
@@ -210,6 +223,10 @@ pub struct NodeStatus {
     pub chain: u64,
     /// The market's Manager contract.
     pub market: String,
+    /// The version of the market's contracts.
+    pub market_version: u64,
+    /// A newer version that the address book lists: used from the node's next start on.
+    pub market_newer: Option<u64>,
     /// The chain's newest block.
     pub block: u64,
     /// The chain's clock.

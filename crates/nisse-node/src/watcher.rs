@@ -32,6 +32,26 @@ const CURSOR: Table = Table::new("cursor");
 /// How often an old version is looked at for what is left on it, and the address book for a new one.
 const REVIEW: Duration = Duration::from_secs(60);
 
+/// How long a lease that a reorganisation took away may take to come back in another block. Its agent runs meanwhile.
+const REORG_GRACE: Duration = Duration::from_secs(3);
+
+/// When every lease is to be read again.
+#[derive(Debug, Clone, Copy)]
+struct Check {
+    due: Duration,
+    reorganised: bool,
+}
+
+/// What one look at the log came to.
+enum Looked {
+    /// Nothing more is there.
+    Done,
+    /// There is more already.
+    More,
+    /// Blocks left the chain; those that came instead were told.
+    Reorganised,
+}
+
 /// How much of a version of the market concerns this node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Standing {
@@ -53,6 +73,8 @@ pub(crate) async fn run(core: Arc<Core>, market: Market, standing: Standing, mut
     let poll = if core.chain.is_some() { POLL_EMBEDDED } else { POLL_REMOTE };
     let mut pause = Duration::ZERO;
     let mut reviewed: Option<Duration> = None;
+    // What the log cannot tell is what is missing from it: looked for once at the start, and after a reorganisation.
+    let mut check = Some(Check { due: Duration::ZERO, reorganised: false });
     loop {
         tokio::select! {
             () = stop.requested() => return,
@@ -67,9 +89,20 @@ pub(crate) async fn run(core: Arc<Core>, market: Market, standing: Standing, mut
                 Err(error) => tracing::debug!(error, "the market was not reviewed"),
             }
         }
+        if let Some(Check { reorganised, .. }) = check.filter(|check| pause == poll && now >= check.due) {
+            let head = cursor.position().head().unwrap_or_default();
+            match reorg::read_again(&core, &market, standing, head, reorganised).await {
+                Ok(()) => check = None,
+                Err(error) => tracing::debug!(error, "leases were not read again"),
+            }
+        }
         pause = match look(&core, &market, standing, &mut cursor).await {
-            Ok(true) => Duration::ZERO,
-            Ok(false) => poll,
+            Ok(Looked::Reorganised) => {
+                check = Some(Check { due: now + REORG_GRACE, reorganised: true });
+                Duration::ZERO
+            }
+            Ok(Looked::More) => Duration::ZERO,
+            Ok(Looked::Done) => poll,
             Err(error) => {
                 tracing::warn!(error, "the chain's log was not read");
                 (pause * 2).clamp(poll, POLL_FAILED_MAX)
@@ -96,8 +129,8 @@ fn key(market: &Market) -> Vec<u8> {
     format!("{}:{}", addresses.chain, addresses.manager).into_bytes()
 }
 
-/// One look. Says whether there is more already.
-async fn look(core: &Arc<Core>, market: &Market, standing: Standing, cursor: &mut LogCursor) -> Result<bool, String> {
+/// One look.
+async fn look(core: &Core, market: &Market, standing: Standing, cursor: &mut LogCursor) -> Result<Looked, String> {
     let time = match &core.chain {
         Some(embedded) => embedded.time(),
         None => market.head_time().await.map_err(|error| chain(&error))?,
@@ -108,12 +141,12 @@ async fn look(core: &Arc<Core>, market: &Market, standing: Standing, cursor: &mu
     let head = core.chain.as_ref().map(|embedded| embedded.head());
     let told = cursor.position().head().map(|block| (block.number, block.hash.0));
     if head.is_some() && head == told {
-        return Ok(false);
+        return Ok(Looked::Done);
     }
     let before = cursor.position().clone();
     let batch = match cursor.next().await {
         Ok(Some(batch)) => batch,
-        Ok(None) => return Ok(false),
+        Ok(None) => return Ok(Looked::Done),
         Err(error @ CursorError::TooDeep) => {
             core.fail(chain(&error));
             return Err(chain(&error));
@@ -129,17 +162,18 @@ async fn look(core: &Arc<Core>, market: &Market, standing: Standing, cursor: &mu
     // Not synced: after a crash some of the log is told again, and every event of it is held against the contract.
     let wrote = core.database.write_lazily(|transaction| transaction.put(CURSOR, &key(market), &place));
     wrote.map_err(|error: DatabaseError| chain(&error))?;
-    Ok(batch.more)
+    if !batch.reverted.is_empty() {
+        tracing::warn!(blocks = batch.reverted.len(), "the chain was reorganised: leases are read again");
+        return Ok(Looked::Reorganised);
+    }
+    Ok(if batch.more { Looked::More } else { Looked::Done })
 }
 
-async fn tell(core: &Arc<Core>, market: &Market, standing: Standing, batch: &EventBatch) -> Result<(), String> {
+async fn tell(core: &Core, market: &Market, standing: Standing, batch: &EventBatch) -> Result<(), String> {
     for at in &batch.committed {
         for event in translate(core, market, standing, at).await? {
             core.driver.event(event).await;
         }
-    }
-    if !batch.reverted.is_empty() {
-        reorg::read_again(core, market, standing, batch).await?;
     }
     // The driver takes messages in order, so an answer means that the decisions before it are durable.
     core.driver.look(|_| ()).await.map_err(|error| error.to_string())

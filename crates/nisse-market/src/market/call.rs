@@ -1,12 +1,12 @@
 //! Each write of the market as a value, so that a decision can be journalled before it is carried out.
 
-use alloy::primitives::{B256, Bytes, I256, U256};
-use alloy::sol_types::SolCall;
+mod encode;
+
+use alloy::primitives::U256;
 use nisse_model::{Address, Amount, AmountPerHour, ContentId, Hash256, Resources};
 
 use super::MarketAddresses;
-use crate::contracts::{self, Escrow, Manager, Nodes, OracleFeeds, TalosToken};
-use crate::tx::{TxIntent, to_alloy};
+use crate::tx::TxIntent;
 
 /// What a package is published with.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -179,138 +179,4 @@ impl MarketCall {
         let (to, data) = self.encode(at);
         TxIntent { to: Some(to), value: U256::ZERO, data: data.into() }
     }
-
-    fn encode(&self, at: &MarketAddresses) -> (Address, Vec<u8>) {
-        match self {
-            Self::Faucet { amount } => (at.token, TalosToken::faucetCall { amount: wide(*amount) }.abi_encode()),
-            Self::FaucetTo { to, amount } => {
-                (at.token, TalosToken::faucetToCall { to: to_alloy(*to), amount: wide(*amount) }.abi_encode())
-            }
-            Self::Transfer { to, amount } => {
-                (at.token, TalosToken::transferCall { to: to_alloy(*to), amount: wide(*amount) }.abi_encode())
-            }
-            // Without a limit, so that two deploys at once do not take each other's allowance: the Escrow takes only
-            // what its Manager was told by the payer's own call.
-            Self::ApproveEscrow => (at.token, approve(at.escrow)),
-            Self::ApproveNodes => (at.token, approve(at.nodes)),
-            Self::Register { endpoint, capacity, stake } => {
-                let call =
-                    Nodes::registerCall { endpoint: endpoint.clone(), capacity: resources(capacity), stake: stake.0 };
-                (at.nodes, call.abi_encode())
-            }
-            Self::AddStake { amount } => (at.nodes, Nodes::addStakeCall { amount: amount.0 }.abi_encode()),
-            Self::RequestUnbond { amount } => (at.nodes, Nodes::requestUnbondCall { amount: amount.0 }.abi_encode()),
-            Self::WithdrawStake => (at.nodes, Nodes::withdrawCall {}.abi_encode()),
-            Self::WithdrawEarnings { to } => (at.escrow, Escrow::withdrawCall { to: to_alloy(*to) }.abi_encode()),
-            Self::PublishAnswer { deployment, asset, answer } => {
-                let answer = I256::try_from(*answer).expect("128 bits fit into 256");
-                let call = OracleFeeds::publishCall { deployment: *deployment, asset: asset.clone(), answer };
-                (at.feeds, call.abi_encode())
-            }
-            _ => (at.manager, self.encode_for_manager()),
-        }
-    }
-
-    fn encode_for_manager(&self) -> Vec<u8> {
-        match self.clone() {
-            Self::Publish(terms) => publish(terms).abi_encode(),
-            Self::Deploy(order) => Manager::deploy_0Call { params: params(order) }.abi_encode(),
-            Self::DeployLiteral { agent_id, cid, payment } => {
-                Manager::deploy_1Call { agentId: agent_id, ipfsCid: cid, payment: wide(payment) }.abi_encode()
-            }
-            Self::DeployHome(order) => Manager::deployHomeCall { params: params(order) }.abi_encode(),
-            Self::Attest { deployment: id } => Manager::attestCall { id }.abi_encode(),
-            Self::Reject { deployment: id, reason } => Manager::rejectCall { id, reason }.abi_encode(),
-            Self::Bid { deployment: id, rate } => Manager::bid_0Call { id, rate: rate.0 }.abi_encode(),
-            Self::BidLiteral { agent_id, rate } => {
-                Manager::bid_1Call { agentId: agent_id, price: U256::from(rate.0) }.abi_encode()
-            }
-            Self::Assign { deployment: id } => Manager::assignCall { id }.abi_encode(),
-            Self::AckStart { deployment: id, incarnation } => Manager::ackStartCall { id, incarnation }.abi_encode(),
-            Self::Reopen { deployment: id } => Manager::reopenCall { id }.abi_encode(),
-            Self::Stop { deployment: id } => Manager::stopCall { id }.abi_encode(),
-            Self::Expire { deployment: id } => Manager::expireCall { id }.abi_encode(),
-            Self::Settle { deployment: id } => Manager::settleCall { id }.abi_encode(),
-            Self::Pause { deployment: id } => Manager::pauseCall { id }.abi_encode(),
-            Self::Resume { deployment: id } => Manager::resumeCall { id }.abi_encode(),
-            Self::Update { deployment: id, publication, config_hash, artifact_cid } => Manager::updateCall {
-                id,
-                publicationId: publication,
-                configHash: hash(config_hash.unwrap_or_default()),
-                artifactCid: cid(artifact_cid),
-            }
-            .abi_encode(),
-            Self::AckUpdate { deployment: id, revision, incarnation } => {
-                Manager::ackUpdateCall { id, revision, incarnation }.abi_encode()
-            }
-            Self::RejectUpdate { deployment: id, revision, reason } => {
-                Manager::rejectUpdateCall { id, revision, reason }.abi_encode()
-            }
-            Self::Deposit { deployment: id, amount } => Manager::depositCall { id, amount: amount.0 }.abi_encode(),
-            Self::RequestClientWithdraw { deployment: id, amount } => {
-                Manager::requestClientWithdrawCall { id, amount: amount.0 }.abi_encode()
-            }
-            Self::ClientWithdraw { deployment: id } => Manager::clientWithdrawCall { id }.abi_encode(),
-            Self::Faucet { .. }
-            | Self::FaucetTo { .. }
-            | Self::Transfer { .. }
-            | Self::ApproveEscrow
-            | Self::ApproveNodes
-            | Self::Register { .. }
-            | Self::AddStake { .. }
-            | Self::RequestUnbond { .. }
-            | Self::WithdrawStake
-            | Self::WithdrawEarnings { .. }
-            | Self::PublishAnswer { .. } => unreachable!("encoded for its own contract"),
-        }
-    }
-}
-
-fn publish(terms: PublicationTerms) -> Manager::publishCall {
-    Manager::publishCall {
-        agentId: terms.agent_id,
-        manifestCid: terms.manifest_cid.to_bytes().into(),
-        manifestHash: hash(terms.manifest_cid.digest()),
-        artifactCid: terms.artifact_cid.to_bytes().into(),
-        artifactHash: hash(terms.artifact_hash),
-        configHash: hash(terms.config_hash),
-        resources: resources(&terms.resources),
-        maxRate: terms.max_rate.0,
-        bidWindow: terms.bid_window_seconds,
-        gasBudget: terms.gas_budget,
-    }
-}
-
-fn params(order: DeployOrder) -> contracts::DeployParams {
-    let (market, number) = order.supersedes.unwrap_or_default();
-    contracts::DeployParams {
-        publication: order.publication,
-        payment: order.payment.0,
-        maxRate: order.max_rate.unwrap_or_default().0,
-        configHash: hash(order.config_hash.unwrap_or_default()),
-        artifactCid: cid(order.artifact_cid),
-        onlyNode: to_alloy(order.only_node.unwrap_or_default()),
-        supersedesMarket: to_alloy(market),
-        supersedesId: number,
-    }
-}
-
-fn approve(spender: Address) -> Vec<u8> {
-    TalosToken::approveCall { spender: to_alloy(spender), amount: U256::MAX }.abi_encode()
-}
-
-fn resources(resources: &Resources) -> contracts::Resources {
-    contracts::Resources { cpuMillis: resources.cpu.millis, memoryBytes: resources.memory.0, gpu: resources.gpu }
-}
-
-fn cid(cid: Option<ContentId>) -> Bytes {
-    cid.map(|cid| cid.to_bytes().into()).unwrap_or_default()
-}
-
-fn hash(hash: Hash256) -> B256 {
-    B256::from(hash.0)
-}
-
-fn wide(amount: Amount) -> U256 {
-    U256::from(amount.0)
 }

@@ -3,6 +3,9 @@
 //! Every step may be the last one before a crash. What is journalled decides: an intent without a signed attempt was
 //! never sent; one with attempts is sent again as the same bytes; one with an outcome is over.
 
+mod looking;
+mod sending;
+
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,22 +15,18 @@ use alloy::eips::BlockId;
 use alloy::eips::eip2718::{Decodable2718, Encodable2718};
 use alloy::primitives::{B256, Bytes, TxKind, U256, keccak256};
 use alloy::providers::Provider as _;
-use alloy::rpc::types::{TransactionReceipt, TransactionRequest};
-use alloy::transports::{RpcError, TransportError};
+use alloy::rpc::types::TransactionRequest;
 use nisse_store::{Clock, Journal};
 use tokio::sync::oneshot;
 
 use super::fees::Fees;
 use super::record::{Record, TxRecordError};
-use super::{BlockRef, ChainHash, MinedTx, QueueError, TxIntent, TxOutcome, TxQueueOptions, to_alloy, to_model};
+use super::{QueueError, TxIntent, TxOutcome, TxQueueOptions, to_alloy, to_model};
 use crate::provider::ChainClient;
-use crate::revert;
 use crate::signer::Signer;
 
 /// Transactions that wait to be mined at once.
 const IN_FLIGHT_MAX: usize = 16;
-/// Looks at a spent nonce without a receipt under any known hash before the intent is given up as lost.
-const LOST_AFTER_LOOKS: u32 = 3;
 /// Signed transactions kept after their end, to fill a gap that a reorganisation tore.
 const KEPT_RAW_MAX: usize = 64;
 /// Spare gas on top of the estimate, in percent: what time may add to a call between estimate and block.
@@ -267,167 +266,6 @@ impl Driver {
         Ok(nonce)
     }
 
-    /// Sends the newest attempt of a nonce. That the chain knows it already is as good as taking it.
-    async fn send(&mut self, nonce: u64) {
-        let Some(pending) = self.pending.get_mut(&nonce) else { return };
-        let Some(attempt) = pending.attempts.last() else { return };
-        pending.sent_at = Some(self.clock.elapsed());
-        let raw = attempt.encoded_2718();
-        match self.client.provider().send_raw_transaction(&raw).await {
-            Ok(_) => {}
-            Err(error) if is_known(&error) => {}
-            Err(error) => tracing::debug!(nonce, %error, "a transaction was not taken; it is sent again later"),
-        }
-    }
-
-    /// Looks for every waiting transaction, and sends again what waits too long.
-    pub(super) async fn tick(&mut self) {
-        let nonces: Vec<u64> = self.pending.keys().copied().collect();
-        for nonce in nonces {
-            match self.look(nonce).await {
-                Ok(true) => {}
-                Ok(false) => self.press(nonce).await,
-                Err(error) => {
-                    tracing::debug!(nonce, %error, "could not look for a transaction");
-                    return;
-                }
-            }
-        }
-    }
-
-    /// Sends a transaction again when its time has come.
-    async fn press(&mut self, nonce: u64) {
-        let now = self.clock.elapsed();
-        let Some(pending) = self.pending.get(&nonce) else { return };
-        let due = pending.sent_at.is_none_or(|sent| now.saturating_sub(sent) >= self.options.resend_after);
-        if !due {
-            return;
-        }
-        let restarted = pending.sent_at.is_none();
-        if let Err(error) = self.fill_gap().await {
-            tracing::debug!(nonce, %error, "could not fill the nonces below a waiting transaction");
-        }
-        if !restarted && let Err(error) = self.bump(nonce).await {
-            tracing::debug!(nonce, %error, "could not raise a transaction's fees");
-        }
-        self.send(nonce).await;
-    }
-
-    /// Journals an attempt with higher fees, where gas has a price and the cap allows it.
-    async fn bump(&mut self, nonce: u64) -> Result<(), QueueError> {
-        let Some(pending) = self.pending.get(&nonce) else { return Ok(()) };
-        let Some(TxEnvelope::Eip1559(last)) = pending.attempts.last() else { return Ok(()) };
-        let (intent, tx) = (pending.intent.clone(), last.tx().clone());
-        let cap = self.options.fee_per_gas_max;
-        let offered = Fees { tip: tx.max_priority_fee_per_gas, max: tx.max_fee_per_gas };
-        let current = Fees::current(self.client.provider(), cap).await.map_err(QueueError::from_question)?;
-        let Some(fees) = offered.bumped(current, cap) else { return Ok(()) };
-        let tx = TxEip1559 { max_fee_per_gas: fees.max, max_priority_fee_per_gas: fees.tip, ..tx };
-        self.attempt(intent, tx).await
-    }
-
-    /// Nonces below the lowest waiting one that the chain does not have (a reorganisation took them): the same
-    /// transactions are sent again; a nonce of which nothing is known is filled with a transfer of nothing to oneself.
-    async fn fill_gap(&mut self) -> Result<(), QueueError> {
-        let Some((&lowest, _)) = self.pending.first_key_value() else { return Ok(()) };
-        let key = to_alloy(self.signer.address());
-        let chain = self.client.provider().get_transaction_count(key).await.map_err(QueueError::from_question)?;
-        for nonce in (chain..lowest).take(KEPT_RAW_MAX) {
-            if let Some((_, raw)) = self.kept.iter().find(|(kept, _)| *kept == nonce) {
-                let sent = self.client.provider().send_raw_transaction(raw).await;
-                tracing::info!(nonce, again = sent.is_ok(), "a mined transaction had left the chain");
-                continue;
-            }
-            let fees = Fees::current(self.client.provider(), self.options.fee_per_gas_max).await;
-            let fees = fees.map_err(QueueError::from_question)?;
-            let filler = TxEip1559 {
-                chain_id: self.options.chain_id,
-                nonce,
-                gas_limit: 21_000,
-                max_fee_per_gas: fees.max,
-                max_priority_fee_per_gas: fees.tip,
-                to: TxKind::Call(key),
-                value: U256::ZERO,
-                access_list: Default::default(),
-                input: Bytes::new(),
-            };
-            tracing::warn!(nonce, "filling a nonce that nothing is known of");
-            self.attempt(String::new(), filler).await?;
-            self.send(nonce).await;
-        }
-        Ok(())
-    }
-
-    /// Looks for a receipt under every known hash of a nonce; true once the intent is over.
-    async fn look(&mut self, nonce: u64) -> Result<bool, QueueError> {
-        let Some(pending) = self.pending.get(&nonce) else { return Ok(true) };
-        let hashes: Vec<B256> = pending.attempts.iter().rev().map(|attempt| *attempt.tx_hash()).collect();
-        for hash in hashes {
-            let receipt = self.client.provider().get_transaction_receipt(hash).await;
-            let Some(receipt) = receipt.map_err(QueueError::from_question)? else { continue };
-            if !self.is_deep(&receipt).await? {
-                return Ok(false);
-            }
-            let outcome = self.read(nonce, receipt).await;
-            self.finish(nonce, outcome).await?;
-            return Ok(true);
-        }
-        self.look_for_loss(nonce).await
-    }
-
-    /// A spent nonce without any receipt of ours: given up only after several looks, since nodes lag.
-    async fn look_for_loss(&mut self, nonce: u64) -> Result<bool, QueueError> {
-        let key = to_alloy(self.signer.address());
-        let spent = self.client.provider().get_transaction_count(key).await.map_err(QueueError::from_question)?;
-        let Some(pending) = self.pending.get_mut(&nonce) else { return Ok(true) };
-        pending.looks = if spent > nonce { pending.looks + 1 } else { 0 };
-        if pending.looks < LOST_AFTER_LOOKS {
-            return Ok(false);
-        }
-        self.finish(nonce, TxOutcome::Lost).await?;
-        Ok(true)
-    }
-
-    async fn is_deep(&self, receipt: &TransactionReceipt) -> Result<bool, QueueError> {
-        if self.options.confirmations == 0 {
-            return Ok(true);
-        }
-        let head = self.client.provider().get_block_number().await.map_err(QueueError::from_question)?;
-        Ok(receipt.block_number.is_some_and(|number| head >= number + self.options.confirmations))
-    }
-
-    async fn read(&self, nonce: u64, receipt: TransactionReceipt) -> TxOutcome {
-        let block = BlockRef {
-            number: receipt.block_number.unwrap_or_default(),
-            hash: ChainHash(receipt.block_hash.unwrap_or_default().0),
-        };
-        let mined = MinedTx {
-            hash: ChainHash(receipt.transaction_hash.0),
-            block,
-            gas_used: receipt.gas_used,
-            created: receipt.contract_address.map(to_model),
-            logs: receipt.inner.logs().iter().map(|log| log.inner.clone()).collect(),
-        };
-        if receipt.inner.status() {
-            return TxOutcome::Mined(mined);
-        }
-        TxOutcome::Reverted { tx: mined, reason: self.reason(nonce).await }
-    }
-
-    /// Runs a reverted transaction again to hear why.
-    async fn reason(&self, nonce: u64) -> super::Revert {
-        let attempt = self.pending.get(&nonce).and_then(|pending| pending.attempts.last());
-        let Some(attempt) = attempt else { return revert::decode(&[]) };
-        let mut request = TransactionRequest::default().from(to_alloy(self.signer.address()));
-        request.to = Some(attempt.kind());
-        request.value = Some(attempt.value());
-        request.input = attempt.input().clone().into();
-        match self.client.provider().call(request).await {
-            Err(RpcError::ErrorResp(payload)) => revert::decode(&payload.as_revert_data().unwrap_or_default()),
-            _ => revert::decode(&[]),
-        }
-    }
-
     async fn finish(&mut self, nonce: u64, outcome: TxOutcome) -> Result<(), QueueError> {
         let Some(pending) = self.pending.get(&nonce) else { return Ok(()) };
         let intent = pending.intent.clone();
@@ -442,13 +280,4 @@ impl Driver {
 fn content(to: Option<nisse_model::Address>, value: U256, data: &[u8]) -> B256 {
     let to = to.map(|to| to.0.to_vec()).unwrap_or_default();
     keccak256([&[to.len() as u8], to.as_slice(), &value.to_be_bytes::<32>(), data].concat())
-}
-
-/// Whether a node says that it has this very transaction.
-fn is_known(error: &TransportError) -> bool {
-    let RpcError::ErrorResp(payload) = error else { return false };
-    let text = payload.message.to_lowercase();
-    ["already known", "known transaction", "already imported", "already exists"]
-        .iter()
-        .any(|known| text.contains(known))
 }

@@ -34,7 +34,7 @@ impl Node {
             Found::Order(order) if order.is_live() => order.view.owner,
             Found::Order(order) => return Err(order.not_here("stop")),
         };
-        let market = self.market(self.owner_key(owner)?)?;
+        let market = self.market_of(self.owner_key(owner)?, &deployment)?;
         let mut milestones = self.core.milestones.subscribe();
         market.stop(&format!("stop:{deployment}"), deployment.number).await.map_err(|error| market_error(&error))?;
         self.until(&mut milestones, |agent| !agent.life.is_live(), deployment).await;
@@ -43,7 +43,7 @@ impl Node {
 
     /// Whether the market still holds a deployment open or running.
     pub(super) async fn is_held(&self, deployment: DeploymentId) -> Result<bool, NodeError> {
-        let market = self.market(KeyName::Operator)?;
+        let market = self.market_of(KeyName::Operator, &deployment)?;
         let view = market.deployment(deployment.number).await.map_err(|error| market_error(&error))?;
         Ok(is_live(view.state))
     }
@@ -120,7 +120,7 @@ impl Node {
         if !agent.life.is_live() {
             return Err(not_now("update", &agent));
         }
-        let market = self.market(self.owner_key(agent.placement.owner)?)?;
+        let market = self.market_of(self.owner_key(agent.placement.owner)?, &deployment)?;
         let max_rate = match &agent.assignment {
             Assignment::Home => nisse_model::AmountPerHour(0),
             Assignment::Lease(lease) => lease.rate,
@@ -206,7 +206,7 @@ impl Node {
             return Err(NodeError::new(ErrorKind::Conflict, "home_lease", text));
         }
         let amount = parse_amount(&request.amount)?;
-        let market = self.market(self.owner_key(owner)?)?;
+        let market = self.market_of(self.owner_key(owner)?, &deployment)?;
         self.check_balance(&market, amount).await?;
         let intent = self.core.fresh_name("fund");
         market.deposit(&intent, deployment.number, amount).await.map_err(|error| market_error(&error))?;

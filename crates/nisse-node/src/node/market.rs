@@ -106,7 +106,7 @@ impl Node {
     }
 
     /// One version of the market.
-    fn market_at(&self, contract: Address) -> Result<Market, NodeError> {
+    pub(super) fn market_at(&self, contract: Address) -> Result<Market, NodeError> {
         self.core.keys.market_of(&self.core.home, &self.core.supervisor, KeyName::Operator, contract)
     }
 

@@ -116,9 +116,18 @@ fn word(view: &DeploymentView) -> &'static str {
 }
 
 impl Node {
-    /// The live orders of this home that this node does not run, newest first.
+    /// The live orders of this home that this node does not run, newest first, on every version of the market.
     pub(super) async fn orders(&self) -> Result<Vec<Order>, NodeError> {
-        let market = self.market(KeyName::Operator)?;
+        let mut orders = Vec::new();
+        for version in self.core.keys.versions().iter().rev() {
+            let core = &self.core;
+            let market = core.keys.market_of(&core.home, &core.supervisor, KeyName::Operator, version.manager)?;
+            orders.extend(self.orders_of(&market).await?);
+        }
+        Ok(orders)
+    }
+
+    async fn orders_of(&self, market: &Market) -> Result<Vec<Order>, NodeError> {
         let owners = self.owners()?;
         let count = market.deployments().await.map_err(|error| market_error(&error))?;
         let newest = (1..=count).rev().take(usize::try_from(LOOKED_THROUGH_MAX).unwrap_or(usize::MAX));
@@ -130,18 +139,20 @@ impl Node {
             .map_err(|error| market_error(&error))?;
         let mut orders = Vec::new();
         for view in views.into_iter().filter(|view| owners.contains(&view.owner) && is_live(view.state)) {
-            orders.extend(self.order_of(&market, view).await?);
+            orders.extend(self.order_of(market, view).await?);
         }
         Ok(orders)
     }
 
     /// An order of this home by its full name, ended ones included.
     pub(super) async fn order(&self, deployment: DeploymentId) -> Result<Option<Order>, NodeError> {
-        let market = self.market(KeyName::Operator)?;
-        if market.deployment_id(deployment.number) != deployment {
+        let here = deployment.chain == self.core.keys.chain_id();
+        let versions = self.core.keys.versions();
+        // What the market does not know is no order.
+        if !here || versions.iter().all(|version| version.manager != deployment.contract) {
             return Ok(None);
         }
-        // What the market does not know is no order.
+        let market = self.market_of(KeyName::Operator, &deployment)?;
         let Ok(view) = market.deployment(deployment.number).await else { return Ok(None) };
         if !self.owners()?.contains(&view.owner) {
             return Ok(None);
@@ -212,6 +223,7 @@ impl Node {
             cid: view.artifact_cid.to_string(),
             manifest_cid: view.manifest_cid.to_string(),
             update_refused: None,
+            gas: None,
             lease: LeaseStatus {
                 // Before a bid there is only what the order pays at most.
                 rate: if view.node.is_none() { view.max_rate } else { view.rate }.to_string(),

@@ -2,12 +2,12 @@
 
 use nisse_market::{DeploymentState, DeploymentView, Market};
 use nisse_model::{Amount, DeploymentId, Timestamp};
-use nisse_orchestrator::{Agent, Assignment, FailureStage, Life};
+use nisse_orchestrator::{Agent, Assignment, FailureStage, Life, Setback};
 use tokio::sync::broadcast;
 
 use super::find::Found;
 use super::{Node, market_error};
-use crate::control::{AgentStatus, LeaseStatus, LogLine, NodeStatus};
+use crate::control::{AgentStatus, GasStatus, LeaseStatus, LogLine, NodeStatus};
 use crate::error::{ErrorKind, NodeError};
 use crate::home::KeyName;
 use crate::options::AcceptList;
@@ -30,7 +30,11 @@ impl Node {
         let market = self.market(KeyName::Operator)?;
         let refused = |error| market_error(&error);
         let stake = market.node(core.operator).await.map_err(refused)?.map_or(Amount(0), |node| node.stake);
-        let earned = market.claimable(core.operator).await.map_err(refused)?;
+        let mut earned = Amount(0);
+        for version in core.keys.versions() {
+            let claimable = self.market_at(version.manager)?.claimable(core.operator).await.map_err(refused)?;
+            earned = Amount(earned.0.saturating_add(claimable.0));
+        }
         let options = &core.options;
         let (accept, isolation) = match &options.accept {
             AcceptList::Own => ("own".to_owned(), None),
@@ -47,6 +51,8 @@ impl Node {
             operator: core.operator.to_string(),
             chain: core.keys.chain_id(),
             market: market.addresses().manager.to_string(),
+            market_version: market.addresses().version,
+            market_newer: core.keys.newer_version(),
             block: core.chain.as_ref().map_or(0, |chain| chain.head().0),
             chain_time: core.chain_time(core.clock.now()).0,
             stake: stake.to_string(),
@@ -121,6 +127,7 @@ impl Node {
         let stats = running.as_ref().map(|running| running.handle.stats());
         let state = core.states.agent(owner, &name);
         let (reason, hint, since) = explain(&agent.life);
+        let reason = agent.setback().map(setback).or(reason);
         let (lease, open) = self.lease(deployment, agent).await;
         let (reason, hint) = if open { given_back(reason, hint, &lease) } else { (reason, hint) };
         let permissions = running.as_ref().map_or_else(Vec::new, |running| running.permissions.clone());
@@ -146,8 +153,19 @@ impl Node {
             cid: package.artifact_cid.to_string(),
             manifest_cid: package.manifest_cid.to_string(),
             update_refused: agent.update_refused.clone(),
+            gas: self.gas(&deployment),
             lease,
         }
+    }
+
+    /// What its answers on chain burnt; nothing for an agent that never published.
+    fn gas(&self, deployment: &DeploymentId) -> Option<GasStatus> {
+        let gas = self.core.ledger.gas(deployment);
+        (gas.spent > 0).then(|| GasStatus {
+            spent: gas.spent,
+            allowed: gas.allowed,
+            refused: self.core.ledger.gas_refusal(deployment),
+        })
     }
 
     /// The money, and whether its order is open on the market, which an ended agent's can be.
@@ -162,7 +180,7 @@ impl Node {
         if agent.assignment == Assignment::Home {
             return (nothing, false);
         }
-        let view = match self.market(KeyName::Operator) {
+        let view = match self.market_of(KeyName::Operator, &deployment) {
             Ok(market) => view(&market, deployment).await,
             Err(_) => None,
         };
@@ -189,6 +207,12 @@ impl Node {
         };
         (lease, open)
     }
+}
+
+/// Why a running agent does not answer since the node came up.
+fn setback(setback: &Setback) -> String {
+    let Setback { tries, stage, reason, .. } = setback;
+    format!("it has not come up since the node did, at {stage}: {reason}; tried {tries} times, tried again soon")
 }
 
 /// Said wherever strangers are let in.

@@ -1,13 +1,14 @@
-//! After a reorganisation: what this node acted on is read again, and acted on again where it is not so any more.
+//! What this node acted on, read again: at its start, and some seconds after a reorganisation. Where it is not so any
+//! more, it is acted on again.
 //!
 //! Events of the new blocks are told like any others. What they cannot tell is what is missing: an assignment, a bid or
-//! an acknowledgement that stood in a block that is gone.
+//! an acknowledgement that stood in a block that is gone. Most of it comes back in another block at once.
 
 use std::sync::Arc;
 
-use nisse_market::{DeploymentState, DeploymentView, EventBatch, Market, MarketCall};
+use nisse_market::{BlockRef, DeploymentState, DeploymentView, Market, MarketCall};
 use nisse_model::DeploymentId;
-use nisse_orchestrator::{Agent, CloseReason, Event, Life};
+use nisse_orchestrator::{Agent, Assignment, CloseReason, Event, Life};
 
 use super::{Standing, assigned, is_held, reopened};
 use crate::core::Core;
@@ -20,9 +21,9 @@ pub(super) async fn read_again(
     core: &Arc<Core>,
     market: &Market,
     standing: Standing,
-    batch: &EventBatch,
+    head: BlockRef,
+    reorganised: bool,
 ) -> Result<(), String> {
-    tracing::warn!(blocks = batch.reverted.len(), "the chain was reorganised: leases are read again");
     let contract = market.addresses().manager;
     // The driver has taken the events of the new blocks by now: messages are answered in order.
     let (agents, orders) = core
@@ -37,10 +38,15 @@ pub(super) async fn read_again(
     let count = market.deployments().await.map_err(|error| chain(&error))?;
     for (deployment, agent) in agents.into_iter().filter(|(deployment, _)| deployment.contract == contract) {
         let view = view(market, deployment, count).await?;
-        for event in agent_events(core, market, deployment, &agent, view, batch).await? {
+        if let Some(view) = view.as_ref().filter(|view| reorganised && is_held(view, core.operator)) {
+            send_again(core, deployment, &agent, view, head);
+        }
+        for event in agent_events(core, market, deployment, &agent, view).await? {
             core.driver.event(event).await;
         }
     }
+    // At the start bids may be on their way still.
+    let orders = if reorganised { orders } else { Vec::new() };
     for (deployment, bid) in orders.into_iter().filter(|(deployment, _)| deployment.contract == contract) {
         let view = view(market, deployment, count).await?;
         let open = view.filter(|view| view.state == DeploymentState::Open);
@@ -51,7 +57,7 @@ pub(super) async fn read_again(
         core.driver.event(Event::AssignedElsewhere { deployment }).await;
         if let Some(view) = open.filter(|_| standing == Standing::Newest) {
             // Its block is another one, so a bid on it is another round.
-            for event in reopened(market, deployment, view.deadline, batch.head.number).await? {
+            for event in reopened(market, deployment, view.deadline, head.number).await? {
                 core.driver.event(event).await;
             }
         }
@@ -72,7 +78,6 @@ async fn agent_events(
     deployment: DeploymentId,
     agent: &Agent,
     view: Option<DeploymentView>,
-    batch: &EventBatch,
 ) -> Result<Vec<Event>, String> {
     let undone = Event::Closed { deployment, reason: CloseReason::Undone };
     let Some(view) = view else { return Ok(vec![undone]) };
@@ -91,15 +96,14 @@ async fn agent_events(
         };
         return Ok(vec![Event::Closed { deployment, reason }]);
     }
-    send_again(core, deployment, agent, &view, batch);
     let started = view.started.filter(|_| view.state == DeploymentState::Running);
-    let mut events = vec![Event::Funded { deployment, deposited: view.deposited }];
-    events.extend(started.map(|at| Event::Acknowledged { deployment, at }));
-    Ok(events)
+    let paid = matches!(&agent.assignment, Assignment::Lease(lease) if lease.deposited != view.deposited);
+    let funded = paid.then_some(Event::Funded { deployment, deposited: view.deposited });
+    Ok(funded.into_iter().chain(started.map(|at| Event::Acknowledged { deployment, at })).collect())
 }
 
 /// What the chain had taken and has not any more goes out under a name of its own: the old one has its outcome.
-fn send_again(core: &Arc<Core>, deployment: DeploymentId, agent: &Agent, view: &DeploymentView, batch: &EventBatch) {
+fn send_again(core: &Arc<Core>, deployment: DeploymentId, agent: &Agent, view: &DeploymentView, head: BlockRef) {
     let number = deployment.number;
     let started = matches!(agent.life, Life::Running { .. } | Life::Paused { .. });
     let (answered, incarnation) = (agent.revision_done, agent.incarnation);
@@ -115,7 +119,7 @@ fn send_again(core: &Arc<Core>, deployment: DeploymentId, agent: &Agent, view: &
     } else {
         return;
     };
-    let intent = format!("again:{deployment}:{}:{}", batch.head.number, hex::encode(&batch.head.hash.0[..4]));
+    let intent = format!("again:{deployment}:{}:{}", head.number, hex::encode(&head.hash.0[..4]));
     let task = Arc::clone(core);
     core.supervisor.spawn("market", |mut stop| async move {
         tokio::select! {

@@ -6,7 +6,7 @@ use base64::Engine as _;
 use nisse_api::client::Client;
 use nisse_model::Manifest;
 use nisse_node::control::{
-    AgentStatus, DeployRequest, Deployed, Destroyed, FundRequest, LogLine, PackageUpload, UpdateRequest,
+    AgentStatus, DeployRequest, Deployed, Destroyed, FundRequest, GasStatus, LogLine, PackageUpload, UpdateRequest,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -131,6 +131,12 @@ fn status(shared: &Shared, agent: AgentStatus) -> Result<(), Failure> {
     Ok(())
 }
 
+fn gas(gas: &GasStatus) -> String {
+    let allowed = gas.allowed.map_or(String::new(), |allowed| format!(" of {allowed} by now"));
+    let refused = gas.refused.as_ref().map_or(String::new(), |why| format!("; {why}"));
+    format!("{} spent{allowed}{refused}", gas.spent)
+}
+
 fn print_status(agent: &AgentStatus) {
     let state = match &agent.reason {
         Some(reason) => format!("{}: {reason}", agent.state),
@@ -159,6 +165,7 @@ fn print_status(agent: &AgentStatus) {
         ("permissions", agent.permissions.join(", ")),
         ("artifact", agent.cid.clone()),
         ("lease", lease),
+        ("gas", agent.gas.as_ref().map(gas).unwrap_or_default()),
         ("ends", agent.lease.ends_at.map(output::time).unwrap_or_default()),
         ("warning", agent.lease.warning.clone().unwrap_or_default()),
         ("update", agent.update_refused.clone().map(|why| format!("refused: {why}")).unwrap_or_default()),

@@ -67,6 +67,11 @@ fn print(entry: &MarketEntry) {
     }
 }
 
+fn market_of(node: &NodeStatus) -> String {
+    let newer = node.market_newer.map(|newer| format!("; version {newer} is used from the next `nisse up` on"));
+    format!("{}, version {}{}", node.market, node.market_version, newer.unwrap_or_default())
+}
+
 pub(crate) async fn node(shared: &Shared, command: NodeCommand) -> Result<(), Failure> {
     let client = client(shared)?;
     match command {
@@ -76,11 +81,12 @@ pub(crate) async fn node(shared: &Shared, command: NodeCommand) -> Result<(), Fa
                 output::json(&node);
                 return Ok(());
             }
+            let market = market_of(&node);
             output::pairs(&[
                 ("nisse", node.version),
                 ("operator", node.operator),
                 ("chain", format!("{}, block {}, {}", node.chain, node.block, output::time(node.chain_time))),
-                ("market", node.market),
+                ("market", market),
                 ("stake", format!("{} TALOS", node.stake)),
                 ("earned", format!("{} TALOS to withdraw", node.earned)),
                 ("accepts", node.accept),

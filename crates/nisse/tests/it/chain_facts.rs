@@ -37,7 +37,7 @@ impl RpcPost for Post {
 }
 
 /// Does something on the chain with one of the home's keys, behind the node's back.
-fn as_owner<F: Future<Output = ()>>(home: &Home, rpc: &str, key: &str, act: impl FnOnce(Market) -> F) {
+pub(crate) fn as_owner<F: Future<Output = ()>>(home: &Home, rpc: &str, key: &str, act: impl FnOnce(Market) -> F) {
     let secret = std::fs::read_to_string(home.path().join("keys").join(key)).unwrap();
     let key = LocalKey::from_bytes(&hex::decode(secret.trim()).unwrap().try_into().unwrap()).unwrap();
     let status = home.json(&["node", "status"]);
@@ -142,4 +142,54 @@ fn a_reorganisation_that_keeps_everything_moves_nothing() {
     let shown = home.json(&["market", "show", "1"]);
     let started = shown["events"].as_array().unwrap().iter().filter(|event| event["event"] == "started").count();
     assert_eq!(started, 1, "{shown}");
+}
+
+/// Answers of the oracle's feed, by the market's log.
+fn answers(home: &Home) -> Vec<String> {
+    let shown = home.json(&["market", "show", "1"]);
+    let events = shown["events"].as_array().unwrap().iter().filter(|event| event["event"] == "answer");
+    events.map(|event| event["detail"].as_str().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn gas_is_counted_from_receipts_and_an_answer_goes_out_once() {
+    let home = Home::new();
+    let rpc = free_address();
+    let flags = ["--demo", "--rpc", &rpc];
+    let mut node = home.up(&flags);
+    node.demo_is_told();
+    eventually("the first answer", || (!answers(&home).is_empty()).then_some(()));
+    let gas = eventually("its receipt", || {
+        let status = home.json(&["status", ORACLE]);
+        status["gas"]["spent"].as_u64().map(|_| status["gas"].clone())
+    });
+    assert_eq!(gas["refused"], Value::Null);
+    let told = answers(&home);
+    // What the chain says of the same transactions.
+    let operator = home.json(&["node", "status"])["operator"].as_str().unwrap().to_lowercase();
+    let shown = home.json(&["market", "show", "1"]);
+    let blocks: Vec<u64> = shown["events"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|event| event["event"] == "answer")
+        .map(|event| event["block"].as_u64().unwrap())
+        .collect();
+    let burnt: u64 = blocks
+        .iter()
+        .map(|block| {
+            let receipts = web::rpc(&rpc, "eth_getBlockReceipts", json!([format!("{block:#x}")]));
+            let receipt = &receipts[0];
+            assert_eq!(receipt["from"].as_str().unwrap().to_lowercase(), operator);
+            u64::from_str_radix(receipt["gasUsed"].as_str().unwrap().trim_start_matches("0x"), 16).unwrap()
+        })
+        .sum();
+    assert_eq!(gas["spent"], burnt);
+    assert!(gas["allowed"].as_u64().unwrap() >= burnt);
+    node.kill();
+
+    let mut node = home.up(&flags);
+    node.demo_is_told();
+    assert_eq!(answers(&home), told, "none is sent again");
+    assert_eq!(home.json(&["status", ORACLE])["gas"]["spent"], burnt, "none is counted again");
 }

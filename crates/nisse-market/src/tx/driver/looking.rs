@@ -1,0 +1,86 @@
+//! Looking for what became of a transaction: a receipt under any of its hashes, or a nonce that somebody else used.
+
+use alloy::consensus::Transaction as _;
+use alloy::primitives::B256;
+use alloy::providers::Provider as _;
+use alloy::rpc::types::{TransactionReceipt, TransactionRequest};
+use alloy::transports::RpcError;
+
+use super::Driver;
+use crate::revert;
+use crate::tx::{BlockRef, ChainHash, MinedTx, QueueError, Revert, TxOutcome, to_alloy, to_model};
+
+/// Looks at a spent nonce without a receipt under any known hash before the intent is given up as lost.
+const LOST_AFTER_LOOKS: u32 = 3;
+
+impl Driver {
+    /// Looks for a receipt under every known hash of a nonce; true once the intent is over.
+    pub(super) async fn look(&mut self, nonce: u64) -> Result<bool, QueueError> {
+        let Some(pending) = self.pending.get(&nonce) else { return Ok(true) };
+        let hashes: Vec<B256> = pending.attempts.iter().rev().map(|attempt| *attempt.tx_hash()).collect();
+        for hash in hashes {
+            let receipt = self.client.provider().get_transaction_receipt(hash).await;
+            let Some(receipt) = receipt.map_err(QueueError::from_question)? else { continue };
+            if !self.is_deep(&receipt).await? {
+                return Ok(false);
+            }
+            let outcome = self.read(nonce, receipt).await;
+            self.finish(nonce, outcome).await?;
+            return Ok(true);
+        }
+        self.look_for_loss(nonce).await
+    }
+
+    /// A spent nonce without any receipt of ours: given up only after several looks, since nodes lag.
+    async fn look_for_loss(&mut self, nonce: u64) -> Result<bool, QueueError> {
+        let key = to_alloy(self.signer.address());
+        let spent = self.client.provider().get_transaction_count(key).await.map_err(QueueError::from_question)?;
+        let Some(pending) = self.pending.get_mut(&nonce) else { return Ok(true) };
+        pending.looks = if spent > nonce { pending.looks + 1 } else { 0 };
+        if pending.looks < LOST_AFTER_LOOKS {
+            return Ok(false);
+        }
+        self.finish(nonce, TxOutcome::Lost).await?;
+        Ok(true)
+    }
+
+    async fn is_deep(&self, receipt: &TransactionReceipt) -> Result<bool, QueueError> {
+        if self.options.confirmations == 0 {
+            return Ok(true);
+        }
+        let head = self.client.provider().get_block_number().await.map_err(QueueError::from_question)?;
+        Ok(receipt.block_number.is_some_and(|number| head >= number + self.options.confirmations))
+    }
+
+    async fn read(&self, nonce: u64, receipt: TransactionReceipt) -> TxOutcome {
+        let block = BlockRef {
+            number: receipt.block_number.unwrap_or_default(),
+            hash: ChainHash(receipt.block_hash.unwrap_or_default().0),
+        };
+        let mined = MinedTx {
+            hash: ChainHash(receipt.transaction_hash.0),
+            block,
+            gas_used: receipt.gas_used,
+            created: receipt.contract_address.map(to_model),
+            logs: receipt.inner.logs().iter().map(|log| log.inner.clone()).collect(),
+        };
+        if receipt.inner.status() {
+            return TxOutcome::Mined(mined);
+        }
+        TxOutcome::Reverted { tx: mined, reason: self.reason(nonce).await }
+    }
+
+    /// Runs a reverted transaction again to hear why.
+    async fn reason(&self, nonce: u64) -> Revert {
+        let attempt = self.pending.get(&nonce).and_then(|pending| pending.attempts.last());
+        let Some(attempt) = attempt else { return revert::decode(&[]) };
+        let mut request = TransactionRequest::default().from(to_alloy(self.signer.address()));
+        request.to = Some(attempt.kind());
+        request.value = Some(attempt.value());
+        request.input = attempt.input().clone().into();
+        match self.client.provider().call(request).await {
+            Err(RpcError::ErrorResp(payload)) => revert::decode(&payload.as_revert_data().unwrap_or_default()),
+            _ => revert::decode(&[]),
+        }
+    }
+}
