@@ -17,7 +17,7 @@ use tokio::task::LocalSet;
 /// Connections at once.
 pub(crate) const CONNECTIONS: usize = 16;
 /// What is spent before anything counts.
-const WARM_UP: Duration = Duration::from_millis(500);
+const WARM_UP: Duration = Duration::from_millis(250);
 /// Longest answer that is understood, in bytes.
 const ANSWER_BYTES_MAX: usize = 64 << 10;
 const HEADERS_MAX: usize = 32;

@@ -1,7 +1,7 @@
 //! What a call costs: medians of many, against the aims of the design's table of numbers.
 //!
-//! `cargo bench -p nisse-sandbox --bench sandbox` prints aim and measured side by side, `-- --json` one object a line;
-//! numbers of a debug build say nothing.
+//! `cargo bench -p nisse-sandbox --bench sandbox` prints aim and measured side by side, `-- --json` one object a line,
+//! `-- NAME` those rows alone; numbers of a debug build say nothing.
 #![allow(clippy::print_stdout, reason = "a bench prints its table")]
 
 #[allow(dead_code, reason = "shared with the tests, which use all of it")]
@@ -11,10 +11,11 @@ mod support;
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use nisse_model::{InstanceId, InvocationId};
 use nisse_sandbox::{
-    AgentProgram, CallContext, CompileCommand, CompileLimits, Compiler, Inspection, Limits, ProgramOptions, Recording,
-    compile_child_main,
+    AgentProgram, CallContext, CallKey, CompileCommand, CompileLimits, CompiledArtifact, Compiler, Host, HostCall,
+    HostReply, Inspection, Limits, ProgramOptions, Recording, compile_child_main,
 };
 use nisse_store::{Clock, SystemClock, SystemDisk, SystemEntropy};
 
@@ -44,15 +45,41 @@ fn three_host_calls() -> Vec<u8> {
     )
 }
 
+/// A host that holds nothing, so that what is measured is the way to it and back.
+struct EmptyHost;
+
+#[async_trait]
+impl Host for EmptyHost {
+    async fn call(&self, _: CallKey, _: HostCall) -> HostReply {
+        HostReply::Value { value: None }
+    }
+}
+
+/// What the calls of the bench run with: the limits of a node, but for those that would end its instance.
+fn options(recording: Recording) -> ProgramOptions {
+    let setup = Setup::default();
+    ProgramOptions {
+        grants: setup.grants,
+        config: setup.config,
+        limits: Limits { calls_per_instance: u64::MAX, ..Limits::default() },
+        recording,
+        host: Arc::new(EmptyHost),
+        clock: Arc::new(SystemClock::default()),
+    }
+}
+
 fn program(recording: Recording, artifact: &[u8]) -> AgentProgram {
-    let limits = Limits { calls_per_instance: u64::MAX, ..Limits::default() };
-    Setup { recording, limits, real_clock: true, ..Setup::default() }.link(artifact).expect("it links")
+    let compiled = CompiledArtifact::compile_here(&support::engine(), artifact).expect("it compiles");
+    let inspection = Inspection::read(artifact).expect("a component");
+    AgentProgram::link(&support::engine(), &compiled, &inspection, options(recording)).expect("it links")
 }
 
 struct Bench {
     clock: SystemClock,
     runtime: tokio::runtime::Runtime,
     json: bool,
+    /// Rows whose name holds this, or all.
+    only: Option<String>,
 }
 
 impl Bench {
@@ -69,8 +96,11 @@ impl Bench {
         rounds[ROUNDS / 2]
     }
 
-    fn row(&self, name: &str, what: &str, aim: &str, measured: Duration) {
-        let micros = measured.as_nanos() as f64 / 1000.0;
+    fn row(&self, name: &str, what: &str, aim: &str, measure: impl FnOnce() -> Duration) {
+        if self.only.as_ref().is_some_and(|only| !name.contains(only)) {
+            return;
+        }
+        let micros = measure().as_nanos() as f64 / 1000.0;
         match self.json {
             true => println!("{{\"name\":\"{name}\",\"value\":{micros}}}"),
             false => println!("{what:<44} {aim:>10} {micros:>10.2} us"),
@@ -90,15 +120,7 @@ impl Bench {
         self.median(1, async || {
             let inspection = Inspection::read(artifact).expect("a component");
             let compiled = compiler.compile(artifact).await.expect("it is in the cache");
-            let setup = Setup { real_clock: true, ..Setup::default() };
-            let options = ProgramOptions {
-                grants: setup.grants.clone(),
-                config: setup.config.clone(),
-                limits: Limits::default(),
-                recording: Recording::On,
-                host: setup.host.clone(),
-                clock: Arc::new(SystemClock::default()),
-            };
+            let options = options(Recording::On);
             let program = AgentProgram::link(&engine, &compiled, &inspection, options).expect("it links");
             let mut instance = program.start(InstanceId([7; 16])).await.expect("it starts");
             instance.http(InvocationId([1; 16]), get("/"), CallContext::default()).await.result.expect("it answers");
@@ -113,7 +135,8 @@ fn main() {
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     let json = std::env::args().any(|argument| argument == "--json");
-    let bench = Bench { clock: SystemClock::default(), runtime, json };
+    let only = std::env::args().skip(1).find(|argument| !argument.starts_with('-'));
+    let bench = Bench { clock: SystemClock::default(), runtime, json, only };
     let artifact = three_host_calls();
     let event = invocation(b"");
     let birth = InstanceId([7; 16]);
@@ -122,43 +145,34 @@ fn main() {
     }
 
     let bare = program(Recording::Off, &artifact);
-    bench.row(
-        "instantiate",
-        "instantiate and drop",
-        "<= 7 us",
+    bench.row("instantiate", "instantiate and drop", "<= 7 us", || {
         bench.median(CALLS, async || {
             for _ in 0..CALLS {
                 bare.start(birth).await.expect("it starts");
             }
-        }),
-    );
-    bench.row(
-        "event fresh",
-        "event, fresh instance, 3 host calls",
-        "<= 25 us",
+        })
+    });
+    bench.row("event fresh", "event, fresh instance, 3 host calls", "<= 25 us", || {
         bench.median(CALLS, async || {
             for _ in 0..CALLS {
                 let mut instance = bare.start(birth).await.expect("it starts");
                 instance.handle(&event, CallContext::default()).await.result.expect("no trap").expect("no failure");
             }
-        }),
-    );
+        })
+    });
     for (recording, name, what, aim) in [
         (Recording::Off, "event live", "event, live instance, 3 host calls", "<= 1.5 us"),
         (Recording::On, "event recorded", "event, live and recorded, 3 host calls", "<= 3 us"),
     ] {
         let program = program(recording, &artifact);
         let mut instance = bench.runtime.block_on(program.start(birth)).expect("it starts");
-        bench.row(
-            name,
-            what,
-            aim,
+        bench.row(name, what, aim, || {
             bench.median(CALLS, async || {
                 for _ in 0..CALLS {
                     instance.handle(&event, CallContext::default()).await.result.expect("no trap").expect("no failure");
                 }
-            }),
-        );
+            })
+        });
     }
     for (recording, name, what) in [
         (Recording::Off, "http live", "HTTP, live instance"),
@@ -166,31 +180,25 @@ fn main() {
     ] {
         let program = program(recording, &guest("proxy-hello"));
         let mut instance = bench.runtime.block_on(program.start(birth)).expect("it starts");
-        bench.row(
-            name,
-            what,
-            "-",
+        bench.row(name, what, "-", || {
             bench.median(CALLS, async || {
                 for _ in 0..CALLS {
                     let end = instance.http(InvocationId([1; 16]), get("/"), CallContext::default()).await;
                     end.result.expect("it answers");
                 }
-            }),
-        );
+            })
+        });
     }
     let hello = guest("proxy-hello");
     let fresh = program(Recording::Off, &hello);
-    bench.row(
-        "http fresh",
-        "HTTP, fresh instance",
-        "-",
+    bench.row("http fresh", "HTTP, fresh instance", "-", || {
         bench.median(CALLS, async || {
             for _ in 0..CALLS {
                 let mut instance = fresh.start(birth).await.expect("it starts");
                 let end = instance.http(InvocationId([1; 16]), get("/"), CallContext::default()).await;
                 end.result.expect("it answers");
             }
-        }),
-    );
-    bench.row("first reply", "cached component, first reply", "<= 1500 us", bench.first_reply(&hello));
+        })
+    });
+    bench.row("first reply", "cached component, first reply", "<= 1500 us", || bench.first_reply(&hello));
 }
