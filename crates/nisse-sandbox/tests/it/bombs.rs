@@ -62,7 +62,7 @@ async fn a_bomb_is_refused_or_ends_in_the_child_within_its_limits() {
         let begun = clock.elapsed();
         let read = Inspection::read(&bomb);
         let inspected = clock.elapsed() - begun;
-        assert!(inspected < Duration::from_secs(2), "{what} took the node {inspected:?} to look at");
+        assert!(inspected < Duration::from_secs(5), "{what} took the node {inspected:?} to look at");
         if read.is_err() {
             continue;
         }
@@ -71,7 +71,7 @@ async fn a_bomb_is_refused_or_ends_in_the_child_within_its_limits() {
             Err(error) => panic!("{what}: {error}"),
         }
         let took = clock.elapsed() - begun;
-        assert!(took < Duration::from_secs(30), "{what} took {took:?}");
+        assert!(took < Duration::from_secs(60), "{what} took {took:?}");
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use nisse_model::{ByteSize, Fuel, InstanceId, TrapKind};
 use nisse_sandbox::limits::{CORE_INSTANCES_MAX, MEMORIES_MAX, TABLE_ELEMENTS_MAX, TABLES_MAX};
-use nisse_sandbox::{CompiledArtifact, Limits, Trap};
+use nisse_sandbox::{AgentProgram, CompiledArtifact, Engine, EngineOptions, Inspection, Limits, ProgramOptions, Trap};
 
 use crate::support::{Setup, answer, ask, component, guest, plain_engine, stopped};
 
@@ -153,6 +153,40 @@ async fn a_start_function_is_under_the_limits_of_a_call() {
             assert_eq!(trap.kind, kind, "{start}: {trap:?}");
         }
     }
+}
+
+#[tokio::test]
+async fn a_full_pool_refuses_one_more_life_and_has_room_again_when_one_ends() {
+    let engine = Engine::new(EngineOptions { pooled_instances: 4 }).expect("an engine");
+    assert!(engine.is_pooled());
+    let artifact = guest("proxy-hello");
+    // Not out of the tests' common cache: that code belongs to another engine.
+    let compiled = CompiledArtifact::compile_here(&engine, &artifact).expect("it compiles");
+    let setup = Setup::default();
+    let options = ProgramOptions {
+        grants: setup.grants.clone(),
+        config: setup.config.clone(),
+        limits: setup.limits.clone(),
+        recording: setup.recording,
+        host: setup.host.clone(),
+        clock: setup.clock.clone(),
+    };
+    let inspection = Inspection::read(&artifact).expect("a component");
+    let program = AgentProgram::link(&engine, &compiled, &inspection, options).expect("it links");
+    let mut lives = Vec::new();
+    let trap = loop {
+        match program.start(InstanceId([lives.len() as u8; 16])).await {
+            Ok(life) => lives.push(life),
+            Err(trap) => break trap,
+        }
+    };
+    assert!(lives.len() <= 4, "{} lives in 4 slots", lives.len());
+    assert!(trap.text.contains("limit"), "{trap:?}");
+    for life in &mut lives {
+        assert_eq!(ask(life, "/").await.result.expect("those that live go on").status(), 200);
+    }
+    lives.pop();
+    program.start(InstanceId([9; 16])).await.expect("there is room again");
 }
 
 #[tokio::test]
