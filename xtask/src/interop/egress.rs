@@ -6,6 +6,7 @@
 
 mod case;
 mod certificates;
+mod direct;
 mod evidence;
 mod floods;
 mod headers;
@@ -25,9 +26,10 @@ use std::process::Command;
 use anyhow::{Context as _, ensure};
 
 use crate::check::say;
-use crate::command::{cargo, is_root, run};
+use crate::command::{cargo, is_root, run, target_folder};
 
 use case::Run;
+use direct::Direct;
 use network::Network;
 use node::Node;
 
@@ -46,6 +48,8 @@ pub(super) fn tell(_packages: &Path) -> anyhow::Result<()> {
     ensure!(is_root(), "run as root: network namespaces are made with `ip netns add`");
     install_tools()?;
     run(cargo(["build", "--release"]))?;
+    // As the tests build it, so that nothing is built twice.
+    run(cargo(["build", "--workspace", "--examples"]))?;
     // Apart from the build's folders, since another user runs in it.
     let folder = std::env::temp_dir().join(format!("nisse-egress-{}", std::process::id()));
     std::fs::create_dir_all(&folder)?;
@@ -80,6 +84,9 @@ fn story(folder: &Path) -> anyhow::Result<()> {
     floods::answers(&mut run)?;
     floods::requests(&mut run)?;
     permissions::connections(&mut run)?;
+    let program = folder.join("attempt");
+    std::fs::copy(target_folder().join("debug/examples/attempt"), &program)?;
+    direct::attempts(&mut run, &Direct { network: &network, program })?;
     run.finish()
 }
 

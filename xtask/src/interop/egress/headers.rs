@@ -12,13 +12,13 @@ fn fields(pairs: &[(&str, &str)]) -> Value {
 }
 
 /// What an agent writes into headers and methods, as it arrives.
-fn forgeries() -> Vec<(&'static str, &'static str, Value)> {
+pub(super) fn forgeries() -> Vec<(&'static str, &'static str, Value)> {
     let body = "0\r\n\r\nGET /smuggled HTTP/1.1\r\nhost: evil.example.net\r\n\r\n";
     let post = |pairs: &[(&str, &str)]| json!({ "method": "POST", "body": body, "headers": fields(pairs) });
     let get = |pairs: &[(&str, &str)]| json!({ "headers": fields(pairs) });
     vec![
         ("E17", "a Host of the agent's own", get(&[("host", "evil.example.net")])),
-        ("E17", "two Hosts and an :authority", get(&[("Host", "evil.example.net"), ("HOST", "127.0.0.1")])),
+        ("E17", "two Hosts", get(&[("Host", "evil.example.net"), ("HOST", "127.0.0.1")])),
         ("E17", "X-Forwarded-Host is only a header", get(&[("x-forwarded-host", "evil.example.net")])),
         ("E21", "a line break in a value", get(&[("x-a", "1\r\nhost: evil.example.net")])),
         ("E21", "a bare line feed and a folded line", get(&[("x-a", "1\n x-b: 2"), ("x-c", "1\r\n folded")])),
@@ -110,7 +110,8 @@ pub(super) fn rewriting(run: &mut Run<'_>) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn in_our_words(evidence: &Evidence, host: &str) -> anyhow::Result<()> {
+/// Whatever arrived says who it is for, how long it is, and nothing that belongs to one hop.
+pub(super) fn in_our_words(evidence: &Evidence, host: &str) -> anyhow::Result<()> {
     let requests = evidence.requests();
     ensure!(requests.len() <= 1, "{} requests arrived: {requests:?}", requests.len());
     for request in requests {
