@@ -4,21 +4,20 @@
 //! the log again: decisions are idempotent, and an old end or assignment is held against what the contract says now.
 
 mod reorg;
+mod translate;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use nisse_market::{
-    CursorError, CursorPosition, DeploymentState, DeploymentView, EventAt, EventBatch, LogCursor, Market, MarketEvent,
-    OrderView, StoppedBy,
-};
-use nisse_model::{Address, DeploymentId, PackageRef, Timestamp};
-use nisse_orchestrator::{Assignment, CloseReason, Command, Event, Lease, NextPackage, Order, Placement};
+use nisse_market::{CursorError, CursorPosition, DeploymentView, EventBatch, LogCursor, Market};
+use nisse_model::DeploymentId;
 use nisse_store::{Database, DatabaseError, Rows as _, Table};
 
 use crate::core::Core;
 use crate::error::chain;
 use crate::supervisor::Stop;
+
+use translate::translate;
 
 /// How often the embedded chain is looked at: at its height only, which costs less than a microsecond.
 const POLL_EMBEDDED: Duration = Duration::from_millis(5);
@@ -206,177 +205,5 @@ async fn review(core: &Core, market: &Market, standing: Standing) -> Result<bool
 fn budget(core: &Core, deployment: DeploymentId, view: &DeploymentView) {
     if let Some(started) = view.started {
         core.ledger.set_terms(deployment, view.gas_budget, started);
-    }
-}
-
-/// What an event means to this node.
-async fn translate(core: &Core, market: &Market, standing: Standing, at: &EventAt) -> Result<Vec<Event>, String> {
-    let Some(number) = at.event.deployment() else { return Ok(Vec::new()) };
-    let deployment = market.deployment_id(number);
-    let operator = core.operator;
-    Ok(match &at.event {
-        // What opens on an old version is not for this node any more.
-        MarketEvent::Deployed { .. } | MarketEvent::Verified { .. } if standing == Standing::Old => Vec::new(),
-        MarketEvent::Deployed { owner, order, .. } => opened(deployment, *owner, order, operator, at.block.number),
-        MarketEvent::Reopened { bidding_ends, node, .. } => {
-            let mut events = match *node == operator {
-                true => ended(market, deployment, operator, CloseReason::Reopened).await?,
-                false => Vec::new(),
-            };
-            if standing == Standing::Newest {
-                events.extend(reopened(market, deployment, Some(*bidding_ends), at.block.number).await?);
-            }
-            events
-        }
-        MarketEvent::Verified { bidding_ends, .. } => {
-            reopened(market, deployment, Some(*bidding_ends), at.block.number).await?
-        }
-        MarketEvent::Assigned { node, .. } if *node == operator => assigned(market, deployment, operator).await?,
-        MarketEvent::Assigned { .. } => vec![Event::AssignedElsewhere { deployment }],
-        MarketEvent::Started { node, started, .. } if *node == operator => {
-            let view = market.deployment(number).await.map_err(|error| chain(&error))?;
-            budget(core, deployment, &view);
-            vec![Event::Acknowledged { deployment, at: *started }]
-        }
-        MarketEvent::Updated { node, .. } if *node == operator => {
-            let view = market.deployment(number).await.map_err(|error| chain(&error))?;
-            budget(core, deployment, &view);
-            Vec::new()
-        }
-        // Only what the contract says now is heeded: an old word that is told again moves nothing.
-        MarketEvent::Paused { node, .. } | MarketEvent::Resumed { node, .. } if *node == operator => {
-            let view = market.deployment(number).await.map_err(|error| chain(&error))?;
-            let command = if view.paused { Command::Pause } else { Command::Resume };
-            if matches!(at.event, MarketEvent::Paused { .. }) == view.paused {
-                let done = core.driver.command(deployment, command).await.map_err(|error| error.to_string())?;
-                if let Err(error) = done {
-                    tracing::debug!(%deployment, %error, "the owner's word on chain changed nothing");
-                }
-            }
-            Vec::new()
-        }
-        MarketEvent::UpdateRequested { node, revision, order, .. } if *node == operator => {
-            let view = market.deployment(number).await.map_err(|error| chain(&error))?;
-            let next = placement(view.owner, order).map(|placement| NextPackage { revision: *revision, placement });
-            next.map(|next| Event::UpdateRequested { deployment, next }).into_iter().collect()
-        }
-        MarketEvent::Stopped { by, .. } => {
-            let reason = match by {
-                StoppedBy::Owner => CloseReason::Owner,
-                StoppedBy::Node => CloseReason::Reopened,
-            };
-            ended(market, deployment, operator, reason).await?
-        }
-        MarketEvent::Expired { .. } => ended(market, deployment, operator, CloseReason::Expired).await?,
-        MarketEvent::Deposited { .. } | MarketEvent::Withdrawn { .. } => {
-            let view = market.deployment(number).await.map_err(|error| chain(&error))?;
-            vec![Event::Funded { deployment, deposited: view.deposited }]
-        }
-        _ => Vec::new(),
-    })
-}
-
-/// An old end that is told again says nothing about a lease that this node holds now.
-async fn ended(
-    market: &Market,
-    deployment: DeploymentId,
-    operator: Address,
-    reason: CloseReason,
-) -> Result<Vec<Event>, String> {
-    let view = market.deployment(deployment.number).await.map_err(|error| chain(&error))?;
-    Ok(if is_held(&view, operator) { Vec::new() } else { vec![Event::Closed { deployment, reason }] })
-}
-
-fn is_held(view: &DeploymentView, operator: Address) -> bool {
-    view.node == Some(operator) && matches!(view.state, DeploymentState::Assigned | DeploymentState::Running)
-}
-
-fn opened(deployment: DeploymentId, owner: Address, order: &OrderView, operator: Address, round: u64) -> Vec<Event> {
-    let for_me = order.only_node.is_none_or(|node| node == operator);
-    // A home lease is assigned in the same transaction, and an unverified artifact takes no bids yet.
-    if order.home || !order.verified || !for_me {
-        return Vec::new();
-    }
-    let bids_until = order.bidding_ends.filter(|_| order.bid_window_seconds > 0);
-    let order = placement(owner, order).map(|placement| Order {
-        deployment,
-        placement,
-        max_rate: order.max_rate,
-        bids_until,
-        round,
-    });
-    order.map(Event::OrderOpened).into_iter().collect()
-}
-
-/// An order that takes bids again: what it asks for is read from the contract.
-async fn reopened(
-    market: &Market,
-    deployment: DeploymentId,
-    until: Option<Timestamp>,
-    round: u64,
-) -> Result<Vec<Event>, String> {
-    let view = market.deployment(deployment.number).await.map_err(|error| chain(&error))?;
-    if view.state != DeploymentState::Open {
-        return Ok(Vec::new());
-    }
-    let placement = placement_of(&view);
-    Ok(placement
-        .map(|placement| Order {
-            deployment,
-            placement,
-            max_rate: view.max_rate,
-            bids_until: until.filter(|_| view.bid_window_seconds > 0),
-            round,
-        })
-        .map(Event::OrderOpened)
-        .into_iter()
-        .collect())
-}
-
-async fn assigned(market: &Market, deployment: DeploymentId, operator: Address) -> Result<Vec<Event>, String> {
-    let view = market.deployment(deployment.number).await.map_err(|error| chain(&error))?;
-    // An assignment that is told again after its end brings nothing back to life.
-    if !is_held(&view, operator) {
-        return Ok(Vec::new());
-    }
-    let assignment = if view.home {
-        Assignment::Home
-    } else {
-        Assignment::Lease(Lease { rate: view.rate, deposited: view.deposited })
-    };
-    let placement = placement_of(&view);
-    Ok(placement.map(|placement| Event::Assigned { deployment, placement, assignment }).into_iter().collect())
-}
-
-fn placement_of(view: &DeploymentView) -> Option<Placement> {
-    let package = PackageRef {
-        agent_id: parse_id(&view.agent_id)?,
-        manifest_cid: view.manifest_cid,
-        artifact_cid: view.artifact_cid,
-        artifact_hash: view.artifact_hash,
-        config_hash: view.config_hash,
-    };
-    Some(Placement { owner: view.owner, package, resources: view.resources })
-}
-
-fn placement(owner: Address, order: &OrderView) -> Option<Placement> {
-    let package = PackageRef {
-        agent_id: parse_id(&order.agent_id)?,
-        manifest_cid: order.manifest_cid,
-        artifact_cid: order.artifact_cid,
-        artifact_hash: order.artifact_hash,
-        config_hash: order.config_hash,
-    };
-    Some(Placement { owner, package, resources: order.resources })
-}
-
-/// An id that is not one can be published by anybody; nobody runs it.
-fn parse_id(text: &str) -> Option<nisse_model::AgentId> {
-    match text.parse() {
-        Ok(id) => Some(id),
-        Err(error) => {
-            tracing::debug!(%error, "an order was passed over");
-            None
-        }
     }
 }

@@ -10,7 +10,8 @@ use nisse_market::{BlockRef, DeploymentState, DeploymentView, Market, MarketCall
 use nisse_model::DeploymentId;
 use nisse_orchestrator::{Agent, Assignment, CloseReason, Event, Life};
 
-use super::{Standing, assigned, is_held, reopened};
+use super::Standing;
+use super::translate::{assigned, is_held, reopened};
 use crate::core::Core;
 use crate::driver::market::write;
 use crate::driver::shortened;

@@ -1,25 +1,15 @@
-//! Events in, effects out.
+//! Events in, effects out. What actions came to is in `results.rs`.
+
+mod results;
 
 use nisse_model::{DeploymentId, Timestamp};
 
 use super::{CommandError, OpenBid, Orchestrator};
 use crate::action::{Action, Effects};
-use crate::agent::{Agent, Alarm, Assignment, Life, NextPackage, Placement, Setback};
+use crate::agent::{Agent, Alarm, Assignment, Life, NextPackage, Placement};
 use crate::decision::Decision;
-use crate::event::{ActionResult, AlarmEnd, Command, Event, Order, PrepareError};
+use crate::event::{Command, Event, Order};
 use crate::reason::{CloseReason, FailureStage, Refusal};
-
-/// The first pause before a failed alarm is raised again; it doubles from try to try.
-const ALARM_RETRY_FIRST_MS: u64 = 2_000;
-/// The longest such pause.
-const ALARM_RETRY_MAX_MS: u64 = 300_000;
-/// After this many tries an alarm is given up.
-const ALARM_ATTEMPTS_MAX: u32 = 10;
-
-/// How often an agent that had been running is brought up before it is given up.
-const BRING_UP_TRIES_MAX: u32 = 7;
-/// The first pause between two such tries; it doubles, two minutes in all.
-const BRING_UP_RETRY_FIRST_MS: u64 = 2_000;
 
 impl Orchestrator {
     /// Decides. `now` is the node's clock.
@@ -225,143 +215,10 @@ impl Orchestrator {
         self.continue_update(deployment, effects);
     }
 
-    fn finished(&mut self, deployment: DeploymentId, result: ActionResult, now: Timestamp, effects: &mut Effects) {
-        match result {
-            ActionResult::Inspected(result) => self.inspected(deployment, result, effects),
-            ActionResult::Prepared(result) => self.prepared(deployment, result, now, effects),
-            ActionResult::Started(result) => self.started(deployment, result, now, effects),
-            ActionResult::Swapped { revision, result } => self.swapped(deployment, revision, result, now, effects),
-            ActionResult::AlarmHandled { number, end } => self.alarm_handled(deployment, number, end, now, effects),
-        }
-    }
-
-    fn inspected(&mut self, deployment: DeploymentId, result: Result<(), PrepareError>, effects: &mut Effects) {
-        let Some(bid) = self.bids.get(&deployment).filter(|bid| bid.rate.is_none()) else { return };
-        let order = bid.order.clone();
-        let verdict = match result {
-            Ok(()) => self.judge(&order),
-            Err(PrepareError { stage, reason }) => Err(Refusal::Package { stage, reason }),
-        };
-        match verdict {
-            Ok(rate) => {
-                self.decide(effects, Decision::BidMade { deployment, rate });
-                effects.actions.push(Action::Bid { deployment, round: order.round, rate });
-            }
-            Err(refusal) => self.decide(effects, Decision::OrderRefused { deployment, refusal }),
-        }
-    }
-
-    fn prepared(
-        &mut self,
-        deployment: DeploymentId,
-        result: Result<(), PrepareError>,
-        now: Timestamp,
-        effects: &mut Effects,
-    ) {
-        let Some(agent) = self.agents.get(&deployment).filter(|agent| agent.life.is_live()) else { return };
-        let (incarnation, life) = (agent.incarnation, agent.life.clone());
-        match (result, life) {
-            (Err(error), Life::Running { .. }) => self.set_back(deployment, error, now, effects),
-            (Err(PrepareError { stage, reason }), _) => self.fail(deployment, stage, reason, now, effects),
-            (Ok(()), Life::Preparing) => {
-                self.decide(effects, Decision::Prepared { deployment });
-                effects.actions.push(Action::Start { deployment, incarnation, raise_started: true });
-            }
-            (Ok(()), Life::Starting) => {
-                effects.actions.push(Action::Start { deployment, incarnation, raise_started: true });
-            }
-            (Ok(()), Life::Running { .. }) => {
-                effects.actions.push(Action::Start { deployment, incarnation, raise_started: false });
-            }
-            // A paused agent is prepared again when it is resumed.
-            (Ok(()), _) => {}
-        }
-    }
-
-    fn started(&mut self, deployment: DeploymentId, result: Result<(), String>, now: Timestamp, effects: &mut Effects) {
-        let Some(agent) = self.agents.get_mut(&deployment) else { return };
-        let incarnation = agent.incarnation;
-        if result.is_ok() {
-            agent.setback = None;
-        }
-        match (result, agent.life.clone()) {
-            (Err(reason), Life::Running { .. }) => {
-                self.set_back(deployment, PrepareError { stage: FailureStage::Start, reason }, now, effects);
-            }
-            (Err(reason), life) if life.is_live() => self.fail(deployment, FailureStage::Start, reason, now, effects),
-            (Ok(()), Life::Starting) => {
-                self.decide(effects, Decision::Started { deployment, at: now });
-                effects.actions.push(Action::Acknowledge { deployment, incarnation });
-                self.continue_update(deployment, effects);
-            }
-            (Ok(()), Life::Running { acknowledged, .. }) => {
-                if acknowledged.is_none() {
-                    effects.actions.push(Action::Acknowledge { deployment, incarnation });
-                }
-                self.continue_update(deployment, effects);
-            }
-            _ => {}
-        }
-    }
-
-    fn continue_update(&self, deployment: DeploymentId, effects: &mut Effects) {
-        effects.actions.extend(self.agents.get(&deployment).and_then(|agent| agent.swap(deployment)));
-    }
-
-    fn swapped(
-        &mut self,
-        deployment: DeploymentId,
-        revision: u32,
-        result: Result<(), PrepareError>,
-        now: Timestamp,
-        effects: &mut Effects,
-    ) {
-        let Some(agent) = self.agents.get(&deployment).filter(|agent| agent.life.is_live()) else { return };
-        if agent.next.as_ref().is_none_or(|next| next.revision != revision) {
-            return;
-        }
-        let incarnation = agent.incarnation + 1;
-        match result {
-            Ok(()) => {
-                self.decide(effects, Decision::Updated { deployment, at: now });
-                effects.actions.push(Action::AcknowledgeUpdate { deployment, revision, incarnation });
-                self.continue_update(deployment, effects);
-            }
-            Err(PrepareError { stage, reason }) => {
-                self.refuse_update(deployment, revision, format!("{stage}: {reason}"), effects);
-            }
-        }
-    }
-
-    fn alarm_handled(
-        &mut self,
-        deployment: DeploymentId,
-        number: u64,
-        end: AlarmEnd,
-        now: Timestamp,
-        effects: &mut Effects,
-    ) {
-        let Some(agent) = self.agents.get_mut(&deployment) else { return };
-        agent.alarm_in_flight = false;
-        // The handler, or a request meanwhile, may have set another alarm in the place of the one that was raised.
-        let Some(alarm) = agent.alarm.filter(|alarm| alarm.number == number) else { return };
-        let decision = match end {
-            AlarmEnd::NotUp => return,
-            AlarmEnd::Retry if alarm.attempt < ALARM_ATTEMPTS_MAX => {
-                let factor = 1u64 << (alarm.attempt - 1).min(16);
-                let pause_ms = ALARM_RETRY_FIRST_MS.saturating_mul(factor).min(ALARM_RETRY_MAX_MS);
-                let (due, attempt) = (now.plus_ms(pause_ms), alarm.attempt + 1);
-                Decision::AlarmSet { deployment, at: alarm.at, due, attempt, number }
-            }
-            AlarmEnd::Done | AlarmEnd::Retry | AlarmEnd::GiveUp => Decision::AlarmCleared { deployment },
-        };
-        self.decide(effects, decision);
-    }
-
     fn tick(&mut self, chain: Timestamp, now: Timestamp, effects: &mut Effects) {
         for (deployment, agent) in &mut self.agents {
             raise_due_alarm(*deployment, agent, now, effects);
-            bring_up_again(*deployment, agent, now, effects);
+            results::bring_up_again(*deployment, agent, now, effects);
             let ended = agent.ends_at().is_some_and(|end| end <= chain);
             if ended && !agent.expiry_sent {
                 agent.expiry_sent = true;
@@ -377,51 +234,9 @@ impl Orchestrator {
         }
     }
 
-    /// An agent that had been running did not come up. What is broken may mend: it is tried again a while later, and
-    /// its lease is given back only when that has not helped.
-    fn set_back(&mut self, deployment: DeploymentId, error: PrepareError, now: Timestamp, effects: &mut Effects) {
-        let Some(agent) = self.agents.get_mut(&deployment) else { return };
-        let PrepareError { stage, reason } = error;
-        let tries = agent.setback.as_ref().map_or(0, |setback| setback.tries) + 1;
-        if tries >= BRING_UP_TRIES_MAX {
-            agent.setback = None;
-            return self.fail(deployment, stage, format!("{reason}; tried {tries} times"), now, effects);
-        }
-        let pause_ms = BRING_UP_RETRY_FIRST_MS << (tries - 1);
-        agent.setback = Some(Setback { tries, due: Some(now.plus_ms(pause_ms)), stage, reason });
-    }
-
     fn prepare(&mut self, deployment: DeploymentId, effects: &mut Effects) {
         let placement = self.agents[&deployment].placement.clone();
         effects.actions.push(Action::Prepare { deployment, placement });
-    }
-
-    fn fail(
-        &mut self,
-        deployment: DeploymentId,
-        stage: FailureStage,
-        reason: String,
-        now: Timestamp,
-        effects: &mut Effects,
-    ) {
-        let home = self.agents[&deployment].assignment == Assignment::Home;
-        self.decide(effects, Decision::Failed { deployment, stage, reason: reason.clone(), at: now });
-        effects.actions.push(Action::Halt { deployment });
-        // A home lease pays nothing and has no other node to go to; a paid one goes back to the market.
-        if !home {
-            effects.actions.push(Action::Reject { deployment, reason: format!("{stage}: {reason}") });
-        }
-    }
-}
-
-fn bring_up_again(deployment: DeploymentId, agent: &mut Agent, now: Timestamp, effects: &mut Effects) {
-    let Some(setback) = agent.setback.as_mut().filter(|setback| setback.due.is_some_and(|due| due <= now)) else {
-        return;
-    };
-    setback.due = None;
-    // One that its owner paused meanwhile is prepared when it is resumed.
-    if matches!(agent.life, Life::Running { .. }) {
-        effects.actions.push(Action::Prepare { deployment, placement: agent.placement.clone() });
     }
 }
 
