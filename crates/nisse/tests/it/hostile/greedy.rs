@@ -94,3 +94,22 @@ fn agents_that_fill_logs_state_and_alarms_fill_only_their_own() {
         assert_eq!(home.json(&["status", "nisse.test.alarm-storm"])["alarm"], serde_json::Value::Null);
     });
 }
+
+#[test]
+fn an_alarm_at_the_end_of_time_is_kept_and_disturbs_nobody() {
+    let home = Home::new();
+    let node = home.up(&[]);
+    deploy(&home, &["events-only", "counter"]);
+    let agent = "nisse.test.events-only";
+    let alarm = || home.json(&["status", agent])["alarm"].as_u64();
+    for at in [u64::MAX, 1 << 53, 253_402_300_800_000] {
+        let event = format!("alarm {at}");
+        home.ok(&["invoke", agent, "--event", &event, "--content-type", "text/plain"]);
+        assert!(alarm().unwrap() >= at, "{:?}", alarm());
+        assert!(home.ok(&["status", agent]).contains("alarm "), "it has a face");
+    }
+    node.kill();
+    let node = home.up(&[]);
+    assert!(alarm().unwrap() >= 253_402_300_800_000, "it outlives the node");
+    assert_eq!(node.ask_served("nisse.test.counter", "POST", "/").text(), "1\n");
+}

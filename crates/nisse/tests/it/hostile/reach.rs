@@ -178,6 +178,11 @@ fn what_an_allowed_host_answers_leads_nowhere_else() {
             let (seen, _) = send(json!({ "path": path, "timeout_ms": 20_000 }));
             assert!(seen["refused"].is_string() || !seen["body_error"].is_null(), "{path}: {seen}");
         }
+        // A guest that gives no time gets none, and one that gives all of it gets the node's.
+        for timeout_ms in [json!(0), json!(1), json!(u64::MAX)] {
+            let (seen, _) = send(json!({ "timeout_ms": timeout_ms }));
+            assert!(seen["refused"].is_string() || seen["status"] == 200, "{timeout_ms}: {seen}");
+        }
         // What a guest says of the connection, the host or the framing never leaves.
         let lies = [
             ("host", "127.0.0.1"),

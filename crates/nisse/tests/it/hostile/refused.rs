@@ -90,7 +90,8 @@ fn a_component_that_chokes_the_compiler_is_refused_while_its_neighbour_answers()
         let targets = "0 1 2 3 4 5 6 7 ".repeat(60_000);
         let (open, close) = ("(block ".repeat(8), ")".repeat(8));
         let jump = format!("(func (param i32) {open} (br_table {targets} (local.get 0)) {close})");
-        let invalid = format!("(component (core module {} (func (result i32))))", jump.repeat(3));
+        let handler = r#"(instance $handler) (export "nisse:agent/handler@0.1.0" (instance $handler))"#;
+        let invalid = format!("(component (core module {} (func (result i32))) {handler})", jump.repeat(3));
         let ended = home.run(&["deploy", &package(&home, "invalid", &invalid)]);
         assert_ne!(ended.code, 0);
         assert!(ended.err.contains("at compile: compile the component: "), "{}", ended.err);
