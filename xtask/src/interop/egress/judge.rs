@@ -102,7 +102,7 @@ fn socket(address: &str, port: u16) -> String {
 /// Lays the counters over everything that leaves the node's machine or stays on it.
 pub(super) fn install(network: &Network) -> anyhow::Result<()> {
     let mut rules = vec![
-        "tcp sport { 7474, 7480 } counter name answers".to_owned(),
+        "tcp sport { 7474, 7480, 8545 } counter name answers".to_owned(),
         format!("ip daddr {NAME_SERVER} meta l4proto {{ tcp, udp }} th dport 53 counter name name_server"),
     ];
     for (address, port) in ALLOWED {

@@ -18,6 +18,7 @@ pub(super) fn services(run: &mut Run<'_>) -> anyhow::Result<()> {
         ("E13", "localhost:7480", "the public listener by name"),
         ("E13", "127.0.0.1:7480", "the public listener"),
         ("E13", "[::1]:7480", "the public listener over IPv6"),
+        ("E13", "127.0.0.1:8545", "the chain's JSON-RPC"),
         ("E13", "192.168.7.2:7480", "the public listener at the machine's private address"),
         ("E13", "93.184.216.2:80", "the machine's public address as a local service"),
         ("E10", "93.184.216.66:80", "a public address as a local service"),

@@ -66,6 +66,7 @@ const PROBERS: &[(&str, &[&str])] = &[
             "network_local:localhost:7480",
             "network_local:127.0.0.1:7480",
             "network_local:[::1]:7480",
+            "network_local:127.0.0.1:8545",
             "network_local:192.168.7.2:7480",
             "network_local:93.184.216.2:80",
             "network_local:93.184.216.66:80",
@@ -100,7 +101,7 @@ impl<'a> Node<'a> {
             chown
         })?;
         let mut up = network.as_node(&program.to_string_lossy());
-        up.arg("--home").arg(home.join("nisse")).args(["up", "--public", "0.0.0.0:7480"]);
+        up.arg("--home").arg(home.join("nisse")).args(["up", "--public", "0.0.0.0:7480", "--rpc", "127.0.0.1:8545"]);
         for (name, to) in CONNECT_TO {
             up.arg("--connect-to").arg(format!("{name}:443:{to}")).arg("--ca").arg(&authority);
         }
