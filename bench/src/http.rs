@@ -23,7 +23,7 @@ pub(crate) struct Medians {
 pub(crate) fn rows() -> anyhow::Result<Vec<Row>> {
     let folder = tempfile::tempdir()?;
     let mut node = Node::up(&program::nisse()?, &folder.path().join("home"))?;
-    node.deploy("proxy-hello", "hello")?;
+    node.deploy("proxy-hello", "hello", "1")?;
     let hyper = hyper()?;
     let medians = compare(&[&hyper, &node.server])?;
     let [hyper, ours] = &medians[..] else { unreachable!("two servers were compared") };

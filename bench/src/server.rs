@@ -117,9 +117,9 @@ impl Node {
         Ok(serde_json::from_slice(&output.stdout)?)
     }
 
-    /// Deploys an example guest at home under a name of its own, with a whole processor, waits until it is live and
+    /// Deploys an example guest at home under a name and with a processor share of its own, waits until it is live and
     /// lets load go to it.
-    pub(crate) fn deploy(&mut self, guest: &str, name: &str) -> anyhow::Result<Value> {
+    pub(crate) fn deploy(&mut self, guest: &str, name: &str, cpu: &str) -> anyhow::Result<Value> {
         let (from, to) = (repository().join("examples/guests").join(guest), self.home.with_extension(name));
         std::fs::create_dir_all(&to)?;
         let artifact = format!("{guest}.wasm");
@@ -128,7 +128,7 @@ impl Node {
         let whole = |line: &str| match line.trim_start().split_once(':') {
             Some(("agent_id", _)) => format!("agent_id: \"bench.{name}@v1.0.0\"\n"),
             // An example's share would be what is measured.
-            Some(("cpu", _)) => "  cpu: \"1\"\n".to_owned(),
+            Some(("cpu", _)) => format!("  cpu: \"{cpu}\"\n"),
             _ => format!("{line}\n"),
         };
         std::fs::write(to.join("agent.yaml"), manifest.lines().map(whole).collect::<String>())?;

@@ -26,6 +26,7 @@ const STAGES: &[Stage] = &[
         minutes: 8,
         act: || run(cargo(["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"])),
     },
+    Stage { name: "benches", minutes: 3, act: crate::bench::compile },
     Stage { name: "docs", minutes: 3, act: docs },
     Stage { name: "deny", minutes: 2, act: || crate::deny::run(&[]) },
     Stage { name: "release", minutes: 9, act: || run(cargo(["build", "--release"])) },

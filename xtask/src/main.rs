@@ -3,6 +3,7 @@
 
 #[cfg(test)]
 mod architecture;
+mod bench;
 mod check;
 mod command;
 mod demo;
@@ -17,6 +18,7 @@ use anyhow::bail;
 
 const HELP: &str = "\
 cargo xtask check [[--without] STAGE...]   all that CI runs, the stages named, or all but those
+cargo xtask bench [GROUP...]   every aim beside what is measured now, in one table; or the groups named
 cargo xtask deny [--live]      licences, bans, sources, advisories
 cargo xtask demo               the release binary's demo, as another user, with an empty home
 cargo xtask guests [--check]   rebuild the committed guests, or compare them byte for byte
@@ -27,6 +29,7 @@ fn main() -> anyhow::Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let (task, rest) = arguments.split_first().map_or(("help", &[][..]), |(task, rest)| (task.as_str(), rest));
     match task {
+        "bench" => bench::table(rest),
         "check" => check::all(rest),
         "deny" => deny::run(rest),
         "demo" => demo::run(),

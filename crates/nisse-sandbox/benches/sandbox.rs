@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use nisse_model::{InstanceId, InvocationId};
+use nisse_model::{Cpu, InstanceId, InvocationId};
 use nisse_sandbox::{
     AgentProgram, CallContext, CallKey, CompileCommand, CompileLimits, CompiledArtifact, Compiler, Host, HostCall,
     HostReply, Inspection, Limits, ProgramOptions, Recording, compile_child_main,
@@ -26,7 +26,7 @@ const ROUNDS: usize = 31;
 /// The argument with which the bench compiles for itself.
 const COMPILE: &str = "compile";
 /// Calls in one round.
-const CALLS: u32 = 200;
+const CALLS: u32 = 1000;
 
 /// A handler that reads the agent's state three times and answers nothing.
 fn three_host_calls() -> Vec<u8> {
@@ -61,7 +61,7 @@ fn options(recording: Recording) -> ProgramOptions {
     ProgramOptions {
         grants: setup.grants,
         config: setup.config,
-        limits: Limits { calls_per_instance: u64::MAX, ..Limits::default() },
+        limits: Limits { calls_per_instance: u64::MAX, cpu: Cpu { millis: 64_000 }, ..Limits::default() },
         recording,
         host: Arc::new(EmptyHost),
         clock: Arc::new(SystemClock::default()),
