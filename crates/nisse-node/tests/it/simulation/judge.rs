@@ -38,7 +38,12 @@ impl Model {
             }
             slot.judge_records(node).await?;
         }
-        self.judge_market(node).await
+        for (cid, bytes) in &self.content {
+            check(node.content_get(cid).await? == *bytes, || format!("{cid} was added and holds something else"))?;
+        }
+        self.judge_market(node).await?;
+        self.slots.iter_mut().for_each(|slot| slot.asked = None);
+        Ok(())
     }
 
     async fn come_to_rest(&self, node: &Node, clock: &PausedClock) -> Result<(), Failure> {
@@ -103,7 +108,7 @@ impl Slot {
             }
             _ => {}
         }
-        (self.asked, self.life) = (None, life);
+        self.life = life;
         Ok(())
     }
 

@@ -9,12 +9,17 @@ use nisse_testkit::{Failure, check};
 
 use super::home::package;
 
+/// What an owner adds to a lease, in TALOS.
+pub(super) const GIFT: u32 = 2;
+/// What an owner pays for a lease, in TALOS.
+pub(super) const PAYMENT: u32 = 5;
+
 /// One of the agents of the story: its name and owner stay, deployments come and go.
 #[derive(Debug, Clone)]
 pub(super) struct Slot {
     pub(super) name: &'static str,
-    /// TALOS for each deployment; `None` for a home lease.
-    pub(super) payment: Option<&'static str>,
+    /// Whether the other key deploys it and pays; otherwise it has a home lease.
+    pub(super) pays: bool,
     pub(super) life: Life,
     /// The package that runs, and the newest that was ever asked for.
     pub(super) version: u32,
@@ -36,6 +41,14 @@ pub(super) struct Slot {
     pub(super) checked: BTreeMap<String, (u64, Option<InvocationRecord>)>,
     /// Since when the present deployment lives: what it published before was another one's.
     pub(super) since: u64,
+    /// Makes every request a new one.
+    pub(super) calls: u64,
+    /// TALOS that the present deployment was made with.
+    pub(super) paid: u32,
+    /// How many gifts into the lease before may have come too late to be paid again.
+    pub(super) unseen: u32,
+    /// How often more was paid into the present deployment.
+    pub(super) funded: u32,
     /// The moment that the last request for an alarm named.
     pub(super) woken: u64,
     /// When its state was last put back or destroyed.
@@ -69,6 +82,7 @@ pub(super) enum Asked {
     Stop,
     Pause,
     Resume,
+    Fund,
     Update(u32),
     Rollback(u32),
     Destroy,
@@ -78,14 +92,14 @@ pub(super) enum Asked {
 #[derive(Debug, Clone)]
 pub(super) struct Model {
     pub(super) slots: Vec<Slot>,
-    /// Makes every request a new one.
-    pub(super) next_call: u64,
+    /// What was added to the content store.
+    pub(super) content: BTreeMap<String, Vec<u8>>,
 }
 
 impl Default for Model {
     fn default() -> Self {
-        let slots = vec![Slot::new("books.home", None), Slot::new("books.paid", Some("5"))];
-        Self { slots, next_call: 0 }
+        let slots = vec![Slot::new("books.home", false), Slot::new("books.paid", true)];
+        Self { slots, content: BTreeMap::new() }
     }
 }
 
@@ -100,10 +114,10 @@ impl Model {
 }
 
 impl Slot {
-    fn new(name: &'static str, payment: Option<&'static str>) -> Self {
+    fn new(name: &'static str, pays: bool) -> Self {
         Self {
             name,
-            payment,
+            pays,
             life: Life::Absent,
             version: 0,
             version_newest: 0,
@@ -116,6 +130,10 @@ impl Slot {
             records: BTreeMap::new(),
             checked: BTreeMap::new(),
             since: 0,
+            calls: 0,
+            paid: 0,
+            unseen: 0,
+            funded: 0,
             woken: 0,
             reset_at: 0,
         }
@@ -126,11 +144,16 @@ impl Slot {
         self.asked = Some(Asked::Deploy);
         // Every start sets the alarm.
         (self.memory.due, self.before_update, self.since) = (None, None, now.0);
+        // A start pays what the lease before had been paid, less what came in when it was about to end.
+        let again = self.life == Life::Stopped;
+        self.paid = if again { self.paid + GIFT * self.funded } else { PAYMENT };
+        self.unseen = if again { self.unseen + self.funded } else { 0 };
+        self.funded = 0;
         let deployed = match self.life {
             Life::Stopped => node.start(self.name).await?,
             _ => {
-                let key = Some(if self.payment.is_some() { "deployer" } else { "operator" }.to_owned());
-                let payment = self.payment.map(str::to_owned);
+                let key = Some(if self.pays { "deployer" } else { "operator" }.to_owned());
+                let payment = self.pays.then(|| self.paid.to_string());
                 let package = package(self.name, self.version);
                 node.deploy(DeployRequest { package, payment, max_rate: None, key, wait_ms: None }).await?
             }
@@ -154,7 +177,7 @@ impl Slot {
             Some(Asked::Stop) => life == Life::Stopped,
             Some(Asked::Pause) => life == Life::Paused,
             Some(Asked::Destroy) => matches!(life, Life::Stopped | Life::Absent),
-            Some(Asked::Update(_) | Asked::Rollback(_)) | None => false,
+            Some(Asked::Fund | Asked::Update(_) | Asked::Rollback(_)) | None => false,
         };
         asked_for || life == self.life
     }

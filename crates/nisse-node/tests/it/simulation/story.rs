@@ -4,20 +4,23 @@ use std::time::Duration;
 
 use futures::future::join_all;
 use http::Method;
+use nisse_model::Timestamp;
 use nisse_node::Node;
-use nisse_node::control::UpdateRequest;
+use nisse_node::control::{FundRequest, UpdateRequest};
 use nisse_store::Clock as _;
 use nisse_testkit::{Failure, PausedClock, Random, check};
 use tokio::time::sleep;
 
 use super::books::{Answer, ask};
 use super::home::package;
-use super::model::{Asked, Life, Memory, Model, Slot};
+use super::model::{Asked, GIFT, Life, Memory, Model, Slot};
 
 /// Steps of one life.
 const STEPS_MAX: u64 = 6;
 /// The longest time in which nobody does anything.
 const PAUSE_MS_MAX: u64 = 600;
+/// Length of what is added to the content store.
+const CONTENT_BYTES: usize = 3_000;
 /// Requests that arrive at once.
 const CALLS_AT_ONCE_MAX: u64 = 3;
 
@@ -26,43 +29,64 @@ impl Model {
     pub(super) async fn tell(&mut self, node: &Node, clock: &PausedClock, random: &mut Random) -> Result<(), Failure> {
         for _ in 0..1 + random.below(STEPS_MAX) {
             let index = random.index(self.slots.len());
-            let next_call = &mut self.next_call;
             let slot = &mut self.slots[index];
-            match (slot.life, random.below(16)) {
-                (Life::Running, 0..7) => slot.call(node, clock, random, next_call).await?,
-                (Life::Running, 7) => slot.stop(node).await?,
-                (Life::Running, 8) => slot.pause(node).await?,
-                (Life::Running, 9..11) => slot.update(node).await?,
-                (Life::Running, 11) => slot.roll_back(node, clock).await?,
-                (Life::Running | Life::Stopped, 12) => slot.destroy(node, clock).await?,
-                (Life::Paused, 0..10) => slot.resume(node).await?,
-                (Life::Absent | Life::Stopped, 0..12) => slot.deploy(node, clock.now()).await?,
+            match (slot.life, random.below(20)) {
+                (Life::Running, 0..6) => slot.call(node, clock, random.fork()).await?,
+                (Life::Running, 6..9) => self.rush(node, clock, random).await?,
+                (Life::Running, 9) => slot.stop(node).await?,
+                (Life::Running, 10) => slot.pause(node).await?,
+                (Life::Running, 11..13) => slot.update(node).await?,
+                (Life::Running, 13) => slot.roll_back(node, clock).await?,
+                (Life::Running, 14) if slot.pays => slot.fund(node).await?,
+                (Life::Running | Life::Stopped, 15) => slot.destroy(node, clock).await?,
+                (Life::Paused, 0..14) => slot.resume(node).await?,
+                (Life::Absent | Life::Stopped, 0..14) => slot.deploy(node, clock.now()).await?,
+                (_, 16) => self.tidy(node, random).await?,
                 _ => sleep(Duration::from_millis(random.below(PAUSE_MS_MAX))).await,
             }
         }
+        Ok(())
+    }
+
+    /// Everybody calls at the same time, at best when an alarm goes off.
+    async fn rush(&mut self, node: &Node, clock: &PausedClock, random: &mut Random) -> Result<(), Failure> {
+        let due = self.slots.iter().filter_map(|slot| slot.memory.due).max();
+        let until = due.map_or(0, |due| Timestamp(due).since_ms(clock.now()));
+        if until < PAUSE_MS_MAX {
+            sleep(Duration::from_millis(until)).await;
+        }
+        let running = self.slots.iter_mut().filter(|slot| slot.life == Life::Running);
+        let calls = running.map(|slot| slot.call(node, clock, random.fork()));
+        join_all(calls).await.into_iter().collect()
+    }
+
+    /// Content comes and goes, and what nothing holds is dropped.
+    async fn tidy(&mut self, node: &Node, random: &mut Random) -> Result<(), Failure> {
+        let kept = random.bytes(CONTENT_BYTES);
+        let added = node.content_add(kept.clone().into()).await?;
+        if random.once_in(2) {
+            node.content_remove(&added.cid).await?;
+        } else {
+            self.content.insert(added.cid, kept);
+        }
+        node.content_collect().await?;
         Ok(())
     }
 }
 
 impl Slot {
     /// Requests that change something, one of which may set the alarm.
-    async fn call(
-        &mut self,
-        node: &Node,
-        clock: &PausedClock,
-        random: &mut Random,
-        next_call: &mut u64,
-    ) -> Result<(), Failure> {
+    async fn call(&mut self, node: &Node, clock: &PausedClock, mut random: Random) -> Result<(), Failure> {
         let agent = node.agent(self.name).await?;
         let wakes = random.once_in(2);
         let wake = clock.now().0.max(self.woken + 1);
         let mut paths = Vec::new();
         for number in 0..1 + random.below(CALLS_AT_ONCE_MAX) {
-            *next_call += 1;
+            self.calls += 1;
             paths.push(match number {
                 // No two of them: the model would not know which came last.
                 0 if wakes => format!("/wake/{wake}"),
-                _ => format!("/{next_call}"),
+                _ => format!("/{}", self.calls),
             });
         }
         self.tried.extend(paths.iter().map(|path| format!("call{path}")));
@@ -109,6 +133,14 @@ impl Slot {
         node.resume(self.name).await?;
         self.asked = None;
         self.life = Life::Running;
+        Ok(())
+    }
+
+    async fn fund(&mut self, node: &Node) -> Result<(), Failure> {
+        self.asked = Some(Asked::Fund);
+        node.fund(self.name, FundRequest { amount: GIFT.to_string() }).await?;
+        self.asked = None;
+        self.funded += 1;
         Ok(())
     }
 

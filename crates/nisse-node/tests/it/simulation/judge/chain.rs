@@ -3,11 +3,12 @@
 use nisse_market::made_by;
 use nisse_model::{Address, Amount};
 use nisse_node::Node;
+use nisse_node::control::MarketEntry;
 use nisse_testkit::{Failure, check};
 use serde_json::{Value, json};
 
 use super::super::home::PURSE;
-use super::super::model::Model;
+use super::super::model::{Asked, GIFT, Life, Model, Slot};
 
 /// What the node stakes at home.
 const STAKE: Amount = Amount(10_000 * Amount::TALOS.0);
@@ -33,7 +34,7 @@ impl Model {
         let orders: Vec<&str> = entries.iter().map(|entry| entry.deployment.as_str()).collect();
         let names: Vec<&String> = self.slots.iter().flat_map(|slot| &slot.deployments).collect();
         check(entries.len() == known, || format!("{orders:?} were ordered, and only {names:?} were asked for"))?;
-        for slot in &self.slots {
+        for slot in &mut self.slots {
             let Some(deployment) = slot.deployments.last() else { continue };
             let shown = node.market_show(deployment).await?;
             let count = |name: &str| shown.events.iter().filter(|event| event.event == name).count();
@@ -41,14 +42,15 @@ impl Model {
                 let most = 1 + count("reopened");
                 check(count(name) <= most, || format!("{deployment} was {name} {} times", count(name)))?;
             }
+            slot.judge_deposit(&shown)?;
             let held = shown.node.is_some() && matches!(shown.state.as_str(), "assigned" | "running");
-            let live = matches!(slot.life, super::Life::Running | super::Life::Paused);
+            let live = matches!(slot.life, Life::Running | Life::Paused);
             check(held == live, || format!("{} is {:?}, and {} on the market", slot.name, slot.life, shown.state))?;
         }
         self.judge_money(node, &entries).await
     }
 
-    async fn judge_money(&self, node: &Node, entries: &[nisse_node::control::MarketEntry]) -> Result<(), Failure> {
+    async fn judge_money(&self, node: &Node, entries: &[MarketEntry]) -> Result<(), Failure> {
         let status = node.status().await?;
         let manager: Address = status.market.parse().expect("the market's address");
         let operator = node.operator();
@@ -65,6 +67,25 @@ impl Model {
         let sum = staked + escrowed + own + held;
         check(sum == supply, || format!("{staked} + {escrowed} + {own} + {held} are not {supply}"))?;
         check(staked == STAKE.0, || format!("{staked} are staked"))
+    }
+}
+
+impl Slot {
+    /// What was paid in is there once.
+    fn judge_deposit(&mut self, shown: &MarketEntry) -> Result<(), Failure> {
+        if !self.pays || shown.state != "running" {
+            return Ok(());
+        }
+        let holds = |paid: u32| shown.deposited.parse() == Ok(Amount(u128::from(paid) * Amount::TALOS.0));
+        let more = u32::from(self.asked == Some(Asked::Fund));
+        for (late, more) in (0..=self.unseen).flat_map(|late| (0..=more).map(move |more| (late, more))) {
+            if holds(self.paid - GIFT * late + GIFT * (self.funded + more)) {
+                (self.paid, self.unseen, self.funded) = (self.paid - GIFT * late, 0, self.funded + more);
+                return Ok(());
+            }
+        }
+        let (name, paid, funded) = (self.name, self.paid, self.funded);
+        Err(Failure::Violation(format!("{name} was paid {paid} and {funded} gifts, and holds {}", shown.deposited)))
     }
 }
 
