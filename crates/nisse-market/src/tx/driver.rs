@@ -31,6 +31,9 @@ const IN_FLIGHT_MAX: usize = 16;
 const KEPT_RAW_MAX: usize = 64;
 /// Spare gas on top of the estimate, in percent: what time may add to a call between estimate and block.
 const GAS_SPARE_PERCENT: u64 = 25;
+/// And in gas: three words that are written for the first time when a second has passed in between, as the first one that
+/// is owed for a lease.
+const GAS_SPARE: u64 = 70_000;
 /// Gas that no transaction is given more of.
 const GAS_MAX: u64 = 30_000_000;
 
@@ -220,7 +223,7 @@ impl Driver {
         request.nonce = Some(nonce);
         let estimate = self.client.provider().estimate_gas(request).block(BlockId::pending()).await;
         let gas = estimate.map_err(QueueError::from_call)?;
-        Ok(gas.saturating_add(gas * GAS_SPARE_PERCENT / 100).min(GAS_MAX))
+        Ok(gas.saturating_add(gas * GAS_SPARE_PERCENT / 100).saturating_add(GAS_SPARE).min(GAS_MAX))
     }
 
     /// A signed transaction that no node takes would hold its nonce for good, so its price is checked before.
