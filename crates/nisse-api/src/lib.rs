@@ -14,6 +14,7 @@ mod problem;
 mod public;
 pub mod routes;
 mod rpc;
+mod stall;
 
 pub use listen::{BindError, Bound, Listeners};
 pub use openapi::document;

@@ -13,6 +13,7 @@ use nisse_node::{Node, Stop};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 
+use crate::stall::Impatient;
 use crate::{control, public, rpc};
 
 /// Connections of one listener at once; more wait in the operating system's queue.
@@ -139,7 +140,7 @@ fn server() -> http1::Builder {
 /// Accepts connections until the node stops, then lets open ones finish for a while.
 async fn serve<F, C>(listener: TcpListener, mut stop: Stop, connect: F)
 where
-    F: Fn(TokioIo<tokio::net::TcpStream>, &GracefulShutdown) -> C,
+    F: Fn(Impatient<TokioIo<tokio::net::TcpStream>>, &GracefulShutdown) -> C,
     C: Future<Output = Result<(), hyper::Error>> + Send + 'static,
 {
     let graceful = GracefulShutdown::new();
@@ -160,7 +161,7 @@ where
         };
         // Small answers leave at once; a failure here only costs latency.
         let _ = stream.set_nodelay(true);
-        let connection = connect(TokioIo::new(stream), &graceful);
+        let connection = connect(Impatient::new(TokioIo::new(stream)), &graceful);
         connections.spawn(async move {
             // A client that breaks off is no news.
             let _ = connection.await;

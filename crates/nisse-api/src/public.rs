@@ -11,7 +11,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Status
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt as _, Either, Full, LengthLimitError, Limited, StreamBody};
 use hyper::body::{Body as _, Frame, Incoming};
-use nisse_node::{AgentCallError, Node, PublicRoute};
+use nisse_node::{AgentCallError, AnswerBody, Node, PublicRoute};
 
 /// Largest body of a request to an agent, in bytes.
 const REQUEST_BYTES_MAX: usize = 8 << 20;
@@ -21,9 +21,9 @@ const RECEIPT: HeaderName = HeaderName::from_static("nisse-receipt");
 
 type Body = Either<Full<Bytes>, UnsyncBoxBody<Bytes, BrokenOff>>;
 
-/// The content store failed half-way; the connection is broken off.
+/// The content store or an agent failed half-way; the connection is broken off.
 #[derive(Debug, thiserror::Error)]
-#[error("read the content to its end")]
+#[error("send the body to its end")]
 pub(crate) struct BrokenOff;
 
 /// Answers one request. `port` is where this listener is reached, for nothing but its own names.
@@ -78,7 +78,10 @@ async fn to_agent(agent: nisse_node::PublicAgent, request: Request<Incoming>) ->
     };
     match agent.http(Request::from_parts(head, body)).await {
         Ok(answer) => {
-            let mut response = answer.response.map(|body| Either::Left(Full::new(body)));
+            let mut response = answer.response.map(|body| match body {
+                AnswerBody::Whole(bytes) => Either::Left(Full::new(bytes)),
+                AnswerBody::Stream(chunks) => Either::Right(chunks.map_err(|_| BrokenOff).boxed_unsync()),
+            });
             response.headers_mut().insert(RECEIPT, answer.receipt);
             response
         }

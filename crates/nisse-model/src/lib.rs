@@ -47,8 +47,8 @@ pub use network_rule::{LocalService, NetworkRule, NetworkRuleError, NetworkSchem
 pub use package::{Package, PackageError, PackageRef};
 pub use permission::{ParsePermissionError, Permission, PermissionKind};
 pub use record::{
-    ChainError, DecodeRecordError, HostCallRecord, HostCallResult, InstanceId, InvocationRecord, RecordChain,
-    RecordOutcome, TrapKind,
+    ChainError, CutKind, DecodeRecordError, HostCallRecord, HostCallResult, InstanceId, InvocationRecord,
+    MessageHasher, RecordChain, RecordOutcome, TrapKind,
 };
 pub use resources::Resources;
 pub use suggestion::nearest;

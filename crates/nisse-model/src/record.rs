@@ -5,9 +5,11 @@
 
 mod chain;
 mod codec;
+mod message;
 
 pub use chain::{ChainError, RecordChain};
 pub use codec::DecodeRecordError;
+pub use message::MessageHasher;
 
 use crate::{DeploymentId, Fuel, Hash256, Timestamp};
 
@@ -30,10 +32,11 @@ pub struct InvocationRecord {
     pub instance: InstanceId,
     /// Position within the instance's life, from 0.
     pub index: u32,
-    /// SHA-256 of the invocation as the handler saw it ([`crate::Invocation::input_hash`]).
+    /// SHA-256 of the invocation as the handler saw it ([`crate::Invocation::input_hash`], [`MessageHasher::request`]).
     pub input: Hash256,
-    /// SHA-256 of what the handler answered ([`crate::Outcome::output_hash`], [`crate::Failure::output_hash`]); of no
-    /// bytes after a trap.
+    /// SHA-256 of what the handler answered ([`crate::Outcome::output_hash`], [`crate::Failure::output_hash`],
+    /// [`MessageHasher::response`]); of no bytes after a trap. Of an answer that was streamed and did not come to its
+    /// end: of what had been handed on by then.
     pub output: Hash256,
     /// Every host call, in order.
     pub host_calls: Vec<HostCallRecord>,
@@ -41,7 +44,8 @@ pub struct InvocationRecord {
     pub fuel: Fuel,
     /// Root of the agent's state before.
     pub state_before: Hash256,
-    /// Root of the agent's state after; equal to `state_before` after a failure or a trap.
+    /// Root of the agent's state after; equal to `state_before` after a failure or a trap, unless the answer was
+    /// streamed: what it changed was committed with its head.
     pub state_after: Hash256,
     /// How it ended.
     pub outcome: RecordOutcome,
@@ -133,6 +137,33 @@ pub enum RecordOutcome {
     Failure,
     /// The guest was stopped.
     Trap(TrapKind),
+    /// A streamed answer did not come to its end, and that was not the guest's doing.
+    Cut(CutKind),
+}
+
+/// Why a streamed answer did not come to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum CutKind {
+    /// The client went away.
+    Gone,
+    /// The client took nothing for too long.
+    Stalled,
+    /// The node went down. Fuel and host calls are those of the head; what followed is not known.
+    Interrupted,
+}
+
+impl CutKind {
+    /// All kinds; a kind's number in the stored form is its position here and never changes.
+    pub const ALL: [Self; 3] = [Self::Gone, Self::Stalled, Self::Interrupted];
+
+    /// One word for logs, APIs and the command line; never changes.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Gone => "gone",
+            Self::Stalled => "stalled",
+            Self::Interrupted => "interrupted",
+        }
+    }
 }
 
 /// Why a guest was stopped.

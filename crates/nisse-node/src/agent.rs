@@ -7,6 +7,7 @@ mod chance;
 mod commit;
 mod host;
 mod stats;
+mod stream;
 mod task;
 mod turn;
 
@@ -16,11 +17,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use bytes::Bytes;
 use http::{Request, Response};
 use nisse_model::{DeploymentId, Failure, Fuel, Invocation, InvocationId, Outcome};
-use tokio::sync::{Mutex, watch};
+use tokio::sync::{Mutex, oneshot, watch};
 
 pub(crate) use commit::{AgentParts, Committer, OUTWARD_QUEUE_MAX, Outward, outward_effects, state_writes};
 pub(crate) use host::AgentHost;
 pub(crate) use stats::Stats;
+pub use stream::{AnswerBody, BrokenOff, ChunkStream};
 use task::Task;
 pub(crate) use task::run;
 use turn::{Turn, unbroken};
@@ -43,7 +45,7 @@ struct Agent {
 
 /// An answered request.
 pub(crate) struct HttpAnswer {
-    pub(crate) response: Response<Bytes>,
+    pub(crate) response: Response<AnswerBody>,
     /// Position in the chain of records: with the deployment, the receipt's id.
     pub(crate) seq: u64,
 }
@@ -93,10 +95,17 @@ impl AgentHandle {
         }))
     }
 
-    /// Answers a request, or says at once that too many wait.
+    /// Answers a request, or says at once that too many wait. An answer that is streamed goes on after this returns.
     pub(crate) async fn http(&self, request: Request<Bytes>) -> Result<HttpAnswer, CallError> {
         let mut turn = self.turn().await?;
-        unbroken(async move { turn.task()?.http(request).await }).await
+        let (streams, streamed) = oneshot::channel();
+        let mut call = unbroken(async move { turn.task()?.http(request, streams).await });
+        tokio::select! {
+            // First, so that an answer in one piece never waits for the other.
+            biased;
+            whole = &mut call => whole.and_then(|whole| whole.ok_or(CallError::Halted)),
+            Ok(head) = streamed => Ok(head),
+        }
     }
 
     /// Handles an event, or says at once that too many wait.

@@ -17,6 +17,9 @@ const KIND_STATE: u8 = 4;
 const STATE_VERSION: u8 = 1;
 const KIND_INTENT: u8 = 5;
 const COMPLETION_VERSION: u8 = 1;
+const KIND_OPENING: u8 = 6;
+const KIND_CLOSING: u8 = 7;
+const CLOSING_VERSION: u8 = 1;
 
 /// One record of the journal.
 #[derive(Debug, Clone, PartialEq)]
@@ -25,6 +28,11 @@ pub(crate) enum Entry {
     Decision(Decision),
     /// How an invocation ended.
     Completion(Completion),
+    /// What an invocation changed whose answer is streamed, before the answer's head left (DESIGN §5.2). Its record is
+    /// the one that stands if no closing follows: cut by an interruption.
+    Opening(Completion),
+    /// How a streamed answer ended: its record takes the place of the opening's.
+    Closing(Closing),
     /// Decisions that stand for all before this entry.
     Snapshot(Vec<Decision>),
     /// An agent's whole state was replaced or destroyed.
@@ -41,6 +49,15 @@ pub(crate) struct StateChange {
     pub(crate) agent: AgentName,
     /// The export that takes its place; `None` removes everything.
     pub(crate) snapshot: Option<ContentId>,
+}
+
+/// The end of a streamed answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Closing {
+    /// Which deployment's agent.
+    pub(crate) deployment: DeploymentId,
+    /// The invocation record, encoded.
+    pub(crate) record: Vec<u8>,
 }
 
 /// One invocation's end, with all its effects.
@@ -108,6 +125,33 @@ struct StoredCompletion {
     number: u64,
 }
 
+/// The stored form of a closing; a field keeps its number for ever.
+#[derive(Encode, Decode)]
+struct StoredClosing {
+    #[n(0)]
+    chain: u64,
+    #[cbor(n(1), with = "minicbor::bytes")]
+    contract: [u8; 20],
+    #[n(2)]
+    number: u64,
+    #[cbor(n(3), with = "minicbor::bytes")]
+    record: Vec<u8>,
+}
+
+impl From<&Closing> for StoredClosing {
+    fn from(closing: &Closing) -> Self {
+        let DeploymentId { chain, contract, number } = closing.deployment;
+        Self { chain, contract: contract.0, number, record: closing.record.clone() }
+    }
+}
+
+impl From<StoredClosing> for Closing {
+    fn from(stored: StoredClosing) -> Self {
+        let StoredClosing { chain, contract, number, record } = stored;
+        Self { deployment: DeploymentId { chain, contract: Address(contract), number }, record }
+    }
+}
+
 #[derive(Encode, Decode)]
 enum StoredEffect {
     #[n(0)]
@@ -154,6 +198,16 @@ impl Entry {
                 minicbor::encode(StoredCompletion::from(completion), &mut bytes).expect("memory takes every write");
                 bytes
             }
+            Self::Opening(completion) => {
+                let mut bytes = vec![KIND_OPENING, COMPLETION_VERSION];
+                minicbor::encode(StoredCompletion::from(completion), &mut bytes).expect("memory takes every write");
+                bytes
+            }
+            Self::Closing(closing) => {
+                let mut bytes = vec![KIND_CLOSING, CLOSING_VERSION];
+                minicbor::encode(StoredClosing::from(closing), &mut bytes).expect("memory takes every write");
+                bytes
+            }
             Self::Snapshot(decisions) => {
                 let mut bytes = vec![KIND_SNAPSHOT];
                 for decision in decisions {
@@ -187,7 +241,15 @@ impl Entry {
                 let stored: StoredCompletion = minicbor::decode(rest).map_err(DecodeEntryError::Completion)?;
                 Completion::try_from(stored).map(Self::Completion)
             }
-            [KIND_COMPLETION, version, ..] => Err(DecodeEntryError::Version(*version)),
+            [KIND_OPENING, COMPLETION_VERSION, rest @ ..] => {
+                let stored: StoredCompletion = minicbor::decode(rest).map_err(DecodeEntryError::Completion)?;
+                Completion::try_from(stored).map(Self::Opening)
+            }
+            [KIND_CLOSING, CLOSING_VERSION, rest @ ..] => {
+                let stored: StoredClosing = minicbor::decode(rest).map_err(DecodeEntryError::Completion)?;
+                Ok(Self::Closing(stored.into()))
+            }
+            [KIND_COMPLETION | KIND_OPENING | KIND_CLOSING, version, ..] => Err(DecodeEntryError::Version(*version)),
             [KIND_STATE, STATE_VERSION, rest @ ..] => decode_state(rest).map(Self::State),
             [KIND_INTENT, rest @ ..] => Ok(Self::Intent(String::from_utf8_lossy(rest).into_owned())),
             [KIND_SNAPSHOT, rest @ ..] => decode_snapshot(rest).map(Self::Snapshot),
@@ -326,6 +388,8 @@ mod tests {
         let entries = [
             Entry::Decision(decision.clone()),
             Entry::Completion(completion()),
+            Entry::Opening(completion()),
+            Entry::Closing(Closing { deployment: completion().deployment, record: vec![4, 5] }),
             Entry::Snapshot(vec![decision.clone(), decision]),
             Entry::Snapshot(Vec::new()),
             Entry::Intent("0a:3 POST api.example.org".to_owned()),

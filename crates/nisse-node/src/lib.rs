@@ -27,6 +27,7 @@ mod routes;
 mod supervisor;
 mod watcher;
 
+pub use agent::{AnswerBody, BrokenOff, ChunkStream};
 pub use error::{ErrorKind, NodeError};
 pub use home::KeyName;
 pub use nisse_sandbox::CompileCommand;

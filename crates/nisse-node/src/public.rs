@@ -3,7 +3,7 @@
 use bytes::{Bytes, BytesMut};
 use http::{HeaderValue, Request, Response};
 
-use crate::agent::{AgentHandle, CallError};
+use crate::agent::{AgentHandle, AnswerBody, CallError};
 
 /// Where a host name leads.
 pub enum PublicRoute {
@@ -25,7 +25,7 @@ pub struct PublicAgent {
 /// An answer with its receipt's id.
 pub struct PublicAnswer {
     /// As the agent gave it.
-    pub response: Response<Bytes>,
+    pub response: Response<AnswerBody>,
     /// `DEPLOYMENT/SEQ`.
     pub receipt: HeaderValue,
 }
@@ -48,7 +48,7 @@ pub enum AgentCallError {
 }
 
 impl PublicAgent {
-    /// Answers a request.
+    /// Answers a request. The answer's record is complete once its body has come to its end.
     pub async fn http(&self, request: Request<Bytes>) -> Result<PublicAnswer, AgentCallError> {
         let answer = self.handle.http(request).await.map_err(|error| match error {
             CallError::Busy(_) => AgentCallError::Busy,

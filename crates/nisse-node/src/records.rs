@@ -54,6 +54,9 @@ pub(crate) enum RecordError {
     /// The journal does not read.
     #[error("read the journal")]
     Journal(#[from] JournalError),
+    /// Its answer is being streamed.
+    #[error("show record {0}: its answer has not come to its end yet")]
+    Open(u64),
     /// The index does not read.
     #[error("read the index of records")]
     Index(#[from] DatabaseError),
@@ -65,6 +68,15 @@ pub(crate) fn record_of(entry: Entry) -> Option<(DeploymentId, u64, Vec<u8>)> {
         Entry::Completion(completion) => {
             let seq = InvocationRecord::seq_of(&completion.record)?;
             Some((completion.deployment, seq, completion.record))
+        }
+        // A closing that follows an opening has its number, and takes its place.
+        Entry::Opening(opening) => {
+            let seq = InvocationRecord::seq_of(&opening.record)?;
+            Some((opening.deployment, seq, opening.record))
+        }
+        Entry::Closing(closing) => {
+            let seq = InvocationRecord::seq_of(&closing.record)?;
+            Some((closing.deployment, seq, closing.record))
         }
         Entry::Decision(_) | Entry::Snapshot(_) | Entry::State(_) | Entry::Intent(_) => None,
     }
@@ -179,6 +191,9 @@ impl Records {
 
     /// One durable record's bytes. Reads a segment of the journal: call it where blocking is no harm.
     pub(crate) fn get(&self, deployment: &DeploymentId, seq: u64) -> Result<Option<Vec<u8>>, RecordError> {
+        if lock(&self.places).is_open(deployment, seq) {
+            return Err(RecordError::Open(seq));
+        }
         if let Some(record) = lock(&self.read).find(deployment, seq) {
             return Ok(Some(record));
         }
@@ -228,6 +243,12 @@ impl Records {
             Ok(true)
         })?;
         Ok(table::put(&self.database, &batch)?)
+    }
+
+    /// A record that is not made yet, though its place is given and may stand in the journal: that of an answer that is
+    /// being streamed. `None` when it has come to its end.
+    pub(crate) fn set_open(&self, deployment: DeploymentId, seq: Option<u64>) {
+        lock(&self.places).set_open(deployment, seq);
     }
 
     /// Forgets where records stood that the journal has let go.

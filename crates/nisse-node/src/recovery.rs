@@ -12,7 +12,7 @@ use nisse_orchestrator::{Decision, Orchestrator};
 use nisse_store::{Position, Snapshot, StateStore};
 
 use crate::agent::{Outward, outward_effects, state_writes};
-use crate::entry::{Completion, Entry, StateChange};
+use crate::entry::{Closing, Completion, Entry, StateChange};
 use crate::error::{ErrorKind, NodeError, chain};
 use crate::records::Places;
 
@@ -82,7 +82,12 @@ impl<'a> Recovery<'a> {
                 decisions.iter().for_each(|decision| self.orchestrator.restore(decision));
                 Ok(())
             }
-            Entry::Completion(completion) => self.completion(position, completion),
+            // An opening without its closing stands: the node went down before its answer came to its end.
+            Entry::Completion(completion) | Entry::Opening(completion) => self.completion(position, completion),
+            Entry::Closing(Closing { deployment, record }) => {
+                self.record(deployment, position, record);
+                Ok(())
+            }
             Entry::State(change) => self.state(position, &change),
             Entry::Intent(_) => Ok(()),
         }
@@ -108,10 +113,14 @@ impl<'a> Recovery<'a> {
                 Outward::Publish { .. } => {}
             }
         }
+        self.record(deployment, position, record);
+        Ok(())
+    }
+
+    fn record(&mut self, deployment: DeploymentId, position: Position, record: Vec<u8>) {
         if let Some(seq) = InvocationRecord::seq_of(&record) {
             self.places.restore(deployment, seq, position, record);
         }
-        Ok(())
     }
 
     fn state(&mut self, position: Position, change: &StateChange) -> Result<(), NodeError> {

@@ -3,7 +3,7 @@
 //! Calls that leave the sandbox end in [`Host`]; those that only touch the invocation's own overlay are recorded by
 //! the same code. A request in flight is recorded at the place where it was made, however late its answer comes.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use minicbor::Encode;
 use nisse_model::{Grants, Hash256, HostCallRecord, HostCallResult, InvocationId};
@@ -26,6 +26,9 @@ pub enum Recording {
 #[error("make another host call: {HOST_CALLS_MAX} are allowed in one invocation")]
 pub(crate) struct HostCallsSpent;
 
+/// The calls of an invocation, in order. Shared with whoever sends its answer while it runs.
+pub(crate) type HostCalls = Arc<Mutex<Vec<HostCallRecord>>>;
+
 /// Places of calls that are still in flight, filled when their answer comes.
 type Answers = Arc<Mutex<Vec<(usize, Hash256, HostCallResult)>>>;
 
@@ -34,7 +37,7 @@ pub(crate) struct Dispatcher {
     grants: Arc<Grants>,
     recording: Recording,
     invocation: InvocationId,
-    calls: Vec<HostCallRecord>,
+    calls: HostCalls,
     made: usize,
     http_sends: u32,
     log_lines: u32,
@@ -73,7 +76,7 @@ impl Dispatcher {
             grants,
             recording,
             invocation: InvocationId([0; 16]),
-            calls: Vec::new(),
+            calls: HostCalls::default(),
             made: 0,
             http_sends: 0,
             log_lines: 0,
@@ -87,7 +90,7 @@ impl Dispatcher {
     /// Starts a new invocation with nothing recorded.
     pub(crate) fn begin(&mut self, invocation: InvocationId) {
         self.invocation = invocation;
-        self.calls.clear();
+        lock(&self.calls).clear();
         (self.made, self.http_sends, self.log_lines, self.log_lines_dropped) = (0, 0, 0, 0);
         // A late answer of the invocation before must not land in this one's record.
         if Arc::strong_count(&self.answers) > 1 {
@@ -97,13 +100,18 @@ impl Dispatcher {
 
     /// Gives the record of the invocation's calls and forgets it.
     pub(crate) fn finish(&mut self) -> Vec<HostCallRecord> {
-        let mut calls = std::mem::take(&mut self.calls);
-        for (place, arguments, result) in self.answers.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
+        let mut calls = std::mem::take(&mut *lock(&self.calls));
+        for (place, arguments, result) in lock(&self.answers).drain(..) {
             if let Some(call) = calls.get_mut(place) {
                 (call.arguments, call.result) = (arguments, result);
             }
         }
         calls
+    }
+
+    /// The calls so far, for whoever cannot reach this while the guest runs.
+    pub(crate) fn calls(&self) -> HostCalls {
+        Arc::clone(&self.calls)
     }
 
     /// Counts one call and the bytes that the host looked at for it.
@@ -114,6 +122,11 @@ impl Dispatcher {
     /// What the host has done for the guest since the last time.
     pub(crate) fn take_work(&mut self) -> u64 {
         std::mem::take(&mut self.work)
+    }
+
+    /// How many calls are recorded so far.
+    pub(crate) fn count_made(&self) -> usize {
+        lock(&self.calls).len()
     }
 
     /// Log lines that were over the limit in this invocation.
@@ -220,7 +233,7 @@ impl Dispatcher {
     fn record(&mut self, function: &'static str, arguments: Hash256, result: &impl Encode<()>) {
         if self.recording == Recording::On {
             let result = HostCallResult::of(encoded(&mut self.scratch, result));
-            self.calls.push(HostCallRecord { function: function.to_owned(), arguments, result });
+            lock(&self.calls).push(HostCallRecord { function: function.to_owned(), arguments, result });
         }
     }
 }
@@ -237,10 +250,14 @@ impl Departure {
         if self.recording == Recording::On {
             let result = HostCallResult::of(encoded(&mut scratch, &reply));
             let answer = (self.key.index as usize, arguments, result);
-            self.answers.lock().unwrap_or_else(PoisonError::into_inner).push(answer);
+            lock(&self.answers).push(answer);
         }
         reply
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn encoded<'a>(scratch: &'a mut Vec<u8>, message: &impl Encode<()>) -> &'a [u8] {

@@ -1,7 +1,7 @@
 //! What stands behind one instance: the data of its wasmtime store.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use futures::future::AbortHandle;
 use nisse_model::{Grants, InvocationId};
@@ -14,7 +14,7 @@ use crate::dispatch::{Dispatcher, Recording};
 use crate::host::{Host, HostCall};
 use crate::limits::{HANDLES_MAX, HTTP_FIELDS_BYTES_MAX, Limits, RANDOM_BYTES_MAX};
 use crate::memory::{MemoryLimiter, MemoryMeter};
-use crate::overlay::Overlay;
+use crate::overlay::SharedOverlay;
 
 /// Everything that a host call can reach.
 pub(crate) struct GuestState {
@@ -34,7 +34,7 @@ pub(crate) struct GuestState {
 
 /// One invocation, from its beginning to its end.
 pub(crate) struct CallState {
-    pub(crate) overlay: Overlay,
+    pub(crate) overlay: SharedOverlay,
     pub(crate) invocation: InvocationId,
     /// Bytes of the agent's committed state.
     pub(crate) state_bytes: u64,
@@ -42,10 +42,22 @@ pub(crate) struct CallState {
     pub(crate) publish_refused: Option<String>,
     /// Whether the response head has left.
     pub(crate) closed: Arc<AtomicBool>,
+    /// How far the invocation was when it set its response's head.
+    pub(crate) at_head: Arc<Mutex<Option<AtHead>>>,
     /// Host buffers held for this invocation, given back at its end.
     pub(crate) buffered: u64,
     /// Fuel that was left when the processor share was last charged.
     pub(crate) fuel_charged_at: u64,
+}
+
+/// An invocation when it set its response's head, for whoever cannot reach the store while the guest runs.
+#[derive(Debug)]
+pub(crate) struct AtHead {
+    /// All that it changes: after the head nothing is taken any more.
+    pub(crate) overlay: SharedOverlay,
+    pub(crate) fuel_left: u64,
+    /// How many host calls it had made.
+    pub(crate) host_calls: usize,
 }
 
 impl GuestState {
@@ -98,7 +110,8 @@ impl GuestState {
         self.call.invocation = invocation;
         self.call.state_bytes = state_bytes;
         self.call.publish_refused = publish_refused;
-        self.call.overlay = Overlay::default();
+        drop(self.call.overlay.take());
+        *self.call.at_head.lock().unwrap_or_else(PoisonError::into_inner) = None;
         self.call.closed.store(false, Ordering::Relaxed);
         self.limiter.refused = false;
     }
@@ -125,11 +138,12 @@ impl GuestState {
 impl CallState {
     fn new() -> Self {
         Self {
-            overlay: Overlay::default(),
+            overlay: SharedOverlay::default(),
             invocation: InvocationId([0; 16]),
             state_bytes: 0,
             publish_refused: None,
             closed: Arc::new(AtomicBool::new(false)),
+            at_head: Arc::default(),
             buffered: 0,
             fuel_charged_at: 0,
         }

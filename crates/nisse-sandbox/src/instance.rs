@@ -3,12 +3,15 @@
 
 mod http;
 
+pub(crate) use http::note_heads;
+pub use http::{HttpAnswer, Opening, Outflow};
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use nisse_model::{
-    EVENT_DATA_LENGTH_MAX, Effect, Event, Failure, FailureKind, Fuel, Hash256, HostCallRecord, InstanceId, Invocation,
-    InvocationId, Outcome, RecordOutcome, Timestamp, TrapKind,
+    CutKind, EVENT_DATA_LENGTH_MAX, Effect, Event, Failure, FailureKind, Fuel, Hash256, HostCallRecord, InstanceId,
+    Invocation, InvocationId, MessageHasher, Outcome, RecordOutcome, TrapKind,
 };
 use wasmtime::{Store, UpdateDeadline};
 use wasmtime_wasi_http::p2::bindings::Proxy;
@@ -38,6 +41,9 @@ pub struct InvocationEnd<T> {
     pub effects: Vec<Effect>,
     /// The parts of the invocation record that the sandbox knows.
     pub trace: Trace,
+    /// Whether the guest was entered at all. A call that never began is no invocation: it has no place in the chain of
+    /// records.
+    pub began: bool,
 }
 
 /// The parts of an invocation record that the sandbox knows.
@@ -49,7 +55,8 @@ pub struct Trace {
     pub index: u32,
     /// SHA-256 of what the handler was given. Zero when nothing is recorded.
     pub input: Hash256,
-    /// SHA-256 of what it answered; of nothing after a trap.
+    /// SHA-256 of what it answered; of nothing after a trap; of what had left, where a streamed answer did not come to
+    /// its end.
     pub output: Hash256,
     /// Every host call, in order.
     pub host_calls: Vec<HostCallRecord>,
@@ -134,16 +141,15 @@ impl LiveInstance {
         context: CallContext,
     ) -> InvocationEnd<Result<Outcome, Failure>> {
         let recorded = self.program.recording == Recording::On;
-        let input = if recorded { hash_invocation(invocation) } else { Hash256::ZERO };
+        let input = if recorded { invocation.input_hash() } else { Hash256::ZERO };
         let time_left = Duration::from_millis(invocation.deadline.since_ms(self.program.clock.now()));
         if let Err(trap) = self.enter(invocation.id, context, time_left).await {
             return self.leave_refused(input, trap);
         }
         let Some(handler) = &self.handler else {
             let trap = Trap::new(TrapKind::Protocol, "it exports no `nisse:agent/handler`");
-            return self
-                .leave(input, Err(trap), |_: &Result<Outcome, Failure>| (Hash256::ZERO, RecordOutcome::Ok))
-                .await;
+            let judge = |_: &Result<Outcome, Failure>| (Hash256::ZERO, RecordOutcome::Ok);
+            return self.leave(input, Err(trap), None, judge).await;
         };
         let Invocation { id, function, event, attempt, deadline } = invocation;
         let Event { id: event_id, source, kind, time, content_type, data } = event;
@@ -184,15 +190,9 @@ impl LiveInstance {
                 Ok(Err(Failure::new(kind, text)))
             }
         };
-        self.leave(input, result, move |answer| match answer {
-            Ok(outcome) => {
-                let parts: [&[u8]; 2] = [outcome.content_type.as_bytes(), &outcome.data];
-                (if recorded { Hash256::of_parts(&parts) } else { Hash256::ZERO }, RecordOutcome::Ok)
-            }
-            Err(failure) => {
-                let output = if recorded { Hash256::of(failure.text.as_bytes()) } else { Hash256::ZERO };
-                (output, RecordOutcome::Failure)
-            }
+        self.leave(input, result, None, move |answer| match answer {
+            Ok(outcome) => (if recorded { outcome.output_hash() } else { Hash256::ZERO }, RecordOutcome::Ok),
+            Err(failure) => (if recorded { failure.output_hash() } else { Hash256::ZERO }, RecordOutcome::Failure),
         })
         .await
     }
@@ -222,10 +222,12 @@ impl LiveInstance {
     }
 
     /// Ends an invocation: charges the share, collects the record and the effects, and ends the instance if need be.
+    /// What a streamed answer changed has been taken with its head.
     async fn leave<T>(
         &mut self,
         input: Hash256,
         result: Result<T, Trap>,
+        streamed: Option<Streamed>,
         judge: impl FnOnce(&T) -> (Hash256, RecordOutcome),
     ) -> InvocationEnd<T> {
         let left = self.store.get_fuel().unwrap_or(0);
@@ -236,14 +238,25 @@ impl LiveInstance {
         let _ = self.program.cpu.charge(Fuel(burnt), elapsed);
         state.flush_output().await;
         state.end();
-        let overlay = std::mem::take(&mut state.call.overlay);
+        let overlay = state.call.overlay.take();
         let host_calls = state.dispatcher().finish();
         let log_lines_dropped = state.dispatcher().log_lines_dropped();
-        let (output, outcome) = match &result {
-            Ok(answer) => judge(answer),
-            Err(trap) => (Hash256::of(&[]), RecordOutcome::Trap(trap.kind)),
+        let recorded = self.program.recording == Recording::On;
+        let in_one_piece = streamed.is_none();
+        let (output, outcome) = match (&result, streamed) {
+            (Ok(answer), None) => judge(answer),
+            (Err(trap), None) => (Hash256::of(&[]), RecordOutcome::Trap(trap.kind)),
+            (ended, Some(Streamed { hasher, cut })) => {
+                let outcome = match (ended, cut) {
+                    (Err(trap), _) => RecordOutcome::Trap(trap.kind),
+                    (Ok(_), Some(cut)) => RecordOutcome::Cut(cut),
+                    (Ok(_), None) => RecordOutcome::Ok,
+                };
+                (if recorded { hasher.finish() } else { Hash256::ZERO }, outcome)
+            }
         };
-        let effects = if outcome == RecordOutcome::Ok { overlay.into_effects() } else { Vec::new() };
+        let keeps = outcome == RecordOutcome::Ok && in_one_piece;
+        let effects = if keeps { overlay.into_effects() } else { Vec::new() };
         let fuel = Fuel(self.program.limits.fuel_per_call.0.saturating_sub(left));
         let index = self.calls;
         self.calls += 1;
@@ -251,7 +264,7 @@ impl LiveInstance {
         self.ended = result.is_err();
         self.running = false;
         let trace = Trace { instance: self.birth, index, input, output, host_calls, fuel, outcome, log_lines_dropped };
-        InvocationEnd { result, effects, trace }
+        InvocationEnd { result, effects, trace, began: true }
     }
 
     /// The end of a call that never began: nothing ran, so the instance is as good as before.
@@ -267,7 +280,7 @@ impl LiveInstance {
             outcome,
             log_lines_dropped: 0,
         };
-        InvocationEnd { result: Err(trap), effects: Vec::new(), trace }
+        InvocationEnd { result: Err(trap), effects: Vec::new(), trace, began: false }
     }
 }
 
@@ -297,19 +310,9 @@ fn watch(store: &mut Store<GuestState>, program: Arc<Program>) {
     });
 }
 
-fn hash_invocation(invocation: &Invocation) -> Hash256 {
-    let Invocation { id, function, event, attempt, deadline } = invocation;
-    let Timestamp(time) = event.time;
-    Hash256::of_parts(&[
-        &id.0,
-        function.as_bytes(),
-        event.id.as_bytes(),
-        event.source.as_bytes(),
-        event.kind.as_bytes(),
-        &time.to_be_bytes(),
-        event.content_type.as_bytes(),
-        &event.data,
-        &attempt.to_be_bytes(),
-        &deadline.0.to_be_bytes(),
-    ])
+/// What has left of an answer that is streamed.
+struct Streamed {
+    hasher: MessageHasher,
+    /// Why it did not come to its end, where that was not the guest's doing.
+    cut: Option<CutKind>,
 }

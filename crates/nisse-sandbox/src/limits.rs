@@ -17,6 +17,16 @@ pub const HTTP_SENDS_MAX: u32 = 64;
 pub const REQUEST_BODY_BYTES_MAX: u64 = 8 << 20;
 /// Body of a response that the guest gives, in bytes.
 pub const RESPONSE_BODY_BYTES_MAX: u64 = 8 << 20;
+/// Body of an answer that is kept until its handler returns; a longer one leaves while it is made.
+pub const STREAM_AFTER_BYTES: u64 = 64 << 10;
+/// How long an answer whose head is there may keep its client waiting; then what is there leaves.
+pub const STREAM_AFTER: Duration = Duration::from_millis(50);
+/// Longest time of a streamed answer, from its head to its end: nothing else reaches the agent meanwhile.
+pub const STREAM_TIME_MAX: Duration = Duration::from_secs(120);
+/// Body of a streamed answer, in bytes.
+pub const STREAM_BODY_BYTES_MAX: u64 = 1 << 30;
+/// How long a guest may go on when nobody takes its answer any more.
+pub const STREAM_ALONE_MAX: Duration = Duration::from_secs(5);
 /// Body of a request that the guest sends, in bytes.
 pub const SEND_BODY_BYTES_MAX: u64 = 1 << 20;
 /// Body of an answer that the guest receives, in bytes.

@@ -3,12 +3,13 @@
 //! A trap or a failure drops it whole; otherwise it becomes the effects of the completion record.
 
 use std::collections::BTreeMap;
-use std::ops::Bound;
+use std::ops::{Bound, Deref, DerefMut};
+use std::sync::Arc;
 
 use nisse_model::{AssetName, EFFECTS_MAX, Effect, Timestamp};
 
 /// The changes of one invocation. Later writes of a key replace earlier ones.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub(crate) struct Overlay {
     /// `None` is a removed key.
     state: BTreeMap<String, Option<Vec<u8>>>,
@@ -24,7 +25,7 @@ enum Alarm {
     Clear,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Publication {
     asset: AssetName,
     value: i64,
@@ -115,10 +116,43 @@ impl Overlay {
         publications.chain(state).chain(alarm).collect()
     }
 
+    fn is_empty(&self) -> bool {
+        self.state.is_empty() && self.alarm.is_none() && self.publications.is_empty()
+    }
+
     fn room(&self) -> Result<(), EffectsSpent> {
         // One is kept for the alarm, which replaces itself.
         let used = self.state.len() + self.publications.len() + 1;
         if used < EFFECTS_MAX { Ok(()) } else { Err(EffectsSpent) }
+    }
+}
+
+/// An overlay that can be looked at from outside while its guest runs. What is shared does not change any more: a
+/// later change would be made to a copy.
+#[derive(Debug, Default, Clone)]
+pub(crate) struct SharedOverlay(Arc<Overlay>);
+
+impl SharedOverlay {
+    /// Takes the changes and leaves none.
+    pub(crate) fn take(&mut self) -> Overlay {
+        if self.0.is_empty() {
+            return Overlay::default();
+        }
+        Arc::unwrap_or_clone(std::mem::take(&mut self.0))
+    }
+}
+
+impl Deref for SharedOverlay {
+    type Target = Overlay;
+
+    fn deref(&self) -> &Overlay {
+        &self.0
+    }
+}
+
+impl DerefMut for SharedOverlay {
+    fn deref_mut(&mut self) -> &mut Overlay {
+        Arc::make_mut(&mut self.0)
     }
 }
 

@@ -1,6 +1,6 @@
 //! Checks that records follow one another: nothing left out, nothing put in, nothing changed.
 
-use super::{InstanceId, InvocationRecord, RecordOutcome};
+use super::{CutKind, InstanceId, InvocationRecord, RecordOutcome};
 use crate::{DeploymentId, Hash256};
 
 /// The head of one deployment's chain of records; grows by one checked record at a time.
@@ -59,8 +59,8 @@ pub enum ChainError {
         /// The call that came.
         found: u32,
     },
-    /// A call of an instance that had trapped.
-    #[error("continue with record {seq}: its instance had ended with a trap")]
+    /// A call of an instance that had trapped, or that had gone down with its node.
+    #[error("continue with record {seq}: its instance had ended")]
     InstanceEnded {
         /// The record's number.
         seq: u64,
@@ -125,7 +125,7 @@ impl RecordChain {
     fn advance(&mut self, record: &InvocationRecord) {
         self.head = record.hash();
         self.next_seq = record.seq.saturating_add(1);
-        let ended = matches!(record.outcome, RecordOutcome::Trap(_));
+        let ended = matches!(record.outcome, RecordOutcome::Trap(_) | RecordOutcome::Cut(CutKind::Interrupted));
         self.last = Some(LastRun { instance: record.instance, index: record.index, ended });
     }
 

@@ -6,7 +6,7 @@
 use minicbor::decode::{Decoder, Error as CborError};
 use minicbor::encode::Encoder;
 
-use super::{HostCallRecord, HostCallResult, InstanceId, InvocationRecord, RecordOutcome, TrapKind};
+use super::{CutKind, HostCallRecord, HostCallResult, InstanceId, InvocationRecord, RecordOutcome, TrapKind};
 use crate::{Address, DeploymentId, Fuel, Hash256, Timestamp};
 
 /// The first item of the stored form.
@@ -22,6 +22,10 @@ const OUTCOME_OK: u64 = 0;
 const OUTCOME_FAILURE: u64 = 1;
 /// A trap of kind k is stored as this plus k.
 const OUTCOME_TRAP_BASE: u64 = 2;
+/// A cut of kind k is stored as this plus k.
+const OUTCOME_CUT_BASE: u64 = 128;
+
+const _: () = assert!(OUTCOME_TRAP_BASE + (TrapKind::ALL.len() as u64) <= OUTCOME_CUT_BASE);
 
 /// Why bytes are not a stored record. Each text completes "failed to …".
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -103,6 +107,10 @@ fn outcome_number(outcome: RecordOutcome) -> u64 {
         RecordOutcome::Trap(kind) => {
             let position = TrapKind::ALL.iter().position(|known| *known == kind).expect("ALL holds every kind");
             OUTCOME_TRAP_BASE + position as u64
+        }
+        RecordOutcome::Cut(kind) => {
+            let position = CutKind::ALL.iter().position(|known| *known == kind).expect("ALL holds every kind");
+            OUTCOME_CUT_BASE + position as u64
         }
     }
 }
@@ -198,9 +206,11 @@ fn read_outcome(number: u64) -> Result<RecordOutcome, DecodeRecordError> {
         OUTCOME_OK => Ok(RecordOutcome::Ok),
         OUTCOME_FAILURE => Ok(RecordOutcome::Failure),
         _ => {
-            let position = usize::try_from(number - OUTCOME_TRAP_BASE).unwrap_or(usize::MAX);
-            let kind = TrapKind::ALL.get(position);
-            kind.map(|kind| RecordOutcome::Trap(*kind)).ok_or_else(|| malformed(format!("outcome {number} is unknown")))
+            let known = |base| number.checked_sub(base).and_then(|place: u64| usize::try_from(place).ok());
+            let trap = known(OUTCOME_TRAP_BASE).and_then(|place| TrapKind::ALL.get(place)).copied();
+            let cut = known(OUTCOME_CUT_BASE).and_then(|place| CutKind::ALL.get(place)).copied();
+            let outcome = trap.map(RecordOutcome::Trap).or(cut.map(RecordOutcome::Cut));
+            outcome.ok_or_else(|| malformed(format!("outcome {number} is unknown")))
         }
     }
 }

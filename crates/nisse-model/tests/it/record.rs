@@ -1,7 +1,7 @@
 //! Invocation records: one form per record, and no byte of it may change.
 
 use nisse_model::{
-    Address, DecodeRecordError, DeploymentId, Fuel, Hash256, HostCallRecord, HostCallResult, InstanceId,
+    Address, CutKind, DecodeRecordError, DeploymentId, Fuel, Hash256, HostCallRecord, HostCallResult, InstanceId,
     InvocationRecord, RecordOutcome, Timestamp, TrapKind,
 };
 use proptest::prelude::*;
@@ -135,6 +135,7 @@ fn outcomes() -> impl Strategy<Value = RecordOutcome> {
         Just(RecordOutcome::Ok),
         Just(RecordOutcome::Failure),
         prop::sample::select(&TrapKind::ALL[..]).prop_map(RecordOutcome::Trap),
+        prop::sample::select(&CutKind::ALL[..]).prop_map(RecordOutcome::Cut),
     ]
 }
 

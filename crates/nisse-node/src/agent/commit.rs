@@ -1,5 +1,7 @@
 //! Makes an invocation's end durable, applies it, and hands its effects on.
 
+mod open;
+
 use std::sync::Arc;
 
 use nisse_model::{
@@ -64,6 +66,18 @@ pub(crate) struct Committer {
     state_bytes: u64,
     /// The record that is being made.
     record: Vec<u8>,
+    /// The streamed answer whose head has been committed and whose end has not.
+    open: Option<Open>,
+}
+
+/// What the record of a streamed answer takes from its head.
+struct Open {
+    seq: u64,
+    time: Timestamp,
+    state_before: Hash256,
+    state_after: Hash256,
+    /// As it stood at the head.
+    trace: Trace,
 }
 
 impl Committer {
@@ -73,8 +87,8 @@ impl Committer {
         let (state_root, state_bytes) = (parts.state.root()?, parts.state.usage()?.bytes);
         let writer = CompletionWriter::new(parts.deployment, parts.owner, &parts.package.agent_id.name);
         let chance = Chance::new(Arc::clone(&parts.entropy));
-        let (first, record) = (true, Vec::new());
-        Ok(Self { parts, writer, chance, next_seq, previous, first, state_root, state_bytes, record })
+        let (first, record, open) = (true, Vec::new(), None);
+        Ok(Self { parts, writer, chance, next_seq, previous, first, state_root, state_bytes, record, open })
     }
 
     pub(crate) fn now(&self) -> Timestamp {
@@ -114,21 +128,69 @@ impl Committer {
         trace: Trace,
         may_wait: bool,
     ) -> Result<u64, String> {
+        self.parts.stats.count(trace.fuel, matches!(trace.outcome, RecordOutcome::Trap(_)));
+        let (seq, time) = (self.next_seq, self.now());
+        let outcome = trace.outcome;
+        let (hash, _) = self.append(id, &effects, trace, may_wait, Form::Completion).await?;
+        self.advance(seq, hash);
+        self.hand_on(id, &effects, time).await;
+        debug_assert!(outcome == RecordOutcome::Ok || effects.is_empty(), "only what succeeded changes anything");
+        Ok(seq)
+    }
+
+    /// Brings a completion or an opening into the journal and applies its state: durable when it changes something.
+    async fn append(
+        &mut self,
+        id: InvocationId,
+        effects: &[Effect],
+        trace: Trace,
+        may_wait: bool,
+        form: Form,
+    ) -> Result<(Hash256, Hash256), String> {
         let parts = &self.parts;
-        parts.stats.count(trace.fuel, matches!(trace.outcome, RecordOutcome::Trap(_)));
-        let writes = state_writes(&effects);
+        let writes = state_writes(effects);
         let state_before = self.state_root;
         let state_after = match writes.is_empty() {
             true => state_before,
             false => parts.state.root_after(&writes).map_err(|error| crate::error::chain(&error))?,
         };
         let (seq, now) = (self.next_seq, parts.clock.now());
-        let succeeded = trace.outcome == RecordOutcome::Ok;
+        let succeeded = form == Form::Opening || trace.outcome == RecordOutcome::Ok;
+        let hash = self.make_record(Place { seq, time: now, state_before, state_after }, trace);
+        let record = self.record.as_slice();
+        let entry = CompletionParts { at: now, invocation: id.0, succeeded, effects, record };
+        let write = |buffer: &mut Vec<u8>| match form {
+            Form::Completion => self.writer.write(&entry, buffer),
+            Form::Opening => self.writer.write_opening(&entry, buffer),
+        };
+        let parts = &self.parts;
+        let mark = (self.first || records::is_marked(seq)).then_some((parts.deployment, seq));
+        let failed = |error| crate::error::chain(&error);
+        if effects.is_empty() && may_wait {
+            parts.records.later(mark, write).await.map_err(failed)?;
+            return Ok((hash, state_after));
+        }
+        let commit = parts.records.now(mark, write).await.map_err(failed)?;
+        let position = commit.position();
+        if !effects.is_empty() {
+            commit.durable().await.map_err(failed)?;
+        }
+        if !writes.is_empty() {
+            self.state_root = parts.state.apply(position, &writes).map_err(|error| crate::error::chain(&error))?;
+            self.state_bytes = parts.state.usage().map_err(|error| crate::error::chain(&error))?.bytes;
+        }
+        Ok((hash, state_after))
+    }
+
+    /// Encodes a record into its buffer and gives its hash.
+    fn make_record(&mut self, place: Place, trace: Trace) -> Hash256 {
+        let Place { seq, time, state_before, state_after } = place;
+        let parts = &self.parts;
         self.record.clear();
         InvocationRecord {
             deployment: parts.deployment,
             seq,
-            time: now,
+            time,
             artifact: parts.package.artifact_hash,
             config: parts.package.config_hash,
             engine: parts.engine,
@@ -144,31 +206,22 @@ impl Committer {
             previous: self.previous,
         }
         .encode_into(&mut self.record);
-        let hash = Hash256::of(&self.record);
-        let (effects, record) = (effects.as_slice(), self.record.as_slice());
-        let completion = CompletionParts { at: now, invocation: id.0, succeeded, effects, record };
-        let write = |buffer: &mut Vec<u8>| self.writer.write(&completion, buffer);
-        let mark = (self.first || records::is_marked(seq)).then_some((parts.deployment, seq));
-        let failed = |error| crate::error::chain(&error);
-        if effects.is_empty() && may_wait {
-            parts.records.later(mark, write).await.map_err(failed)?;
-        } else {
-            let commit = parts.records.now(mark, write).await.map_err(failed)?;
-            let position = commit.position();
-            if !effects.is_empty() {
-                commit.durable().await.map_err(failed)?;
-            }
-            if !writes.is_empty() {
-                self.state_root = parts.state.apply(position, &writes).map_err(|error| crate::error::chain(&error))?;
-                self.state_bytes = parts.state.usage().map_err(|error| crate::error::chain(&error))?.bytes;
-            }
-        }
+        Hash256::of(&self.record)
+    }
+
+    /// The chain goes on behind this record.
+    fn advance(&mut self, seq: u64, hash: Hash256) {
         self.next_seq = seq + 1;
         self.previous = hash;
         self.first = false;
+    }
+
+    /// Sends on what leaves the agent.
+    async fn hand_on(&self, id: InvocationId, effects: &[Effect], now: Timestamp) {
         if effects.is_empty() {
-            return Ok(seq);
+            return;
         }
+        let parts = &self.parts;
         let publications = effects.iter().filter(|effect| matches!(effect, Effect::PublishToChain { .. })).count();
         if publications > 0 {
             let count = u32::try_from(publications).unwrap_or(u32::MAX);
@@ -180,8 +233,22 @@ impl Committer {
                 break;
             }
         }
-        Ok(seq)
     }
+}
+
+/// Which of the two entries that carry effects.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    Completion,
+    Opening,
+}
+
+/// Where a record stands.
+struct Place {
+    seq: u64,
+    time: Timestamp,
+    state_before: Hash256,
+    state_after: Hash256,
 }
 
 impl Drop for Committer {

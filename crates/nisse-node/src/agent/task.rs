@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Request, Response, StatusCode, header};
-use nisse_model::{Event, Failure, FailureKind, Invocation, InvocationId, Outcome};
-use nisse_sandbox::{InvocationEnd, LiveInstance};
-use tokio::sync::watch;
+use nisse_model::{Event, Failure, FailureKind, Invocation, InvocationId, Outcome, RecordOutcome};
+use nisse_sandbox::{HttpAnswer as SandboxAnswer, InvocationEnd, LiveInstance};
+use tokio::sync::{oneshot, watch};
 
+use super::stream::{AnswerBody, Ending, Outlet};
 use super::{AgentHandle, CallError, Committer, EventAnswer, HttpAnswer};
 use crate::supervisor::Stop;
 
@@ -56,12 +57,16 @@ impl Task {
         }
     }
 
-    /// Answers a request.
-    pub(super) async fn http(&mut self, request: Request<Bytes>) -> Result<HttpAnswer, CallError> {
+    /// Answers a request: in one piece, or, with `None`, through `streams`.
+    pub(super) async fn http(
+        &mut self,
+        request: Request<Bytes>,
+        streams: oneshot::Sender<HttpAnswer>,
+    ) -> Result<Option<HttpAnswer>, CallError> {
         self.check_halt()?;
         let answer = match self.committer.parts.program.answers_http() {
-            true => self.http_call(request).await,
-            false => self.http_as_event(request).await,
+            true => self.http_call(request, streams).await,
+            false => self.http_as_event(request).await.map(Some),
         };
         self.settle();
         answer
@@ -79,13 +84,49 @@ impl Task {
         if *self.halt.borrow() { Err(CallError::Halted) } else { Ok(()) }
     }
 
-    async fn http_call(&mut self, request: Request<Bytes>) -> Result<HttpAnswer, CallError> {
+    async fn http_call(
+        &mut self,
+        request: Request<Bytes>,
+        streams: oneshot::Sender<HttpAnswer>,
+    ) -> Result<Option<HttpAnswer>, CallError> {
         let id = self.committer.new_invocation();
         let context = self.committer.context();
-        let (live, halt) = self.alive().await?;
-        let end = until_halted(halt, live.http(id, request, context)).await?;
-        let (response, seq) = self.finish(id, end, true).await?;
-        Ok(HttpAnswer { response, seq })
+        self.enliven().await?;
+        let Self { committer, instance: Some(live), halt } = self else { return Err(CallError::Halted) };
+        let mut outlet = Outlet::new(committer, id, streams);
+        let end = until_halted(halt, live.http_streamed(id, request, context, &mut outlet)).await;
+        let ending = outlet.into_ending();
+        if self.committer.is_open() {
+            return self.close(end, ending).await.map(|()| None);
+        }
+        match self.finish(id, end?, true).await? {
+            (SandboxAnswer::Whole(response), seq) => {
+                Ok(Some(HttpAnswer { response: response.map(AnswerBody::Whole), seq }))
+            }
+            (SandboxAnswer::Streamed, _) => Ok(None),
+        }
+    }
+
+    /// Completes the record of a streamed answer, and lets its client see whether it is whole.
+    async fn close(
+        &mut self,
+        end: Result<InvocationEnd<SandboxAnswer>, CallError>,
+        ending: Option<Ending>,
+    ) -> Result<(), CallError> {
+        let (result, trace) = match end {
+            Ok(end) => (end.result, Some(end.trace)),
+            // Cut off in the middle of the call: what the instance is now nobody knows.
+            Err(_) => (Ok(SandboxAnswer::Streamed), None),
+        };
+        let whole = trace.as_ref().is_some_and(|trace| trace.outcome == RecordOutcome::Ok);
+        if let Err(trap) = &result {
+            self.committer.log_trap(trap);
+        }
+        let closed = self.committer.close(trace).await;
+        if let Some(ending) = ending.filter(|_| whole) {
+            ending.whole();
+        }
+        closed.map(drop).map_err(CallError::Node)
     }
 
     async fn event_call(&mut self, invocation: Invocation) -> Result<EventAnswer, CallError> {
@@ -93,7 +134,8 @@ impl Task {
             return Err(CallError::NoHandler);
         }
         let context = self.committer.context();
-        let (live, halt) = self.alive().await?;
+        self.enliven().await?;
+        let Self { instance: Some(live), halt, .. } = self else { return Err(CallError::Halted) };
         let end = until_halted(halt, live.handle(&invocation, context)).await?;
         let fuel = end.trace.fuel;
         let (result, seq) = self.finish(invocation.id, end, false).await?;
@@ -133,7 +175,7 @@ impl Task {
                 (status, Outcome { content_type: "text/plain; charset=utf-8".to_owned(), data: text.into_bytes() })
             }
         };
-        let mut response = Response::new(Bytes::from(data));
+        let mut response = Response::new(AnswerBody::Whole(Bytes::from(data)));
         *response.status_mut() = status;
         if let Ok(value) = content_type.parse() {
             response.headers_mut().insert(header::CONTENT_TYPE, value);
@@ -141,8 +183,8 @@ impl Task {
         Ok(HttpAnswer { response, seq })
     }
 
-    /// The live instance, or a new one, and what says that it has to end.
-    async fn alive(&mut self) -> Result<(&mut LiveInstance, &mut watch::Receiver<bool>), CallError> {
+    /// Sees to it that there is an instance that takes another call.
+    async fn enliven(&mut self) -> Result<(), CallError> {
         if self.instance.as_ref().is_none_or(LiveInstance::has_ended) {
             let birth = self.committer.new_instance();
             let born = self.committer.parts.program.start(birth).await;
@@ -151,7 +193,7 @@ impl Task {
                 CallError::Trap(trap.text)
             })?);
         }
-        Ok((self.instance.as_mut().expect("it was just made"), &mut self.halt))
+        Ok(())
     }
 
     /// Lets an ended instance go, and says what is held.
@@ -169,7 +211,11 @@ impl Task {
         end: InvocationEnd<T>,
         may_wait: bool,
     ) -> Result<(T, u64), CallError> {
-        let InvocationEnd { result, effects, trace } = end;
+        let InvocationEnd { result, effects, trace, began } = end;
+        if !began {
+            // Nothing ran, so there is nothing to record.
+            return Err(CallError::Trap(result.err().map_or_else(String::new, |trap| trap.text)));
+        }
         let seq = self.committer.commit(id, effects, trace, may_wait).await.map_err(CallError::Node)?;
         result.map(|answer| (answer, seq)).map_err(|trap| {
             self.committer.log_trap(&trap);

@@ -3,7 +3,7 @@
 use minicbor::Encoder;
 use nisse_model::{Address, AgentName, DeploymentId, Effect, Timestamp};
 
-use super::{COMPLETION_VERSION, KIND_COMPLETION, StoredEffect};
+use super::{COMPLETION_VERSION, KIND_COMPLETION, KIND_OPENING, StoredEffect};
 
 /// Fields of a stored completion.
 const FIELDS: u64 = 10;
@@ -42,6 +42,13 @@ impl CompletionWriter {
         };
         write().expect("memory takes every write");
         Self { head, tail }
+    }
+
+    /// Adds the opening of a streamed answer to a buffer.
+    pub(crate) fn write_opening(&self, parts: &CompletionParts<'_>, buffer: &mut Vec<u8>) {
+        let begin = buffer.len();
+        self.write(parts, buffer);
+        buffer[begin] = KIND_OPENING;
     }
 
     /// Adds one completion to a buffer.
@@ -95,7 +102,11 @@ mod tests {
             let Completion { at, invocation, succeeded, effects, record, .. } = &completion;
             let (at, invocation, succeeded) = (*at, *invocation, *succeeded);
             writer.write(&CompletionParts { at, invocation, succeeded, effects, record }, &mut buffer);
-            assert_eq!(buffer[3..], Entry::Completion(completion).encode());
+            assert_eq!(buffer[3..], Entry::Completion(completion.clone()).encode());
+            buffer.truncate(3);
+            let Completion { effects, record, .. } = &completion;
+            writer.write_opening(&CompletionParts { at, invocation, succeeded, effects, record }, &mut buffer);
+            assert_eq!(buffer[3..], Entry::Opening(completion).encode());
         }
     }
 }

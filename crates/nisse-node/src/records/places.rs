@@ -18,6 +18,8 @@ struct Place {
     marks: VecDeque<(u64, Position)>,
     /// The newest record that the journal held at start.
     last: Option<Last>,
+    /// The record whose answer is being streamed now.
+    open: Option<u64>,
 }
 
 enum Last {
@@ -46,7 +48,9 @@ impl Places {
     /// Notes a record that the journal held at start.
     pub(crate) fn restore(&mut self, deployment: DeploymentId, seq: u64, position: Position, record: Vec<u8>) {
         let place = self.0.entry(deployment).or_default();
-        if place.marks.is_empty() || is_marked(seq) {
+        // The closing of a streamed answer stands where its record is looked for.
+        let again = place.last.as_ref().is_some_and(|last| matches!(last, Last::Seen(known, _) if *known == seq));
+        if place.marks.is_empty() || is_marked(seq) || again {
             self.mark(deployment, seq, position);
         }
         let place = self.0.entry(deployment).or_default();
@@ -60,6 +64,14 @@ impl Places {
                 place.last = Some(Last::Known(*seq, Hash256::of(record)));
             }
         }
+    }
+
+    pub(super) fn set_open(&mut self, deployment: DeploymentId, seq: Option<u64>) {
+        self.0.entry(deployment).or_default().open = seq;
+    }
+
+    pub(super) fn is_open(&self, deployment: &DeploymentId, seq: u64) -> bool {
+        self.0.get(deployment).is_some_and(|place| place.open == Some(seq))
     }
 
     /// The newest record that the journal held at start.

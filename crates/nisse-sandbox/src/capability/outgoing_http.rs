@@ -20,7 +20,10 @@ use crate::memory::MemoryMeter;
 pub(super) const OUTGOING_HTTP: Capability = Capability {
     interfaces: &["wasi:http/outgoing-handler", "wasi:http/types"],
     need: Need::Nothing,
-    link: |linker| wasmtime_wasi_http::p2::add_only_http_to_linker_async(linker),
+    link: |linker| {
+        wasmtime_wasi_http::p2::add_only_http_to_linker_async(linker)?;
+        crate::instance::note_heads(linker)
+    },
 };
 
 /// The hooks of `wasi:http`. They hold the dispatcher, because hooks cannot reach the store.

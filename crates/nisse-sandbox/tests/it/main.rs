@@ -15,5 +15,6 @@ mod life;
 mod outgoing;
 mod seam;
 mod state;
+mod stream;
 mod support;
 mod tables;

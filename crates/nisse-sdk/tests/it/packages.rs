@@ -8,7 +8,7 @@ use sha2::{Digest as _, Sha256};
 
 const FILE_BYTES_MAX: u64 = 1 << 20;
 
-const NAMES: [&str; 14] = [
+const NAMES: [&str; 15] = [
     "body-flood",
     "counter",
     "echo",
@@ -22,6 +22,7 @@ const NAMES: [&str; 14] = [
     "recursion",
     "slow-reader",
     "state-filler",
+    "stream",
     "trap-at-start",
 ];
 

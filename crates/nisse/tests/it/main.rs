@@ -12,5 +12,6 @@ mod rebuild;
 mod orders;
 mod receipts;
 mod refusals;
+mod stream;
 mod upgrade;
 mod web;

@@ -63,7 +63,7 @@ impl History {
                     orchestrator = make();
                     decisions.iter().for_each(|decision| take(&mut orchestrator, decision, &mut named));
                 }
-                Entry::Completion(completion) => {
+                Entry::Completion(completion) | Entry::Opening(completion) => {
                     named.insert(completion.deployment);
                 }
                 _ => {}

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use http::{Method, Request, StatusCode};
+use http_body_util::BodyExt as _;
 use nisse_node::control::AgentStatus;
-use nisse_node::{Node, PublicRoute};
+use nisse_node::{AnswerBody, Node, PublicRoute};
 
 /// An agent's answer: its text, the deployment and the position of its record.
 pub(super) struct Answer {
@@ -27,10 +28,14 @@ pub(super) async fn ask(node: &Node, agent: &AgentStatus, method: Method, path: 
     if answer.response.status() != StatusCode::OK {
         return None;
     }
+    let body = match answer.response.into_body() {
+        AnswerBody::Whole(bytes) => bytes,
+        AnswerBody::Stream(chunks) => chunks.collect().await.ok()?.to_bytes(),
+    };
     let (deployment, seq) =
         answer.receipt.to_str().ok()?.rsplit_once('/').expect("a receipt names deployment and position");
     Some(Answer {
-        text: String::from_utf8(answer.response.body().to_vec()).expect("the books are text"),
+        text: String::from_utf8(body.to_vec()).expect("the books are text"),
         deployment: deployment.to_owned(),
         seq: seq.parse().expect("a position"),
     })
