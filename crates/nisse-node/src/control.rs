@@ -257,6 +257,8 @@ pub struct NodeStatus {
     pub api: String,
     /// Where agents are reached.
     pub public: String,
+    /// Where the embedded chain's JSON-RPC is served, if it is.
+    pub rpc: Option<String>,
 }
 
 /// One deployment on the market.

@@ -5,7 +5,7 @@ mod swap;
 use std::sync::Arc;
 
 use nisse_model::{DeploymentId, Event as AgentEvent, FailureKind, Invocation, InvocationId, Timestamp};
-use nisse_orchestrator::{ActionResult, Alarm, AlarmEnd, Placement, PrepareError};
+use nisse_orchestrator::{ActionResult, Alarm, AlarmEnd, FailureStage, Placement, PrepareError};
 
 pub(crate) use swap::{Swap, kept_name, swap_step};
 
@@ -24,13 +24,13 @@ const AGENT_QUEUE_MAX: usize = 256;
 pub(crate) enum StartError {
     /// A halt came meanwhile: nobody waits for this start any more.
     Superseded,
-    /// It did not start.
-    Failed(String),
+    /// It did not start: the package's fault at its own stage, or this node's.
+    Failed(PrepareError),
 }
 
-impl From<String> for StartError {
-    fn from(reason: String) -> Self {
-        Self::Failed(reason)
+impl From<PrepareError> for StartError {
+    fn from(error: PrepareError) -> Self {
+        Self::Failed(error)
     }
 }
 
@@ -67,11 +67,15 @@ pub(crate) async fn start_step(
     // The state of an agent belongs to one instance: whatever ran before is gone first.
     halt(core, deployment).await;
     let result = match start(core, deployment, &placement, incarnation, raise_started, ticket).await {
-        Ok(()) => Ok(()),
-        Err(StartError::Failed(reason)) => Err(reason),
+        Ok(()) => ActionResult::Started(Ok(())),
+        Err(StartError::Failed(PrepareError { stage: FailureStage::Start, reason })) => {
+            ActionResult::Started(Err(reason))
+        }
+        // It never came as far as its own start.
+        Err(StartError::Failed(error)) => ActionResult::Prepared(Err(error)),
         Err(StartError::Superseded) => return,
     };
-    finished(core, deployment, ActionResult::Started(result)).await;
+    finished(core, deployment, result).await;
 }
 
 /// Ends the agent and waits for it: its last commit is done when this returns.
@@ -93,7 +97,7 @@ async fn start(
 ) -> Result<(), StartError> {
     let checked = match core.take_prepared(&deployment) {
         Some(checked) => checked,
-        None => Arc::new(core.preparer.check(placement).await.map_err(|error| error.reason)?),
+        None => Arc::new(core.preparer.check(placement).await?),
     };
     let running = bring_to_life(core, deployment, placement, &checked).await?;
     let lane = core.lane(deployment);
@@ -117,7 +121,7 @@ async fn start(
     match (live, started) {
         (false, _) => Err(StartError::Superseded),
         (true, Ok(())) => Ok(()),
-        (true, Err(reason)) => Err(StartError::Failed(reason)),
+        (true, Err(error)) => Err(StartError::Failed(error)),
     }
 }
 
@@ -126,7 +130,7 @@ async fn bring_to_life(
     deployment: DeploymentId,
     placement: &Placement,
     checked: &Checked,
-) -> Result<Running, String> {
+) -> Result<Running, PrepareError> {
     let (owner, name) = placement.key();
     let label = core.label(owner, &name);
     let state = core.states.agent(owner, &name);
@@ -143,11 +147,11 @@ async fn bring_to_life(
         clock: Arc::clone(&core.clock),
         entropy: Arc::clone(&core.entropy),
     };
-    let program = core.preparer.link(checked, Arc::new(host)).await.map_err(|error| error.reason)?;
+    let program = core.preparer.link(checked, Arc::new(host)).await?;
     // The index lags behind: what was committed since the node came up is in memory.
     let last = match core.ledger.tip(&deployment) {
         Some(tip) => Some(tip),
-        None => core.records.last(&deployment).map_err(|error| chain(&error))?,
+        None => core.records.last(&deployment).map_err(|error| at(FailureStage::Node, chain(&error)))?,
     };
     let parts = AgentParts {
         deployment,
@@ -165,7 +169,7 @@ async fn bring_to_life(
         entropy: Arc::clone(&core.entropy),
         stats: Arc::new(Stats::default()),
     };
-    let committer = Committer::new(parts, last).map_err(|error| chain(&error))?;
+    let committer = Committer::new(parts, last).map_err(|error| at(FailureStage::Node, chain(&error)))?;
     let handle = AgentHandle::new(deployment, AGENT_QUEUE_MAX, committer);
     let agent = handle.clone();
     core.supervisor.spawn(format!("agent {deployment}"), |stop| agent::run(agent, stop));
@@ -185,7 +189,7 @@ async fn handle_started(
     deployment: DeploymentId,
     incarnation: u32,
     running: &Running,
-) -> Result<(), String> {
+) -> Result<(), PrepareError> {
     let id = started_id(deployment, incarnation);
     if core.completed.contains(&id.0) {
         return Ok(());
@@ -194,11 +198,17 @@ async fn handle_started(
     let event = AgentEvent::started(format!("started:{incarnation}"), now);
     match running.handle.event(invocation(id, event, 1, now)).await {
         Ok(EventAnswer { result: Ok(_), .. }) => Ok(()),
-        Ok(EventAnswer { result: Err(failure), .. }) => Err(failure.text),
+        Ok(EventAnswer { result: Err(failure), .. }) => Err(at(FailureStage::Start, failure.text)),
         // A component without the handler has nothing to do at its start.
         Err(CallError::NoHandler) => Ok(()),
-        Err(error) => Err(error.to_string()),
+        // Its disk, for one: no fault of the package.
+        Err(error @ CallError::Node(_)) => Err(at(FailureStage::Node, error.to_string())),
+        Err(error) => Err(at(FailureStage::Start, error.to_string())),
     }
+}
+
+fn at(stage: FailureStage, reason: String) -> PrepareError {
+    PrepareError { stage, reason }
 }
 
 /// Raises an alarm, unless a crash came between its completion and the decision about it.

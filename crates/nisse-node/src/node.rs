@@ -42,6 +42,7 @@ pub struct Node {
 struct Listening {
     api: SocketAddr,
     public: SocketAddr,
+    rpc: Option<SocketAddr>,
 }
 
 impl Node {
@@ -55,18 +56,27 @@ impl Node {
         self.core.operator
     }
 
-    /// Says where the listeners are: agents may not dial them, and URLs name them. Writes `run.json`.
-    pub fn listening(&self, api: SocketAddr, public: SocketAddr) -> Result<(), NodeError> {
+    /// Says where the listeners are: agents may not dial them, and URLs name them.
+    pub fn listening(&self, api: SocketAddr, public: SocketAddr, rpc: Option<SocketAddr>) {
         // Said once, by the binary, before anything is served.
-        let _ = self.listeners.set(Listening { api, public });
-        let own = OwnAddresses { addresses: Vec::new(), listeners: vec![api, public] };
+        let _ = self.listeners.set(Listening { api, public, rpc });
+        let own = OwnAddresses {
+            addresses: Vec::new(),
+            listeners: [Some(api), Some(public), rpc].into_iter().flatten().collect(),
+        };
         self.core.egress.set_own_addresses(own);
+    }
+
+    /// Writes `run.json`, by which commands find the node: once it serves.
+    pub fn serving(&self) -> Result<(), NodeError> {
+        let Some(Listening { api, public, rpc }) = self.listeners.get() else { return Ok(()) };
         let chain = self.core.keys.chain_id();
         let json = serde_json::json!({
             "pid": std::process::id(),
             "api": api.to_string(),
             "public": public.to_string(),
             "chain": chain,
+            "rpc": rpc.map(|rpc| rpc.to_string()),
         });
         self.core.home.write_run_file(&json)
     }

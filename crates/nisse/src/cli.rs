@@ -7,7 +7,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// Your own agent: always on, on your machine or one you rent, and able to prove what it did.
 #[derive(Parser)]
-#[command(name = "nisse", version, disable_help_subcommand = true)]
+#[command(name = "nisse", version, disable_help_subcommand = true, arg_required_else_help = true)]
 pub(crate) struct Cli {
     #[command(flatten)]
     pub(crate) shared: Shared,
@@ -257,7 +257,7 @@ pub(crate) enum ReceiptCommand {
     Verify {
         /// DEPLOYMENT/SEQ, or a file that `receipt show --json` wrote
         receipt: String,
-        /// The node that must have signed [default: this home's]
+        /// The node that must have signed [default: this home's; for a file, the one that it names]
         #[arg(long, value_name = "ADDR")]
         node: Option<String>,
         /// How many records before it to check as well

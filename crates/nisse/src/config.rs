@@ -16,6 +16,8 @@ use crate::failure::{Exit, Failure};
 
 /// The built-in values, as a file would say them.
 const BUILT_IN: &str = include_str!("config/built-in.toml");
+/// No chain has this id: the chain is asked for its own before the node starts.
+pub(crate) const CHAIN_ID_UNKNOWN: u64 = 0;
 /// Longest configuration file.
 const FILE_BYTES_MAX: u64 = 64 << 10;
 
@@ -123,6 +125,9 @@ pub(crate) fn load(home: &Path, flags: &Up) -> Result<Config, Failure> {
     let (connect_flag, connect_file) = (flags.connect_to.clone(), file.egress.connect_to.unwrap_or_default());
     let from_flags = !connect_flag.is_empty();
     let connect_to = if from_flags { connect_flag } else { connect_file };
+    if !from_flags && !flags.ca.is_empty() {
+        return Err(Failure::usage("failed to use --ca: each one belongs to a --connect-to before it"));
+    }
     let authorities = if from_flags { flags.ca.clone() } else { file.egress.ca.unwrap_or_default() };
     for one in &connect_to {
         picker.note("egress.connect_to", one.clone(), if from_flags { "flag" } else { "file" });
@@ -161,7 +166,7 @@ fn read(path: &Path) -> Result<File, Failure> {
         .map_err(|error| Failure::new(Exit::Failed, format!("failed to read {}: {error}", path.display())))?;
     toml::from_str(&text).map_err(|error| {
         let text = format!("failed to read {}: {}", path.display(), error.to_string().trim_end());
-        Failure::usage(text).hint("`nisse config show` lists every key")
+        Failure::usage(text).hint("mend that line, or take it out: every key has a value that is built in")
     })
 }
 
@@ -230,13 +235,13 @@ fn parse_chain(chain: &str, id: Option<&str>, contract: Option<&str>, dev: bool)
         let text = format!("failed to read market.chain = \"{chain}\": `embedded` or a URL is expected");
         return Err(Failure::usage(text));
     }
-    let (Some(id), Some(contract)) = (id, contract) else {
-        return Err(Failure::usage("failed to use another chain: its id and the market's address book are needed")
-            .hint("give --chain-id ID and --contract ADDR"));
+    let Some(contract) = contract else {
+        return Err(Failure::usage("failed to use another chain: the market's address book there is needed")
+            .hint("give --contract ADDR"));
     };
     Ok(ChainChoice::Remote {
         url: chain.to_owned(),
-        chain_id: parse("market.chain_id", id)?,
+        chain_id: id.map_or(Ok(CHAIN_ID_UNKNOWN), |id| parse("market.chain_id", id))?,
         contract: parse::<Address>("market.contract", contract)?,
     })
 }

@@ -6,6 +6,8 @@ use std::process::ExitCode;
 use nisse_api::client::ClientError;
 use nisse_node::{ErrorKind, NodeError};
 
+use crate::output;
+
 /// 0 ok, 1 failed, 2 usage, 3 refused, 4 unreachable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Exit {
@@ -39,14 +41,21 @@ impl Failure {
         self
     }
 
-    /// Says it on stderr.
-    #[expect(clippy::print_stderr, reason = "errors are for people and go to stderr")]
-    pub(crate) fn report(&self) -> ExitCode {
-        eprintln!("error: {}", self.text);
-        if let Some(hint) = &self.hint {
-            eprintln!("hint: {hint}");
+    /// Says it on stderr, for people or for programs.
+    #[expect(clippy::print_stderr, reason = "errors go to stderr, so that stdout holds data alone")]
+    pub(crate) fn report(&self, json: bool) -> ExitCode {
+        let exit = self.exit as u8;
+        if json {
+            eprintln!("{}", serde_json::json!({ "error": self.text, "hint": self.hint, "exit": exit }));
+            return ExitCode::from(exit);
         }
-        ExitCode::from(self.exit as u8)
+        let colour = output::has_colour(&std::io::stderr());
+        let word = |word, code| if colour { format!("\u{1b}[{code}m{word}\u{1b}[0m") } else { format!("{word}") };
+        eprintln!("{} {}", word("error:", "1;31"), self.text);
+        if let Some(hint) = &self.hint {
+            eprintln!("{} {hint}", word("hint:", "1;36"));
+        }
+        ExitCode::from(exit)
     }
 }
 
@@ -88,7 +97,12 @@ impl From<anyhow::Error> for Failure {
 }
 
 fn with_causes(error: &dyn std::error::Error) -> String {
-    let mut text = format!("failed to {error}");
+    format!("failed to {}", chain(error))
+}
+
+/// A fragment with its causes, outermost first.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {
         text.push_str(&format!(": {cause}"));

@@ -8,6 +8,7 @@ mod demo;
 mod failure;
 mod internal;
 mod output;
+mod progress;
 
 use std::process::ExitCode;
 
@@ -17,8 +18,9 @@ use crate::cli::Cli;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
+    let json = cli.shared.json;
     match commands::run(cli) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => failure.report(),
+        Err(failure) => failure.report(json),
     }
 }

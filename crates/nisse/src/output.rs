@@ -1,8 +1,13 @@
 //! What goes to stdout: lines for people, JSON for programs.
 
-use std::io::Write as _;
+use std::io::{IsTerminal, Write as _};
 
 use serde::Serialize;
+
+/// Whether words may be coloured there: a terminal whose owner did not say NO_COLOR.
+pub(crate) fn has_colour(to: &impl IsTerminal) -> bool {
+    to.is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}
 
 /// One line of data.
 pub(crate) fn line(text: impl AsRef<str>) {

@@ -43,8 +43,9 @@ async fn running() -> Running {
     let node = Node::open(options, seams).await.unwrap();
     let listeners = Listeners::bind(any, any, None).await.unwrap();
     let bound = listeners.bound().unwrap();
-    node.listening(bound.api, bound.public).unwrap();
+    node.listening(bound.api, bound.public, bound.rpc);
     listeners.serve(&node);
+    node.serving().unwrap();
     Running { node, api: bound.api, public: bound.public, _home: home }
 }
 

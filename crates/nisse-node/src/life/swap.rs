@@ -73,12 +73,12 @@ async fn run(core: &Arc<Core>, swap: &Swap) -> Result<(), Ended> {
     match start(core, *deployment, &next.placement, *incarnation, true, *ticket).await {
         Ok(()) => Ok(()),
         Err(StartError::Superseded) => Err(Ended::Superseded),
-        Err(StartError::Failed(reason)) => {
+        Err(StartError::Failed(failed)) => {
             if let Err(error) = bring_back(core, swap, next.revision).await {
                 tracing::error!(%deployment, error = error.text, "the state before the update was not put back");
-                return Err(Ended::Lost(format!("{reason}; and its state was not put back: {}", error.text)));
+                return Err(Ended::Lost(format!("{}; and its state was not put back: {}", failed.reason, error.text)));
             }
-            refuse(core, swap, PrepareError { stage: FailureStage::Start, reason }).await
+            refuse(core, swap, failed).await
         }
     }
 }
@@ -92,7 +92,8 @@ async fn refuse(core: &Arc<Core>, swap: &Swap, error: PrepareError) -> Result<()
         Ok(()) => Err(Ended::Refused(error)),
         Err(StartError::Superseded) => Err(Ended::Superseded),
         Err(StartError::Failed(worse)) => {
-            Err(Ended::Lost(format!("{}; and the package before it did not come back: {worse}", error.reason)))
+            let (reason, worse) = (error.reason, worse.reason);
+            Err(Ended::Lost(format!("{reason}; and the package before it did not come back: {worse}")))
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use base64::Engine as _;
+use nisse_market::MarketError;
 use nisse_model::{DeploymentId, Event, Invocation, InvocationId, Timestamp};
 use nisse_orchestrator::{Agent, Assignment, CloseReason, Command, CommandError, Life};
 
@@ -19,6 +20,8 @@ use crate::packages::{self, Stored};
 
 /// How long an owner's `manual` event may take.
 const INVOKE_MS: u64 = 60_000;
+/// How often a stop is sent whose nonce another tool with the same key had used: each try learns of one that is taken.
+const STOP_TRIES_MAX: u32 = 16;
 /// How long a command waits until the agent's state shows its effect.
 const SETTLE_MAX: Duration = Duration::from_secs(60);
 
@@ -36,7 +39,14 @@ impl Node {
         };
         let market = self.market_of(self.owner_key(owner)?, &deployment)?;
         let mut milestones = self.core.milestones.subscribe();
-        market.stop(&format!("stop:{deployment}"), deployment.number).await.map_err(|error| market_error(&error))?;
+        let mut stopped = market.stop(&self.core.fresh_name("stop"), deployment.number).await;
+        for _ in 1..STOP_TRIES_MAX {
+            if !matches!(stopped, Err(MarketError::Lost)) {
+                break;
+            }
+            stopped = market.stop(&self.core.fresh_name("stop"), deployment.number).await;
+        }
+        stopped.map_err(|error| market_error(&error))?;
         self.until(&mut milestones, |agent| !agent.life.is_live(), deployment).await;
         self.agent(&deployment.to_string()).await
     }

@@ -68,6 +68,7 @@ impl Node {
             since: core.since.0,
             api: listening.map_or(String::new(), |listening| listening.api.to_string()),
             public: listening.map_or(String::new(), |listening| listening.public.to_string()),
+            rpc: listening.and_then(|listening| listening.rpc).map(|rpc| rpc.to_string()),
         })
     }
 
@@ -127,7 +128,7 @@ impl Node {
         let stats = running.as_ref().map(|running| running.handle.stats());
         let state = core.states.agent(owner, &name);
         let (reason, hint, since) = explain(&agent.life);
-        let reason = agent.setback().map(setback).or(reason);
+        let (reason, hint) = agent.setback().map_or((reason, hint), |held_back| setback(held_back));
         let (lease, open) = self.lease(deployment, agent).await;
         let (reason, hint) = if open { given_back(reason, hint, &lease) } else { (reason, hint) };
         let permissions = running.as_ref().map_or_else(Vec::new, |running| running.permissions.clone());
@@ -210,9 +211,16 @@ impl Node {
 }
 
 /// Why a running agent does not answer since the node came up.
-fn setback(setback: &Setback) -> String {
+fn setback(setback: &Setback) -> (Option<String>, Option<String>) {
     let Setback { tries, stage, reason, .. } = setback;
-    format!("it has not come up since the node did, at {stage}: {reason}; tried {tries} times, tried again soon")
+    let said =
+        format!("it has not come up since the node did, at {stage}: {reason}; tried {tries} times, tried again soon");
+    let hint = match stage {
+        FailureStage::Fetch => "add its files to this node's content store with `nisse content add`",
+        FailureStage::Node => "look after the node: `nisse doctor`, room on its disk",
+        other => hint(*other),
+    };
+    (Some(said), Some(hint.to_owned()))
 }
 
 /// Said wherever strangers are let in.
@@ -258,12 +266,14 @@ fn explain(life: &Life) -> (Option<String>, Option<String>, Option<u64>) {
 
 fn hint(stage: FailureStage) -> &'static str {
     match stage {
-        FailureStage::Fetch => "add the package to this node's content store, then deploy it again",
+        FailureStage::Fetch => {
+            "add its files to this node's content store with `nisse content add`, then deploy it again"
+        }
         FailureStage::Verify => "run `nisse pkg seal DIR` and deploy what it prints",
         FailureStage::Compile => "check the artifact with `nisse pkg check DIR`",
         FailureStage::Link => "add the permission to `permissions` in agent.yaml, then deploy it again",
         FailureStage::Start => "`nisse logs` shows what its `started` handler said",
-        FailureStage::Node => "`nisse doctor` checks the node",
+        FailureStage::Node => "look after the node (`nisse doctor`; room on its disk), then deploy it again",
     }
 }
 

@@ -14,7 +14,7 @@ use serde::de::DeserializeOwned;
 use super::{agent_path, client, invoke, read_text};
 use crate::cli::{Command, Shared};
 use crate::failure::{Exit, Failure};
-use crate::output;
+use crate::{output, progress};
 
 pub(crate) async fn run(shared: &Shared, command: Command) -> Result<(), Failure> {
     match command {
@@ -27,7 +27,8 @@ pub(crate) async fn run(shared: &Shared, command: Command) -> Result<(), Failure
                 key: deploy.key,
                 wait_ms: deploy.wait.map(|seconds| seconds.saturating_mul(1_000)),
             };
-            let deployed: Deployed = client(shared)?.post("/api/v1/agents", &request).await?;
+            let client = client(shared)?;
+            let deployed: Deployed = progress::during("deploying", client.post("/api/v1/agents", &request)).await?;
             show(shared, &deployed, print_deployed);
             if deploy.wait == Some(0) { Ok(()) } else { taken(deployed) }
         }
@@ -35,7 +36,8 @@ pub(crate) async fn run(shared: &Shared, command: Command) -> Result<(), Failure
         Command::Status { agent: Some(agent) } => status(shared, client(shared)?.get(&agent_path(&agent, "")?).await?),
         Command::Logs { agent, follow, lines } => logs(shared, &agent, follow, lines).await,
         Command::Start { agent } => {
-            let deployed: Deployed = client(shared)?.post_nothing(&agent_path(&agent, "/start")?).await?;
+            let (client, path) = (client(shared)?, agent_path(&agent, "/start")?);
+            let deployed: Deployed = progress::during("starting", client.post_nothing(&path)).await?;
             show(shared, &deployed, print_deployed);
             taken(deployed)
         }
@@ -49,7 +51,8 @@ pub(crate) async fn run(shared: &Shared, command: Command) -> Result<(), Failure
             send(shared, &update.agent, "/update", &request, status).await
         }
         Command::Destroy { agent } => {
-            let destroyed: Destroyed = client(shared)?.post_nothing(&agent_path(&agent, "/destroy")?).await?;
+            let (client, path) = (client(shared)?, agent_path(&agent, "/destroy")?);
+            let destroyed: Destroyed = progress::during("destroying", client.post_nothing(&path)).await?;
             show(shared, &destroyed, |destroyed| {
                 output::line(format!("destroyed {}", destroyed.agent_id));
                 if let Some(cid) = &destroyed.state_cid {
@@ -98,7 +101,8 @@ pub(super) fn show<T: Serialize>(shared: &Shared, value: &T, print: impl FnOnce(
 }
 
 async fn act(shared: &Shared, agent: &str, rest: &str) -> Result<(), Failure> {
-    status(shared, client(shared)?.post_nothing(&agent_path(agent, rest)?).await?)
+    let (client, path) = (client(shared)?, agent_path(agent, rest)?);
+    status(shared, progress::during("waiting for the node", client.post_nothing(&path)).await?)
 }
 
 async fn send<T: DeserializeOwned>(
@@ -108,7 +112,8 @@ async fn send<T: DeserializeOwned>(
     body: &impl Serialize,
     then: impl FnOnce(&Shared, T) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
-    let answer = client(shared)?.post(&agent_path(agent, rest)?, body).await?;
+    let (client, path) = (client(shared)?, agent_path(agent, rest)?);
+    let answer = progress::during("waiting for the node", client.post(&path, body)).await?;
     then(shared, answer)
 }
 

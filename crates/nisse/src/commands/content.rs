@@ -1,11 +1,15 @@
 //! content add, get, ls, rm, gc.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use nisse_node::control::{ContentAdded, ContentCollected, ContentEntry};
+
+use serde_json::json;
 
 use super::client;
 use crate::cli::{Content, Shared};
 use crate::failure::{Exit, Failure};
-use crate::output;
+use crate::{output, progress};
 
 pub(crate) async fn run(shared: &Shared, command: Content) -> Result<(), Failure> {
     let client = client(shared)?;
@@ -13,22 +17,30 @@ pub(crate) async fn run(shared: &Shared, command: Content) -> Result<(), Failure
         Content::Add { file } => {
             let bytes = std::fs::read(&file)
                 .map_err(|error| Failure::new(Exit::Failed, format!("failed to read {}: {error}", file.display())))?;
-            let added: ContentAdded = client.post_bytes("/api/v1/content", bytes.into()).await?;
+            let adding = client.post_bytes("/api/v1/content", bytes.into());
+            let added: ContentAdded = progress::during("adding", adding).await?;
             if shared.json { output::json(&added) } else { output::line(&added.cid) }
         }
         Content::Get { cid, output: to } => {
             let bytes = client.get_bytes(&path(&cid)?).await?;
-            match to {
-                None => output::bytes(&bytes),
-                Some(file) => std::fs::write(&file, &bytes).map_err(|error| {
+            if let Some(file) = &to {
+                std::fs::write(file, &bytes).map_err(|error| {
                     Failure::new(Exit::Failed, format!("failed to write {}: {error}", file.display()))
-                })?,
+                })?;
+            }
+            match (shared.json, to) {
+                (true, None) => output::json(&json!({ "cid": cid, "base64": STANDARD.encode(&bytes) })),
+                (true, Some(file)) => output::json(&json!({ "cid": cid, "bytes": bytes.len(), "file": file })),
+                (false, None) => output::bytes(&bytes),
+                (false, Some(_)) => {}
             }
         }
         Content::Ls => {
             let entries: Vec<ContentEntry> = client.get("/api/v1/content").await?;
             if shared.json {
                 output::json(&entries);
+            } else if entries.is_empty() {
+                output::line("nothing is held yet: `nisse content add FILE` adds a file");
             } else {
                 let row = |entry: &ContentEntry| {
                     let pinned = if entry.pinned { "pinned" } else { "" };
@@ -37,7 +49,14 @@ pub(crate) async fn run(shared: &Shared, command: Content) -> Result<(), Failure
                 output::table(&["cid", "bytes", "", "pins"], &entries.iter().map(row).collect::<Vec<_>>());
             }
         }
-        Content::Rm { cid } => client.delete(&path(&cid)?).await?,
+        Content::Rm { cid } => {
+            client.delete(&path(&cid)?).await?;
+            if shared.json {
+                output::json(&json!({ "unpinned": cid }));
+            } else {
+                output::line(format!("unpinned {cid}; `nisse content gc` drops it where no other pin holds it"));
+            }
+        }
         Content::Gc => {
             let collected: ContentCollected = client.post_nothing("/api/v1/content/gc").await?;
             if shared.json {

@@ -1,11 +1,14 @@
 //! nisse up: parse everything, open the home, bind everything, serve, and end in order.
 
-use std::io::IsTerminal as _;
+use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use nisse_api::Listeners;
-use nisse_node::{AcceptList, Node, Seams};
+use nisse_egress::OperatorClient;
+use nisse_node::{AcceptList, ChainChoice, Node, Seams};
 use nisse_store::{SystemClock, SystemDisk, SystemEntropy};
+use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::cli::{Shared, Up};
@@ -13,6 +16,10 @@ use crate::config;
 use crate::demo::Demo;
 use crate::failure::{Exit, Failure};
 use crate::output;
+
+/// How long a chain may take to say its id, and how much it may answer.
+const CHAIN_ID_TIME_MAX: Duration = Duration::from_secs(10);
+const CHAIN_ID_BYTES_MAX: usize = 4 << 10;
 
 pub(crate) async fn run(shared: &Shared, flags: &Up) -> Result<(), Failure> {
     logging(shared.json);
@@ -22,6 +29,9 @@ pub(crate) async fn run(shared: &Shared, flags: &Up) -> Result<(), Failure> {
         Some(mode) => Some(Demo::prepare(mode, &home, &mut options).await?),
         None => None,
     };
+    check_loopback("--api", options.api)?;
+    options.rpc.map_or(Ok(()), |rpc| check_loopback("--rpc", rpc))?;
+    know_the_chain(&mut options.chain).await?;
     let (api, public, rpc) = (options.api, options.public, options.rpc);
     let strangers = !matches!(options.accept, AcceptList::Own | AcceptList::HomeKeys);
     // Bound before the home is touched: a taken port costs nothing.
@@ -33,20 +43,54 @@ pub(crate) async fn run(shared: &Shared, flags: &Up) -> Result<(), Failure> {
     let seams =
         Seams { disk: Arc::new(SystemDisk), clock: Arc::new(SystemClock::default()), entropy: Arc::new(SystemEntropy) };
     let node = Node::open(options, seams).await?;
-    node.listening(bound.api, bound.public)?;
+    node.listening(bound.api, bound.public, bound.rpc);
     listeners.serve(&node);
+    node.serving()?;
     if strangers {
         output::line("strangers' agents are accepted: they run in this process, behind WebAssembly alone");
     }
     match &demo {
         Some(demo) => demo.run(&node).await?,
         None => {
-            output::line(format!("nisse serves agents on {} and its owner on {}", bound.public, bound.api));
+            let chain = bound.rpc.map(|rpc| format!(", and its chain on {rpc}")).unwrap_or_default();
+            output::line(format!("nisse serves agents on {}, its owner on {}{chain}", bound.public, bound.api));
         }
     }
     let ended = until_the_end(&node).await;
     node.shut_down().await;
     ended
+}
+
+/// What only this machine may reach.
+fn check_loopback(flag: &str, address: SocketAddr) -> Result<(), Failure> {
+    if address.ip().is_loopback() {
+        return Ok(());
+    }
+    Err(Failure::usage(format!("failed to listen on {address} for {flag}: it is served on loopback only"))
+        .hint(format!("give {flag} 127.0.0.1:{}", address.port())))
+}
+
+/// Asks a chain of the operator's choice for its id, where no id was given to hold it against.
+async fn know_the_chain(chain: &mut ChainChoice) -> Result<(), Failure> {
+    let ChainChoice::Remote { url, chain_id, .. } = chain else { return Ok(()) };
+    if *chain_id != config::CHAIN_ID_UNKNOWN {
+        return Ok(());
+    }
+    let unreachable = |why: String| {
+        Failure::new(Exit::Unreachable, format!("failed to ask {url} for its chain id: {why}"))
+            .hint("with --chain-id ID the node starts without the chain and finds it later")
+    };
+    let question = json!({ "jsonrpc": "2.0", "id": 1, "method": "eth_chainId", "params": [] }).to_string();
+    let asked = OperatorClient::default()
+        .post(url, "application/json", question.into(), CHAIN_ID_TIME_MAX, CHAIN_ID_BYTES_MAX)
+        .await
+        .map_err(|error| unreachable(crate::failure::chain(&error)))?;
+    let answer: serde_json::Value = serde_json::from_slice(&asked.body).unwrap_or_default();
+    let id = answer["result"].as_str().and_then(|id| u64::from_str_radix(id.strip_prefix("0x")?, 16).ok());
+    *chain_id = id
+        .filter(|id| *id != config::CHAIN_ID_UNKNOWN)
+        .ok_or_else(|| unreachable(format!("it answered {} without one", asked.status)))?;
+    Ok(())
 }
 
 /// A signal, or a failure that the node cannot go on after.
@@ -66,7 +110,7 @@ async fn until_the_end(node: &Node) -> Result<(), Failure> {
 fn logging(json: bool) {
     use tracing_subscriber::EnvFilter;
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn"));
-    let colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    let colour = output::has_colour(&std::io::stderr());
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colour).with_writer(std::io::stderr);
     // Set once in the life of the process.
     let _ = if json { builder.json().try_init() } else { builder.try_init() };

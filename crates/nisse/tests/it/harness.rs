@@ -120,9 +120,26 @@ impl Home {
 
     /// Starts the node and waits until it serves.
     pub(crate) fn up(&self, flags: &[&str]) -> Node<'_> {
+        self.up_by(self.command(), flags)
+    }
+
+    /// The same with a limit to every file that it writes, in blocks of 512 bytes: beyond it the write fails, as on a
+    /// disk that is full.
+    pub(crate) fn up_limited(&self, file_blocks_max: u64, flags: &[&str]) -> Node<'_> {
+        let own = self.command();
+        let mut shell = Command::new("sh");
+        shell.args(["-c", &format!("trap '' XFSZ; ulimit -f {file_blocks_max}; exec \"$0\" \"$@\"")]);
+        shell.arg(own.get_program()).args(own.get_args()).current_dir(self.dir.path()).stdin(Stdio::null());
+        for name in UNSET {
+            shell.env_remove(name);
+        }
+        self.up_by(shell, flags)
+    }
+
+    fn up_by(&self, mut command: Command, flags: &[&str]) -> Node<'_> {
         let addresses = ["up", "--api", "127.0.0.1:0", "--public", "127.0.0.1:0"];
         let log = std::fs::File::create(self.beside("node.log")).unwrap();
-        let child = self.command().args(addresses).args(flags).stdout(log.try_clone().unwrap()).stderr(log).spawn();
+        let child = command.args(addresses).args(flags).stdout(log.try_clone().unwrap()).stderr(log).spawn();
         let mut node = Node { home: self, child: child.unwrap(), api: String::new(), public: String::new() };
         let run = eventually("run.json of the new node", || {
             if let Some(status) = node.child.try_wait().unwrap() {

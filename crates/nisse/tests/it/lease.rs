@@ -1,7 +1,5 @@
 //! A paid lease ends when its deposit is used up, by the chain's clock and to the last unit; a home lease never does.
 
-use std::net::TcpListener;
-
 use serde_json::{Value, json};
 
 use crate::harness::{Home, eventually, example, host_of};
@@ -9,11 +7,6 @@ use crate::web;
 
 const ORACLE: &str = "talos.oracle.price-eth";
 const HOUR: u64 = 3_600;
-
-/// An address that nobody listens on now: `run.json` does not name the chain's.
-fn free_address() -> String {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string()
-}
 
 /// Moves the chain's clock and makes a block there, as time alone makes none.
 fn pass(rpc: &str, seconds: u64) {
@@ -41,7 +34,7 @@ fn amount_in(detail: &str) -> u128 {
 #[test]
 fn a_paid_lease_ends_after_twenty_hours_and_a_home_lease_never_does() {
     let home = Home::new();
-    let rpc = free_address();
+    let rpc = web::free_address();
     let mut node = home.up(&["--demo", "--chain-dev", "--rpc", &rpc]);
     node.demo_is_told();
     home.ok(&["deploy", &example("echo")]);
@@ -82,7 +75,7 @@ fn a_paid_lease_ends_after_twenty_hours_and_a_home_lease_never_does() {
 #[test]
 fn a_lease_that_its_owner_ends_pays_for_its_time_and_gives_the_rest_back() {
     let home = Home::new();
-    let rpc = free_address();
+    let rpc = web::free_address();
     let mut node = home.up(&["--demo", "--chain-dev", "--rpc", &rpc]);
     node.demo_is_told();
     let deposited = units(&home.json(&["market", "show", "1"])["deposited"]);

@@ -29,10 +29,10 @@ fn an_order_that_pays_too_little_is_shown_as_open_until_its_owner_closes_it() {
     let _node = paying(&home);
     let ended = home.run(&["deploy", &example("echo"), "--payment", "400", "--max-rate", "1", "--json"]);
     let deployed = left_open(&ended);
-    assert_snapshot!(ended.err, @r#"
-    error: failed to bring nisse.test.echo@v1.0.0 up: its order is open: no node has taken it, and this one refused it: the order pays at most 1 TALOS per hour and this node asks 50
-    hint: `nisse stop nisse.test.echo` closes the order and gives its deposit back; then offer `--max-rate 50` or more and deploy it again
-    "#);
+    let said: Value = serde_json::from_str(&ended.err).unwrap();
+    assert_eq!((&said["exit"], &said["hint"]), (&json!(3), &deployed["hint"]));
+    assert_snapshot!(said["error"].as_str().unwrap(), @"failed to bring nisse.test.echo@v1.0.0 up: its order is open: no node has taken it, and this one refused it: the order pays at most 1 TALOS per hour and this node asks 50");
+    assert_snapshot!(said["hint"].as_str().unwrap(), @"`nisse stop nisse.test.echo` closes the order and gives its deposit back; then offer `--max-rate 50` or more and deploy it again");
     let status = home.json(&["status", ECHO]);
     for key in ["deployment", "agent_id", "cid", "manifest_cid", "node", "state", "reason", "hint", "endpoint"] {
         assert_eq!(status[key], deployed[key], "{key}");

@@ -1,6 +1,11 @@
 //! Receipts: what a node signed can be checked by anyone, and one changed digit is caught.
 
-use serde_json::Value;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::TcpListener;
+
+use nisse_market::{LocalKey, Receipt};
+use nisse_model::{Hash256, InvocationRecord};
+use serde_json::{Value, json};
 
 use crate::harness::{Ended, Home, eventually, example};
 
@@ -68,4 +73,68 @@ fn a_receipt_verifies_and_one_changed_digit_is_caught() {
     assert_eq!(home.run(&["receipt", "verify", file]).code, 0, "a file is checked without a node");
     let _node = home.up(&[]);
     assert_eq!(home.json(&["receipt", "verify", &receipt])["records"], 5);
+}
+
+/// A node that rewrites its history: the record is changed, and signed again with the node's own key.
+fn rewritten(home: &Home, bundle: &Value) -> Value {
+    let mut record = InvocationRecord::decode(&hex::decode(bundle["record"].as_str().unwrap()).unwrap()).unwrap();
+    record.output = Hash256::of(b"something that was never answered");
+    let secret = std::fs::read_to_string(home.path().join("keys/operator")).unwrap();
+    let key = LocalKey::from_bytes(&hex::decode(secret.trim()).unwrap().try_into().unwrap()).unwrap();
+    let receipt = Receipt { deployment: record.deployment, seq: record.seq, record: record.hash() };
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let signed = runtime.block_on(receipt.sign(&key)).unwrap();
+    let mut bundle = bundle.clone();
+    bundle["record"] = hex::encode(record.encode()).into();
+    bundle["record_hash"] = record.hash().to_string().into();
+    bundle["signature"] = hex::encode(signed.signature).into();
+    bundle
+}
+
+/// A control API that gives these receipts and nothing else, in the place of the home's node.
+fn stand_in(home: &Home, bundles: Vec<Value>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let run = json!({ "pid": 1, "api": listener.local_addr().unwrap().to_string() });
+    std::fs::write(home.path().join("run.json"), run.to_string()).unwrap();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let mut lines = BufReader::new(stream.try_clone().unwrap()).lines();
+            let first = lines.next().unwrap().unwrap();
+            while !lines.next().unwrap().unwrap().is_empty() {}
+            let asked = |bundle: &&Value| first.contains(&format!("/{} HTTP", bundle["seq"]));
+            let body = bundles.iter().find(asked).map(Value::to_string).unwrap_or_default();
+            let head = format!("HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: {}\r\n\r\n", body.len());
+            stream.write_all((head + &body).as_bytes()).unwrap();
+        }
+    });
+}
+
+#[test]
+fn a_record_that_was_rewritten_and_signed_again_breaks_the_chain() {
+    let home = Home::new();
+    let node = home.up(&[]);
+    home.ok(&["deploy", &example("counter")]);
+    let mut receipt = String::new();
+    for _ in 0..3 {
+        let answer = node.ask_served("nisse.test.counter", "POST", "/");
+        receipt = answer.header("nisse-receipt").unwrap().to_owned();
+    }
+    let (deployment, last) = receipt.rsplit_once('/').unwrap();
+    let last: u64 = last.parse().unwrap();
+    let bundles: Vec<Value> =
+        (1..=last).map(|seq| home.json(&["receipt", "show", &format!("{deployment}/{seq}")])).collect();
+    let operator = bundles[0]["node"].as_str().unwrap().to_owned();
+    let verify = || home.run(&["receipt", "verify", &receipt, "--node", &operator]);
+    node.kill();
+
+    stand_in(&home, bundles.clone());
+    assert_eq!(verify().code, 0, "{:?}", verify());
+    let mut changed = bundles;
+    let middle = changed.len() - 2;
+    changed[middle] = rewritten(&home, &changed[middle]);
+    stand_in(&home, changed);
+    let refused = verify();
+    assert_eq!(refused.code, 3, "{refused:?}");
+    assert!(refused.err.contains(&format!("record {last} does not follow record {}", last - 1)), "{refused:?}");
 }

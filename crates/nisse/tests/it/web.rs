@@ -109,3 +109,8 @@ pub(crate) fn rpc(address: &str, method: &str, params: serde_json::Value) -> ser
     assert!(answer["error"].is_null(), "{method}: {answer}");
     answer["result"].clone()
 }
+
+/// An address that nobody listens on now: `run.json` does not name the chain's.
+pub(crate) fn free_address() -> String {
+    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string()
+}
