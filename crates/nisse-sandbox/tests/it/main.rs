@@ -4,6 +4,7 @@
 mod bombs;
 mod compile;
 mod cpu;
+mod documented;
 mod events;
 mod granted;
 mod grants;
