@@ -4,6 +4,7 @@
 mod chain_facts;
 mod demo;
 mod harness;
+mod failures;
 mod hostile;
 mod kills;
 mod lease;
