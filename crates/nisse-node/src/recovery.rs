@@ -4,7 +4,7 @@
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashSet, VecDeque};
 
 use nisse_content::BlockStore;
 use nisse_model::{DeploymentId, InvocationId, InvocationRecord, Timestamp};
@@ -25,8 +25,8 @@ pub(crate) struct Recovery<'a> {
     content: &'a BlockStore,
     make: &'a dyn Fn() -> Orchestrator,
     orchestrator: Orchestrator,
-    /// Alarms that a completion set and no decision has taken up since.
-    alarms: BTreeMap<DeploymentId, Option<Timestamp>>,
+    /// What completions did to the alarm and no decision has taken up since, oldest first.
+    alarms: BTreeMap<DeploymentId, VecDeque<Option<Timestamp>>>,
     publications: Vec<Outward>,
     /// Where the outbox begins: answers of records before this place have arrived.
     pub(crate) outbox: Position,
@@ -45,11 +45,7 @@ pub(crate) struct Recovered {
 }
 
 impl<'a> Recovery<'a> {
-    pub(crate) fn new(
-        states: &'a StateStore,
-        content: &'a BlockStore,
-        make: &'a dyn Fn() -> Orchestrator,
-    ) -> Self {
+    pub(crate) fn new(states: &'a StateStore, content: &'a BlockStore, make: &'a dyn Fn() -> Orchestrator) -> Self {
         Self {
             states,
             content,
@@ -71,9 +67,7 @@ impl<'a> Recovery<'a> {
         })?;
         match entry {
             Entry::Decision(decision) => {
-                if let Decision::AlarmSet { deployment, .. } | Decision::AlarmCleared { deployment } = &decision {
-                    self.alarms.remove(deployment);
-                }
+                self.take_up(&decision);
                 self.orchestrator.restore(&decision);
                 Ok(())
             }
@@ -93,6 +87,22 @@ impl<'a> Recovery<'a> {
         }
     }
 
+    /// Decisions take up what completions did to an alarm, one by one and in their order. A decision about an alarm
+    /// that was handled takes up nothing: another one may have been set meanwhile, and was promised to its caller.
+    fn take_up(&mut self, decision: &Decision) {
+        match decision {
+            Decision::AlarmSet { deployment, attempt: 1, .. } => {
+                let waiting = self.alarms.entry(*deployment).or_default();
+                while let Some(None) = waiting.pop_front() {}
+            }
+            Decision::AlarmCleared { deployment } => {
+                let waiting = self.alarms.entry(*deployment).or_default();
+                waiting.pop_front_if(|at| at.is_none());
+            }
+            _ => {}
+        }
+    }
+
     fn completion(&mut self, position: Position, completion: Completion) -> Result<(), NodeError> {
         let Completion { deployment, owner, agent, invocation, succeeded, effects, record, .. } = completion;
         if succeeded {
@@ -105,7 +115,7 @@ impl<'a> Recovery<'a> {
         for outward in outward_effects(deployment, InvocationId(invocation), &effects) {
             match outward {
                 Outward::Alarm { deployment, at } => {
-                    self.alarms.insert(deployment, at);
+                    self.alarms.entry(deployment).or_default().push_back(at);
                 }
                 publication @ Outward::Publish { .. } if position >= self.outbox => {
                     self.publications.push(publication);
@@ -140,7 +150,10 @@ impl<'a> Recovery<'a> {
 
     /// Everything was read.
     pub(crate) fn finish(self) -> Recovered {
-        let alarms = self.alarms.into_iter().map(|(deployment, at)| Outward::Alarm { deployment, at });
+        let last = |(deployment, mut waiting): (_, VecDeque<_>)| {
+            waiting.pop_back().map(|at| Outward::Alarm { deployment, at })
+        };
+        let alarms = self.alarms.into_iter().filter_map(last);
         let outward = alarms.chain(self.publications).collect();
         Recovered { orchestrator: self.orchestrator, outward, completed: self.completed, places: self.places }
     }

@@ -126,6 +126,27 @@ fn an_alarm_that_no_decision_took_up_is_told_again_and_one_that_was_taken_up_is_
 }
 
 #[test]
+fn an_alarm_that_was_set_while_another_was_handled_is_told_again() {
+    let moved = Effect::AlarmSet { at: Timestamp(99) };
+    let cleared = Entry::Decision(Decision::AlarmCleared { deployment: deployment() });
+    let first = [Entry::Decision(assigned()), completion(1, vec![Effect::AlarmSet { at: Timestamp(77) }])];
+    // The decision that the first alarm was handled comes behind a completion that set the next one.
+    let handled = [Entry::Decision(alarm_set(77)), completion(2, Vec::new()), completion(3, vec![moved]), cleared];
+    let recovered = recover(&world(), 0, &[first.as_slice(), &handled[..2]].concat());
+    assert!(recovered.outward.is_empty());
+    let recovered = recover(&world(), 0, &[first.as_slice(), &handled].concat());
+    assert!(matches!(recovered.outward[..], [Outward::Alarm { at: Some(Timestamp(99)), .. }]));
+    // Of two that were set in a row, the decision about the first leaves the second.
+    let second = [completion(4, vec![Effect::AlarmSet { at: Timestamp(88) }]), Entry::Decision(alarm_set(77))];
+    let recovered = recover(&world(), 0, &[first.as_slice(), &second].concat());
+    assert!(matches!(recovered.outward[..], [Outward::Alarm { at: Some(Timestamp(88)), .. }]));
+    // What cleared the alarm itself is taken up by its own decision.
+    let clear = [completion(5, vec![Effect::AlarmClear]), handled[3].clone()];
+    let recovered = recover(&world(), 0, &[first.as_slice(), &handled[..1], &clear].concat());
+    assert!(recovered.outward.is_empty());
+}
+
+#[test]
 fn a_publication_is_handed_out_again_under_its_own_name() {
     let asset = "ETH/USD".parse().expect("an asset");
     let publish = Effect::PublishToChain { asset, value: 5, decimals: 0 };

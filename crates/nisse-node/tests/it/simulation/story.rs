@@ -31,16 +31,16 @@ impl Model {
             let index = random.index(self.slots.len());
             let slot = &mut self.slots[index];
             match (slot.life, random.below(20)) {
-                (Life::Running, 0..6) => slot.call(node, clock, random.fork()).await?,
-                (Life::Running, 6..9) => self.rush(node, clock, random).await?,
+                (Life::Running, 0..=5) => slot.call(node, clock, random.fork()).await?,
+                (Life::Running, 6..=8) => self.rush(node, clock, random).await?,
                 (Life::Running, 9) => slot.stop(node).await?,
                 (Life::Running, 10) => slot.pause(node).await?,
-                (Life::Running, 11..13) => slot.update(node).await?,
+                (Life::Running, 11..=12) => slot.update(node).await?,
                 (Life::Running, 13) => slot.roll_back(node, clock).await?,
                 (Life::Running, 14) if slot.pays => slot.fund(node).await?,
                 (Life::Running | Life::Stopped, 15) => slot.destroy(node, clock).await?,
-                (Life::Paused, 0..14) => slot.resume(node).await?,
-                (Life::Absent | Life::Stopped, 0..14) => slot.deploy(node, clock.now()).await?,
+                (Life::Paused, 0..=13) => slot.resume(node).await?,
+                (Life::Absent | Life::Stopped, 0..=13) => slot.deploy(node, clock.now()).await?,
                 (_, 16) => self.tidy(node, random).await?,
                 _ => sleep(Duration::from_millis(random.below(PAUSE_MS_MAX))).await,
             }
