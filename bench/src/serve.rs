@@ -46,13 +46,12 @@ fn fresh(artifact: &Path, cache: &Path) -> anyhow::Result<Vec<Row>> {
     let peers = [
         wasmtime(artifact, &[], &[])?,
         wasmtime(artifact, KEEP_RESIDENT, &[])?,
-        wasmtime(artifact, &best, &[])?,
         wasmtime(artifact, &[&best[..], STACKS_RESIDENT].concat(), &[])?,
         wasmtime(artifact, &[&best[..], PAGEMAP_SCAN].concat(), &[])?,
-        wasmtime(artifact, &best, one_worker)?,
+        wasmtime(artifact, &[&best[..], PAGEMAP_SCAN].concat(), one_worker)?,
     ];
     let medians = compare(&std::iter::once(&ours).chain(&peers).collect::<Vec<_>>())?;
-    let [ours, default, others @ ..] = &medians[..] else { unreachable!("seven servers were compared") };
+    let [ours, default, others @ ..] = &medians[..] else { unreachable!("six servers were compared") };
     Ok(vec![
         row("sandbox, fresh instance each: rps, default flags", ">= 1.5 of wasmtime serve", ours, default, 1.5),
         row("sandbox, fresh instance each: rps, best flags", ">= 1.2 of wasmtime serve", ours, fastest(others), 1.2),

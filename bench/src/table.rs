@@ -10,8 +10,7 @@ pub(crate) struct Row {
     /// The peer's figure, or the limit that the machine sets, in the same run.
     pub(crate) peer: String,
     pub(crate) ratio: String,
-    /// `None` for a figure without an aim.
-    pub(crate) met: Option<bool>,
+    pub(crate) met: bool,
 }
 
 impl Row {
@@ -23,32 +22,23 @@ impl Row {
             ours,
             peer: String::new(),
             ratio: format!("{:.2}", value / limit),
-            met: Some(value <= limit),
+            met: value <= limit,
         }
     }
 
     /// A figure that has to reach its limit.
     pub(crate) fn at_least(what: &str, aim: &str, ours: String, value: f64, limit: f64) -> Self {
-        Self { met: Some(value >= limit), ..Self::at_most(what, aim, ours, value, limit) }
+        Self { met: value >= limit, ..Self::at_most(what, aim, ours, value, limit) }
     }
 
     pub(crate) fn beside(self, peer: String) -> Self {
         Self { peer, ..self }
     }
-
-    pub(crate) fn without_aim(what: &str, ours: String) -> Self {
-        let what = what.to_owned();
-        Self { what, aim: "-".to_owned(), ours, peer: String::new(), ratio: String::new(), met: None }
-    }
 }
 
 pub(crate) fn print(rows: &[Row]) {
     let cells = |row: &Row| {
-        let verdict = match row.met {
-            Some(true) => "met",
-            Some(false) => "MISSED",
-            None => "",
-        };
+        let verdict = if row.met { "met" } else { "MISSED" };
         [&row.what, &row.aim, &row.ours, &row.peer, &row.ratio, verdict].map(str::to_owned)
     };
     let head = ["row", "aim", "ours", "peer or limit", "ratio", ""].map(str::to_owned);
@@ -59,8 +49,8 @@ pub(crate) fn print(rows: &[Row]) {
         let padded = line.iter().zip(widths).map(|(cell, width)| format!("{cell:<width$}"));
         println!("{}", padded.collect::<Vec<_>>().join("  ").trim_end());
     }
-    let missed = rows.iter().filter(|row| row.met == Some(false)).count();
-    let met = rows.iter().filter(|row| row.met == Some(true)).count();
+    let met = rows.iter().filter(|row| row.met).count();
+    let missed = rows.len() - met;
     println!("{met} met, {missed} missed; fs = the same run's fdatasync p50; ratio = ours : peer, or ours : aim");
 }
 
