@@ -148,7 +148,8 @@ pub enum CutKind {
     Gone,
     /// The client took nothing for too long.
     Stalled,
-    /// The node went down. Fuel and host calls are those of the head; what followed is not known.
+    /// The node went down, or stopped the agent. Output, fuel and host calls are those of the head; what followed is not
+    /// known.
     Interrupted,
 }
 

@@ -154,6 +154,23 @@ mod tests {
     }
 
     #[test]
+    fn the_closing_of_a_streamed_answer_is_found_before_its_opening() {
+        let mut places = Places::default();
+        let record = |output| vec![output];
+        for (seq, position) in [(5, 10), (6, 11), (6, 14)] {
+            places.restore(BUSY, seq, Position(position), record(position as u8));
+        }
+        places.restored();
+        assert_eq!(places.begin(&BUSY, 6), Some(Position(14)));
+        assert_eq!(places.begin(&BUSY, 5), Some(Position(10)));
+        assert_eq!(places.last(&BUSY), Some((6, Hash256::of(&record(14)))), "the chain goes on behind the closing");
+        places.set_open(BUSY, Some(7));
+        assert!(places.is_open(&BUSY, 7) && !places.is_open(&BUSY, 6));
+        places.set_open(BUSY, None);
+        assert!(!places.is_open(&BUSY, 7));
+    }
+
+    #[test]
     fn only_the_newest_records_are_kept_when_the_journal_is_cut() {
         let places = places(&[(1, 10), (65, 90), (129, 200)]);
         assert_eq!(places.keep_from(1_000, Position(300)), Some(Position(10)));

@@ -2,7 +2,7 @@
 //!
 //! What the opening brings into the journal is the record that stands if the node goes down before the closing.
 
-use nisse_model::{CutKind, Effect, Hash256, InvocationId, RecordOutcome, TrapKind};
+use nisse_model::{CutKind, Effect, Hash256, InvocationId, RecordOutcome};
 use nisse_sandbox::Trace;
 
 use super::{Committer, Form, Open, Place};
@@ -26,14 +26,13 @@ impl Committer {
         self.open.is_some()
     }
 
-    /// Completes the record of the open answer. Without the end's trace, the node itself has stopped the guest and what
-    /// stands of the head is recorded. Durable with a group commit soon.
+    /// Completes the record of the open answer. Without the end's trace, the node itself has cut the guest off, and what
+    /// the opening said stands. Durable with a group commit soon.
     pub(crate) async fn close(&mut self, trace: Option<Trace>) -> Result<u64, String> {
         let Some(Open { seq, time, state_before, state_after, trace: head }) = self.open.take() else {
             return Err("no answer is open".to_owned());
         };
-        let stopped = Trace { outcome: RecordOutcome::Trap(TrapKind::Stopped), ..head };
-        let trace = trace.unwrap_or(stopped);
+        let trace = trace.unwrap_or(head);
         self.parts.stats.count(trace.fuel, matches!(trace.outcome, RecordOutcome::Trap(_)));
         let deployment = self.parts.deployment;
         let hash: Hash256 = self.make_record(Place { seq, time, state_before, state_after }, trace);
