@@ -136,6 +136,11 @@ pub enum EgressError {
 }
 
 impl EgressError {
+    /// Whether too many connections are open.
+    pub(crate) fn is_connections_max(&self) -> bool {
+        matches!(self, Self::Limit { limit, .. } if limit.ends_with("connections_max"))
+    }
+
     /// A stable code for the audit line and for programs.
     pub fn reason(&self) -> &'static str {
         match self {

@@ -4,7 +4,7 @@
 //! addresses. When a permission goes, its connections are closed at once, also those in use.
 
 use std::collections::HashMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
@@ -14,6 +14,7 @@ use nisse_model::NetworkScheme;
 use tokio::task::AbortHandle;
 
 use crate::body::SentBody;
+use crate::limiter::ConnectionPermit;
 use crate::time::EgressTime;
 
 /// Idle connections kept for one key.
@@ -22,6 +23,8 @@ const IDLE_PER_KEY_MAX: usize = 4;
 const IDLE_MAX: usize = 256;
 /// How long a connection may wait for its next request.
 const IDLE_FOR_MAX: Duration = Duration::from_secs(15);
+/// Between two looks for connections that have waited too long.
+const SWEEP_EVERY: Duration = Duration::from_secs(5);
 /// How old a connection may be when it is used again.
 pub(crate) const AGE_MAX: Duration = Duration::from_secs(60);
 
@@ -38,10 +41,11 @@ pub(crate) struct PoolKey {
 }
 
 /// Lets the pool close a connection that is in use.
-#[derive(Debug)]
 struct Handle {
     withdrawn: AtomicBool,
     task: AbortHandle,
+    /// Counts as open as long as anyone could still use it.
+    _permit: ConnectionPermit,
 }
 
 impl Drop for Handle {
@@ -95,6 +99,8 @@ struct Connections {
     open: Vec<(Arc<str>, Arc<str>, Weak<Handle>)>,
     /// What agents may use, once somebody said so; one entry per agent of the node.
     permitted: HashMap<String, Vec<String>>,
+    /// Whether a task looks after the idle ones.
+    swept: bool,
 }
 
 impl Connections {
@@ -129,8 +135,9 @@ impl Pool {
         key: PoolKey,
         sender: SendRequest<SentBody>,
         task: AbortHandle,
+        permit: ConnectionPermit,
     ) -> Option<Lease> {
-        let handle = Arc::new(Handle { withdrawn: AtomicBool::new(false), task });
+        let handle = Arc::new(Handle { withdrawn: AtomicBool::new(false), task, _permit: permit });
         let mut connections = self.lock();
         if !connections.permits(&key.agent, &key.permission) {
             return None;
@@ -156,7 +163,22 @@ impl Pool {
         None
     }
 
-    fn keep(&self, lease: Lease) {
+    fn keep(self: &Arc<Self>, lease: Lease) {
+        let kept = self.sweep();
+        let since = self.time.elapsed();
+        let mut connections = self.lock();
+        let Lease { key, sender, handle, opened, .. } = lease;
+        let idle = connections.idle.entry(key).or_default();
+        if kept < IDLE_MAX && idle.len() < IDLE_PER_KEY_MAX {
+            idle.push(Idle { sender, handle, opened, since });
+        }
+        if !std::mem::replace(&mut connections.swept, true) {
+            tokio::spawn(sweep_again(Arc::downgrade(self)));
+        }
+    }
+
+    /// Closes what has waited too long or was closed by its server, and says how many connections go on waiting.
+    fn sweep(&self) -> usize {
         let now = self.time.elapsed();
         let mut connections = self.lock();
         let mut kept = 0;
@@ -165,18 +187,23 @@ impl Pool {
             kept += idle.len();
             !idle.is_empty()
         });
-        let Lease { key, sender, handle, opened, .. } = lease;
-        let idle = connections.idle.entry(key).or_default();
-        if kept < IDLE_MAX && idle.len() < IDLE_PER_KEY_MAX {
-            idle.push(Idle { sender, handle, opened, since: now });
-        }
+        kept
+    }
+
+    /// Closes the idle connections of `agent` and those to `address`, which stand in the way of a new one. Says whether
+    /// there were any.
+    pub(crate) fn close_idle(&self, agent: &str, address: IpAddr) -> bool {
+        let mut connections = self.lock();
+        let before = connections.idle.len();
+        connections.idle.retain(|key, _| *key.agent != *agent && key.address.ip() != address);
+        connections.idle.len() < before
     }
 
     /// From now on `agent` has only these permissions: every connection under another one is closed.
     pub(crate) fn permit(&self, agent: &str, permitted: Vec<String>) {
         let mut connections = self.lock();
         connections.permitted.insert(agent.to_owned(), permitted);
-        let Connections { idle, open, permitted } = &mut *connections;
+        let Connections { idle, open, permitted, .. } = &mut *connections;
         let gone = |owner: &str, permission: &str| {
             owner == agent
                 && permitted.get(agent).is_some_and(|permitted| !permitted.iter().any(|one| one == permission))
@@ -196,5 +223,19 @@ impl Pool {
     pub(crate) fn forget(&self, agent: &str) {
         self.permit(agent, Vec::new());
         self.lock().permitted.remove(agent);
+    }
+}
+
+/// Sweeps until nothing is idle any more; the next connection that is kept begins anew.
+async fn sweep_again(pool: Weak<Pool>) {
+    loop {
+        tokio::time::sleep(SWEEP_EVERY).await;
+        let Some(pool) = pool.upgrade() else { return };
+        pool.sweep();
+        let mut connections = pool.lock();
+        if connections.idle.is_empty() {
+            connections.swept = false;
+            return;
+        }
     }
 }

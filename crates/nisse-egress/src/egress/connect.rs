@@ -158,7 +158,12 @@ impl Inner {
             draft.line.chosen = Some(address.ip());
             let now = self.deps.time.elapsed();
             self.limiter.admit_destination(address.ip(), now)?;
-            let permit = self.limiter.admit_connection(agent, &route.permission, address.ip(), now)?;
+            let admitted = || self.limiter.admit_connection(agent, &route.permission, address.ip(), now);
+            let permit = admitted().or_else(|refused| {
+                // What only waits makes room.
+                let room = refused.is_connections_max() && self.pool.close_idle(agent, address.ip());
+                if room { admitted() } else { Err(refused) }
+            })?;
             let dialled = timeout(timeouts.connect, self.deps.dialler.connect(*address)).await;
             let Connection { stream, peer } = match dialled {
                 Ok(Ok(connection)) => connection,
@@ -221,9 +226,8 @@ impl Inner {
             if let Ok(Err(error)) = ended {
                 tracing::debug!(%error, "an outgoing connection ended");
             }
-            drop(permit);
         });
         let host = key.host.clone();
-        self.pool.add(key, sender, task.abort_handle()).ok_or(EgressError::Withdrawn { host })
+        self.pool.add(key, sender, task.abort_handle(), permit).ok_or(EgressError::Withdrawn { host })
     }
 }

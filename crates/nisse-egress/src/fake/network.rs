@@ -26,6 +26,7 @@ struct State {
     here: Vec<IpAddr>,
     dials: Vec<SocketAddr>,
     canaries: usize,
+    open: usize,
     received: Vec<Received>,
     before_connect: Option<Hook>,
 }
@@ -61,6 +62,11 @@ impl FakeNetwork {
     /// Dials to addresses where nothing is served.
     pub fn canaries(&self) -> usize {
         self.lock().canaries
+    }
+
+    /// Connections that both sides still hold.
+    pub fn open(&self) -> usize {
+        self.lock().open
     }
 
     /// What all servers received, in order.
@@ -99,7 +105,12 @@ impl Dialler for FakeNetwork {
             (server, peer)
         };
         let (ours, theirs) = tokio::io::duplex(WIRE_BYTES_MAX);
-        tokio::spawn(server.run(theirs, address, self.clone()));
+        self.lock().open += 1;
+        let network = self.clone();
+        tokio::spawn(async move {
+            server.run(theirs, address, network.clone()).await;
+            network.lock().open -= 1;
+        });
         Ok(Connection { stream: Box::new(ours), peer })
     }
 

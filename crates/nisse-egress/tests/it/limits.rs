@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use nisse_egress::fake::FakeServer;
 use nisse_egress::{EgressError, RequestBody, Verdict};
 
 use crate::world::{HOST, LONG, PUBLIC_V4, World};
@@ -68,7 +69,7 @@ async fn a_connection_that_ends_elsewhere_is_dropped_before_a_byte_leaves() {
 async fn the_next_checked_address_is_tried_when_one_does_not_answer() {
     let world = World::new(&["http://api.example.com"]);
     world.names.answer(HOST, &["93.184.216.99", PUBLIC_V4], LONG);
-    world.serve_host(nisse_egress::fake::FakeServer::ok("hello"));
+    world.serve_host(FakeServer::ok("hello"));
     assert_eq!(world.get("http://api.example.com/").await.expect("the second address").1, "hello");
     assert_eq!(world.network.dials().len(), 2);
 }
@@ -141,4 +142,37 @@ async fn a_refusal_says_what_to_add() {
     failed to use the scheme `wss`: only `https` and `http` are spoken
       hint:
     "#);
+}
+
+#[tokio::test]
+async fn connections_that_only_wait_make_room_for_new_ones() {
+    let world = World::new(&["http://*.example.com"]);
+    world.serve_host(FakeServer::ok("hello"));
+    for number in 0..40 {
+        let name = format!("host{number}.example.com");
+        world.names.answer(&name, &[PUBLIC_V4], LONG);
+        world.get(&format!("http://{name}/")).await.expect("one host after the other");
+        world.pass(Duration::from_millis(200));
+    }
+    // So do those of other agents to the same destination.
+    for number in 0..40 {
+        let mut request = world.request("http://host1.example.com/");
+        request.agent = format!("agent-{number}");
+        world.send(request).await.expect("one agent after the other");
+        world.pass(Duration::from_millis(200));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_waited_too_long_is_closed_by_itself() {
+    let world = World::new(&["http://api.example.com"]).with_host();
+    world.get("http://api.example.com/").await.expect("allowed");
+    assert_eq!(world.network.open(), 1);
+    tokio::time::sleep(Duration::from_secs(14)).await;
+    assert_eq!(world.network.open(), 1, "it may still be used");
+    world.pass(Duration::from_secs(16));
+    tokio::time::sleep(Duration::from_secs(6)).await;
+    assert_eq!(world.network.open(), 0);
+    world.get("http://api.example.com/").await.expect("over a new connection");
+    world.nothing_dialled_beyond(2);
 }
