@@ -74,8 +74,8 @@ impl MemoryLimiter {
     }
 }
 
-/// What was taken for a growth is never given back. Wasmtime also tells of failed growths that it has not asked about,
-/// so a guest could get back what it holds; and one that is asked about here fails only when the machine has no memory.
+/// What was taken for a growth is never given back. Wasmtime may also tell of failed growths that it has not asked about,
+/// and those took nothing; one that is asked about here fails only when the machine has no memory.
 impl ResourceLimiter for MemoryLimiter {
     fn memory_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
         let allowed = maximum.is_none_or(|maximum| desired <= maximum);
