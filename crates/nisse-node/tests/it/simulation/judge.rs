@@ -22,6 +22,8 @@ const REST_MS_MAX: u64 = 90_000;
 const REST_MS_ASKED: u64 = 1_500;
 /// How long an alarm or a publication that is due may take.
 const DUE_MS_MAX: u64 = 20_000;
+/// States that an agent or its order only passes through.
+const MOVING: [&str; 4] = ["open", "assigned", "preparing", "starting"];
 /// How often the world looks.
 const LOOK: Duration = Duration::from_millis(50);
 
@@ -54,7 +56,7 @@ impl Model {
         }
         loop {
             let agents = node.agents().await?;
-            let moving = agents.iter().find(|agent| matches!(agent.state.as_str(), "preparing" | "starting"));
+            let moving = agents.iter().find(|agent| MOVING.contains(&agent.state.as_str()));
             let away = agents.iter().find(|agent| agent.state == "running" && agent.permissions.is_empty());
             let Some(moving) = moving.or(away) else { return Ok(()) };
             let long = clock.now().since_ms(begun) > REST_MS_MAX;
