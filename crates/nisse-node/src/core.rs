@@ -71,6 +71,8 @@ pub(crate) struct Core {
 #[derive(Clone)]
 pub(crate) struct Running {
     pub(crate) handle: AgentHandle,
+    /// Names the agent at the egress.
+    pub(crate) label: String,
     /// As granted.
     pub(crate) permissions: Vec<String>,
 }

@@ -78,11 +78,12 @@ pub(crate) async fn start_step(
     finished(core, deployment, result).await;
 }
 
-/// Ends the agent and waits for it: its last commit is done when this returns.
+/// Ends the agent and waits for it: its last commit is done when this returns, and nothing of it holds a connection.
 pub(crate) async fn halt(core: &Core, deployment: DeploymentId) {
     if let Some(running) = core.take_running(&deployment) {
         core.driver.routes_changed().await;
         running.handle.halt().await;
+        core.egress.forget(&running.label);
     }
 }
 
@@ -109,7 +110,7 @@ async fn start(
         true => handle_started(core, deployment, incarnation, &running).await,
         false => Ok(()),
     };
-    let handle = running.handle.clone();
+    let (handle, label) = (running.handle.clone(), running.label.clone());
     let live = lane.go_live(ticket, || {
         if started.is_ok() {
             core.set_running(deployment, running);
@@ -117,6 +118,7 @@ async fn start(
     });
     if !live || started.is_err() {
         handle.halt().await;
+        core.egress.forget(&label);
     }
     match (live, started) {
         (false, _) => Err(StartError::Superseded),
@@ -137,7 +139,7 @@ async fn bring_to_life(
     let log = core.logs.of(&label);
     core.egress.set_permissions(&label, checked.grants.network_rules(), checked.grants.local_services());
     let host = AgentHost {
-        label,
+        label: label.clone(),
         grants: checked.grants.clone(),
         state: state.clone(),
         journal: Arc::clone(&core.journal),
@@ -174,7 +176,7 @@ async fn bring_to_life(
     let agent = handle.clone();
     core.supervisor.spawn(format!("agent {deployment}"), |stop| agent::run(agent, stop));
     let permissions = checked.manifest.permissions.iter().map(ToString::to_string).collect();
-    Ok(Running { handle, permissions })
+    Ok(Running { handle, label, permissions })
 }
 
 /// The name of an incarnation's `started`: the same before and after a crash, so that a handled one is not handled

@@ -60,5 +60,19 @@ pub(super) fn connections(run: &mut Run<'_>) -> anyhow::Result<()> {
             ensure!(evidence.ended().iter().any(|end| end.text("peer") == kept), "the connection is still open");
             Ok(())
         },
+    )?;
+    run.case(
+        "E33",
+        "an agent is stopped: the connection that it kept closes",
+        |node| {
+            node.get("second", "http", HOST, "/kept")?;
+            node.command(&["stop", "nisse.egress.second"]).map(drop)
+        },
+        |evidence| {
+            evidence.requests_are(1)?;
+            let kept = evidence.requests()[0].text("peer");
+            ensure!(evidence.ended().iter().any(|end| end.text("peer") == kept), "the connection is still open");
+            Ok(())
+        },
     )
 }
