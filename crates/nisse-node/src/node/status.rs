@@ -51,6 +51,7 @@ impl Node {
             operator: core.operator.to_string(),
             chain: core.keys.chain_id(),
             market: market.addresses().manager.to_string(),
+            contract: market.addresses().book.to_string(),
             market_version: market.addresses().version,
             market_newer: core.keys.newer_version(),
             block: core.chain.as_ref().map_or(0, |chain| chain.head().0),

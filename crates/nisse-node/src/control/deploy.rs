@@ -1,0 +1,87 @@
+//! Packages on their way to the node: deployed, or swapped to.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// A package to deploy or to update to. Everything is sent; nothing is read from the caller's disk by the node.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PackageUpload {
+    /// `agent.yaml`, as it stands on disk.
+    pub manifest: String,
+    /// The artifact, base64.
+    pub artifact: String,
+    /// `key=value` settings over the manifest's `config:`.
+    #[serde(default)]
+    pub set: Vec<String>,
+}
+
+/// `nisse deploy`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DeployRequest {
+    /// What to run.
+    pub package: PackageUpload,
+    /// TALOS to pay for a lease on the market; absent for a home lease on this node.
+    #[serde(default)]
+    pub payment: Option<String>,
+    /// The most to pay per hour; with `payment` only. Default: the payment itself.
+    #[serde(default)]
+    pub max_rate: Option<String>,
+    /// Which of the home's keys deploys: `operator` or `deployer`.
+    #[serde(default)]
+    pub key: Option<String>,
+    /// How long to wait until it is live; 0 returns at once. Without it 60 s, and 10 s for a node that takes what this
+    /// one refused.
+    #[serde(default)]
+    pub wait_ms: Option<u64>,
+}
+
+/// What `nisse deploy --json` prints.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Deployed {
+    /// (chain, contract, number).
+    pub deployment: String,
+    /// Name and version.
+    pub agent_id: String,
+    /// The artifact.
+    pub cid: String,
+    /// `agent.yaml`.
+    pub manifest_cid: String,
+    /// The node that runs it, when one does.
+    pub node: Option<String>,
+    /// As `state` in its status.
+    pub state: String,
+    /// As `reason` in its status.
+    pub reason: Option<String>,
+    /// As `hint` in its status.
+    pub hint: Option<String>,
+    /// Its URL.
+    pub endpoint: String,
+    /// From the request to this answer.
+    pub elapsed_ms: u64,
+    /// What happened, with times.
+    pub steps: Vec<Step>,
+}
+
+/// One step on the way to a live agent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Step {
+    /// `packed`, `published`, `deployed`, `bid`, `assigned`, `fetched`, `compiled`, `started`, `acknowledged`.
+    pub name: String,
+    /// One sentence.
+    pub detail: String,
+    /// Milliseconds since the request.
+    pub at_ms: u64,
+}
+
+/// `nisse update AGENT DIR`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct UpdateRequest {
+    /// What to run from now on.
+    pub package: PackageUpload,
+    /// Whether a lower version is meant.
+    #[serde(default)]
+    pub allow_downgrade: bool,
+}

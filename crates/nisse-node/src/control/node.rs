@@ -1,0 +1,117 @@
+//! The node, the market that it follows, and what it signs.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// `nisse node status`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct NodeStatus {
+    /// nisse's version.
+    pub version: String,
+    /// The operator's address.
+    pub operator: String,
+    /// The chain's id.
+    pub chain: u64,
+    /// The market's Manager contract.
+    pub market: String,
+    /// The market's address book: what `nisse up --contract` takes on another node.
+    pub contract: String,
+    /// The version of the market's contracts.
+    pub market_version: u64,
+    /// A newer version that the address book lists: used from the node's next start on.
+    pub market_newer: Option<u64>,
+    /// The chain's newest block.
+    pub block: u64,
+    /// The chain's clock.
+    pub chain_time: u64,
+    /// Staked TALOS.
+    pub stake: String,
+    /// TALOS that can be withdrawn.
+    pub earned: String,
+    /// Whose agents run here.
+    pub accept: String,
+    /// Said where strangers' agents are accepted.
+    pub isolation: Option<String>,
+    /// TALOS per hour.
+    pub price: String,
+    /// Whether it takes new work.
+    pub draining: bool,
+    /// Processors lent and in use.
+    pub cpu: [String; 2],
+    /// Memory lent and in use.
+    pub memory: [String; 2],
+    /// Agents that are live.
+    pub agents: usize,
+    /// The operator's exceptions from the address check.
+    pub exceptions: Vec<String>,
+    /// Since when it is up.
+    pub since: u64,
+    /// Where it listens.
+    pub api: String,
+    /// Where agents are reached.
+    pub public: String,
+    /// Where the embedded chain's JSON-RPC is served, if it is.
+    pub rpc: Option<String>,
+}
+
+/// One deployment on the market.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct MarketEntry {
+    /// (chain, contract, number).
+    pub deployment: String,
+    /// Name and version.
+    pub agent_id: String,
+    /// The deployer.
+    pub owner: String,
+    /// `open`, `assigned`, `running`, `stopped` and so on, as the contract says.
+    pub state: String,
+    /// The node it was given to.
+    pub node: Option<String>,
+    /// TALOS per hour.
+    pub rate: String,
+    /// TALOS deposited, less what went back to the owner.
+    pub deposited: String,
+    /// TALOS settled and due.
+    pub paid: String,
+    /// When money began to run.
+    pub started_at: Option<u64>,
+    /// When the deposit is used up.
+    pub ends_at: Option<u64>,
+    /// Why this node did not bid.
+    pub refused: Option<String>,
+    /// The events of its life, oldest first; with `market show` only.
+    #[serde(default)]
+    pub events: Vec<MarketEventLine>,
+}
+
+/// One event on the market.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct MarketEventLine {
+    /// Block number.
+    pub block: u64,
+    /// The chain's clock.
+    pub time: u64,
+    /// `deployed`, `bid`, `assigned`, `started` and so on.
+    pub event: String,
+    /// One sentence.
+    pub detail: String,
+}
+
+/// `nisse receipt show`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ReceiptBundle {
+    /// (chain, contract, number).
+    pub deployment: String,
+    /// Position in the deployment's chain of records, from 1.
+    pub seq: u64,
+    /// SHA-256 of `record`.
+    pub record_hash: String,
+    /// Hash of the record before.
+    pub previous: String,
+    /// The invocation record, hex of its CBOR.
+    pub record: String,
+    /// The node's address.
+    pub node: String,
+    /// EIP-712 signature over (chain, contract, deployment, seq, recordHash), hex.
+    pub signature: String,
+}
