@@ -3,6 +3,9 @@
 //! The cursor asks for the next block by number and checks that its parent is the block before; if not, it walks back
 //! to the common ancestor and reports what is undone before what came instead. Logs are asked by block hash, which a
 //! node that does not know the block refuses, where a range would come back empty.
+//!
+//! Only another hash at the same height undoes a block. One that an endpoint does not have is not there yet: endpoints
+//! lag, and several of them behind one address do not lag alike.
 
 use alloy::eips::BlockNumberOrTag;
 use alloy::primitives::{B256, Log};
@@ -56,6 +59,12 @@ pub enum CursorError {
         number: u64,
         /// What does not fit.
         reason: &'static str,
+    },
+    /// The chain's endpoint has yet to come to a block that was told of already.
+    #[error("read block {number} again: the chain's endpoint does not have it yet")]
+    Behind {
+        /// Its height.
+        number: u64,
     },
     /// More blocks were undone than the cursor remembers.
     #[error("follow a reorganisation of more than {REORG_DEPTH_MAX} blocks: sync anew from a final block")]
@@ -157,9 +166,10 @@ impl LogCursor {
     async fn undo(&self, position: &mut CursorPosition, batch: &mut EventBatch) -> Result<(), CursorError> {
         let known = position.blocks.len();
         while let Some(head) = position.head() {
-            let now = self.header(head.number).await?;
-            if now.is_some_and(|now| now.hash.0 == head.hash.0) {
-                return Ok(());
+            match self.header(head.number).await? {
+                Some(now) if now.hash.0 == head.hash.0 => return Ok(()),
+                None if !self.client.is_embedded() => return Err(CursorError::Behind { number: head.number }),
+                Some(_) | None => {}
             }
             batch.reverted.push(head);
             position.blocks.pop();

@@ -36,21 +36,27 @@ pub struct RpcPostError(pub String);
 #[derive(Clone, Debug)]
 pub struct ChainClient {
     provider: DynProvider,
+    embedded: bool,
 }
 
 impl ChainClient {
     /// The chain in this process.
     pub fn embedded(chain: EmbeddedChain) -> Self {
-        Self::over(RpcClient::new(InProcess(chain), true))
+        Self::over(RpcClient::new(InProcess(chain), true), true)
     }
 
     /// A node at `url`.
     pub fn remote(url: impl Into<Arc<str>>, post: Arc<dyn RpcPost>) -> Self {
-        Self::over(RpcClient::new(Remote { url: url.into(), post }, false))
+        Self::over(RpcClient::new(Remote { url: url.into(), post }, false), false)
     }
 
-    fn over(client: RpcClient) -> Self {
-        Self { provider: RootProvider::<alloy::network::Ethereum>::new(client).erased() }
+    fn over(client: RpcClient, embedded: bool) -> Self {
+        Self { provider: RootProvider::<alloy::network::Ethereum>::new(client).erased(), embedded }
+    }
+
+    /// Whether it is the chain in this process, which has every block that it ever had: an endpoint elsewhere may lag.
+    pub(crate) fn is_embedded(&self) -> bool {
+        self.embedded
     }
 
     pub(crate) fn provider(&self) -> &DynProvider {

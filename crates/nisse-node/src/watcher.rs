@@ -2,21 +2,26 @@
 //!
 //! The cursor's place is written after the orchestrator's decisions about a batch are durable. A crash tells some of
 //! the log again: decisions are idempotent, and an old end or assignment is held against what the contract says now.
+//! Whatever a chain's endpoint answers, agents run on: trouble with it is waited out.
 
+mod place;
 mod reorg;
 mod translate;
 
+pub(crate) use place::forget_places;
+
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use nisse_market::{CursorError, CursorPosition, DeploymentView, EventBatch, LogCursor, Market};
 use nisse_model::DeploymentId;
-use nisse_store::{Database, DatabaseError, Rows as _, Table};
 
 use crate::core::Core;
 use crate::error::chain;
 use crate::supervisor::Stop;
 
+use place::Place;
 use translate::translate;
 
 /// How often the embedded chain is looked at: at its height only, which costs less than a microsecond.
@@ -25,20 +30,23 @@ const POLL_EMBEDDED: Duration = Duration::from_millis(5);
 const POLL_REMOTE: Duration = Duration::from_secs(2);
 /// The longest pause after a chain did not answer.
 const POLL_FAILED_MAX: Duration = Duration::from_secs(30);
-/// Where the cursor stands.
-const CURSOR: Table = Table::new("cursor");
-
 /// How often an old version is looked at for what is left on it, and the address book for a new one.
 const REVIEW: Duration = Duration::from_secs(60);
 
 /// How long a lease that a reorganisation took away may take to come back in another block. Its agent runs meanwhile.
 const REORG_GRACE: Duration = Duration::from_secs(3);
 
-/// When every lease is to be read again.
-#[derive(Debug, Clone, Copy)]
+/// How long after the first look a lease of another chain that seems to be gone is looked at once more: several
+/// endpoints behind one address do not all stand at the same block.
+const UNDONE_AGAIN: Duration = Duration::from_secs(15);
+
+/// When leases are to be read again.
+#[derive(Debug, Clone)]
 struct Check {
     due: Duration,
     reorganised: bool,
+    /// What seemed to be gone at the last look: only these are looked at. Empty: all are.
+    doubted: BTreeSet<DeploymentId>,
 }
 
 /// What one look at the log came to.
@@ -62,8 +70,9 @@ pub(crate) enum Standing {
 
 /// Runs until the node stops, or until nothing of an old version is left here.
 pub(crate) async fn run(core: Arc<Core>, market: Market, standing: Standing, mut stop: Stop) {
-    let mut cursor = match open(&core, &market) {
-        Ok(cursor) => cursor,
+    let place = Place::new(&core.database, market.addresses());
+    let (mut cursor, owed) = match place.read() {
+        Ok((position, owed)) => (market.events(position, 0), owed),
         Err(error) => {
             tracing::error!(error = chain(&error), "the place in the chain's log was not read");
             return core.fail("the place in the chain's log was not read".to_owned());
@@ -73,7 +82,7 @@ pub(crate) async fn run(core: Arc<Core>, market: Market, standing: Standing, mut
     let mut pause = Duration::ZERO;
     let mut reviewed: Option<Duration> = None;
     // What the log cannot tell is what is missing from it: looked for once at the start, and after a reorganisation.
-    let mut check = Some(Check { due: Duration::ZERO, reorganised: false });
+    let mut check = Some(Check { due: Duration::ZERO, reorganised: owed, doubted: BTreeSet::new() });
     loop {
         tokio::select! {
             () = stop.requested() => return,
@@ -88,16 +97,19 @@ pub(crate) async fn run(core: Arc<Core>, market: Market, standing: Standing, mut
                 Err(error) => tracing::debug!(error, "the market was not reviewed"),
             }
         }
-        if let Some(Check { reorganised, .. }) = check.filter(|check| pause == poll && now >= check.due) {
-            let head = cursor.position().head().unwrap_or_default();
-            match reorg::read_again(&core, &market, standing, head, reorganised).await {
-                Ok(()) => check = None,
-                Err(error) => tracing::debug!(error, "leases were not read again"),
-            }
+        if let Some(asked) = check.take_if(|check| pause == poll && now >= check.due) {
+            check = match check_leases(&core, &market, standing, &cursor, &asked).await {
+                Ok(doubted) if doubted.is_empty() => None,
+                Ok(doubted) => Some(Check { due: now + UNDONE_AGAIN, doubted, ..asked }),
+                Err(error) => {
+                    tracing::debug!(error, "leases were not read again");
+                    Some(asked)
+                }
+            };
         }
         pause = match look(&core, &market, standing, &mut cursor).await {
             Ok(Looked::Reorganised) => {
-                check = Some(Check { due: now + REORG_GRACE, reorganised: true });
+                check = Some(Check { due: now + REORG_GRACE, reorganised: true, doubted: BTreeSet::new() });
                 Duration::ZERO
             }
             Ok(Looked::More) => Duration::ZERO,
@@ -110,26 +122,25 @@ pub(crate) async fn run(core: Arc<Core>, market: Market, standing: Standing, mut
     }
 }
 
-fn open(core: &Core, market: &Market) -> Result<LogCursor, DatabaseError> {
-    let stored = core.database.read(|rows| rows.get(CURSOR, &key(market)))?;
-    // A place that does not read is a place that is not known: everything is told again, and known already.
-    let position = stored.and_then(|bytes| CursorPosition::from_bytes(&bytes).ok()).unwrap_or_default();
-    Ok(market.events(position, 0))
-}
-
-/// Forgets every place in the log of a chain, so that it is told from its first block.
-pub(crate) fn forget_places(database: &Database, chain: u64) -> Result<(), DatabaseError> {
-    let prefix = format!("{chain}:");
-    database.write(|transaction| transaction.remove_prefix(CURSOR, prefix.as_bytes()).map(drop))
-}
-
-fn key(market: &Market) -> Vec<u8> {
-    let addresses = market.addresses();
-    format!("{}:{}", addresses.chain, addresses.manager).into_bytes()
+/// Reads leases again. What seems to be gone for the first time is given back: it is to be looked at once more.
+async fn check_leases(
+    core: &Arc<Core>,
+    market: &Market,
+    standing: Standing,
+    cursor: &LogCursor,
+    asked: &Check,
+) -> Result<BTreeSet<DeploymentId>, String> {
+    let head = cursor.position().head().unwrap_or_default();
+    let doubted = reorg::read_again(core, market, standing, head, asked).await?;
+    if doubted.is_empty() && asked.reorganised {
+        Place::new(&core.database, market.addresses()).checked().map_err(|error| chain(&error))?;
+    }
+    Ok(doubted)
 }
 
 /// One look.
 async fn look(core: &Core, market: &Market, standing: Standing, cursor: &mut LogCursor) -> Result<Looked, String> {
+    let place = Place::new(&core.database, market.addresses());
     let time = match &core.chain {
         Some(embedded) => embedded.time(),
         None => market.head_time().await.map_err(|error| chain(&error))?,
@@ -147,8 +158,11 @@ async fn look(core: &Core, market: &Market, standing: Standing, cursor: &mut Log
         Ok(Some(batch)) => batch,
         Ok(None) => return Ok(Looked::Done),
         Err(error @ CursorError::TooDeep) => {
-            core.fail(chain(&error));
-            return Err(chain(&error));
+            tracing::warn!(error = chain(&error), "the chain's log is read from its beginning");
+            let beginning = CursorPosition::default();
+            place.write(&beginning, true).map_err(|error| chain(&error))?;
+            *cursor = market.events(beginning, 0);
+            return Ok(Looked::Reorganised);
         }
         Err(error) => return Err(chain(&error)),
     };
@@ -157,10 +171,7 @@ async fn look(core: &Core, market: &Market, standing: Standing, cursor: &mut Log
         *cursor = market.events(before, 0);
         return Err(error);
     }
-    let place = cursor.position().to_bytes();
-    // Not synced: after a crash some of the log is told again, and every event of it is held against the contract.
-    let wrote = core.database.write_lazily(|transaction| transaction.put(CURSOR, &key(market), &place));
-    wrote.map_err(|error: DatabaseError| chain(&error))?;
+    place.write(cursor.position(), !batch.reverted.is_empty()).map_err(|error| chain(&error))?;
     if !batch.reverted.is_empty() {
         tracing::warn!(blocks = batch.reverted.len(), "the chain was reorganised: leases are read again");
         return Ok(Looked::Reorganised);

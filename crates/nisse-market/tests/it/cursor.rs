@@ -1,7 +1,14 @@
 //! The event cursor: in order, once, and honest about what a reorganisation undid.
 
-use nisse_market::{CursorError, CursorPosition, DeployOrder, EventAt, LogCursor, MarketEvent};
-use serde_json::json;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use async_trait::async_trait;
+use nisse_market::embedded::EmbeddedChain;
+use nisse_market::{
+    ChainClient, CursorError, CursorPosition, DeployOrder, EventAt, LogCursor, MarketEvent, RpcPost, RpcPostError,
+};
+use serde_json::{Value, json};
 
 use crate::support::{Stage, rate, rpc, talos, terms};
 
@@ -96,6 +103,53 @@ async fn a_reorganisation_deeper_than_the_window_stops_the_cursor() {
     rpc(&stage.chain, "nisse_reorg", json!(["0x90", true]));
     assert!(matches!(cursor.next().await, Err(CursorError::TooDeep)));
     assert_eq!(*cursor.position(), stood);
+}
+
+/// An endpoint that has yet to come to the newest blocks of its chain.
+struct Lagging {
+    chain: EmbeddedChain,
+    head: AtomicU64,
+}
+
+#[async_trait]
+impl RpcPost for Lagging {
+    async fn post(&self, _: &str, body: Vec<u8>) -> Result<Vec<u8>, RpcPostError> {
+        let mut call: Value = serde_json::from_slice(&body).unwrap();
+        let head = self.head.load(Ordering::Relaxed);
+        let asked = call["params"][0].as_str().and_then(|text| u64::from_str_radix(text.strip_prefix("0x")?, 16).ok());
+        match call["method"].as_str().unwrap() {
+            "eth_getBlockByNumber" if asked.is_some_and(|number| number > head) => {
+                let answer = json!({ "jsonrpc": "2.0", "id": call["id"].take(), "result": null });
+                Ok(answer.to_string().into_bytes())
+            }
+            "eth_blockNumber" => {
+                let answer = json!({ "jsonrpc": "2.0", "id": call["id"].take(), "result": format!("{head:#x}") });
+                Ok(answer.to_string().into_bytes())
+            }
+            _ => Ok(self.chain.handle_json(&body)),
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_endpoint_that_lags_undoes_nothing() {
+    let stage = Stage::funded().await;
+    rpc(&stage.chain, "nisse_mine", json!(["0x100"]));
+    let (head, _) = stage.chain.head();
+    let endpoint = Arc::new(Lagging { chain: stage.chain.clone(), head: AtomicU64::new(head) });
+    let client = ChainClient::remote("http://127.0.0.1:1/", Arc::clone(&endpoint) as Arc<dyn RpcPost>);
+    let mut cursor = LogCursor::new(client, vec![stage.addresses.manager], CursorPosition::default(), 0);
+    all(&mut cursor).await;
+    let stood = cursor.position().clone();
+    for behind in [1, 3, 200] {
+        endpoint.head.store(head - behind, Ordering::Relaxed);
+        assert!(matches!(cursor.next().await, Err(CursorError::Behind { number }) if number == head));
+        assert_eq!(*cursor.position(), stood);
+    }
+    rpc(&stage.chain, "nisse_reorg", json!(["0x2", true]));
+    endpoint.head.store(head + 1, Ordering::Relaxed);
+    let batch = cursor.next().await.unwrap().unwrap();
+    assert_eq!(batch.reverted.len(), 2, "another hash at the same height is what undoes a block");
 }
 
 #[test]

@@ -4,27 +4,31 @@
 //! Events of the new blocks are told like any others. What they cannot tell is what is missing: an assignment, a bid or
 //! an acknowledgement that stood in a block that is gone. Most of it comes back in another block at once.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use nisse_market::{BlockRef, DeploymentState, DeploymentView, Market, MarketCall};
 use nisse_model::DeploymentId;
 use nisse_orchestrator::{Agent, Assignment, CloseReason, Event, Life};
 
-use super::Standing;
 use super::translate::{assigned, is_held, reopened};
+use super::{Check, Standing};
 use crate::core::Core;
 use crate::driver::market::write;
 use crate::driver::shortened;
 use crate::error::chain;
 
-/// Reads every live agent and every order of this market again.
+/// Reads every live agent and every order of this market again, or those that were doubted at the last look. Gives
+/// those that seem to be gone for the first time: they run on until another look says the same.
 pub(super) async fn read_again(
     core: &Arc<Core>,
     market: &Market,
     standing: Standing,
     head: BlockRef,
-    reorganised: bool,
-) -> Result<(), String> {
+    asked: &Check,
+) -> Result<BTreeSet<DeploymentId>, String> {
+    let whole = asked.doubted.is_empty();
+    let reorganised = asked.reorganised && whole;
     let contract = market.addresses().manager;
     // The driver has taken the events of the new blocks by now: messages are answered in order.
     let (agents, orders) = core
@@ -37,12 +41,21 @@ pub(super) async fn read_again(
         .await
         .map_err(|error| error.to_string())?;
     let count = market.deployments().await.map_err(|error| chain(&error))?;
-    for (deployment, agent) in agents.into_iter().filter(|(deployment, _)| deployment.contract == contract) {
+    let looked_at =
+        |deployment: &DeploymentId| deployment.contract == contract && (whole || asked.doubted.contains(deployment));
+    let mut doubted = BTreeSet::new();
+    for (deployment, agent) in agents.into_iter().filter(|(deployment, _)| looked_at(deployment)) {
         let view = view(market, deployment, count).await?;
         if let Some(view) = view.as_ref().filter(|view| reorganised && is_held(view, core.operator)) {
             send_again(core, deployment, &agent, view, head);
         }
-        for event in agent_events(core, market, deployment, &agent, view).await? {
+        let events = agent_events(core, market, deployment, &agent, view).await?;
+        // The chain in this process has one word only.
+        if is_doubtful(&events, asked.doubted.contains(&deployment), core.chain.is_some()) {
+            doubted.insert(deployment);
+            continue;
+        }
+        for event in events {
             core.driver.event(event).await;
         }
     }
@@ -63,7 +76,13 @@ pub(super) async fn read_again(
             }
         }
     }
-    Ok(())
+    Ok(doubted)
+}
+
+/// Whether an agent seems to be gone for the first time.
+fn is_doubtful(events: &[Event], doubted_before: bool, embedded: bool) -> bool {
+    let undone = |event: &Event| matches!(event, Event::Closed { reason: CloseReason::Undone, .. });
+    !embedded && !doubted_before && events.iter().any(undone)
 }
 
 async fn view(market: &Market, deployment: DeploymentId, count: u64) -> Result<Option<DeploymentView>, String> {
@@ -129,4 +148,22 @@ fn send_again(core: &Arc<Core>, deployment: DeploymentId, agent: &Agent, view: &
             () = stop.requested() => {}
         }
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use nisse_model::Address;
+
+    use super::*;
+
+    #[test]
+    fn an_agent_of_another_chain_is_stopped_as_undone_at_the_second_word_only() {
+        let deployment = DeploymentId { chain: 1, contract: Address([2; 20]), number: 3 };
+        let undone = [Event::Closed { deployment, reason: CloseReason::Undone }];
+        assert!(is_doubtful(&undone, false, false), "an endpoint may lag");
+        assert!(!is_doubtful(&undone, true, false), "it says so again");
+        assert!(!is_doubtful(&undone, false, true), "the chain in this process does not lag");
+        let ended = [Event::Closed { deployment, reason: CloseReason::Owner }];
+        assert!(!is_doubtful(&ended, false, false), "an end that the contract tells is not doubted");
+    }
 }

@@ -144,6 +144,27 @@ fn a_reorganisation_that_keeps_everything_moves_nothing() {
     assert_eq!(started, 1, "{shown}");
 }
 
+#[test]
+fn a_reorganisation_deeper_than_the_node_remembers_stops_neither_the_node_nor_its_agents() {
+    let home = Home::new();
+    let rpc = free_address();
+    let node = home.up(&["--chain-dev", "--rpc", &rpc]);
+    home.ok(&["deploy", &example("counter")]);
+    assert_eq!(count(&node, "POST"), 1);
+    web::rpc(&rpc, "nisse_mine", json!(["0x100"]));
+    eventually("the new blocks to be told", || {
+        web::rpc(&rpc, "nisse_reorg", json!(["0x90", true]));
+        node.said().contains("is read from its beginning").then_some(())
+    });
+    assert_eq!(count(&node, "POST"), 2);
+    home.ok(&["deploy", &example("echo")]);
+    node.echo_answers();
+    assert_eq!(home.json(&["status", COUNTER])["state"], "running");
+    node.kill();
+    let node = home.up(&["--chain-dev", "--rpc", &rpc]);
+    assert_eq!(count(&node, "POST"), 3);
+}
+
 /// Answers of the oracle's feed, by the market's log.
 fn answers(home: &Home) -> Vec<String> {
     let shown = home.json(&["market", "show", "1"]);

@@ -1,0 +1,109 @@
+//! Where the cursor stands in the log of a version of the market, on disk.
+//!
+//! Together with the place stands whether blocks left the chain before it and leases have yet to be read again: a crash
+//! between the two must not lose what only that look finds.
+
+use nisse_market::{CursorPosition, MarketAddresses};
+use nisse_store::{Database, DatabaseError, Rows as _, Table};
+
+/// Where cursors stand.
+const CURSOR: Table = Table::new("cursor");
+
+/// The place in one log.
+pub(super) struct Place<'a> {
+    database: &'a Database,
+    place: String,
+    check: String,
+}
+
+impl<'a> Place<'a> {
+    pub(super) fn new(database: &'a Database, addresses: &MarketAddresses) -> Self {
+        let place = format!("{}:{}", addresses.chain, addresses.manager);
+        let check = format!("{place}:check");
+        Self { database, place, check }
+    }
+
+    /// Where the cursor stood, and whether leases are to be read again as after a reorganisation.
+    pub(super) fn read(&self) -> Result<(CursorPosition, bool), DatabaseError> {
+        let (place, check) = self.database.read(|rows| -> Result<_, DatabaseError> {
+            Ok((rows.get(CURSOR, self.place.as_bytes())?, rows.get(CURSOR, self.check.as_bytes())?))
+        })?;
+        // A place that does not read is a place that is not known: everything is told again, and known already.
+        let position = place.and_then(|bytes| CursorPosition::from_bytes(&bytes).ok()).unwrap_or_default();
+        Ok((position, check.is_some()))
+    }
+
+    /// The cursor went on to `position`. With `reorganised`, leases are to be read again.
+    ///
+    /// Not synced: after a crash some of the log is told again, and every event of it is held against the contract.
+    pub(super) fn write(&self, position: &CursorPosition, reorganised: bool) -> Result<(), DatabaseError> {
+        self.database.write_lazily(|transaction| {
+            if reorganised {
+                transaction.put(CURSOR, self.check.as_bytes(), &[])?;
+            }
+            transaction.put(CURSOR, self.place.as_bytes(), &position.to_bytes())
+        })
+    }
+
+    /// Leases were read again.
+    pub(super) fn checked(&self) -> Result<(), DatabaseError> {
+        self.database.write_lazily(|transaction| transaction.remove(CURSOR, self.check.as_bytes()).map(drop))
+    }
+}
+
+/// Forgets every place in the log of a chain, so that it is told from its first block.
+pub(crate) fn forget_places(database: &Database, chain: u64) -> Result<(), DatabaseError> {
+    let prefix = format!("{chain}:");
+    database.write(|transaction| transaction.remove_prefix(CURSOR, prefix.as_bytes()).map(drop))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::sync::Arc;
+
+    use nisse_model::Address;
+    use nisse_testkit::SimDisk;
+
+    use super::*;
+
+    fn addresses() -> MarketAddresses {
+        let address = Address([3; 20]);
+        MarketAddresses {
+            chain: 7,
+            book: address,
+            version: 1,
+            token: address,
+            nodes: address,
+            escrow: address,
+            feeds: address,
+            manager: address,
+        }
+    }
+
+    fn open(disk: &SimDisk) -> Database {
+        Database::open(Arc::new(disk.clone()), Path::new("/index.redb")).expect("it opens")
+    }
+
+    #[test]
+    fn a_look_that_a_reorganisation_calls_for_is_owed_until_it_was_done() {
+        let disk = SimDisk::new(1);
+        let database = open(&disk);
+        let place = Place::new(&database, &addresses());
+        let position = CursorPosition::default();
+        assert_eq!(place.read().expect("it reads"), (position.clone(), false));
+        place.write(&position, true).expect("it is written");
+        place.write(&position, false).expect("it is written");
+        database.flush().expect("it is synced");
+        drop(database);
+
+        let database = open(&disk);
+        let place = Place::new(&database, &addresses());
+        assert!(place.read().expect("it reads").1, "a restart came before the look");
+        place.checked().expect("it is written");
+        assert!(!place.read().expect("it reads").1);
+        place.write(&position, true).expect("it is written");
+        forget_places(&database, 7).expect("it is written");
+        assert!(!place.read().expect("it reads").1, "a chain made anew owes nothing");
+    }
+}
