@@ -115,12 +115,34 @@ impl Journal {
     /// power cut a prefix of them may stand if they were not acknowledged. An empty batch is a barrier: it commits
     /// once all before it did.
     pub fn append_batch(&self, records: &[&[u8]]) -> Result<Commit, JournalError> {
-        if let Some(long) = records.iter().find(|record| record.len() > RECORD_BYTES_MAX) {
-            return Err(JournalError::TooLong { length: long.len() });
-        }
+        check_lengths(records)?;
         let commit = self.lock().queue(records)?;
         self.shared.wake.notify_one();
         Ok(commit)
+    }
+
+    /// [`Journal::append_batch`], unless the disk has refused records since [`Journal::refusals`] was `refusals`: then
+    /// nothing is queued. For records that follow others in more than place: they never stand without those.
+    pub fn append_batch_unless_refused(
+        &self,
+        refusals: u64,
+        records: &[&[u8]],
+    ) -> Result<Option<Commit>, JournalError> {
+        check_lengths(records)?;
+        let mut state = self.lock();
+        if state.refusals != refusals {
+            return Ok(None);
+        }
+        let commit = state.queue(records)?;
+        drop(state);
+        self.shared.wake.notify_one();
+        Ok(Some(commit))
+    }
+
+    /// How often the disk has refused what waited since the journal was opened. With each time the commits that were
+    /// under way have failed, and have been told.
+    pub fn refusals(&self) -> u64 {
+        self.lock().refusals
     }
 
     /// Hands the durable records from `from` on to `each`, until it says `false` or they end. Reads whole segments from
@@ -181,6 +203,13 @@ impl Drop for Journal {
         {
             tracing::error!("the journal's thread panicked");
         }
+    }
+}
+
+fn check_lengths(records: &[&[u8]]) -> Result<(), JournalError> {
+    match records.iter().find(|record| record.len() > RECORD_BYTES_MAX) {
+        Some(long) => Err(JournalError::TooLong { length: long.len() }),
+        None => Ok(()),
     }
 }
 

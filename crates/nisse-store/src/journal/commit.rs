@@ -7,7 +7,7 @@ use tokio::sync::Notify;
 use super::{JournalError, Position, lock};
 
 /// The promise that a record will be durable, or an error. Dropping it changes nothing: the record is written.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 #[must_use = "a record is durable only once its commit says so"]
 pub struct Commit {
     batch: Arc<Batch>,
@@ -46,7 +46,8 @@ impl Commit {
         self.outcome().expect("an outcome is never taken back")
     }
 
-    fn outcome(&self) -> Option<Result<Position, JournalError>> {
+    /// Whether the record is durable, or why it is not; `None` while nobody knows.
+    pub fn outcome(&self) -> Option<Result<Position, JournalError>> {
         let outcome = lock(&self.batch.outcome);
         outcome.as_ref().map(|outcome| outcome.clone().map(|changed| changed.unwrap_or(self.position)))
     }

@@ -39,6 +39,8 @@ pub(super) struct State {
     batch: Arc<Batch>,
     pub(super) commands: VecDeque<Command>,
     failure: Option<JournalError>,
+    /// How often the disk has refused what waited.
+    pub(super) refusals: u64,
     pub(super) closed: bool,
 }
 
@@ -62,6 +64,7 @@ impl Shared {
             batch: Arc::default(),
             commands: VecDeque::new(),
             failure: None,
+            refusals: 0,
             closed: false,
         };
         Self { state: Mutex::new(state), wake: Condvar::new() }
@@ -108,11 +111,15 @@ impl State {
         Work { bytes: std::mem::take(&mut self.bytes), next: self.next, chain: self.chain, commits, batch }
     }
 
-    /// Forgets what waits, and goes on behind what is durable.
-    pub(super) fn fail(&mut self, failure: &JournalError, next: Position, chain: u32) {
+    /// Forgets `batch` and what waits, tells all of them, and goes on behind what is durable. Under one lock: who sees
+    /// the new count of refusals also sees the outcome of what was refused.
+    pub(super) fn fail(&mut self, batch: &Batch, failure: &JournalError, next: Position, chain: u32) {
+        batch.finish(Err(failure.clone()));
         self.take().batch.finish(Err(failure.clone()));
         (self.next, self.batch_first, self.chain) = (next, next, chain);
-        if !matches!(failure, JournalError::Refused(_)) {
+        if matches!(failure, JournalError::Refused(_)) {
+            self.refusals += 1;
+        } else {
             self.failure = Some(failure.clone());
             for Command::Truncate { done, .. } in self.commands.drain(..) {
                 done.finish(Err(failure.clone()));

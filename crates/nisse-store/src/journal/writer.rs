@@ -135,9 +135,7 @@ impl Writer {
             }
             Err(failure) => {
                 tracing::error!(%failure, "the journal's disk failed");
-                // Before the batch is told: who then appends again gets a place behind what is durable.
-                self.shared.lock().fail(&failure, self.next, self.chain);
-                work.batch.finish(Err(failure));
+                self.shared.lock().fail(&work.batch, &failure, self.next, self.chain);
             }
         }
     }

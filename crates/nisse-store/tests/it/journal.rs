@@ -310,6 +310,24 @@ fn a_full_disk_refuses_records_and_takes_them_again_when_there_is_space() {
 }
 
 #[test]
+fn a_record_that_follows_a_refused_one_is_not_queued_in_its_place() {
+    let disk = SimDisk::new(7);
+    let (journal, _) = open(&disk).unwrap();
+    let refusals = journal.refusals();
+    let follow = |record: &[u8]| journal.append_batch_unless_refused(refusals, &[record]).unwrap();
+    follow(b"first").expect("nothing was refused").wait().unwrap();
+    disk.fail(Fault::NoSpace(0));
+    let refused = journal.append(b"refused").unwrap();
+    refused.clone().wait().unwrap_err();
+    disk.heal();
+    assert!(follow(b"behind it").is_none(), "what it follows is gone");
+    assert_eq!(journal.refusals(), refusals + 1);
+    assert!(matches!(refused.outcome(), Some(Err(JournalError::Refused(_)))));
+    drop(journal);
+    assert_eq!(open(&disk).unwrap().1, [(Position(0), b"first".to_vec())]);
+}
+
+#[test]
 fn whatever_operation_fails_the_error_is_typed_and_a_reopened_journal_is_whole() {
     for fault in [Fault::Io, Fault::NoSpace, Fault::Sync] {
         for nth in 0.. {
