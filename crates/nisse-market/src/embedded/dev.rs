@@ -9,7 +9,7 @@ use super::rpc::{Params, RpcError, quantity, unknown_method};
 use super::state::{State, Unmined};
 
 /// Blocks that one call makes or undoes.
-const BLOCKS_MAX: u64 = 1_024;
+pub(super) const BLOCKS_MAX: u64 = 1_024;
 
 impl EmbeddedChain {
     pub(super) fn handle_dev(&self, method: &str, params: &Params<'_>) -> Result<Value, RpcError> {

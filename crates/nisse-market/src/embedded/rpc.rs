@@ -1,7 +1,8 @@
 //! The JSON-RPC methods of the embedded chain, one `match`.
 //!
 //! Only the newest state is kept: a call at an older block is refused, never answered with the wrong state. The tags
-//! latest, pending, safe and finalized are the same block, since a block here is final once it exists.
+//! latest, pending, safe and finalized are the same block, since a block here is final once it exists; on a development
+//! chain, whose blocks can be undone, only those are final that no call can undo.
 
 use alloy::eips::{BlockId, BlockNumberOrTag, RpcBlockHash};
 use alloy::primitives::{Address, B256, Bytes, U64, U256};
@@ -143,6 +144,9 @@ impl EmbeddedChain {
             BlockId::Hash(RpcBlockHash { block_hash, .. }) => state.block_by_hash(block_hash),
             BlockId::Number(BlockNumberOrTag::Number(number)) => state.block(number),
             BlockId::Number(BlockNumberOrTag::Earliest) => state.block(0),
+            BlockId::Number(BlockNumberOrTag::Finalized) if self.inner.dev => {
+                state.block(state.head().number().saturating_sub(super::dev::BLOCKS_MAX))
+            }
             BlockId::Number(_) => Some(state.head()),
         };
         found.cloned()

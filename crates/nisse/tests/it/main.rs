@@ -4,14 +4,15 @@
 mod chain_facts;
 mod comeback;
 mod demo;
-mod harness;
 mod failures;
+mod harness;
 mod hostile;
+mod join;
 mod kills;
 mod lease;
 mod life;
-mod rebuild;
 mod orders;
+mod rebuild;
 mod receipts;
 mod refusals;
 mod stream;
