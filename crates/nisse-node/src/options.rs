@@ -27,6 +27,8 @@ pub struct NodeOptions {
     pub accept: AcceptList,
     /// What one hour costs others.
     pub price: AmountPerHour,
+    /// Gas that one agent of somebody else may burn on the chain in each hour, at this node's cost.
+    pub gas_budget_max: u64,
     /// Processors lent.
     pub cpu: Cpu,
     /// Memory lent.

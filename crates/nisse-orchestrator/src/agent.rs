@@ -144,6 +144,9 @@ pub struct NextPackage {
     pub revision: u32,
     /// What is to run.
     pub placement: Placement,
+    /// Gas that its answers may burn in each hour.
+    #[serde(default)]
+    pub gas_budget: u64,
 }
 
 /// One agent on this node.

@@ -33,6 +33,8 @@ pub enum Decision {
         #[serde(with = "millis")]
         bids_until: Timestamp,
         round: u64,
+        #[serde(default)]
+        gas_budget: u64,
     },
     /// An order was looked at and not bid on.
     OrderRefused {

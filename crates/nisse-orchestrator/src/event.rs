@@ -14,6 +14,8 @@ pub struct Order {
     pub placement: Placement,
     /// The most that it pays.
     pub max_rate: AmountPerHour,
+    /// Gas that its answers may burn in each hour.
+    pub gas_budget: u64,
     /// When bidding ends; `None` when the first valid bid wins.
     pub bids_until: Option<Timestamp>,
     /// The block in which it opened: an order that came back to the market is another round of bids.

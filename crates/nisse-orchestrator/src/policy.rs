@@ -40,6 +40,8 @@ pub struct Policy {
     pub capacity: Capacity,
     /// What one hour costs, whatever the size.
     pub price: AmountPerHour,
+    /// Gas that this node pays for one agent of somebody else in each hour, at most.
+    pub gas_budget_max: u64,
 }
 
 impl Policy {
@@ -55,10 +57,19 @@ impl Policy {
             return Err(Refusal::Owner { owner });
         }
         self.room(order.placement.resources, used)?;
+        self.gas(order.gas_budget)?;
         if self.price > order.max_rate {
             return Err(Refusal::Price { offered: order.max_rate, asked: self.price });
         }
         Ok(self.price)
+    }
+
+    /// Whether this node pays for as much gas as is `asked` for each hour. Gas is no part of a lease's price.
+    pub(crate) fn gas(&self, asked: u64) -> Result<(), Refusal> {
+        match asked <= self.gas_budget_max {
+            true => Ok(()),
+            false => Err(Refusal::GasBudget { asked, most: self.gas_budget_max }),
+        }
     }
 
     /// Whether `asked` fits beside `used`.

@@ -106,6 +106,13 @@ pub enum Refusal {
         #[serde(with = "text")]
         free: ByteSize,
     },
+    /// Its answers may burn more gas than this node pays for.
+    GasBudget {
+        /// Asked for, in each hour.
+        asked: u64,
+        /// Paid for here, in each hour.
+        most: u64,
+    },
     /// It asks for a GPU and there is none.
     Gpu,
     /// An agent of this owner and name already runs here.
@@ -130,6 +137,9 @@ impl fmt::Display for Refusal {
             }
             Self::Cpu { asked, free } => write!(formatter, "it asks for {asked} cpu and {free} is free"),
             Self::Memory { asked, free } => write!(formatter, "it asks for {asked} of memory and {free} is free"),
+            Self::GasBudget { asked, most } => {
+                write!(formatter, "it may burn {asked} gas per hour and this node pays for {most} at most")
+            }
             Self::Gpu => write!(formatter, "it asks for a GPU and this node has none"),
             Self::Taken => write!(formatter, "an agent of this owner and name already runs here"),
             Self::Draining => write!(formatter, "this node is draining and takes no new work"),

@@ -48,6 +48,7 @@ struct Market {
     contract: Option<String>,
     accept: Option<Vec<String>>,
     price: Option<String>,
+    gas_budget_max: Option<u64>,
 }
 
 #[derive(Debug, Deserialize, Default, Clone)]
@@ -118,6 +119,12 @@ pub(crate) fn load(home: &Path, flags: &Up) -> Result<Config, Failure> {
         built_in.market.accept.map(|list| list.join(",")),
     )?;
     let price = picker.pick("market.price", flags.price.clone(), file.market.price, built_in.market.price)?;
+    let gas_budget_max = picker.pick(
+        "market.gas_budget_max",
+        None,
+        file.market.gas_budget_max.map(|gas| gas.to_string()),
+        built_in.market.gas_budget_max.map(|gas| gas.to_string()),
+    )?;
     let cpu = picker.pick("limits.cpu", None, file.limits.cpu, built_in.limits.cpu)?;
     let memory = picker.pick("limits.memory", None, file.limits.memory, built_in.limits.memory)?;
     let content = picker.pick("limits.content", None, file.limits.content, built_in.limits.content)?;
@@ -142,6 +149,7 @@ pub(crate) fn load(home: &Path, flags: &Up) -> Result<Config, Failure> {
         chain: parse_chain(&chain, chain_id.as_deref(), contract.as_deref(), flags.chain_dev)?,
         accept: parse_accept(&accept)?,
         price: parse::<AmountPerHour>("market.price", &price)?,
+        gas_budget_max: parse::<u64>("market.gas_budget_max", &gas_budget_max)?,
         cpu: parse::<Cpu>("limits.cpu", &cpu)?,
         memory: parse::<ByteSize>("limits.memory", &memory)?,
         content_quota: parse::<ByteSize>("limits.content", &content)?,

@@ -31,6 +31,7 @@ async fn running() -> Running {
         chain: ChainChoice::Embedded { dev: false },
         accept: AcceptList::Own,
         price: AmountPerHour(0),
+        gas_budget_max: 6_000_000,
         cpu: Cpu { millis: 1000 },
         memory: ByteSize(1 << 30),
         content_quota: ByteSize(1 << 30),

@@ -91,6 +91,7 @@ fn hint_of(refusal: &Refusal) -> Option<String> {
         Refusal::Owner { owner } => format!("start the node with `--accept {owner}`"),
         Refusal::Price { asked, .. } => format!("offer `--max-rate {asked}` or more"),
         Refusal::Cpu { .. } | Refusal::Memory { .. } => "stop another agent or lend more in nisse.toml".to_owned(),
+        Refusal::GasBudget { most, .. } => format!("publish it with a gas budget of {most} or less"),
         Refusal::Gpu => "take `gpu` out of agent.yaml".to_owned(),
         Refusal::Draining => "run `nisse node drain --off`".to_owned(),
         Refusal::Taken => "stop the agent of the same name".to_owned(),

@@ -166,7 +166,7 @@ fn policy(
         AcceptList::Any => Accept::Any,
     };
     let capacity = Capacity { cpu: options.cpu, memory: options.memory, gpu: false };
-    Ok(Policy { operator, accept, capacity, price: options.price })
+    Ok(Policy { operator, accept, capacity, price: options.price, gas_budget_max: options.gas_budget_max })
 }
 
 fn preparer(

@@ -31,7 +31,13 @@ fn world() -> World {
 
 fn orchestrator() -> Orchestrator {
     let capacity = Capacity { cpu: Cpu { millis: 4000 }, memory: ByteSize(1 << 30), gpu: false };
-    Orchestrator::new(Policy { operator: OWNER, accept: Accept::Own, capacity, price: AmountPerHour(0) })
+    Orchestrator::new(Policy {
+        operator: OWNER,
+        accept: Accept::Own,
+        capacity,
+        price: AmountPerHour(0),
+        gas_budget_max: 0,
+    })
 }
 
 fn deployment() -> DeploymentId {

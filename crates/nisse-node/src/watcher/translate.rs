@@ -62,7 +62,11 @@ pub(super) async fn translate(
         }
         MarketEvent::UpdateRequested { node, revision, order, .. } if *node == operator => {
             let view = market.deployment(number).await.map_err(|error| chain(&error))?;
-            let next = placement(view.owner, order).map(|placement| NextPackage { revision: *revision, placement });
+            let next = placement(view.owner, order).map(|placement| NextPackage {
+                revision: *revision,
+                placement,
+                gas_budget: order.gas_budget,
+            });
             next.map(|next| Event::UpdateRequested { deployment, next }).into_iter().collect()
         }
         MarketEvent::Stopped { by, .. } => {
@@ -111,6 +115,7 @@ fn opened(deployment: DeploymentId, owner: Address, order: &OrderView, operator:
         deployment,
         placement,
         max_rate: order.max_rate,
+        gas_budget: order.gas_budget,
         bids_until,
         round,
     });
@@ -134,6 +139,7 @@ pub(super) async fn reopened(
             deployment,
             placement,
             max_rate: view.max_rate,
+            gas_budget: view.gas_budget,
             bids_until: until.filter(|_| view.bid_window_seconds > 0),
             round,
         })

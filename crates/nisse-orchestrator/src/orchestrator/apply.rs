@@ -13,12 +13,13 @@ impl Orchestrator {
         match decision {
             Decision::Booted { .. } => self.booted(),
             Decision::Draining { draining } => self.draining = *draining,
-            Decision::OrderSeen { deployment, placement, max_rate, bids_until, round } => {
+            Decision::OrderSeen { deployment, placement, max_rate, bids_until, round, gas_budget } => {
                 let bids_until = (*bids_until != Timestamp::default()).then_some(*bids_until);
                 let order = Order {
                     deployment: *deployment,
                     placement: placement.clone(),
                     max_rate: *max_rate,
+                    gas_budget: *gas_budget,
                     bids_until,
                     round: *round,
                 };
@@ -152,6 +153,7 @@ pub(super) fn compact(orchestrator: &Orchestrator) -> Vec<Decision> {
             max_rate: bid.order.max_rate,
             bids_until: bid.order.bids_until.unwrap_or_default(),
             round: bid.order.round,
+            gas_budget: bid.order.gas_budget,
         });
         if let Some(rate) = bid.rate {
             decisions.push(Decision::BidMade { deployment: *deployment, rate });

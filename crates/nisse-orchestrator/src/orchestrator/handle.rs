@@ -132,6 +132,7 @@ impl Orchestrator {
                 max_rate: order.max_rate,
                 bids_until: order.bids_until.unwrap_or_default(),
                 round: order.round,
+                gas_budget: order.gas_budget,
             },
         );
         effects.actions.push(Action::Inspect { deployment, placement });
@@ -197,7 +198,7 @@ impl Orchestrator {
             return;
         }
         let (busy, running) = (agent.next.is_some(), matches!(agent.life, Life::Running { .. }));
-        let refusal = self.policy.room(next.placement.resources, self.used_without(deployment)).err();
+        let refusal = self.judge_update(deployment, &next).err();
         self.decide(effects, Decision::UpdateBegan { deployment, next });
         if busy {
             return;
@@ -206,6 +207,15 @@ impl Orchestrator {
             Some(refusal) => self.refuse_update(deployment, revision, refusal.to_string(), effects),
             None if running => self.continue_update(deployment, effects),
             None => {}
+        }
+    }
+
+    /// Whether this node runs the package of an update.
+    fn judge_update(&self, deployment: DeploymentId, next: &NextPackage) -> Result<(), Refusal> {
+        self.policy.room(next.placement.resources, self.used_without(deployment))?;
+        match self.agents[&deployment].assignment {
+            Assignment::Home => Ok(()),
+            Assignment::Lease(_) => self.policy.gas(next.gas_budget),
         }
     }
 

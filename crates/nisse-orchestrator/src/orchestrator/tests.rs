@@ -40,6 +40,7 @@ fn order(number: u64, name: &str) -> Order {
         deployment: deployment(number),
         placement: placement(ALICE, name),
         max_rate: AmountPerHour(50),
+        gas_budget: 500_000,
         bids_until: None,
         round: 1,
     }
@@ -55,6 +56,7 @@ fn policy() -> Policy {
         accept: Accept::Listed(BTreeSet::from([ALICE])),
         capacity: Capacity { cpu: Cpu { millis: 1000 }, memory: ByteSize(8 << 20), gpu: false },
         price: AmountPerHour(50),
+        gas_budget_max: 1_000_000,
     }
 }
 
@@ -280,7 +282,7 @@ fn an_update_swaps_and_a_refused_one_leaves_the_old_running() {
     next.package.artifact_hash = Hash256::of(b"next");
     let request = |revision| Event::UpdateRequested {
         deployment: deployment(1),
-        next: NextPackage { revision, placement: next.clone() },
+        next: NextPackage { revision, placement: next.clone(), gas_budget: 0 },
     };
     let effects = node.handle(request(1), NOW);
     assert!(matches!(effects.actions[..], [Action::Swap { incarnation: 2, .. }]));
@@ -304,7 +306,7 @@ fn an_update_that_comes_during_another_waits_for_its_end() {
     let request = |revision: u32| {
         let mut placement = placement(ALICE, "agent1");
         placement.package.artifact_hash = Hash256::of(&revision.to_be_bytes());
-        Event::UpdateRequested { deployment: deployment(1), next: NextPackage { revision, placement } }
+        Event::UpdateRequested { deployment: deployment(1), next: NextPackage { revision, placement, gas_budget: 0 } }
     };
     node.handle(request(1), NOW);
     assert!(node.handle(request(2), NOW).actions.is_empty(), "one swap at a time");
@@ -323,7 +325,7 @@ fn a_rollback_brings_the_state_back_and_a_plain_update_to_the_package_before_doe
     second.package.artifact_hash = Hash256::of(b"second");
     let request = |revision, placement| Event::UpdateRequested {
         deployment: deployment(1),
-        next: NextPackage { revision, placement },
+        next: NextPackage { revision, placement, gas_budget: 0 },
     };
     node.handle(request(1, second), NOW);
     finish(&mut node, 1, ActionResult::Swapped { revision: 1, result: Ok(()) });
@@ -341,17 +343,42 @@ fn an_update_that_asks_for_more_than_there_is_is_refused() {
     run(&mut node, 1, ALICE, lease());
     let mut large = placement(ALICE, "agent1");
     large.resources.memory = ByteSize(9 << 20);
-    let next = NextPackage { revision: 1, placement: large };
+    let next = NextPackage { revision: 1, placement: large, gas_budget: 0 };
     let effects = node.handle(Event::UpdateRequested { deployment: deployment(1), next }, NOW);
     assert!(matches!(effects.actions[..], [Action::RefuseUpdate { revision: 1, .. }]));
     assert!(matches!(life(&node, 1), Life::Running { .. }));
 }
 
 #[test]
+fn gas_that_the_node_does_not_pay_for_is_refused_in_orders_and_in_updates() {
+    let mut node = orchestrator();
+    node.handle(Event::OrderOpened(Order { gas_budget: 1 << 48, ..order(1, "agent1") }), NOW);
+    let refusal = node.refused()[&deployment(1)].to_string();
+    insta::assert_snapshot!(refusal, @"it may burn 281474976710656 gas per hour and this node pays for 1000000 at most");
+    run(&mut node, 2, ALICE, lease());
+    let request = |revision, gas_budget| {
+        let next = NextPackage { revision, placement: placement(ALICE, "agent2"), gas_budget };
+        Event::UpdateRequested { deployment: deployment(2), next }
+    };
+    let effects = node.handle(request(1, 1_000_001), NOW);
+    assert!(matches!(effects.actions[..], [Action::RefuseUpdate { revision: 1, .. }]));
+    // One that waits behind another is judged when its turn comes.
+    assert!(matches!(node.handle(request(2, 1_000_000), NOW).actions[..], [Action::Swap { .. }]));
+    assert!(node.handle(request(3, 1 << 48), NOW).actions.is_empty());
+    let effects = finish(&mut node, 2, ActionResult::Swapped { revision: 2, result: Ok(()) });
+    assert!(matches!(effects.actions[1..], [Action::RefuseUpdate { revision: 3, .. }]), "{effects:?}");
+    // What the owner runs at home the owner pays.
+    run(&mut node, 3, OPERATOR, Assignment::Home);
+    let next = NextPackage { revision: 1, placement: placement(OPERATOR, "agent3"), gas_budget: 1 << 48 };
+    let effects = node.handle(Event::UpdateRequested { deployment: deployment(3), next }, NOW);
+    assert!(matches!(effects.actions[..], [Action::Swap { .. }]));
+}
+
+#[test]
 fn a_swap_that_a_crash_interrupted_goes_on_without_starting_the_old_package() {
     let mut node = orchestrator();
     run(&mut node, 1, OPERATOR, Assignment::Home);
-    let next = NextPackage { revision: 1, placement: placement(OPERATOR, "agent1") };
+    let next = NextPackage { revision: 1, placement: placement(OPERATOR, "agent1"), gas_budget: 0 };
     node.handle(Event::UpdateRequested { deployment: deployment(1), next }, NOW);
     let effects = reborn(&node).boot(NOW);
     assert!(matches!(effects.actions[..], [Action::Swap { .. }]));
@@ -510,7 +537,7 @@ fn any_event() -> impl Strategy<Value = Event> {
             4 => Event::Funded { deployment: id, deposited: Amount(u128::from(later)) },
             5 => Event::UpdateRequested {
                 deployment: id,
-                next: NextPackage { revision: later as u32, placement: placement(ALICE, &name) },
+                next: NextPackage { revision: later as u32, placement: placement(ALICE, &name), gas_budget: 0 },
             },
             6 => Event::Closed { deployment: id, reason: CloseReason::Owner },
             7 => finished(ActionResult::Inspected(Ok(()))),

@@ -135,5 +135,5 @@ fn take(orchestrator: &mut Orchestrator, decision: &Decision, named: &mut BTreeS
 /// Restoring asks no policy; one is needed to hold the agents.
 fn reader(operator: Address) -> Policy {
     let capacity = Capacity { cpu: Cpu::default(), memory: ByteSize::default(), gpu: false };
-    Policy { operator, accept: Accept::Own, capacity, price: AmountPerHour(0) }
+    Policy { operator, accept: Accept::Own, capacity, price: AmountPerHour(0), gas_budget_max: 0 }
 }

@@ -33,6 +33,7 @@ pub(super) fn options(compile_command: CompileCommand) -> NodeOptions {
         chain: ChainChoice::Embedded { dev: false },
         accept: AcceptList::HomeKeys,
         price: AmountPerHour(Amount::TALOS.0),
+        gas_budget_max: 6_000_000,
         cpu: Cpu { millis: 4_000 },
         memory: ByteSize(1 << 30),
         content_quota: ByteSize(1 << 30),

@@ -106,8 +106,13 @@ impl Orchestrator {
         }
     }
 
-    pub(super) fn continue_update(&self, deployment: DeploymentId, effects: &mut Effects) {
-        effects.actions.extend(self.agents.get(&deployment).and_then(|agent| agent.swap(deployment)));
+    /// Begins the update that waits, if one does: it is judged when its turn comes.
+    pub(super) fn continue_update(&mut self, deployment: DeploymentId, effects: &mut Effects) {
+        let Some(next) = self.agents.get(&deployment).and_then(|agent| agent.next.clone()) else { return };
+        match self.judge_update(deployment, &next) {
+            Ok(()) => effects.actions.extend(self.agents[&deployment].swap(deployment)),
+            Err(refusal) => self.refuse_update(deployment, next.revision, refusal.to_string(), effects),
+        }
     }
 
     fn swapped(
