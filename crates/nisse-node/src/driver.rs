@@ -23,6 +23,8 @@ use crate::entry::Entry;
 use crate::error::chain;
 use crate::supervisor::Stop;
 
+use outbox::Name;
+
 /// Messages that may wait for the driver; senders wait when there are more.
 pub(crate) const QUEUE_MAX: usize = 1_024;
 /// The longest time between two looks at the clocks.
@@ -198,8 +200,8 @@ impl Driver {
             Outward::Alarm { deployment, at } => {
                 self.orchestrator.handle(Event::AlarmChanged { deployment, at }, self.core.clock.now())
             }
-            Outward::Publish { deployment, key, asset, value, decimals } => {
-                self.publish(deployment, key, asset, value, decimals);
+            Outward::Publish { deployment, key, position, asset, value, decimals } => {
+                self.publish(deployment, Name { key, position }, asset, value, decimals);
                 Effects::default()
             }
         }

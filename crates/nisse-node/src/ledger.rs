@@ -3,12 +3,16 @@
 //!
 //! In memory, ahead of the index; what must outlive the process is written by the outbox (`driver/outbox.rs`).
 
+mod account;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{HashMap, HashSet, VecDeque};
+pub(crate) use account::Terms;
+
+use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use nisse_model::{DeploymentId, Hash256, Timestamp};
 use nisse_store::Position;
@@ -39,8 +43,19 @@ pub(crate) struct Waiting {
     pub(crate) answer: i128,
     /// Whose log hears of trouble.
     pub(crate) label: Option<String>,
-    /// A place of the journal that is not behind its record.
-    pub(crate) since: Position,
+    /// Its record's place in the journal.
+    pub(crate) position: Position,
+    /// When this process took it in, by the steady clock.
+    pub(crate) since: Duration,
+}
+
+/// Why an answer does not go out now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Hold {
+    /// The chain has not said what its deployment may burn.
+    Unknown,
+    /// The budget is spent.
+    Spent(String),
 }
 
 /// What a deployment's budget allows, and what is gone of it.
@@ -56,25 +71,14 @@ pub(crate) struct Gas {
 struct Outbox {
     queues: HashMap<DeploymentId, VecDeque<Waiting>>,
     accounts: HashMap<DeploymentId, Account>,
-    /// Keys whose rows were written since the last look, and before that.
-    delivered: Vec<String>,
-    delivered_before: Vec<String>,
-    restored: HashSet<String>,
+    /// Keys whose rows are written, and the places of their records.
+    delivered: Vec<(String, Position)>,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
 struct Account {
     spent: u64,
-    /// Gas for each started hour, and when the first began.
-    terms: Option<(u64, Timestamp)>,
-}
-
-impl Account {
-    fn allowed(&self, now: Timestamp) -> Option<u64> {
-        let (budget, started) = self.terms?;
-        let hours = now.since_ms(started) / 3_600_000 + 1;
-        Some(hours.saturating_mul(budget))
-    }
+    terms: Option<Terms>,
 }
 
 impl Ledger {
@@ -115,15 +119,32 @@ impl Ledger {
         self.chain_time.store(at.0, Ordering::Relaxed);
     }
 
-    /// What the chain says of a deployment's budget.
-    pub(crate) fn set_terms(&self, deployment: DeploymentId, budget_per_hour: u64, started: Timestamp) {
-        lock(&self.outbox).accounts.entry(deployment).or_default().terms = Some((budget_per_hour, started));
+    /// What the chain says of a deployment's budget. Gives what is new about it, which the next start wants to know.
+    pub(crate) fn set_terms(&self, deployment: DeploymentId, budget: u64, started: Timestamp) -> Option<Terms> {
+        let now = self.now()?;
+        let mut outbox = lock(&self.outbox);
+        let terms = &mut outbox.accounts.entry(deployment).or_default().terms;
+        let new = match terms {
+            Some(known) => known.changed(budget, started, now)?,
+            None => Terms::new(budget, started),
+        };
+        *terms = Some(new);
+        Some(new)
     }
 
     /// What the budget allows and what is gone of it.
     pub(crate) fn gas(&self, deployment: &DeploymentId) -> Gas {
         let account = lock(&self.outbox).accounts.get(deployment).copied().unwrap_or_default();
-        Gas { spent: account.spent, allowed: account.allowed(self.now()) }
+        let allowed = self.now().zip(account.terms).map(|(now, terms)| terms.allowed(now));
+        Gas { spent: account.spent, allowed }
+    }
+
+    /// Why an answer of a deployment does not go out now.
+    pub(crate) fn hold(&self, deployment: &DeploymentId) -> Option<Hold> {
+        match self.gas(deployment).allowed {
+            None => Some(Hold::Unknown),
+            Some(_) => self.gas_refusal(deployment).map(Hold::Spent),
+        }
     }
 
     /// Why no gas may be burnt for a deployment now.
@@ -143,8 +164,9 @@ impl Ledger {
         })
     }
 
-    fn now(&self) -> Timestamp {
-        Timestamp(self.chain_time.load(Ordering::Relaxed))
+    /// The chain's clock; `None` before the chain was first looked at.
+    fn now(&self) -> Option<Timestamp> {
+        Some(Timestamp(self.chain_time.load(Ordering::Relaxed))).filter(|now| now.0 > 0)
     }
 
     /// Takes an answer into the outbox. Says whether nobody delivers this deployment's answers yet.
@@ -174,15 +196,15 @@ impl Ledger {
 
     /// The oldest place of the journal that an answer waits for.
     pub(crate) fn oldest_waiting(&self) -> Option<Position> {
-        lock(&self.outbox).queues.values().flatten().map(|waiting| waiting.since).min()
+        lock(&self.outbox).queues.values().flatten().map(|waiting| waiting.position).min()
     }
 
     /// Counts the gas of an answer whose row is written.
-    pub(crate) fn spend(&self, deployment: DeploymentId, gas: u64, key: String) {
+    pub(crate) fn spend(&self, deployment: DeploymentId, gas: u64, key: String, position: Position) {
         let mut outbox = lock(&self.outbox);
         let account = outbox.accounts.entry(deployment).or_default();
         account.spent = account.spent.saturating_add(gas);
-        outbox.delivered.push(key);
+        outbox.delivered.push((key, position));
     }
 
     /// Gas that was spent in earlier runs.
@@ -190,19 +212,25 @@ impl Ledger {
         lock(&self.outbox).accounts.entry(deployment).or_default().spent = spent;
     }
 
-    /// A row of an earlier run.
-    pub(crate) fn restore_delivered(&self, key: String) {
-        lock(&self.outbox).restored.insert(key);
+    /// Terms that an earlier run was told.
+    pub(crate) fn restore_terms(&self, deployment: DeploymentId, terms: Terms) {
+        lock(&self.outbox).accounts.entry(deployment).or_default().terms = Some(terms);
     }
 
-    /// The keys whose rows are not needed any more once the mark has moved to where the journal stood at the last look.
-    pub(crate) fn turn_delivered(&self) -> Vec<String> {
-        let mut outbox = lock(&self.outbox);
-        let newest = std::mem::take(&mut outbox.delivered);
-        let restored = std::mem::take(&mut outbox.restored);
-        let passed = std::mem::replace(&mut outbox.delivered_before, newest);
-        outbox.delivered_before.extend(restored);
-        passed
+    /// A row of an earlier run.
+    pub(crate) fn restore_delivered(&self, key: String, position: Position) {
+        lock(&self.outbox).delivered.push((key, position));
+    }
+
+    /// The keys whose rows are not needed any more once the mark stands at `mark`: recovery reads none of their records.
+    pub(crate) fn delivered_before(&self, mark: Position) -> Vec<String> {
+        let outbox = lock(&self.outbox);
+        outbox.delivered.iter().filter(|(_, position)| *position < mark).map(|(key, _)| key.clone()).collect()
+    }
+
+    /// Their rows are gone.
+    pub(crate) fn let_go_before(&self, mark: Position) {
+        lock(&self.outbox).delivered.retain(|(_, position)| *position >= mark);
     }
 }
 

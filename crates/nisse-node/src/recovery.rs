@@ -112,7 +112,7 @@ impl<'a> Recovery<'a> {
         if !writes.is_empty() {
             self.states.agent(owner, &agent).apply(position, &writes).map_err(|error| failed(&error))?;
         }
-        for outward in outward_effects(deployment, InvocationId(invocation), &effects) {
+        for outward in outward_effects(deployment, InvocationId(invocation), position, &effects) {
             match outward {
                 Outward::Alarm { deployment, at } => {
                     self.alarms.entry(deployment).or_default().push_back(at);

@@ -18,6 +18,7 @@ use nisse_market::{CursorError, CursorPosition, DeploymentView, EventBatch, LogC
 use nisse_model::DeploymentId;
 
 use crate::core::Core;
+use crate::driver::outbox;
 use crate::error::chain;
 use crate::supervisor::Stop;
 
@@ -214,7 +215,8 @@ async fn review(core: &Core, market: &Market, standing: Standing) -> Result<bool
 
 /// What an agent may burn begins to count with its lease.
 fn budget(core: &Core, deployment: DeploymentId, view: &DeploymentView) {
-    if let Some(started) = view.started {
-        core.ledger.set_terms(deployment, view.gas_budget, started);
+    let terms = view.started.and_then(|started| core.ledger.set_terms(deployment, view.gas_budget, started));
+    if let Some(terms) = terms {
+        outbox::keep_terms(core, deployment, terms);
     }
 }

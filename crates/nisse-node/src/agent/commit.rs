@@ -9,7 +9,7 @@ use nisse_model::{
     Timestamp,
 };
 use nisse_sandbox::{AgentProgram, CallContext, Trace, Trap};
-use nisse_store::{AgentState, Clock, Entropy, StateError, StateWrite};
+use nisse_store::{AgentState, Clock, Entropy, Position, StateError, StateWrite};
 use tokio::sync::mpsc;
 
 use super::chance::Chance;
@@ -26,8 +26,8 @@ pub(crate) const OUTWARD_QUEUE_MAX: usize = 1_024;
 pub(crate) enum Outward {
     /// The alarm was set or cleared.
     Alarm { deployment: DeploymentId, at: Option<Timestamp> },
-    /// An answer for the agent's OracleFeed. `key` makes it go out once.
-    Publish { deployment: DeploymentId, key: String, asset: String, value: i64, decimals: u8 },
+    /// An answer for the agent's OracleFeed. `key` makes it go out once; `position` is its record's place in the journal.
+    Publish { deployment: DeploymentId, key: String, position: Position, asset: String, value: i64, decimals: u8 },
 }
 
 /// What an agent is made of.
@@ -64,6 +64,8 @@ pub(crate) struct Committer {
     state_root: Hash256,
     /// What the state holds now.
     state_bytes: u64,
+    /// Where the last record with effects stands in the journal.
+    position: Position,
     /// The record that is being made.
     record: Vec<u8>,
     /// The streamed answer whose head has been committed and whose end has not.
@@ -87,8 +89,8 @@ impl Committer {
         let (state_root, state_bytes) = (parts.state.root()?, parts.state.usage()?.bytes);
         let writer = CompletionWriter::new(parts.deployment, parts.owner, &parts.package.agent_id.name);
         let chance = Chance::new(Arc::clone(&parts.entropy));
-        let (first, record, open) = (true, Vec::new(), None);
-        Ok(Self { parts, writer, chance, next_seq, previous, first, state_root, state_bytes, record, open })
+        let (first, position, record, open) = (true, Position(0), Vec::new(), None);
+        Ok(Self { parts, writer, chance, next_seq, previous, first, state_root, state_bytes, position, record, open })
     }
 
     pub(crate) fn now(&self) -> Timestamp {
@@ -170,8 +172,9 @@ impl Committer {
             parts.records.later(mark, write).await.map_err(failed)?;
             return Ok((hash, state_after));
         }
-        let commit = parts.records.now(mark, write).await.map_err(failed)?;
+        let commit = parts.records.now(mark, !effects.is_empty(), write).await.map_err(failed)?;
         let position = commit.position();
+        self.position = position;
         if !effects.is_empty() {
             commit.durable().await.map_err(failed)?;
         }
@@ -227,7 +230,7 @@ impl Committer {
             let count = u32::try_from(publications).unwrap_or(u32::MAX);
             parts.ledger.count_publications(parts.deployment, now, count);
         }
-        for outward in outward_effects(parts.deployment, id, effects) {
+        for outward in outward_effects(parts.deployment, id, self.position, effects) {
             if parts.outward.send(outward).await.is_err() {
                 // The node is going down; recovery reads the effect from the journal.
                 break;
@@ -271,13 +274,19 @@ pub(crate) fn state_writes(effects: &[Effect]) -> Vec<StateWrite> {
 }
 
 /// What leaves the node, each with a key made of the invocation and the effect's place in it.
-pub(crate) fn outward_effects(deployment: DeploymentId, id: InvocationId, effects: &[Effect]) -> Vec<Outward> {
+pub(crate) fn outward_effects(
+    deployment: DeploymentId,
+    id: InvocationId,
+    position: Position,
+    effects: &[Effect],
+) -> Vec<Outward> {
     let outward = |(index, effect): (usize, &Effect)| match effect {
         Effect::AlarmSet { at } => Some(Outward::Alarm { deployment, at: Some(*at) }),
         Effect::AlarmClear => Some(Outward::Alarm { deployment, at: None }),
         Effect::PublishToChain { asset, value, decimals } => Some(Outward::Publish {
             deployment,
             key: format!("effect:{id}:{index}"),
+            position,
             asset: asset.to_string(),
             value: *value,
             decimals: *decimals,

@@ -8,8 +8,9 @@ fn deployment() -> DeploymentId {
     DeploymentId { chain: 1, contract: Address([2; 20]), number: 3 }
 }
 
-fn waiting(key: &str, since: u64) -> Waiting {
-    Waiting { key: key.to_owned(), asset: "ETH/USD".to_owned(), answer: 1, label: None, since: Position(since) }
+fn waiting(key: &str, position: u64) -> Waiting {
+    let (key, asset, position) = (key.to_owned(), "ETH/USD".to_owned(), Position(position));
+    Waiting { key, asset, answer: 1, label: None, position, since: Duration::ZERO }
 }
 
 #[test]
@@ -30,9 +31,9 @@ fn gas_is_counted_from_receipts_and_grows_with_each_started_hour() {
     assert_eq!(ledger.gas_refusal(&deployment()), None, "the chain has not said what is allowed");
     ledger.set_chain_time(started);
     ledger.set_terms(deployment(), 500_000, started);
-    ledger.spend(deployment(), 438_838, "first".to_owned());
+    ledger.spend(deployment(), 438_838, "first".to_owned(), Position(1));
     assert_eq!(ledger.gas_refusal(&deployment()), None);
-    ledger.spend(deployment(), 68_148, "second".to_owned());
+    ledger.spend(deployment(), 68_148, "second".to_owned(), Position(2));
     assert_eq!(ledger.gas(&deployment()), Gas { spent: 506_986, allowed: Some(500_000) });
     let refusal = ledger.publish_refusal(&deployment(), started).expect("it is spent");
     assert_eq!(
@@ -46,6 +47,7 @@ fn gas_is_counted_from_receipts_and_grows_with_each_started_hour() {
 #[test]
 fn what_waits_is_held_against_the_budget_and_against_a_limit() {
     let ledger = Ledger::default();
+    ledger.set_chain_time(Timestamp(1));
     ledger.set_terms(deployment(), 2 * ANSWER_GAS, Timestamp(0));
     assert!(ledger.wait(deployment(), waiting("one", 5)));
     assert_eq!(ledger.publish_refusal(&deployment(), Timestamp(0)), None);
@@ -75,14 +77,33 @@ fn the_oldest_answer_holds_the_journal_until_it_arrives() {
 }
 
 #[test]
-fn rows_are_let_go_two_looks_after_they_were_written() {
+fn rows_are_let_go_when_the_mark_has_passed_their_records_and_not_before() {
     let ledger = Ledger::default();
-    ledger.restore_delivered("old".to_owned());
-    ledger.spend(deployment(), 1, "one".to_owned());
-    assert!(ledger.turn_delivered().is_empty());
-    ledger.spend(deployment(), 1, "two".to_owned());
-    let mut passed = ledger.turn_delivered();
-    passed.sort();
-    assert_eq!(passed, ["old", "one"]);
-    assert_eq!(ledger.turn_delivered(), ["two"]);
+    ledger.restore_delivered("old".to_owned(), Position(2));
+    ledger.wait(deployment(), waiting("held", 5));
+    let other = DeploymentId { number: 4, ..deployment() };
+    ledger.spend(other, 1, "later".to_owned(), Position(7));
+    let mark = ledger.oldest_waiting().expect("one is held");
+    assert_eq!(ledger.delivered_before(mark), ["old"]);
+    // However long the one before it is held: a restart would send the later one again.
+    ledger.let_go_before(mark);
+    assert!(ledger.delivered_before(mark).is_empty());
+    assert_eq!(ledger.delivered_before(Position(8)), ["later"]);
+}
+
+#[test]
+fn answers_wait_until_the_chain_has_said_what_may_be_burnt() {
+    let ledger = Ledger::default();
+    assert_eq!(ledger.hold(&deployment()), Some(Hold::Unknown));
+    let terms = Terms::new(100, Timestamp(1_000));
+    ledger.restore_terms(deployment(), terms);
+    assert_eq!(ledger.hold(&deployment()), Some(Hold::Unknown), "how many hours, the chain's clock says");
+    assert_eq!(ledger.set_terms(deployment(), 100, Timestamp(1_000)), None);
+    ledger.set_chain_time(Timestamp(1_001));
+    assert_eq!(ledger.hold(&deployment()), None);
+    assert_eq!(ledger.set_terms(deployment(), 100, Timestamp(1_000)), None, "nothing is new");
+    ledger.spend(deployment(), 100, "one".to_owned(), Position(1));
+    assert!(matches!(ledger.hold(&deployment()), Some(Hold::Spent(_))));
+    assert!(ledger.set_terms(deployment(), 300, Timestamp(1_000)).is_some());
+    assert_eq!(ledger.hold(&deployment()), None);
 }

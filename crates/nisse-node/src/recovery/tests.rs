@@ -160,7 +160,10 @@ fn a_publication_is_handed_out_again_under_its_own_name() {
     let keys: Vec<String> = (0..2)
         .flat_map(|_| recover(&world(), 0, &entries).outward)
         .map(|outward| match outward {
-            Outward::Publish { key, .. } => key,
+            Outward::Publish { key, position, .. } => {
+                assert_eq!(position, Position(1), "the place of its record");
+                key
+            }
             Outward::Alarm { .. } => panic!("no alarm was set"),
         })
         .collect();
