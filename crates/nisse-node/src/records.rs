@@ -5,7 +5,10 @@
 //! the journal is about to let go.
 
 mod places;
+mod reading;
 mod table;
+#[cfg(test)]
+mod tests;
 mod waiting;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -18,8 +21,10 @@ use tokio::sync::Notify;
 pub(crate) use places::{Places, is_marked};
 
 use crate::entry::Entry;
+use crate::error::chain;
 use crate::supervisor::Stop;
-use waiting::Waiting;
+use reading::Stretch;
+use waiting::{Note, Waiting};
 
 /// How long an answer that changes nothing waits for others before its record goes to the journal.
 const WAIT_MAX: Duration = Duration::from_millis(25);
@@ -27,6 +32,8 @@ const WAIT_MAX: Duration = Duration::from_millis(25);
 const WAITING_BYTES_MAX: usize = 1 << 20;
 /// How long to wait for a journal whose queue is full.
 const QUEUE_PAUSE: Duration = Duration::from_millis(2);
+/// How long to leave a disk alone that has refused a write.
+const REFUSED_PAUSE: Duration = Duration::from_millis(500);
 /// Records that are put into the index at once.
 const KEPT_AT_ONCE: usize = 1_024;
 
@@ -39,13 +46,6 @@ pub(crate) struct Records {
     /// The stretch that was read last: whoever walks a chain of records asks for its neighbours next.
     read: Mutex<Stretch>,
     wake: Notify,
-}
-
-/// Records of one deployment, as they were read.
-#[derive(Default)]
-struct Stretch {
-    deployment: Option<DeploymentId>,
-    records: Vec<(u64, Vec<u8>)>,
 }
 
 /// Why a record cannot be given.
@@ -96,15 +96,36 @@ impl Records {
         }
     }
 
-    /// Sends waiting entries to the journal until the node stops.
-    pub(crate) async fn run(&self, mut stop: Stop) {
+    /// Brings what waits into the journal, and again what its disk has refused, until the node stops. An error when it
+    /// takes nothing any more: the node cannot go on.
+    pub(crate) async fn run(&self, mut stop: Stop) -> Result<(), JournalError> {
+        let mut refused = false;
         loop {
-            tokio::select! {
-                () = self.wake.notified() => tokio::time::sleep(WAIT_MAX).await,
-                () = stop.requested() => return,
-            }
-            if let Err(error) = self.flush().await.map(drop) {
-                tracing::error!(error = crate::error::chain(&error), "records did not reach the journal");
+            let settled = tokio::select! {
+                () = stop.requested() => return Ok(()),
+                settled = async {
+                    self.wake.notified().await;
+                    tokio::time::sleep(WAIT_MAX).await;
+                    self.settled().await
+                } => settled,
+            };
+            match settled {
+                Ok(()) if refused => {
+                    tracing::info!("records reach the journal again");
+                    refused = false;
+                }
+                Ok(()) => {}
+                Err(error @ JournalError::Refused(_)) => {
+                    if !refused {
+                        tracing::error!(error = chain(&error), "records do not reach the journal; they are kept");
+                        refused = true;
+                    }
+                    tokio::select! {
+                        () = stop.requested() => return Ok(()),
+                        () = tokio::time::sleep(REFUSED_PAUSE) => self.wake.notify_one(),
+                    }
+                }
+                Err(error) => return Err(error),
             }
         }
     }
@@ -116,69 +137,103 @@ impl Records {
         mark: Option<(DeploymentId, u64)>,
         write: impl FnOnce(&mut Vec<u8>),
     ) -> Result<(), JournalError> {
-        let (begins, full) = {
-            let mut waiting = lock(&self.waiting);
-            let begins = waiting.is_empty();
-            waiting.push(write, mark);
-            (begins, waiting.bytes() >= WAITING_BYTES_MAX)
+        self.add(Note { mark, closes: false }, write).await
+    }
+
+    /// [`Records::later`] for the entry that ends a streamed answer: the record is there once it is durable.
+    pub(crate) async fn close_later(
+        &self,
+        deployment: DeploymentId,
+        seq: u64,
+        write: impl FnOnce(&mut Vec<u8>),
+    ) -> Result<(), JournalError> {
+        self.add(Note { mark: Some((deployment, seq)), closes: true }, write).await
+    }
+
+    async fn add(&self, note: Note, write: impl FnOnce(&mut Vec<u8>)) -> Result<(), JournalError> {
+        let full = loop {
+            {
+                let mut waiting = lock(&self.waiting);
+                if waiting.has_room()? {
+                    let begins = waiting.is_sent();
+                    waiting.push(note, write);
+                    if begins {
+                        self.wake.notify_one();
+                    }
+                    break waiting.unsent_bytes() >= WAITING_BYTES_MAX;
+                }
+            }
+            self.make_room().await;
         };
-        if begins {
-            self.wake.notify_one();
-        }
         if full {
-            // Nobody waits for this commit.
-            let _ = self.flush().await?;
+            // Nobody waits for this commit; what the journal does not take now it takes later.
+            let _ = self.send();
         }
         Ok(())
     }
 
-    /// Adds an entry, behind everything that waits, and gives its commit.
+    /// Adds an entry, behind everything that waits, and gives its commit. One that is `awaited` is forgotten when the
+    /// disk refuses it; any other goes out again.
     pub(crate) async fn now(
         &self,
         mark: Option<(DeploymentId, u64)>,
+        awaited: bool,
         write: impl Fn(&mut Vec<u8>),
     ) -> Result<Commit, JournalError> {
         loop {
             {
                 let mut waiting = lock(&self.waiting);
-                waiting.push(&write, mark);
-                match waiting.append(&self.journal, &mut lock(&self.places)) {
-                    Err(error) => {
-                        waiting.pop();
-                        if !matches!(error, JournalError::QueueFull) {
-                            return Err(error);
+                if waiting.has_room()? {
+                    waiting.push(Note { mark, closes: false }, &write);
+                    match waiting.send(&self.journal, &mut lock(&self.places)) {
+                        Ok(commit) => {
+                            if awaited {
+                                waiting.await_last();
+                            }
+                            self.wake.notify_one();
+                            return Ok(commit);
+                        }
+                        Err(error) => {
+                            waiting.pop();
+                            if !matches!(error, JournalError::QueueFull) {
+                                return Err(error);
+                            }
                         }
                     }
-                    Ok(commit) => return Ok(commit),
                 }
             }
-            tokio::time::sleep(QUEUE_PAUSE).await;
+            self.make_room().await;
         }
     }
 
-    /// Sends what waits to the journal; the commit holds once all of it is durable.
-    pub(crate) async fn flush(&self) -> Result<Commit, JournalError> {
-        loop {
-            match self.append_waiting() {
+    /// Waits a moment for the journal to take what is held.
+    async fn make_room(&self) {
+        let _ = self.send();
+        tokio::time::sleep(QUEUE_PAUSE).await;
+    }
+
+    /// Returns once everything is durable that was added before.
+    pub(crate) async fn settled(&self) -> Result<(), JournalError> {
+        let commit = loop {
+            match self.send() {
                 Err(JournalError::QueueFull) => tokio::time::sleep(QUEUE_PAUSE).await,
-                other => return other,
+                sent => break sent?,
             }
-        }
+        };
+        let durable = commit.durable().await;
+        lock(&self.waiting).let_go(&mut lock(&self.places));
+        durable.map(drop)
     }
 
     /// Makes everything durable that waits: at the node's end.
     pub(crate) async fn settle(&self) {
-        let settled = match self.flush().await {
-            Ok(commit) => commit.durable().await.map(drop),
-            Err(error) => Err(error),
-        };
-        if let Err(error) = settled {
-            tracing::error!(error = crate::error::chain(&error), "the last records did not reach the journal");
+        if let Err(error) = self.settled().await {
+            tracing::error!(error = chain(&error), "the last records did not reach the journal");
         }
     }
 
-    fn append_waiting(&self) -> Result<Commit, JournalError> {
-        lock(&self.waiting).append(&self.journal, &mut lock(&self.places))
+    fn send(&self) -> Result<Commit, JournalError> {
+        lock(&self.waiting).send(&self.journal, &mut lock(&self.places))
     }
 
     /// The last record of a deployment that the home knew at start: its position and hash.
@@ -189,79 +244,19 @@ impl Records {
         }
     }
 
-    /// One durable record's bytes. Reads a segment of the journal: call it where blocking is no harm.
-    pub(crate) fn get(&self, deployment: &DeploymentId, seq: u64) -> Result<Option<Vec<u8>>, RecordError> {
-        if lock(&self.places).is_open(deployment, seq) {
-            return Err(RecordError::Open(seq));
-        }
-        if let Some(record) = lock(&self.read).find(deployment, seq) {
-            return Ok(Some(record));
-        }
-        let begin = lock(&self.places).begin(deployment, seq);
-        if let Some(begin) = begin {
-            let stretch = self.read_stretch(*deployment, begin, seq)?;
-            let found = stretch.find(deployment, seq);
-            *lock(&self.read) = stretch;
-            if found.is_some() {
-                return Ok(found);
-            }
-        }
-        Ok(table::get(&self.database, deployment, seq)?)
+    /// A record is not made yet, though its place is given and may stand in the journal: its answer is being streamed.
+    pub(crate) fn open(&self, deployment: DeploymentId, seq: u64) {
+        lock(&self.places).open(deployment, seq);
     }
 
-    /// The records of one deployment from a mark to its next one, or as far as `seq`.
-    fn read_stretch(&self, deployment: DeploymentId, begin: Position, seq: u64) -> Result<Stretch, RecordError> {
-        let mut stretch = Stretch { deployment: Some(deployment), records: Vec::new() };
-        self.journal.read::<RecordError>(begin, |_, bytes| {
-            // An entry of a newer nisse holds no record that this one gave.
-            let Some((found, number, record)) = Entry::decode(bytes).ok().and_then(record_of) else { return Ok(true) };
-            if found == deployment {
-                if number > seq {
-                    return Ok(false);
-                }
-                stretch.records.retain(|(known, _)| *known < number);
-                stretch.records.push((number, record));
-            }
-            Ok(true)
-        })?;
-        Ok(stretch)
-    }
-
-    /// Puts the newest of the records before `end` into the index, so that the journal may let them go.
-    pub(crate) fn keep_before(&self, end: Position) -> Result<(), RecordError> {
-        let Some(begin) = lock(&self.places).keep_from(table::RECORDS_KEPT_MAX, end) else { return Ok(()) };
-        let mut batch = Vec::with_capacity(KEPT_AT_ONCE);
-        self.journal.read::<RecordError>(begin, |position, bytes| {
-            if position >= end {
-                return Ok(false);
-            }
-            batch.extend(Entry::decode(bytes).ok().and_then(record_of));
-            if batch.len() >= KEPT_AT_ONCE {
-                table::put(&self.database, &batch)?;
-                batch.clear();
-            }
-            Ok(true)
-        })?;
-        Ok(table::put(&self.database, &batch)?)
-    }
-
-    /// A record that is not made yet, though its place is given and may stand in the journal: that of an answer that is
-    /// being streamed. `None` when it has come to its end.
-    pub(crate) fn set_open(&self, deployment: DeploymentId, seq: Option<u64>) {
-        lock(&self.places).set_open(deployment, seq);
+    /// What stands in the journal for an open record stays: no closing follows.
+    pub(crate) fn give_up_open(&self, deployment: &DeploymentId, seq: u64) {
+        lock(&self.places).close(deployment, seq);
     }
 
     /// Forgets where records stood that the journal has let go.
     pub(crate) fn forget_before(&self, first: Position) {
         lock(&self.places).forget_before(first);
-    }
-}
-
-impl Stretch {
-    fn find(&self, deployment: &DeploymentId, seq: u64) -> Option<Vec<u8>> {
-        let known = self.deployment.as_ref() == Some(deployment);
-        let place = self.records.binary_search_by_key(&seq, |(seq, _)| *seq).ok().filter(|_| known)?;
-        Some(self.records[place].1.clone())
     }
 }
 

@@ -75,6 +75,8 @@ pub(crate) struct Committer {
 /// What the record of a streamed answer takes from its head.
 struct Open {
     seq: u64,
+    /// Of the record that stands without a closing.
+    hash: Hash256,
     time: Timestamp,
     state_before: Hash256,
     state_after: Hash256,

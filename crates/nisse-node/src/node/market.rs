@@ -67,8 +67,7 @@ impl Node {
         let deployment = self.deployment_id(text).await?;
         // A receipt holds once its record is durable, and the index follows the journal: both are waited for.
         let failed = |error: &dyn std::error::Error| NodeError::caused(ErrorKind::Failed, "journal_failed", error);
-        let durable = self.core.records.flush().await.map_err(|error| failed(&error))?;
-        durable.durable().await.map_err(|error| failed(&error))?;
+        self.core.records.settled().await.map_err(|error| failed(&error))?;
         let records = Arc::clone(&self.core.records);
         let found = tokio::task::spawn_blocking(move || records.get(&deployment, seq)).await;
         let record = found

@@ -106,7 +106,14 @@ impl Node {
             // The queue was made long enough for all of them.
             let _ = core.outward.try_send(effect);
         }
-        core.supervisor.spawn("records", |stop| async move { records.run(stop).await });
+        let failing = Arc::clone(&core);
+        core.supervisor.spawn("records", |stop| async move {
+            if let Err(error) = records.run(stop).await {
+                let reason = crate::error::chain(&error);
+                tracing::error!(reason, "nothing can be recorded any more: the node cannot go on");
+                failing.fail(reason);
+            }
+        });
         let market = match &core.chain {
             // The embedded chain always answers, so the market is there before anything is served.
             Some(_) => {

@@ -18,8 +18,8 @@ struct Place {
     marks: VecDeque<(u64, Position)>,
     /// The newest record that the journal held at start.
     last: Option<Last>,
-    /// The record whose answer is being streamed now.
-    open: Option<u64>,
+    /// Records whose answers are being streamed, or have come to an end that is not durable yet.
+    open: Vec<u64>,
 }
 
 enum Last {
@@ -66,12 +66,20 @@ impl Places {
         }
     }
 
-    pub(super) fn set_open(&mut self, deployment: DeploymentId, seq: Option<u64>) {
-        self.0.entry(deployment).or_default().open = seq;
+    /// The answer of a record begins to leave.
+    pub(super) fn open(&mut self, deployment: DeploymentId, seq: u64) {
+        self.0.entry(deployment).or_default().open.push(seq);
+    }
+
+    /// The record is what it will always be.
+    pub(super) fn close(&mut self, deployment: &DeploymentId, seq: u64) {
+        if let Some(place) = self.0.get_mut(deployment) {
+            place.open.retain(|open| *open != seq);
+        }
     }
 
     pub(super) fn is_open(&self, deployment: &DeploymentId, seq: u64) -> bool {
-        self.0.get(deployment).is_some_and(|place| place.open == Some(seq))
+        self.0.get(deployment).is_some_and(|place| place.open.contains(&seq))
     }
 
     /// The newest record that the journal held at start.
@@ -164,10 +172,11 @@ mod tests {
         assert_eq!(places.begin(&BUSY, 6), Some(Position(14)));
         assert_eq!(places.begin(&BUSY, 5), Some(Position(10)));
         assert_eq!(places.last(&BUSY), Some((6, Hash256::of(&record(14)))), "the chain goes on behind the closing");
-        places.set_open(BUSY, Some(7));
+        places.open(BUSY, 7);
+        places.open(BUSY, 8);
         assert!(places.is_open(&BUSY, 7) && !places.is_open(&BUSY, 6));
-        places.set_open(BUSY, None);
-        assert!(!places.is_open(&BUSY, 7));
+        places.close(&BUSY, 7);
+        assert!(!places.is_open(&BUSY, 7) && places.is_open(&BUSY, 8));
     }
 
     #[test]

@@ -14,9 +14,12 @@ impl Committer {
     pub(crate) async fn open(&mut self, id: InvocationId, effects: Vec<Effect>, trace: Trace) -> Result<u64, String> {
         debug_assert_eq!(trace.outcome, RecordOutcome::Cut(CutKind::Interrupted), "what stands without a closing");
         let (seq, time, state_before) = (self.next_seq, self.now(), self.state_root);
-        let (_, state_after) = self.append(id, &effects, trace.clone(), true, Form::Opening).await?;
-        self.parts.records.set_open(self.parts.deployment, Some(seq));
-        self.open = Some(Open { seq, time, state_before, state_after, trace });
+        let deployment = self.parts.deployment;
+        // Before it can be found in the journal, so that nobody takes it for the record that will stand.
+        self.parts.records.open(deployment, seq);
+        let opened = self.append(id, &effects, trace.clone(), true, Form::Opening).await;
+        let (hash, state_after) = opened.inspect_err(|_| self.parts.records.give_up_open(&deployment, seq))?;
+        self.open = Some(Open { seq, hash, time, state_before, state_after, trace });
         self.hand_on(id, &effects, time).await;
         Ok(seq)
     }
@@ -29,7 +32,8 @@ impl Committer {
     /// Completes the record of the open answer. Without the end's trace, the node itself has cut the guest off, and what
     /// the opening said stands. Durable with a group commit soon.
     pub(crate) async fn close(&mut self, trace: Option<Trace>) -> Result<u64, String> {
-        let Some(Open { seq, time, state_before, state_after, trace: head }) = self.open.take() else {
+        let Some(Open { seq, hash: hash_of_opening, time, state_before, state_after, trace: head }) = self.open.take()
+        else {
             return Err("no answer is open".to_owned());
         };
         let trace = trace.unwrap_or(head);
@@ -37,15 +41,19 @@ impl Committer {
         let deployment = self.parts.deployment;
         let hash: Hash256 = self.make_record(Place { seq, time, state_before, state_after }, trace);
         let entry = Entry::Closing(Closing { deployment, record: self.record.clone() }).encode();
-        let written = self
-            .parts
-            .records
-            .later(Some((deployment, seq)), |buffer| buffer.extend_from_slice(&entry))
-            .await
-            .map_err(|error| crate::error::chain(&error));
-        // The place is taken either way: the opening stands in the journal.
-        self.advance(seq, hash);
-        self.parts.records.set_open(deployment, None);
-        written.map(|()| seq)
+        let records = &self.parts.records;
+        let written = records.close_later(deployment, seq, |buffer| buffer.extend_from_slice(&entry)).await;
+        match written {
+            Ok(()) => {
+                self.advance(seq, hash);
+                Ok(seq)
+            }
+            // The place is taken all the same: the opening stands, and what follows names it.
+            Err(error) => {
+                records.give_up_open(&deployment, seq);
+                self.advance(seq, hash_of_opening);
+                Err(crate::error::chain(&error))
+            }
+        }
     }
 }
