@@ -17,6 +17,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use bytes::Bytes;
 use http::{Request, Response};
 use nisse_model::{DeploymentId, Failure, Fuel, Invocation, InvocationId, Outcome};
+use nisse_sandbox::AgentProgram;
 use tokio::sync::{Mutex, oneshot, watch};
 
 pub(crate) use commit::{AgentParts, Committer, OUTWARD_QUEUE_MAX, Outward, outward_effects, state_writes};
@@ -81,10 +82,10 @@ pub(crate) enum CallError {
 
 impl AgentHandle {
     /// An agent with room for `calls_max` calls that wait or run.
-    pub(crate) fn new(deployment: DeploymentId, calls_max: usize, committer: Committer) -> Self {
+    pub(crate) fn new(deployment: DeploymentId, calls_max: usize, program: AgentProgram, committer: Committer) -> Self {
         let halt = watch::Sender::new(false);
         let stats = committer.parts.stats.clone();
-        let task = Task::new(committer, halt.subscribe());
+        let task = Task::new(program, committer, halt.subscribe());
         Self(Arc::new(Agent {
             task: Arc::new(Mutex::new(Some(task))),
             calls: Arc::default(),

@@ -159,7 +159,6 @@ async fn bring_to_life(
         deployment,
         owner,
         package: placement.package.clone(),
-        program,
         engine: core.preparer.engine.hash(),
         state,
         publishes: checked.grants.may_publish(),
@@ -172,7 +171,7 @@ async fn bring_to_life(
         stats: Arc::new(Stats::default()),
     };
     let committer = Committer::new(parts, last).map_err(|error| at(FailureStage::Node, chain(&error)))?;
-    let handle = AgentHandle::new(deployment, AGENT_QUEUE_MAX, committer);
+    let handle = AgentHandle::new(deployment, AGENT_QUEUE_MAX, program, committer);
     let agent = handle.clone();
     core.supervisor.spawn(format!("agent {deployment}"), |stop| agent::run(agent, stop));
     let permissions = checked.manifest.permissions.iter().map(ToString::to_string).collect();

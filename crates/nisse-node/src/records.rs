@@ -48,6 +48,17 @@ pub(crate) struct Records {
     wake: Notify,
 }
 
+/// Why no record is taken.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum AddError {
+    /// The journal does not take it.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// Something went wrong that only a new start mends.
+    #[error("go on before the node is started again: it failed to {0}")]
+    Ended(String),
+}
+
 /// Why a record cannot be given.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum RecordError {
@@ -97,8 +108,8 @@ impl Records {
     }
 
     /// Brings what waits into the journal, and again what its disk has refused, until the node stops. An error when it
-    /// takes nothing any more: the node cannot go on.
-    pub(crate) async fn run(&self, mut stop: Stop) -> Result<(), JournalError> {
+    /// takes nothing any more, or must not: the node cannot go on.
+    pub(crate) async fn run(&self, mut stop: Stop) -> Result<(), AddError> {
         let mut refused = false;
         loop {
             let settled = tokio::select! {
@@ -109,6 +120,7 @@ impl Records {
                     self.settled().await
                 } => settled,
             };
+            lock(&self.waiting).check_end()?;
             match settled {
                 Ok(()) if refused => {
                     tracing::info!("records reach the journal again");
@@ -125,9 +137,15 @@ impl Records {
                         () = tokio::time::sleep(REFUSED_PAUSE) => self.wake.notify_one(),
                     }
                 }
-                Err(error) => return Err(error),
+                Err(error) => return Err(error.into()),
             }
         }
+    }
+
+    /// Takes nothing more: what is durable could not be applied, and nothing may follow it before recovery has done so.
+    pub(crate) fn end(&self, reason: String) {
+        lock(&self.waiting).end(reason);
+        self.wake.notify_one();
     }
 
     /// Adds an entry that may be lost in a crash: it joins a group commit soon. `mark` names the record that it brings
@@ -136,7 +154,7 @@ impl Records {
         &self,
         mark: Option<(DeploymentId, u64)>,
         write: impl FnOnce(&mut Vec<u8>),
-    ) -> Result<(), JournalError> {
+    ) -> Result<(), AddError> {
         self.add(Note { mark, closes: false }, write).await
     }
 
@@ -146,11 +164,11 @@ impl Records {
         deployment: DeploymentId,
         seq: u64,
         write: impl FnOnce(&mut Vec<u8>),
-    ) -> Result<(), JournalError> {
+    ) -> Result<(), AddError> {
         self.add(Note { mark: Some((deployment, seq)), closes: true }, write).await
     }
 
-    async fn add(&self, note: Note, write: impl FnOnce(&mut Vec<u8>)) -> Result<(), JournalError> {
+    async fn add(&self, note: Note, write: impl FnOnce(&mut Vec<u8>)) -> Result<(), AddError> {
         let full = loop {
             {
                 let mut waiting = lock(&self.waiting);
@@ -179,7 +197,7 @@ impl Records {
         mark: Option<(DeploymentId, u64)>,
         awaited: bool,
         write: impl Fn(&mut Vec<u8>),
-    ) -> Result<Commit, JournalError> {
+    ) -> Result<Commit, AddError> {
         loop {
             {
                 let mut waiting = lock(&self.waiting);
@@ -196,7 +214,7 @@ impl Records {
                         Err(error) => {
                             waiting.pop();
                             if !matches!(error, JournalError::QueueFull) {
-                                return Err(error);
+                                return Err(error.into());
                             }
                         }
                     }

@@ -1,6 +1,8 @@
 //! Makes an invocation's end durable, applies it, and hands its effects on.
 
 mod open;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 
@@ -8,12 +10,13 @@ use nisse_model::{
     Address, DeploymentId, Effect, Hash256, InstanceId, InvocationId, InvocationRecord, PackageRef, RecordOutcome,
     Timestamp,
 };
-use nisse_sandbox::{AgentProgram, CallContext, Trace, Trap};
+use nisse_sandbox::{CallContext, Trace, Trap};
 use nisse_store::{AgentState, Clock, Entropy, Position, StateError, StateWrite};
 use tokio::sync::mpsc;
 
 use super::chance::Chance;
 use crate::entry::{CompletionParts, CompletionWriter};
+use crate::error::chain;
 use crate::ledger::Ledger;
 use crate::logs::AgentLog;
 use crate::records::{self, Records};
@@ -35,7 +38,6 @@ pub(crate) struct AgentParts {
     pub(crate) deployment: DeploymentId,
     pub(crate) owner: Address,
     pub(crate) package: PackageRef,
-    pub(crate) program: AgentProgram,
     pub(crate) engine: Hash256,
     pub(crate) state: AgentState,
     /// Whether it was granted to publish on chain.
@@ -156,7 +158,7 @@ impl Committer {
         let state_before = self.state_root;
         let state_after = match writes.is_empty() {
             true => state_before,
-            false => parts.state.root_after(&writes).map_err(|error| crate::error::chain(&error))?,
+            false => parts.state.root_after(&writes).map_err(|error| chain(&error))?,
         };
         let (seq, now) = (self.next_seq, parts.clock.now());
         let succeeded = form == Form::Opening || trace.outcome == RecordOutcome::Ok;
@@ -169,22 +171,33 @@ impl Committer {
         };
         let parts = &self.parts;
         let mark = (self.first || records::is_marked(seq)).then_some((parts.deployment, seq));
-        let failed = |error| crate::error::chain(&error);
         if effects.is_empty() && may_wait {
-            parts.records.later(mark, write).await.map_err(failed)?;
+            parts.records.later(mark, write).await.map_err(|error| chain(&error))?;
             return Ok((hash, state_after));
         }
-        let commit = parts.records.now(mark, !effects.is_empty(), write).await.map_err(failed)?;
+        let commit = parts.records.now(mark, !effects.is_empty(), write).await.map_err(|error| chain(&error))?;
         let position = commit.position();
         self.position = position;
         if !effects.is_empty() {
-            commit.durable().await.map_err(failed)?;
+            commit.durable().await.map_err(|error| chain(&error))?;
         }
-        if !writes.is_empty() {
-            self.state_root = parts.state.apply(position, &writes).map_err(|error| crate::error::chain(&error))?;
-            self.state_bytes = parts.state.usage().map_err(|error| crate::error::chain(&error))?.bytes;
+        if !writes.is_empty()
+            && let Err(error) = self.apply(position, &writes)
+        {
+            // The record stands, so its place is taken. What came behind it would be applied without it, for good.
+            self.advance(seq, hash);
+            let reason = format!("apply what an agent changed to its state: {}", chain(&error));
+            self.parts.records.end(reason.clone());
+            return Err(reason);
         }
         Ok((hash, state_after))
+    }
+
+    fn apply(&mut self, position: Position, writes: &[StateWrite]) -> Result<(), StateError> {
+        let state = &self.parts.state;
+        self.state_root = state.apply(position, writes)?;
+        self.state_bytes = state.usage()?.bytes;
+        Ok(())
     }
 
     /// Encodes a record into its buffer and gives its hash.

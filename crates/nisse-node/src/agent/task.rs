@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{Request, Response, StatusCode, header};
 use nisse_model::{Event, Failure, FailureKind, Invocation, InvocationId, Outcome, RecordOutcome};
-use nisse_sandbox::{HttpAnswer as SandboxAnswer, InvocationEnd, LiveInstance};
+use nisse_sandbox::{AgentProgram, HttpAnswer as SandboxAnswer, InvocationEnd, LiveInstance};
 use tokio::sync::{oneshot, watch};
 
 use super::stream::{AnswerBody, Ending, Outlet};
@@ -39,14 +39,15 @@ pub(crate) async fn run(agent: AgentHandle, mut stop: Stop) {
 }
 
 pub(super) struct Task {
+    program: AgentProgram,
     committer: Committer,
     instance: Option<LiveInstance>,
     halt: watch::Receiver<bool>,
 }
 
 impl Task {
-    pub(super) fn new(committer: Committer, halt: watch::Receiver<bool>) -> Self {
-        Self { committer, instance: None, halt }
+    pub(super) fn new(program: AgentProgram, committer: Committer, halt: watch::Receiver<bool>) -> Self {
+        Self { program, committer, instance: None, halt }
     }
 
     /// Lets an instance go that nothing has used for a while.
@@ -64,7 +65,7 @@ impl Task {
         streams: oneshot::Sender<HttpAnswer>,
     ) -> Result<Option<HttpAnswer>, CallError> {
         self.check_halt()?;
-        let answer = match self.committer.parts.program.answers_http() {
+        let answer = match self.program.answers_http() {
             true => self.http_call(request, streams).await,
             false => self.http_as_event(request).await.map(Some),
         };
@@ -92,7 +93,7 @@ impl Task {
         let id = self.committer.new_invocation();
         let context = self.committer.context();
         self.enliven().await?;
-        let Self { committer, instance: Some(live), halt } = self else { return Err(CallError::Halted) };
+        let Self { committer, instance: Some(live), halt, .. } = self else { return Err(CallError::Halted) };
         let mut outlet = Outlet::new(committer, id, streams);
         let end = until_halted(halt, live.http_streamed(id, request, context, &mut outlet)).await;
         let ending = outlet.into_ending();
@@ -130,7 +131,7 @@ impl Task {
     }
 
     async fn event_call(&mut self, invocation: Invocation) -> Result<EventAnswer, CallError> {
-        if !self.committer.parts.program.handles_events() {
+        if !self.program.handles_events() {
             return Err(CallError::NoHandler);
         }
         let context = self.committer.context();
@@ -187,7 +188,7 @@ impl Task {
     async fn enliven(&mut self) -> Result<(), CallError> {
         if self.instance.as_ref().is_none_or(LiveInstance::has_ended) {
             let birth = self.committer.new_instance();
-            let born = self.committer.parts.program.start(birth).await;
+            let born = self.program.start(birth).await;
             self.instance = Some(born.map_err(|trap| {
                 self.committer.log_trap(&trap);
                 CallError::Trap(trap.text)

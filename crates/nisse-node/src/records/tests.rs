@@ -198,7 +198,7 @@ async fn a_disk_that_stays_full_is_said_once_as_much_is_held_as_may_be() {
             Err(error) => break error,
         }
     };
-    assert!(matches!(refused, JournalError::Refused(_)), "{refused}");
+    assert!(matches!(refused, AddError::Journal(JournalError::Refused(_))), "{refused}");
     assert!((HELD_BYTES_MAX..=HELD_BYTES_MAX + (1 << 20)).contains(&taken), "{taken}");
 }
 

@@ -6,6 +6,7 @@ use std::collections::VecDeque;
 use nisse_model::DeploymentId;
 use nisse_store::{Commit, Journal, JournalError, Position};
 
+use super::AddError;
 use super::places::Places;
 
 /// A batch that holds as much takes no further entry: some of them fit into the journal's queue at once.
@@ -34,6 +35,8 @@ pub(super) struct Waiting {
     refusals: u64,
     /// Why nothing becomes durable now.
     trouble: Option<JournalError>,
+    /// Why nothing is taken until the node is started again.
+    ended: Option<String>,
 }
 
 /// Encoded entries, back to back.
@@ -62,12 +65,22 @@ impl Waiting {
     }
 
     /// Whether another entry is taken. An error when none will be for now: the disk refuses what is there.
-    pub(super) fn has_room(&self) -> Result<bool, JournalError> {
+    pub(super) fn has_room(&self) -> Result<bool, AddError> {
+        self.check_end()?;
         let full = self.bytes >= HELD_BYTES_MAX;
         match &self.trouble {
-            Some(trouble) if full || !matches!(trouble, JournalError::Refused(_)) => Err(trouble.clone()),
+            Some(trouble) if full || !matches!(trouble, JournalError::Refused(_)) => Err(trouble.clone().into()),
             _ => Ok(!full),
         }
+    }
+
+    /// Takes nothing more.
+    pub(super) fn end(&mut self, reason: String) {
+        self.ended.get_or_insert(reason);
+    }
+
+    pub(super) fn check_end(&self) -> Result<(), AddError> {
+        self.ended.clone().map_or(Ok(()), |reason| Err(AddError::Ended(reason)))
     }
 
     /// Adds one entry.

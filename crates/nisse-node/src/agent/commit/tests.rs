@@ -1,0 +1,145 @@
+use std::path::Path;
+
+use nisse_model::{ContentId, CutKind, Fuel};
+use nisse_store::{Database, Disk, Journal, JournalError, StateStore};
+use nisse_testkit::{Fault, SimClock, SimDisk, SimEntropy};
+
+use super::*;
+use crate::agent::Stats;
+use crate::entry::Entry;
+use crate::records::Places;
+
+const AGENT: DeploymentId = DeploymentId { chain: 1, contract: Address([2; 20]), number: 3 };
+const OWNER: Address = Address([1; 20]);
+
+/// A home whose journal is on one disk, and whose states are on another.
+struct World {
+    journals: SimDisk,
+    states: SimDisk,
+}
+
+impl World {
+    fn new() -> Self {
+        let (journals, states) = (SimDisk::new(1), SimDisk::new(2));
+        states.create_dir_durable(Path::new("/home")).expect("the simulated disk has room");
+        Self { journals, states }
+    }
+
+    fn states(&self) -> StateStore {
+        StateStore::open(Arc::new(self.states.clone()), Path::new("/home/states")).expect("the states open")
+    }
+
+    fn journal(&self, mut each: impl FnMut(Entry)) -> Journal {
+        let disk = Arc::new(self.journals.clone());
+        Journal::open(disk, &SimEntropy::new(7), Path::new("/home/journal"), |_, bytes| {
+            each(Entry::decode(bytes).expect("an entry"));
+            Ok::<_, JournalError>(())
+        })
+        .expect("the journal opens")
+    }
+
+    fn committer(&self, states: &StateStore) -> Committer {
+        let package = package();
+        let state = states.agent(OWNER, &package.agent_id.name);
+        let index: Arc<dyn Disk> = Arc::new(SimDisk::new(3));
+        index.create_dir_durable(Path::new("/home")).expect("the simulated disk has room");
+        let database = Arc::new(Database::open(index, Path::new("/home/index")).expect("a fresh index"));
+        let parts = AgentParts {
+            deployment: AGENT,
+            owner: OWNER,
+            package,
+            engine: Hash256::ZERO,
+            state,
+            publishes: false,
+            records: Arc::new(Records::new(Arc::new(self.journal(|_| {})), database, Places::default())),
+            ledger: Arc::default(),
+            outward: mpsc::channel(OUTWARD_QUEUE_MAX).0,
+            log: Arc::default(),
+            clock: Arc::new(SimClock::new(Timestamp(1))),
+            entropy: Arc::new(SimEntropy::new(4)),
+            stats: Arc::new(Stats::default()),
+        };
+        Committer::new(parts, None).expect("the state reads")
+    }
+}
+
+fn package() -> PackageRef {
+    let hash = Hash256::of(b"filler");
+    PackageRef {
+        agent_id: "filler@v1.0.0".parse().expect("an id"),
+        manifest_cid: ContentId::raw(hash),
+        artifact_cid: ContentId::raw(hash),
+        artifact_hash: hash,
+        config_hash: hash,
+    }
+}
+
+fn trace(outcome: RecordOutcome) -> Trace {
+    Trace {
+        instance: InstanceId([0; 16]),
+        index: 0,
+        input: Hash256::ZERO,
+        output: Hash256::ZERO,
+        host_calls: Vec::new(),
+        fuel: Fuel(1),
+        outcome,
+        log_lines_dropped: 0,
+    }
+}
+
+fn megabyte(key: u64) -> Vec<Effect> {
+    vec![Effect::StatePut { key: format!("{key:03}"), value: vec![7; 1 << 20] }]
+}
+
+#[tokio::test]
+async fn an_agent_whose_durable_change_is_not_applied_changes_nothing_more() {
+    let world = World::new();
+    let states = world.states();
+    let mut committer = world.committer(&states);
+    world.states.fail(Fault::NoSpace(0));
+    let mut made = 0;
+    let refused = loop {
+        assert!(made < 100, "a state of a hundred megabytes takes room");
+        match committer.commit(InvocationId([1; 16]), megabyte(made), trace(RecordOutcome::Ok), false).await {
+            Ok(seq) => made = seq,
+            Err(error) => break error,
+        }
+    };
+    assert!(refused.starts_with("apply what an agent changed to its state: "), "{refused}");
+    world.states.heal();
+    for may_wait in [false, true] {
+        let next = committer.commit(InvocationId([2; 16]), Vec::new(), trace(RecordOutcome::Ok), may_wait).await;
+        assert!(next.expect_err("the state lags behind").starts_with("go on before the node is started again: "));
+    }
+    committer
+        .open(InvocationId([3; 16]), megabyte(0), trace(RecordOutcome::Cut(CutKind::Interrupted)))
+        .await
+        .expect_err("the state lags behind");
+    let supervisor = crate::supervisor::Supervisor::default();
+    committer.parts.records.run(supervisor.stop_signal()).await.expect_err("the node cannot go on");
+    // Whoever lives next does not give the number of a durable record again.
+    let ledger = Arc::clone(&committer.parts.ledger);
+    drop(committer);
+    assert_eq!(ledger.tip(&AGENT).map(|(seq, _)| seq), Some(made + 1));
+    let mut seqs = Vec::new();
+    drop(world.journal(|entry| {
+        let Entry::Completion(completion) = entry else { panic!("{entry:?}") };
+        seqs.extend(InvocationRecord::seq_of(&completion.record));
+    }));
+    assert_eq!(seqs, (1..=made + 1).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn a_streamed_answer_whose_end_is_refused_is_followed_by_what_follows_its_opening() {
+    let world = World::new();
+    let states = world.states();
+    let mut committer = world.committer(&states);
+    let interrupted = trace(RecordOutcome::Cut(CutKind::Interrupted));
+    let seq = committer.open(InvocationId([1; 16]), megabyte(1), interrupted).await.expect("its head leaves");
+    committer.parts.records.end("go on".to_owned());
+    committer.close(Some(trace(RecordOutcome::Ok))).await.expect_err("nothing is taken");
+    let (records, ledger) = (Arc::clone(&committer.parts.records), Arc::clone(&committer.parts.ledger));
+    drop(committer);
+    let opening = records.get(&AGENT, seq).expect("it is not open any more").expect("it is durable");
+    assert_eq!(ledger.tip(&AGENT), Some((seq, Hash256::of(&opening))));
+}
