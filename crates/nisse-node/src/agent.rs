@@ -5,6 +5,7 @@
 
 mod chance;
 mod commit;
+mod halt;
 mod host;
 mod stats;
 mod stream;

@@ -15,6 +15,7 @@ use nisse_store::{AgentState, Clock, Entropy, Position, StateError, StateWrite};
 use tokio::sync::mpsc;
 
 use super::chance::Chance;
+use super::halt::UnderWay;
 use crate::entry::{CompletionParts, CompletionWriter};
 use crate::error::chain;
 use crate::ledger::Ledger;
@@ -72,6 +73,8 @@ pub(crate) struct Committer {
     record: Vec<u8>,
     /// The streamed answer whose head has been committed and whose end has not.
     open: Option<Open>,
+    /// Whether that head is being committed now.
+    opening: UnderWay,
 }
 
 /// What the record of a streamed answer takes from its head.
@@ -93,8 +96,21 @@ impl Committer {
         let (state_root, state_bytes) = (parts.state.root()?, parts.state.usage()?.bytes);
         let writer = CompletionWriter::new(parts.deployment, parts.owner, &parts.package.agent_id.name);
         let chance = Chance::new(Arc::clone(&parts.entropy));
-        let (first, position, record, open) = (true, Position(0), Vec::new(), None);
-        Ok(Self { parts, writer, chance, next_seq, previous, first, state_root, state_bytes, position, record, open })
+        let (first, position, record, open, opening) = (true, Position(0), Vec::new(), None, UnderWay::default());
+        Ok(Self {
+            parts,
+            writer,
+            chance,
+            next_seq,
+            previous,
+            first,
+            state_root,
+            state_bytes,
+            position,
+            record,
+            open,
+            opening,
+        })
     }
 
     pub(crate) fn now(&self) -> Timestamp {

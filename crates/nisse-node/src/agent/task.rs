@@ -8,14 +8,13 @@ use nisse_model::{Event, Failure, FailureKind, Invocation, InvocationId, Outcome
 use nisse_sandbox::{AgentProgram, HttpAnswer as SandboxAnswer, InvocationEnd, LiveInstance};
 use tokio::sync::{oneshot, watch};
 
+use super::halt::until_halted;
 use super::stream::{AnswerBody, Ending, Outlet};
 use super::{AgentHandle, CallError, Committer, EventAnswer, HttpAnswer};
 use crate::supervisor::Stop;
 
 /// How often an unused instance is looked at.
 const IDLE_CHECK: Duration = Duration::from_secs(5);
-/// How long a halted agent may go on with the call that it is in.
-const HALT_GRACE: Duration = Duration::from_secs(2);
 /// How long an `http` event's handler may take, for components without an incoming-handler.
 const HTTP_EVENT_MS: u64 = 30_000;
 
@@ -94,8 +93,9 @@ impl Task {
         let context = self.committer.context();
         self.enliven().await?;
         let Self { committer, instance: Some(live), halt, .. } = self else { return Err(CallError::Halted) };
+        let opening = committer.opening().clone();
         let mut outlet = Outlet::new(committer, id, streams);
-        let end = until_halted(halt, live.http_streamed(id, request, context, &mut outlet)).await;
+        let end = until_halted(halt, &opening, live.http_streamed(id, request, context, &mut outlet)).await;
         let ending = outlet.into_ending();
         if self.committer.is_open() {
             return self.close(end, ending).await.map(|()| None);
@@ -136,8 +136,8 @@ impl Task {
         }
         let context = self.committer.context();
         self.enliven().await?;
-        let Self { instance: Some(live), halt, .. } = self else { return Err(CallError::Halted) };
-        let end = until_halted(halt, live.handle(&invocation, context)).await?;
+        let Self { committer, instance: Some(live), halt, .. } = self else { return Err(CallError::Halted) };
+        let end = until_halted(halt, committer.opening(), live.handle(&invocation, context)).await?;
         let fuel = end.trace.fuel;
         let (result, seq) = self.finish(invocation.id, end, false).await?;
         Ok(EventAnswer { invocation: invocation.id, seq, fuel, result })
@@ -222,19 +222,5 @@ impl Task {
             self.committer.log_trap(&trap);
             CallError::Trap(trap.text)
         })
-    }
-}
-
-/// The guest's part of a call: cut off a moment after the agent was halted. A commit is never cut off.
-async fn until_halted<T>(halt: &mut watch::Receiver<bool>, call: impl Future<Output = T>) -> Result<T, CallError> {
-    let halted = async {
-        let _ = halt.wait_for(|halt| *halt).await;
-        tokio::time::sleep(HALT_GRACE).await;
-    };
-    tokio::select! {
-        // First, so that a call that never waits costs no look at the signal.
-        biased;
-        end = call => Ok(end),
-        () = halted => Err(CallError::Halted),
     }
 }

@@ -6,6 +6,7 @@ use nisse_model::{CutKind, Effect, Hash256, InvocationId, RecordOutcome};
 use nisse_sandbox::Trace;
 
 use super::{Committer, Form, Open, Place};
+use crate::agent::halt::UnderWay;
 use crate::entry::{Closing, Entry};
 
 impl Committer {
@@ -13,6 +14,8 @@ impl Committer {
     /// of the head, with the outcome of an interruption.
     pub(crate) async fn open(&mut self, id: InvocationId, effects: Vec<Effect>, trace: Trace) -> Result<u64, String> {
         debug_assert_eq!(trace.outcome, RecordOutcome::Cut(CutKind::Interrupted), "what stands without a closing");
+        // To its end, with all that it hands on, whoever halts the agent meanwhile.
+        let _opening = self.opening.begin();
         let (seq, time, state_before) = (self.next_seq, self.now(), self.state_root);
         let deployment = self.parts.deployment;
         // Before it can be found in the journal, so that nobody takes it for the record that will stand.
@@ -22,6 +25,11 @@ impl Committer {
         self.open = Some(Open { seq, hash, time, state_before, state_after, trace });
         self.hand_on(id, &effects, time).await;
         Ok(seq)
+    }
+
+    /// Whether [`Committer::open`] is under way.
+    pub(in crate::agent) fn opening(&self) -> &UnderWay {
+        &self.opening
     }
 
     /// Whether an answer was opened and not closed.
