@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
-use nisse_market::{ChainClient, LocalKey, Market, MarketAddresses, TxQueue, TxQueueOptions};
+use nisse_market::{ChainClient, LocalKey, Market, MarketAddresses, QueueError, TxQueue, TxQueueOptions};
 use nisse_model::Address;
 use nisse_store::{Clock, Disk, Entropy};
 
@@ -111,7 +111,11 @@ impl Keys {
             Arc::new(key()?),
             self.options.clone(),
         )
-        .map_err(|error| NodeError::caused(ErrorKind::Failed, "queue_failed", &error))?;
+        .map_err(|error| {
+            let lost = matches!(error, QueueError::Damaged(_) | QueueError::OtherJournal { .. });
+            let code = if lost { "queue_damaged" } else { "queue_failed" };
+            NodeError::caused(ErrorKind::Failed, code, &error)
+        })?;
         supervisor.spawn(format!("transactions of {name}"), |mut stop| async move {
             tokio::select! {
                 () = driver.run() => {}

@@ -68,6 +68,19 @@ pub enum OpenChainError {
     Folder(#[from] io::Error),
 }
 
+impl OpenChainError {
+    /// Whether what is there is no sound chain of this home's. A disk that fails now, or the format of a newer program,
+    /// says nothing about the chain.
+    pub fn is_lost(&self) -> bool {
+        match self {
+            Self::Log(error) => matches!(error, JournalError::Damaged { .. } | JournalError::Gap { .. }),
+            Self::Record { source, .. } => matches!(source, RecordError::Malformed),
+            Self::OtherChain { .. } | Self::Genesis(_) | Self::Replay(_) | Self::Gone(_) => true,
+            Self::Folder(_) => false,
+        }
+    }
+}
+
 impl EmbeddedChain {
     /// Opens the chain in `folder`, or makes a new one when its log is empty.
     pub fn open(

@@ -76,6 +76,9 @@ pub enum QueueError {
     /// The journal failed; nothing is sent any more until a restart.
     #[error("journal a transaction: {0}")]
     Journal(String),
+    /// What the journal holds is damaged.
+    #[error("use the journal of transactions: {0}")]
+    Damaged(String),
     /// The key did not sign.
     #[error("sign a transaction: {0}")]
     Sign(String),
@@ -105,13 +108,19 @@ impl QueueError {
 
 impl From<JournalError> for QueueError {
     fn from(error: JournalError) -> Self {
-        Self::Journal(error.to_string())
+        match error {
+            JournalError::Damaged { .. } | JournalError::Gap { .. } => Self::Damaged(error.to_string()),
+            _ => Self::Journal(error.to_string()),
+        }
     }
 }
 
 impl From<TxRecordError> for QueueError {
     fn from(error: TxRecordError) -> Self {
-        Self::Journal(error.to_string())
+        match error {
+            TxRecordError::Malformed => Self::Damaged(error.to_string()),
+            TxRecordError::Version(_) => Self::Journal(error.to_string()),
+        }
     }
 }
 

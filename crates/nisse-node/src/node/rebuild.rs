@@ -18,7 +18,7 @@ use nisse_model::Timestamp;
 use nisse_store::{Clock, Database};
 
 use super::start::Seams;
-use super::start::chain::{FOLDER, open_embedded};
+use super::start::chain::{FOLDER, LOST, open_embedded};
 use crate::error::{ErrorKind, NodeError};
 use crate::home::{Home, KeyName};
 use crate::keys::Keys;
@@ -66,7 +66,7 @@ pub async fn rebuild_chain(options: &NodeOptions, seams: Seams) -> Result<Rebuil
     }
     let home = Home::open(Arc::clone(&seams.disk), seams.entropy.as_ref(), &options.home)?;
     let history = History::read(&home, &seams)?;
-    if is_in_order(&home, &seams, &history) {
+    if is_in_order(&home, &seams, &history)? {
         let text = "failed to rebuild the chain: it is in order, and is the one that the journal speaks of";
         return Err(NodeError::new(ErrorKind::Refused, "chain_in_order", text));
     }
@@ -87,16 +87,26 @@ pub async fn rebuild_chain(options: &NodeOptions, seams: Seams) -> Result<Rebuil
     Ok(RebuiltChain { chain: chain_id, copy, deployments, lost })
 }
 
-/// Whether `up` would take the chain as it is.
-fn is_in_order(home: &Home, seams: &Seams, history: &History) -> bool {
-    let Ok(chain) = open_embedded(home, seams, None, false) else { return false };
+/// Whether `up` would take the chain as it is. What cannot be read now may be sound: that is an error, and no reason to
+/// put another chain in its place.
+fn is_in_order(home: &Home, seams: &Seams, history: &History) -> Result<bool, NodeError> {
+    let or_lost = |error: NodeError| if LOST.contains(&error.code) { Ok(false) } else { Err(error) };
+    let chain = match open_embedded(home, seams, None, false) {
+        Ok(chain) => chain,
+        Err(error) => return or_lost(error),
+    };
     if history.chain.is_some_and(|id| id != chain.chain_id()) {
-        return false;
+        return Ok(false);
     }
     let (supervisor, options) = (Supervisor::default(), TxQueueOptions::embedded(chain.chain_id()));
     let keys = keys(seams, Arc::clone(&seams.clock), ChainClient::embedded(chain), options, FOLDER);
     let names = [KeyName::Operator, KeyName::Deployer].into_iter().filter(|name| home.has_key(*name));
-    names.into_iter().all(|name| keys.queue(home, &supervisor, name).is_ok())
+    for name in names {
+        if let Err(error) = keys.queue(home, &supervisor, name) {
+            return or_lost(error);
+        }
+    }
+    Ok(true)
 }
 
 async fn build(

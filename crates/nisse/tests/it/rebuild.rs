@@ -119,6 +119,29 @@ fn a_damaged_chain_is_kept_as_a_copy_and_a_sound_one_is_not_touched() {
 }
 
 #[test]
+fn a_chain_that_cannot_be_read_now_is_not_replaced() {
+    let home = Home::new();
+    let node = home.up(&[]);
+    home.ok(&["deploy", &example("counter")]);
+    assert_eq!(count(&node, "POST"), 1);
+    node.kill();
+    // A disk that fails, or the folder of a newer nisse, says nothing about the chain.
+    for folder in ["blocks", "queue-operator"] {
+        let (there, aside) = (chain_of(&home).join(folder), home.path().join("aside"));
+        fs::rename(&there, &aside).unwrap();
+        fs::write(&there, b"no folder").unwrap();
+        let refused = home.run(&["doctor", "--rebuild-chain"]);
+        assert_eq!(refused.code, 1, "{refused:?}");
+        assert!(!refused.err.contains("--rebuild-chain`"), "{refused:?}");
+        fs::remove_file(&there).unwrap();
+        fs::rename(&aside, &there).unwrap();
+    }
+    let node = home.up(&[]);
+    assert_eq!(count(&node, "GET"), 1);
+    assert_eq!(home.json(&["market", "show", "1"])["state"], "running", "it is the chain that was there");
+}
+
+#[test]
 fn a_queue_that_is_gone_is_no_reason_to_begin_anew() {
     let home = Home::new();
     let node = home.up(&[]);

@@ -130,7 +130,7 @@ impl<'a> Builder<'a> {
         let market = self.market(KeyName::Operator, id.contract)?;
         let Some(agent) = agent.filter(|agent| agent.life.is_live()) else {
             let placement = agent.map_or_else(|| forgotten(market.key()), |agent| agent.placement.clone());
-            self.close(&market, &placement).await?;
+            self.close(&market, id, &placement).await?;
             let outcome = match agent {
                 Some(agent) => format!("{} already; its number is kept by a closed home lease", agent.life.word()),
                 None => "not known to the journal any more; its number is kept by a closed home lease".to_owned(),
@@ -141,7 +141,7 @@ impl<'a> Builder<'a> {
         let owner = match self.key_of(agent.placement.owner, id.contract)? {
             Some(owner) => owner,
             None => {
-                self.close(&market, &agent.placement).await?;
+                self.close(&market, id, &agent.placement).await?;
                 let outcome =
                     format!("not made anew: the key of its owner {} is not in this home", agent.placement.owner);
                 self.tell(id, Some(agent), false, outcome);
@@ -157,7 +157,8 @@ impl<'a> Builder<'a> {
         let opened = Opened { id, market, owner, publication, agent: agent.clone() };
         match &agent.assignment {
             Assignment::Home => {
-                opened.owner.deploy_home(&self.name("deploy"), order).await?;
+                let number = opened.owner.deploy_home(&self.name("deploy"), order).await?;
+                assert_eq!(number, id.number, "numbers are given out in their order");
                 self.tell(id, Some(agent), true, "its home lease goes on".to_owned());
                 Ok(Some(opened))
             }
@@ -165,6 +166,7 @@ impl<'a> Builder<'a> {
                 self.endow(&opened.owner, lease.deposited).await?;
                 let order = DeployOrder { payment: lease.deposited, ..order };
                 let number = opened.owner.deploy(&self.name("deploy"), order).await?;
+                assert_eq!(number, id.number, "numbers are given out in their order");
                 match opened.market.bid(&self.name("bid"), number, lease.rate).await {
                     Ok(_) => {
                         self.tell(id, Some(agent), true, "its lease goes on from when it began".to_owned());
@@ -224,10 +226,11 @@ impl<'a> Builder<'a> {
     }
 
     /// Gives out a number and ends what it stands for.
-    async fn close(&mut self, market: &Market, placement: &Placement) -> Result<(), MarketError> {
+    async fn close(&mut self, market: &Market, id: DeploymentId, placement: &Placement) -> Result<(), MarketError> {
         let publication = self.publish(market, placement, AmountPerHour(0)).await?;
         let order = DeployOrder { publication, ..DeployOrder::default() };
         let number = market.deploy_home(&self.name("deploy"), order).await?;
+        assert_eq!(number, id.number, "numbers are given out in their order");
         market.stop(&self.name("stop"), number).await.map(drop)
     }
 

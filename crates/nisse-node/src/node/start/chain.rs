@@ -21,6 +21,8 @@ use crate::options::{ChainChoice, NodeOptions};
 pub(crate) const FOLDER: &str = "chain";
 /// What to do about a chain that is gone.
 const REBUILD: &str = "`nisse doctor --rebuild-chain` rebuilds it from the journal and keeps a copy of what is there";
+/// The codes of errors after which a chain may be made anew. Any other error says nothing about what is there.
+pub(crate) const LOST: [&str; 4] = ["chain_gone", "chain_damaged", "queue_gone", "queue_damaged"];
 /// How long one call of a remote chain may take, and how much it may answer.
 const RPC_TIME_MAX: Duration = Duration::from_secs(20);
 const RPC_ANSWER_BYTES_MAX: usize = 16 << 20;
@@ -62,9 +64,10 @@ pub(crate) fn open_embedded(
     let chain = opened.map_err(|error| {
         let (kind, code) = match error {
             OpenChainError::Gone(_) => (ErrorKind::Refused, "chain_gone"),
+            _ if error.is_lost() => (ErrorKind::Failed, "chain_damaged"),
             _ => (ErrorKind::Failed, "chain_failed"),
         };
-        NodeError::caused(kind, code, &error).with_hint(REBUILD.to_owned())
+        NodeError::caused(kind, code, &error).with_hint(error.is_lost().then(|| REBUILD.to_owned()))
     })?;
     // Without its queue the operator's key would begin at the contracts again, beside those that its leases are on.
     let queue = home.join(FOLDER).join(format!("queue-{}", KeyName::Operator.as_str()));
