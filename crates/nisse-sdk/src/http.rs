@@ -1,19 +1,24 @@
 //! HTTP in both directions, with whole bodies: [`Serve`] answers requests, [`fetch`] makes them.
 //!
+//! Every call of the host costs more than what most agents do in between, so a [`Request`] is read only as far as it is
+//! asked for, and a [`Response`] leaves in as few calls as it can.
+//!
 //! A request out needs the permission `network_outbound:HOST`. The node resolves, checks and dials; redirects are not
 //! followed. Agents that stream bodies implement [`ServeRaw`].
 mod body;
 mod fetch;
+mod request;
 mod url;
 
 pub use crate::bindings::wasi::http::types::{ErrorCode, Method};
 use crate::bindings::wasi::http::types::{Fields, IncomingRequest, OutgoingBody, OutgoingResponse, ResponseOutparam};
 pub use body::{BodyError, read_body, write_body};
 pub use fetch::{Fetch, FetchError, RESPONSE_BODY_BYTES_MAX, fetch};
+pub use request::{REQUEST_BODY_BYTES_MAX, Request};
 pub use url::{Url, UrlError};
 
-/// The longest request body that [`Serve`] is given; a longer one is answered with 413.
-pub const REQUEST_BODY_BYTES_MAX: usize = 1 << 20;
+/// What `wasi:http` gives a response that was told no status.
+const STATUS_AT_FIRST: u16 = 200;
 
 /// An agent's answers over HTTP.
 pub trait Serve {
@@ -25,47 +30,6 @@ pub trait Serve {
 pub trait ServeRaw {
     /// Runs once per request.
     fn serve(request: IncomingRequest, response: ResponseOutparam);
-}
-
-/// A request with its whole body.
-#[derive(Debug, Clone)]
-pub struct Request {
-    /// How.
-    pub method: Method,
-    /// Path and query as they came, starting with `/`.
-    pub path_with_query: String,
-    /// The host that was asked for.
-    pub authority: Option<String>,
-    /// In the order in which they came.
-    pub headers: Vec<(String, Vec<u8>)>,
-    /// At most [`REQUEST_BODY_BYTES_MAX`].
-    pub body: Vec<u8>,
-}
-
-impl Request {
-    /// The path without its query.
-    pub fn path(&self) -> &str {
-        self.path_with_query.split('?').next().unwrap_or_default()
-    }
-
-    /// The query without its `?`.
-    pub fn query(&self) -> Option<&str> {
-        self.path_with_query.split_once('?').map(|(_, query)| query)
-    }
-
-    /// A query parameter as it stands, still percent-encoded.
-    pub fn parameter(&self, name: &str) -> Option<&str> {
-        self.query()?.split('&').find_map(|pair| match pair.split_once('=') {
-            Some((key, value)) if key == name => Some(value),
-            None if pair == name => Some(""),
-            _ => None,
-        })
-    }
-
-    /// The first header of this name where it is text.
-    pub fn header(&self, name: &str) -> Option<&str> {
-        header(&self.headers, name)
-    }
 }
 
 /// A response with its whole body.
@@ -116,41 +80,33 @@ fn header<'a>(headers: &'a [(String, Vec<u8>)], name: &str) -> Option<&'a str> {
     std::str::from_utf8(value).ok()
 }
 
-/// Takes a request in whole, has `T` answer it, and sends the answer.
-pub(crate) fn serve<T: Serve>(request: IncomingRequest, out: ResponseOutparam) {
-    let response = match take(request) {
-        Ok(request) => T::serve(request),
-        Err(BodyError::TooLarge { limit_bytes }) => {
-            Response::text(413, format!("a request body is at most {limit_bytes} bytes\n"))
+/// 413 for a body that is too long, 400 for one that broke off.
+impl From<BodyError> for Response {
+    fn from(error: BodyError) -> Self {
+        match error {
+            BodyError::TooLarge { limit_bytes } => {
+                Self::text(413, format!("a request body is at most {limit_bytes} bytes\n"))
+            }
+            BodyError::Broken(_) => Self::text(400, format!("{error}\n")),
         }
-        Err(error @ BodyError::Broken(_)) => Response::text(400, format!("{error}\n")),
-    };
-    send(response, out);
+    }
 }
 
-fn take(request: IncomingRequest) -> Result<Request, BodyError> {
-    let body = match request.consume() {
-        Ok(body) => read_body(body, REQUEST_BODY_BYTES_MAX)?,
-        Err(()) => Vec::new(),
-    };
-    Ok(Request {
-        method: request.method(),
-        path_with_query: request.path_with_query().unwrap_or_else(|| "/".into()),
-        authority: request.authority(),
-        headers: request.headers().entries(),
-        body,
-    })
+/// Has `T` answer a request, and sends the answer.
+pub(crate) fn serve<T: Serve>(request: IncomingRequest, out: ResponseOutparam) {
+    send(T::serve(Request::incoming(request)), out);
 }
 
 /// Sends a whole response. One that `wasi:http` does not take, such as a header with a line break in it, becomes a 500.
 pub fn send(response: Response, out: ResponseOutparam) {
-    let headers = Fields::from_list(&response.headers);
-    let outgoing = match headers {
-        Ok(headers) => OutgoingResponse::new(headers),
-        Err(_) => return refuse(out),
-    };
-    if outgoing.set_status_code(response.status).is_err() {
+    let Ok(headers) = Fields::from_list(&response.headers) else { return refuse(out) };
+    let outgoing = OutgoingResponse::new(headers);
+    if response.status != STATUS_AT_FIRST && outgoing.set_status_code(response.status).is_err() {
         return refuse(out);
+    }
+    if response.body.is_empty() {
+        // One whose body was never asked for has none.
+        return ResponseOutparam::set(out, Ok(outgoing));
     }
     let body = outgoing.body().expect("a response's body is taken once");
     ResponseOutparam::set(out, Ok(outgoing));
@@ -168,31 +124,9 @@ fn refuse(out: ResponseOutparam) {
 mod tests {
     use super::*;
 
-    fn request(path_with_query: &str) -> Request {
-        Request {
-            method: Method::Get,
-            path_with_query: path_with_query.into(),
-            authority: None,
-            headers: vec![("X-A".into(), b"1".to_vec()), ("x-a".into(), b"2".to_vec()), ("x-b".into(), vec![0xff])],
-            body: Vec::new(),
-        }
-    }
-
     #[test]
-    fn a_path_is_told_from_its_query() {
-        let request = request("/history?limit=5&raw");
-        assert_eq!(request.path(), "/history");
-        assert_eq!(request.parameter("limit"), Some("5"));
-        assert_eq!(request.parameter("raw"), Some(""));
-        assert_eq!(request.parameter("lim"), None);
-        assert_eq!(super::tests::request("/").query(), None);
-    }
-
-    #[test]
-    fn headers_are_found_in_any_case_and_only_as_text() {
-        let request = request("/");
-        assert_eq!(request.header("x-A"), Some("1"));
-        assert_eq!(request.header("x-b"), None);
-        assert_eq!(request.header("x-c"), None);
+    fn a_body_that_did_not_arrive_is_the_senders_fault() {
+        assert_eq!(Response::from(BodyError::TooLarge { limit_bytes: 7 }).status, 413);
+        assert_eq!(Response::from(BodyError::Broken("closed".into())).status, 400);
     }
 }

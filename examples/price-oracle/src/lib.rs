@@ -104,7 +104,7 @@ fn parse<T: for<'a> Deserialize<'a>>(what: &str, json: &[u8]) -> Result<T, Failu
 
 impl http::Serve for Oracle {
     fn serve(request: http::Request) -> http::Response {
-        let key = match (&request.method, request.path()) {
+        let key = match (request.method(), request.path()) {
             (http::Method::Get | http::Method::Head, "/" | "/price") => "latest",
             (http::Method::Get | http::Method::Head, "/history") => "history",
             _ => return http::Response::text(404, "there is: GET /price, GET /history\n"),

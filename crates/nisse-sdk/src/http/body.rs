@@ -6,6 +6,9 @@ use std::fmt;
 /// How much is asked of a stream at once.
 const READ_BYTES: u64 = 64 * 1024;
 
+/// How much `wasi:io` takes in one call that waits for room and writes.
+const WRITE_AT_ONCE_BYTES: usize = 4096;
+
 /// Why a body did not arrive or leave in whole.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum BodyError {
@@ -54,17 +57,21 @@ pub fn read_body(body: IncomingBody, limit_bytes: usize) -> Result<Vec<u8>, Body
 
 /// Writes all of `bytes`, waiting where the reader is slow.
 pub fn write_body(body: &OutgoingBody, bytes: &[u8]) -> Result<(), BodyError> {
+    if bytes.is_empty() {
+        return Ok(());
+    }
     let stream = body.write().map_err(|()| BodyError::Broken("the body was taken before".into()))?;
     let mut rest = bytes;
-    while !rest.is_empty() {
+    while rest.len() > WRITE_AT_ONCE_BYTES {
         let ready = usize::try_from(stream.check_write()?).unwrap_or(usize::MAX);
-        if ready == 0 {
-            stream.subscribe().block();
-            continue;
-        }
         let (now, later) = rest.split_at(ready.min(rest.len()));
         stream.write(now)?;
+        // Until there is room for more.
+        stream.blocking_flush()?;
         rest = later;
     }
-    Ok(stream.blocking_flush()?)
+    if !rest.is_empty() {
+        stream.blocking_write_and_flush(rest)?;
+    }
+    Ok(())
 }

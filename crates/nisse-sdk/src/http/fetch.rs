@@ -115,16 +115,21 @@ impl Fetch {
         let headers = Fields::from_list(&self.headers).map_err(|_| FetchError::Request("header"))?;
         let request = OutgoingRequest::new(headers);
         let scheme = if url.secure { Scheme::Https } else { Scheme::Http };
-        request.set_method(&self.method).map_err(|()| FetchError::Request("method"))?;
+        // A request is made as a GET, and without a body.
+        if !matches!(self.method, Method::Get) {
+            request.set_method(&self.method).map_err(|()| FetchError::Request("method"))?;
+        }
         request.set_scheme(Some(&scheme)).map_err(|()| FetchError::Request("scheme"))?;
         request.set_authority(Some(&url.authority)).map_err(|()| FetchError::Request("host"))?;
         request.set_path_with_query(Some(&url.path_with_query)).map_err(|()| FetchError::Request("path"))?;
         let options = self.timeout.map(options).transpose()?;
 
-        let body = request.body().expect("a request's body is taken once");
+        let body = (!self.body.is_empty()).then(|| request.body().expect("a request's body is taken once"));
         let pending = outgoing_handler::handle(request, options)?;
-        write_body(&body, &self.body)?;
-        OutgoingBody::finish(body, None)?;
+        if let Some(body) = body {
+            write_body(&body, &self.body)?;
+            OutgoingBody::finish(body, None)?;
+        }
         pending.subscribe().block();
         let response =
             pending.get().expect("a future that is ready has its answer").expect("an answer is taken once")?;

@@ -2,3 +2,4 @@
 
 mod packages;
 mod price_oracle;
+mod requests;

@@ -19,7 +19,7 @@ use crate::packages::{examples, manifest, read};
 const NOW: Timestamp = Timestamp(1_700_000_000_000);
 
 /// State in a map, one file of assets, and an API that answers what a test says.
-struct Outside {
+pub(crate) struct Outside {
     state: Mutex<BTreeMap<String, Vec<u8>>>,
     answer: Mutex<HttpResponse>,
     sent: Mutex<Vec<String>>,
@@ -64,28 +64,32 @@ struct Oracle {
     instance: LiveInstance,
 }
 
+/// The package in a folder of `examples`, started, with state and an API behind it.
+pub(crate) async fn start(folder: &str, config: &Value) -> (LiveInstance, Arc<Outside>) {
+    let folder = examples().join(folder);
+    let manifest = manifest(&folder);
+    let artifact = read(&folder.join(manifest.entry_point.as_str()));
+    let answer = HttpResponse { status: 200, fields: Vec::new(), body: br#"{"ethereum":{"usd":3120.55}}"#.to_vec() };
+    let outside = Arc::new(Outside { state: Mutex::default(), answer: Mutex::new(answer), sent: Mutex::default() });
+    let options = ProgramOptions {
+        grants: Grants::from_manifest(&manifest, Policy { owner_is_node_operator: true }).expect("granted"),
+        config: Config::new(config.as_object().expect("an object")).expect("a config"),
+        limits: Limits::default(),
+        recording: Recording::On,
+        host: outside.clone(),
+        clock: Arc::new(StillClock),
+    };
+    let engine = Engine::new(EngineOptions { pooled_instances: 4 }).expect("an engine");
+    let compiled = CompiledArtifact::compile_here(&engine, &artifact).expect("it compiles");
+    let inspection = Inspection::read(&artifact).expect("a component");
+    let program = AgentProgram::link(&engine, &compiled, &inspection, options).expect("it links");
+    (program.start(InstanceId([7; 16])).await.expect("it starts"), outside)
+}
+
 impl Oracle {
     async fn start() -> Self {
-        let folder = examples().join("price-oracle");
-        let manifest = manifest(&folder);
-        let artifact = read(&folder.join("oracle.wasm"));
-        let answer =
-            HttpResponse { status: 200, fields: Vec::new(), body: br#"{"ethereum":{"usd":3120.55}}"#.to_vec() };
-        let outside = Arc::new(Outside { state: Mutex::default(), answer: Mutex::new(answer), sent: Mutex::default() });
         let config = json!({ "assets": "bafkreigh2akiscaildcqabsyg3dfr6chu3fgpregiymsck7e7aqa4s52zy" });
-        let options = ProgramOptions {
-            grants: Grants::from_manifest(&manifest, Policy { owner_is_node_operator: true }).expect("granted"),
-            config: Config::new(config.as_object().expect("an object")).expect("a config"),
-            limits: Limits::default(),
-            recording: Recording::On,
-            host: outside.clone(),
-            clock: Arc::new(StillClock),
-        };
-        let engine = Engine::new(EngineOptions { pooled_instances: 4 }).expect("an engine");
-        let compiled = CompiledArtifact::compile_here(&engine, &artifact).expect("it compiles");
-        let inspection = Inspection::read(&artifact).expect("a component");
-        let program = AgentProgram::link(&engine, &compiled, &inspection, options).expect("it links");
-        let instance = program.start(InstanceId([7; 16])).await.expect("it starts");
+        let (instance, outside) = start("price-oracle", &config).await;
         Self { outside, instance }
     }
 

@@ -35,7 +35,7 @@ fn line(key: &str) -> Result<u64, Failure> {
 
 impl http::Serve for Bookkeeper {
     fn serve(request: http::Request) -> http::Response {
-        let answer = match request.method {
+        let answer = match request.method() {
             http::Method::Post => write(request.path()),
             _ => books(),
         };

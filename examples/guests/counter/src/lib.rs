@@ -5,7 +5,7 @@ struct Counter;
 
 impl http::Serve for Counter {
     fn serve(request: http::Request) -> http::Response {
-        match count(matches!(request.method, http::Method::Post)) {
+        match count(matches!(request.method(), http::Method::Post)) {
             Ok(count) => http::Response::text(200, format!("{count}\n")),
             Err(error) => http::Response::text(503, format!("failed to {error}\n")),
         }

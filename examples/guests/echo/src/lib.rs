@@ -28,10 +28,14 @@ fn answer(request: &http::Request) -> Result<http::Response, state::StateError> 
             None => http::Response::text(404, "no event has come\n"),
         });
     }
+    let sent = match request.body() {
+        Ok(sent) => sent,
+        Err(error) => return Ok(error.into()),
+    };
     let requests = state::get::<u64>("requests")?.unwrap_or(0) + 1;
     state::put("requests", &requests)?;
-    let mut body = format!("{:?} {}\n", request.method, request.path_with_query).into_bytes();
-    body.extend_from_slice(&request.body);
+    let mut body = format!("{:?} {}\n", request.method(), request.path_with_query()).into_bytes();
+    body.extend_from_slice(sent);
     Ok(http::Response::new(200, "text/plain; charset=utf-8", body).with_header("x-requests", &requests.to_string()))
 }
 

@@ -30,7 +30,10 @@ impl Handler for EgressProber {
 
 impl http::Serve for EgressProber {
     fn serve(request: http::Request) -> http::Response {
-        http::Response::new(200, "application/json", probe(&request.body).to_string())
+        match request.body() {
+            Ok(spec) => http::Response::new(200, "application/json", probe(spec).to_string()),
+            Err(error) => error.into(),
+        }
     }
 }
 
