@@ -64,12 +64,12 @@ impl Waiting {
         self.sent == self.batches.len()
     }
 
-    /// Whether another entry is taken. An error when none will be for now: the disk refuses what is there.
+    /// Whether another entry is taken. An error when none will be for now: the disk takes nothing of what is there.
     pub(super) fn has_room(&self) -> Result<bool, AddError> {
         self.check_end()?;
         let full = self.bytes >= HELD_BYTES_MAX;
         match &self.trouble {
-            Some(trouble) if full || !matches!(trouble, JournalError::Refused(_)) => Err(trouble.clone().into()),
+            Some(trouble) if full => Err(trouble.clone().into()),
             _ => Ok(!full),
         }
     }
