@@ -23,8 +23,8 @@ use wasmtime_wasi_http::p2::bindings::http::types::Scheme;
 
 use self::collect::{Collector, Progress, Released};
 pub(crate) use self::head::note_heads;
+use self::stream::{Guest, Stream, StreamEnd};
 pub use self::stream::{Opening, Outflow};
-use self::stream::{Stream, StreamEnd};
 use super::{CallContext, InvocationEnd, LiveInstance, Streamed};
 use crate::dispatch::Recording;
 use crate::limits::{REQUEST_BODY_BYTES_MAX, STREAM_TIME_MAX};
@@ -135,7 +135,7 @@ impl LiveInstance {
             // answer look unfinished. The epoch's beat makes a guest yield.
             let driven = tokio::task::unconstrained(driven);
             match (tokio::time::timeout(self.program.limits.http_time, driven).await, outflow) {
-                (Ok(Finished::Released(released)), Some(outflow)) => {
+                (Ok(Finished::Released(released, guest)), Some(outflow)) => {
                     let opening = stream::Beginning {
                         birth: self.birth,
                         index: self.calls,
@@ -144,7 +144,7 @@ impl LiveInstance {
                         recorded: self.program.recording == Recording::On,
                     };
                     let stream = Stream::new(opening, &at_head, &host_calls, outflow, streamed);
-                    let sent = tokio::task::unconstrained(stream.send(call.as_mut(), *released));
+                    let sent = tokio::task::unconstrained(stream.send(call.as_mut(), guest, *released));
                     match tokio::time::timeout(STREAM_TIME_MAX, sent).await {
                         Ok(StreamEnd::Sent) => Finished::Answered(HttpAnswer::Streamed),
                         Ok(StreamEnd::Refused(trap)) => Finished::Refused(trap),
@@ -162,7 +162,7 @@ impl LiveInstance {
         let refused = self.store.data().limiter.refused;
         match finished {
             Finished::Answered(answer) => Ok(answer),
-            Finished::Released(_) => unreachable!("nothing is released that cannot leave"),
+            Finished::Released(..) => unreachable!("nothing is released that cannot leave"),
             Finished::Refused(trap) => Err(trap),
             Finished::Stopped(error) => Err(Trap::from_error(&error, refused)),
         }
@@ -172,7 +172,7 @@ impl LiveInstance {
 /// How the guest and its response came to an end, or to the point from which the response leaves.
 enum Finished {
     Answered(HttpAnswer),
-    Released(Box<Released>),
+    Released(Box<Released>, Guest),
     Refused(Trap),
     Stopped(wasmtime::Error),
 }
@@ -190,18 +190,22 @@ fn drive(
             Poll::Ready(Ok(())) => {
                 return Poll::Ready(match collector.poll(cx) {
                     Progress::Complete => Finished::Answered(HttpAnswer::Whole(collector.whole())),
-                    Progress::Overflow => Finished::Released(Box::new(collector.release())),
+                    Progress::Overflow => Finished::Released(Box::new(collector.release()), Guest::Returned),
                     Progress::Failed(trap) => Finished::Refused(trap),
                     Progress::More | Progress::Waiting => Finished::Refused(collector.unfinished()),
                 });
             }
             Poll::Pending => match collector.poll(cx) {
                 Progress::Failed(trap) => return Poll::Ready(Finished::Refused(trap)),
-                Progress::Overflow => return Poll::Ready(Finished::Released(Box::new(collector.release()))),
+                Progress::Overflow => {
+                    return Poll::Ready(Finished::Released(Box::new(collector.release()), Guest::Runs));
+                }
                 Progress::More => {}
                 // The guest may go on after its response: until it returns, the call is not over.
                 Progress::Complete | Progress::Waiting => {
-                    return collector.poll_patience(cx).map(|()| Finished::Released(Box::new(collector.release())));
+                    return collector
+                        .poll_patience(cx)
+                        .map(|()| Finished::Released(Box::new(collector.release()), Guest::Runs));
                 }
             },
         }

@@ -63,6 +63,13 @@ pub(super) enum StreamEnd {
     Stopped(wasmtime::Error),
 }
 
+/// How far the guest is. Once it has returned, its call is not polled again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Guest {
+    Runs,
+    Returned,
+}
+
 /// An answer on its way out.
 pub(super) struct Stream<'a> {
     beginning: Beginning,
@@ -96,6 +103,7 @@ impl<'a> Stream<'a> {
     pub(super) async fn send(
         self,
         mut call: Pin<&mut impl Future<Output = wasmtime::Result<()>>>,
+        mut guest: Guest,
         released: Released,
     ) -> StreamEnd {
         let Released { head, begun, mut rest } = released;
@@ -106,7 +114,7 @@ impl<'a> Stream<'a> {
             return StreamEnd::Refused(Trap::new(TrapKind::Stopped, text));
         }
         let streamed = streamed.insert(Streamed { hasher, cut: None });
-        let (mut returned, mut sent) = (false, 0);
+        let mut sent = 0;
         let mut next = Step::Chunk(begun);
         let cut = loop {
             match next {
@@ -128,12 +136,12 @@ impl<'a> Stream<'a> {
                 Step::Refused(trap) => return StreamEnd::Refused(trap),
                 Step::Stopped(error) => return StreamEnd::Stopped(error),
             }
-            next = poll_fn(|cx| step(call.as_mut(), &mut returned, &mut rest, &mut *outflow, cx)).await;
+            next = poll_fn(|cx| step(call.as_mut(), &mut guest, &mut rest, &mut *outflow, cx)).await;
         };
         streamed.cut = Some(cut);
         // What the guest writes from now on fails.
         drop(rest);
-        if returned {
+        if guest == Guest::Returned {
             return StreamEnd::Sent;
         }
         match tokio::time::timeout(STREAM_ALONE_MAX, call).await {
@@ -166,7 +174,7 @@ impl<'a> Stream<'a> {
 /// What comes next: first what is there of the body, then whatever the guest does.
 fn step(
     mut call: Pin<&mut impl Future<Output = wasmtime::Result<()>>>,
-    returned: &mut bool,
+    guest: &mut Guest,
     rest: &mut Option<HyperOutgoingBody>,
     outflow: &mut dyn Outflow,
     cx: &mut Context<'_>,
@@ -181,16 +189,16 @@ fn step(
             },
             Some(Poll::Ready(Some(Err(error)))) => return Poll::Ready(Step::Refused(body_error(&error))),
             Some(Poll::Ready(None)) => *rest = None,
-            Some(Poll::Pending) if *returned => return Poll::Ready(Step::Refused(body_unfinished())),
+            Some(Poll::Pending) if *guest == Guest::Returned => return Poll::Ready(Step::Refused(body_unfinished())),
             Some(Poll::Pending) if outflow.poll_gone(cx).is_ready() => return Poll::Ready(Step::Gone),
             Some(Poll::Pending) | None => {}
         }
-        match (*returned, rest.is_some()) {
-            (true, false) => return Poll::Ready(Step::Done),
-            (true, true) => {}
-            (false, _) if waits => return Poll::Pending,
-            (false, _) => match call.as_mut().poll(cx) {
-                Poll::Ready(Ok(())) => *returned = true,
+        match *guest {
+            Guest::Returned if rest.is_none() => return Poll::Ready(Step::Done),
+            Guest::Returned => {}
+            Guest::Runs if waits => return Poll::Pending,
+            Guest::Runs => match call.as_mut().poll(cx) {
+                Poll::Ready(Ok(())) => *guest = Guest::Returned,
                 Poll::Ready(Err(error)) => return Poll::Ready(Step::Stopped(error)),
                 // It may have written before it waited.
                 Poll::Pending => waits = true,
