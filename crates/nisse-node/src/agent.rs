@@ -7,6 +7,7 @@ mod chance;
 mod commit;
 mod halt;
 mod host;
+mod outward;
 mod stats;
 mod stream;
 mod task;
@@ -21,8 +22,9 @@ use nisse_model::{DeploymentId, Failure, Fuel, Invocation, InvocationId, Outcome
 use nisse_sandbox::AgentProgram;
 use tokio::sync::{Mutex, oneshot, watch};
 
-pub(crate) use commit::{AgentParts, Committer, OUTWARD_QUEUE_MAX, Outward, outward_effects, state_writes};
+pub(crate) use commit::{AgentParts, Committer};
 pub(crate) use host::AgentHost;
+pub(crate) use outward::{OUTWARD_QUEUE_MAX, Outward, outward_effects, state_writes};
 pub(crate) use stats::Stats;
 pub use stream::{AnswerBody, BrokenOff, ChunkStream};
 use task::Task;

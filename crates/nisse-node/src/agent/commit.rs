@@ -16,23 +16,12 @@ use tokio::sync::mpsc;
 
 use super::chance::Chance;
 use super::halt::UnderWay;
+use super::outward::{Outward, outward_effects, state_writes};
 use crate::entry::{CompletionParts, CompletionWriter};
 use crate::error::chain;
 use crate::ledger::Ledger;
 use crate::logs::AgentLog;
 use crate::records::{self, Records};
-
-/// Effects that wait to leave the node; the agent waits when there are more.
-pub(crate) const OUTWARD_QUEUE_MAX: usize = 1_024;
-
-/// What leaves the agent after its commit.
-#[derive(Debug)]
-pub(crate) enum Outward {
-    /// The alarm was set or cleared.
-    Alarm { deployment: DeploymentId, at: Option<Timestamp> },
-    /// An answer for the agent's OracleFeed. `key` makes it go out once; `position` is its record's place in the journal.
-    Publish { deployment: DeploymentId, key: String, position: Position, asset: String, value: i64, decimals: u8 },
-}
 
 /// What an agent is made of.
 pub(crate) struct AgentParts {
@@ -292,37 +281,4 @@ impl Drop for Committer {
             self.parts.ledger.set_tip(self.parts.deployment, self.next_seq - 1, self.previous);
         }
     }
-}
-
-/// The writes among the effects, in order.
-pub(crate) fn state_writes(effects: &[Effect]) -> Vec<StateWrite> {
-    let write = |effect: &Effect| match effect {
-        Effect::StatePut { key, value } => Some(StateWrite { key: key.clone(), value: Some(value.clone()) }),
-        Effect::StateDelete { key } => Some(StateWrite { key: key.clone(), value: None }),
-        Effect::AlarmSet { .. } | Effect::AlarmClear | Effect::PublishToChain { .. } => None,
-    };
-    effects.iter().filter_map(write).collect()
-}
-
-/// What leaves the node, each with a key made of the invocation and the effect's place in it.
-pub(crate) fn outward_effects(
-    deployment: DeploymentId,
-    id: InvocationId,
-    position: Position,
-    effects: &[Effect],
-) -> Vec<Outward> {
-    let outward = |(index, effect): (usize, &Effect)| match effect {
-        Effect::AlarmSet { at } => Some(Outward::Alarm { deployment, at: Some(*at) }),
-        Effect::AlarmClear => Some(Outward::Alarm { deployment, at: None }),
-        Effect::PublishToChain { asset, value, decimals } => Some(Outward::Publish {
-            deployment,
-            key: format!("effect:{id}:{index}"),
-            position,
-            asset: asset.to_string(),
-            value: *value,
-            decimals: *decimals,
-        }),
-        Effect::StatePut { .. } | Effect::StateDelete { .. } => None,
-    };
-    effects.iter().enumerate().filter_map(outward).collect()
 }

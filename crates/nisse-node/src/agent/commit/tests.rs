@@ -5,7 +5,7 @@ use nisse_store::{Database, Disk, Journal, JournalError, StateStore};
 use nisse_testkit::{Fault, SimClock, SimDisk, SimEntropy};
 
 use super::*;
-use crate::agent::Stats;
+use crate::agent::{OUTWARD_QUEUE_MAX, Stats};
 use crate::entry::Entry;
 use crate::records::Places;
 
