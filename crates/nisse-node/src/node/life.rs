@@ -1,12 +1,13 @@
 //! An agent's life as its owner steers it: stop, pause, resume, update, rollback, destroy, fund, invoke.
 
-use std::time::Duration;
+mod settle;
 
 use base64::Engine as _;
 use nisse_market::MarketError;
 use nisse_model::{DeploymentId, Event, Invocation, InvocationId, Timestamp};
 use nisse_orchestrator::{Agent, Assignment, CloseReason, Command, CommandError, Life};
 
+use self::settle::{STOP, UPDATE};
 use super::deploy::parse_amount;
 use super::find::Found;
 use super::orders::is_live;
@@ -22,8 +23,6 @@ use crate::packages::{self, Stored};
 const INVOKE_MS: u64 = 60_000;
 /// How often a stop is sent whose nonce another tool with the same key had used: each try learns of one that is taken.
 const STOP_TRIES_MAX: u32 = 16;
-/// How long a command waits until the agent's state shows its effect.
-const SETTLE_MAX: Duration = Duration::from_secs(60);
 
 impl Node {
     /// Ends the lease; what is left of the deposit goes back to its owner.
@@ -47,7 +46,7 @@ impl Node {
             stopped = market.stop(&self.core.fresh_name("stop"), deployment.number).await;
         }
         stopped.map_err(|error| market_error(&error))?;
-        self.until(&mut milestones, |agent| !agent.life.is_live(), deployment).await;
+        self.until(STOP, &mut milestones, deployment, |agent| !agent.life.is_live()).await?;
         self.agent(&deployment.to_string()).await
     }
 
@@ -75,6 +74,11 @@ impl Node {
             Command::Rollback => "roll back",
         };
         let (deployment, _) = self.find_here(text, verb).await?;
+        self.carry_out(deployment, command).await?;
+        self.agent(&deployment.to_string()).await
+    }
+
+    async fn carry_out(&self, deployment: DeploymentId, command: Command) -> Result<(), NodeError> {
         let done = self.core.driver.command(deployment, command).await;
         let done = done.map_err(|error| NodeError::caused(ErrorKind::Unreachable, "going_down", &error))?;
         done.map_err(|error| {
@@ -83,13 +87,12 @@ impl Node {
                 CommandError::NotNow { .. } => "not_now",
             };
             NodeError::new(ErrorKind::Conflict, code, format!("failed to {error}"))
-        })?;
-        self.agent(&deployment.to_string()).await
+        })
     }
 
     /// Swaps to another package; the old one goes on until the new one is ready.
     pub async fn update(&self, text: &str, request: UpdateRequest) -> Result<AgentStatus, NodeError> {
-        let (_, agent) = self.find_here(text, "update").await?;
+        let (deployment, agent) = self.find_here(text, "update").await?;
         let stored = packages::store(&self.core, request.package, agent.placement.owner).await?;
         let (old, new) = (&agent.placement.package.agent_id, &stored.reference.agent_id);
         if old.name != new.name {
@@ -103,7 +106,7 @@ impl Node {
             return Err(NodeError::new(ErrorKind::Refused, "downgrade", text)
                 .with_hint("add --allow-downgrade if it is meant".to_owned()));
         }
-        self.swap_to(text, stored).await
+        self.swap_to(deployment, &agent, stored).await
     }
 
     /// Goes back to the package before the last update, and to the state that it left behind. The later state is kept
@@ -120,15 +123,14 @@ impl Node {
         }
         // Noted durably before the update is asked for, so that a crash between the two forgets nothing. The state of
         // now is kept as an export by the swap itself.
-        self.command(text, Command::Rollback).await?;
+        self.carry_out(deployment, Command::Rollback).await?;
         let manifest = self.manifest_of(&previous).await?;
-        self.swap_to(text, Stored { manifest, reference: previous }).await
+        self.swap_to(deployment, &agent, Stored { manifest, reference: previous }).await
     }
 
-    async fn swap_to(&self, text: &str, stored: Stored) -> Result<AgentStatus, NodeError> {
-        let (deployment, agent) = self.find_here(text, "update").await?;
+    async fn swap_to(&self, deployment: DeploymentId, agent: &Agent, stored: Stored) -> Result<AgentStatus, NodeError> {
         if !agent.life.is_live() {
-            return Err(not_now("update", &agent));
+            return Err(not_now("update", agent));
         }
         let market = self.market_of(self.owner_key(agent.placement.owner)?, &deployment)?;
         let max_rate = match &agent.assignment {
@@ -142,12 +144,13 @@ impl Node {
             .update(&intent, deployment.number, publication, Some(stored.reference.config_hash), None)
             .await
             .map_err(|error| market_error(&error))?;
-        self.until(&mut milestones, move |agent| agent.revision_done >= revision, deployment).await;
+        self.until(UPDATE, &mut milestones, deployment, move |agent| agent.revision_done >= revision).await?;
         let status = self.agent(&deployment.to_string()).await?;
         match &status.update_refused {
             None => Ok(status),
             Some(reason) => {
-                let text = format!("failed to update {text}: {reason}; the old package goes on");
+                let name = &agent.placement.package.agent_id.name;
+                let text = format!("failed to update {name}: {reason}; the old package goes on");
                 Err(NodeError::new(ErrorKind::Refused, "update_refused", text))
             }
         }
@@ -251,28 +254,6 @@ impl Node {
             base64,
             fuel: answer.fuel.0,
         })
-    }
-
-    /// Waits, within bounds, until the agent's state shows what was asked for.
-    async fn until(
-        &self,
-        milestones: &mut tokio::sync::broadcast::Receiver<crate::core::Milestone>,
-        shows: impl Fn(&Agent) -> bool + Clone + Send + 'static,
-        deployment: nisse_model::DeploymentId,
-    ) {
-        let waiting = async {
-            loop {
-                let shows = shows.clone();
-                let done = self.look(move |all| all.agent(&deployment).is_none_or(shows)).await;
-                if done.unwrap_or(true) {
-                    return;
-                }
-                // Any step of any agent is a reason to look again; so is having missed some.
-                let _ = milestones.recv().await;
-            }
-        };
-        // What is not done in time goes on by itself; the state is told as it is.
-        let _ = tokio::time::timeout(SETTLE_MAX, waiting).await;
     }
 }
 
