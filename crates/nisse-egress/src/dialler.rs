@@ -46,17 +46,76 @@ impl Dialler for TcpDialler {
         Ok(Connection { stream: Box::new(stream), peer })
     }
 
-    /// The kernel answers from its routes, without sending anything: only towards an own address is the source that
-    /// same address. What it cannot route is not here.
     fn ends_here(&self, address: IpAddr) -> bool {
-        let any: IpAddr = match address {
-            IpAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
-            IpAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
-        };
-        let source = UdpSocket::bind((any, 0)).and_then(|socket| {
-            socket.connect((address, DISCARD_PORT))?;
-            socket.local_addr()
-        });
-        address.is_loopback() || source.is_ok_and(|source| source.ip() == address)
+        address.is_loopback() || is_own(address, source_towards(address))
+    }
+}
+
+/// The kernel answers from its routes, without sending anything: the source that a connection to this address would
+/// have. None where there is no way to it.
+fn source_towards(address: IpAddr) -> io::Result<Option<IpAddr>> {
+    let any: IpAddr = match address {
+        IpAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+        IpAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+    };
+    let socket = match UdpSocket::bind((any, 0)) {
+        Ok(socket) => socket,
+        Err(error) if is_without_family(&error) => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    match socket.connect((address, DISCARD_PORT)) {
+        Ok(()) => Ok(Some(socket.local_addr()?.ip())),
+        Err(error) if is_without_route(&error) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Only towards an own address is the source that same address. What nothing leads to is not here; where the kernel gave
+/// no answer, such as for want of open files, the address counts as own, so that the check is never passed by.
+fn is_own(address: IpAddr, source: io::Result<Option<IpAddr>>) -> bool {
+    source.map_or(true, |source| source == Some(address))
+}
+
+/// Whether this machine has no such addresses at all: IPv6 is switched off.
+fn is_without_family(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::AddrNotAvailable
+        || error.raw_os_error() == Some(rustix::io::Errno::AFNOSUPPORT.raw_os_error())
+}
+
+/// Whether the kernel says that no connection can go there. It says so of a broadcast and of a forbidden route by
+/// `PermissionDenied`.
+fn is_without_route(error: &io::Error) -> bool {
+    use io::ErrorKind::{AddrNotAvailable, HostUnreachable, NetworkDown, NetworkUnreachable, PermissionDenied};
+    matches!(error.kind(), AddrNotAvailable | HostUnreachable | NetworkDown | NetworkUnreachable | PermissionDenied)
+}
+
+#[cfg(test)]
+mod tests {
+    use rustix::io::Errno;
+
+    use super::*;
+
+    #[test]
+    fn an_address_is_own_until_the_kernel_says_otherwise() {
+        let [here, there]: [IpAddr; 2] = [[192, 0, 2, 1].into(), [192, 0, 2, 2].into()];
+        assert!(is_own(here, Ok(Some(here))));
+        assert!(!is_own(there, Ok(Some(here))));
+        assert!(!is_own(there, Ok(None)));
+        for errno in [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM] {
+            assert!(is_own(there, Err(errno.into())), "{errno}");
+        }
+    }
+
+    #[test]
+    fn only_what_leads_nowhere_is_not_here_without_an_answer() {
+        for errno in [Errno::NETUNREACH, Errno::HOSTUNREACH, Errno::NETDOWN, Errno::ACCESS, Errno::ADDRNOTAVAIL] {
+            assert!(is_without_route(&errno.into()), "{errno}");
+        }
+        for errno in [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM, Errno::AGAIN, Errno::INVAL] {
+            assert!(!is_without_route(&errno.into()), "{errno}");
+            assert!(!is_without_family(&errno.into()), "{errno}");
+        }
+        assert!(is_without_family(&Errno::AFNOSUPPORT.into()));
+        assert!(!is_without_family(&Errno::ACCESS.into()));
     }
 }
