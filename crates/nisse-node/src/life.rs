@@ -180,7 +180,7 @@ async fn bring_to_life(
 
 /// The name of an incarnation's `started`: the same before and after a crash, so that a handled one is not handled
 /// again.
-fn started_id(deployment: DeploymentId, incarnation: u32) -> InvocationId {
+pub(crate) fn started_id(deployment: DeploymentId, incarnation: u32) -> InvocationId {
     let name = deployment.to_string();
     Core::stable_invocation(Timestamp(0), &[b"started", name.as_bytes(), &incarnation.to_be_bytes()])
 }
@@ -212,11 +212,15 @@ fn at(stage: FailureStage, reason: String) -> PrepareError {
     PrepareError { stage, reason }
 }
 
+/// The name of an alarm's handling. Every attempt at one alarm has the same.
+pub(crate) fn alarm_id(deployment: DeploymentId, alarm: &Alarm) -> InvocationId {
+    let name = deployment.to_string();
+    Core::stable_invocation(alarm.at, &[b"alarm", name.as_bytes(), &alarm.number.to_be_bytes()])
+}
+
 /// Raises an alarm, unless a crash came between its completion and the decision about it.
 pub(crate) async fn raise_alarm(core: &Core, deployment: DeploymentId, alarm: Alarm) -> AlarmEnd {
-    let name = deployment.to_string();
-    // Every attempt at one alarm has the same name.
-    let id = Core::stable_invocation(alarm.at, &[b"alarm", name.as_bytes(), &alarm.number.to_be_bytes()]);
+    let id = alarm_id(deployment, &alarm);
     if core.completed.contains(&id.0) {
         return AlarmEnd::Done;
     }

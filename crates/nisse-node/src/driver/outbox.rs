@@ -5,6 +5,7 @@
 //! The journal is their outbox. A row says which ones arrived, together with the gas they burnt; the mark of
 //! [`OUTBOX`] says below which place of the journal nothing waits any more, and the journal is cut no further.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,6 +15,7 @@ use nisse_store::{Database, DatabaseError, Position, Rows as _, Table};
 
 use super::Driver;
 use super::market::{RETRY, Refused, scaled, write};
+use crate::agent::Outward;
 use crate::core::Core;
 use crate::error::chain;
 use crate::home::KeyName;
@@ -30,7 +32,7 @@ const GAS_TERMS: Table = Table::new("gas_terms");
 /// How long an answer may be held back, in this process's life.
 const HELD_MAX: Duration = Duration::from_secs(6 * 3_600);
 /// The first rest of an answer that waits for the chain's word; it doubles.
-const HELD_RETRY_FIRST: Duration = Duration::from_millis(250);
+const HELD_RETRY_FIRST: Duration = Duration::from_millis(10);
 
 /// Under which name an answer goes out once, and where its record stands in the journal.
 pub(super) struct Name {
@@ -85,6 +87,19 @@ impl Driver {
 /// Where the outbox begins in the journal.
 pub(crate) fn begins_at(database: &Database) -> Result<Position, DatabaseError> {
     Ok(database.read(|rows| rows.mark(OUTBOX))?.unwrap_or_default())
+}
+
+/// Deployments of which an answer among `recovered` has yet to arrive.
+pub(crate) fn waiting(database: &Database, recovered: &[Outward]) -> Result<BTreeSet<DeploymentId>, DatabaseError> {
+    let mut waiting = BTreeSet::new();
+    for outward in recovered {
+        let Outward::Publish { deployment, key, value, decimals, .. } = outward else { continue };
+        let arrived = database.read(|rows| rows.get(DELIVERED, key.as_bytes()))?.is_some();
+        if !arrived && scaled(*value, *decimals).is_some() {
+            waiting.insert(*deployment);
+        }
+    }
+    Ok(waiting)
 }
 
 /// Keeps what the chain said of a deployment's budget for the next start. Not synced: the chain says it again.

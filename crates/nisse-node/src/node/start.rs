@@ -2,6 +2,7 @@
 
 pub(super) mod chain;
 pub(super) mod market;
+mod reopen;
 
 use std::sync::{Arc, OnceLock};
 
@@ -70,7 +71,7 @@ impl Node {
             OpenError::Journal(error) => failed("journal_failed", &error),
             OpenError::Recovery(error) => error,
         })?;
-        let Recovered { mut orchestrator, outward: recovered, completed, places } = recovery.finish();
+        let Recovered { mut orchestrator, outward: mut recovered, completed, places } = recovery.finish();
 
         let lived = journal.next() > Position(0);
         let (chain, client, queue) = chain::open_chain(&options, &home, &seams, lived)?;
@@ -102,10 +103,6 @@ impl Node {
             driver,
             completed,
         }));
-        for effect in recovered {
-            // The queue was made long enough for all of them.
-            let _ = core.outward.try_send(effect);
-        }
         let failing = Arc::clone(&core);
         core.supervisor.spawn("records", |stop| async move {
             if let Err(error) = records.run(stop).await {
@@ -118,11 +115,15 @@ impl Node {
             // The embedded chain always answers, so the market is there before anything is served.
             Some(_) => {
                 let market = market::open_market(&core).await?;
-                market::reopen_home_leases(&core, &mut orchestrator).await?;
+                reopen::reopen_home_leases(&core, &mut orchestrator, &mut recovered).await?;
                 Some(market)
             }
             None => None,
         };
+        for effect in recovered {
+            // The queue was made long enough for all of them.
+            let _ = core.outward.try_send(effect);
+        }
         let decider = Driver::new(Arc::clone(&core), orchestrator, messages, outward);
         // Agents come up at once; what they want from a chain elsewhere waits until it answers.
         core.supervisor.spawn("orchestrator", |stop| decider.run(stop));

@@ -1,7 +1,7 @@
 //! What an owner is told about the node and its agents.
 
 use nisse_market::{DeploymentState, DeploymentView, Market};
-use nisse_model::{Amount, DeploymentId, Timestamp};
+use nisse_model::{Address, Amount, DeploymentId, Timestamp};
 use nisse_orchestrator::{Agent, Assignment, FailureStage, Life, Setback};
 use tokio::sync::broadcast;
 
@@ -130,6 +130,8 @@ impl Node {
         let state = core.states.agent(owner, &name);
         let (reason, hint, since) = explain(&agent.life);
         let (reason, hint) = agent.setback().map_or((reason, hint), |held_back| setback(held_back));
+        let newest = core.keys.versions().last().map(|newest| newest.manager);
+        let reason = reason.or_else(|| stays_behind(deployment, agent, newest));
         let (lease, open) = self.lease(deployment, agent).await;
         let (reason, hint) = if open { given_back(reason, hint, &lease) } else { (reason, hint) };
         let permissions = running.as_ref().map_or_else(Vec::new, |running| running.permissions.clone());
@@ -222,6 +224,13 @@ fn setback(setback: &Setback) -> (Option<String>, Option<String>) {
         other => hint(*other),
     };
     (Some(said), Some(hint.to_owned()))
+}
+
+/// Said of a home lease that was not reopened on the newest version of the market.
+fn stays_behind(deployment: DeploymentId, agent: &Agent, newest: Option<Address>) -> Option<String> {
+    let old = newest.is_some_and(|newest| newest != deployment.contract);
+    let behind = old && agent.life.is_live() && agent.assignment == Assignment::Home;
+    behind.then(|| "it is on an older version of the market: a start of the node reopens it on the newest".to_owned())
 }
 
 /// Said wherever strangers are let in.

@@ -3,21 +3,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use nisse_market::{
-    ContractSettings, DeployOrder, Market, MarketError, MarketEvent, PublicationTerms, QueueError, deploy_contracts,
-    market_versions,
-};
-use nisse_model::{Address, Amount, AmountPerHour, DeploymentId, Resources, Timestamp};
-use nisse_orchestrator::{Agent, Assignment, CloseReason, Decision, Life, Orchestrator};
+use nisse_market::{ContractSettings, Market, deploy_contracts, market_versions};
+use nisse_model::{Address, Amount, Resources};
 
 use crate::core::Core;
-use crate::entry::Entry;
-use crate::error::{ErrorKind, NodeError};
+use crate::error::NodeError;
 use crate::home::{Home, KeyName};
 use crate::keys::Keys;
 use crate::node::market_error;
 use crate::options::{ChainChoice, NodeOptions};
-use crate::packages::GAS_BUDGET_PER_HOUR;
 use crate::supervisor::{Stop, Supervisor};
 use crate::watcher::{self, Standing};
 
@@ -77,79 +71,6 @@ pub(super) async fn follow(core: Arc<Core>, market: Market, stop: Stop) {
         }
     }
     watcher::run(core, market, Standing::Newest, stop).await;
-}
-
-/// Home leases of older versions go on as deployments of the newest (DESIGN §5.9): state, alarm and life come along.
-///
-/// Runs before any agent does. Each write has a name of its own, and the journal takes the end of the old and the
-/// beginning of the new in one step, so a crash anywhere goes on where it was.
-pub(super) async fn reopen_home_leases(core: &Core, orchestrator: &mut Orchestrator) -> Result<(), NodeError> {
-    let market = core.keys.market(&core.home, &core.supervisor, KeyName::Operator)?;
-    let newest = market.addresses().manager;
-    let at_home: Vec<(DeploymentId, Agent)> = orchestrator
-        .agents()
-        .iter()
-        .filter(|(id, agent)| id.contract != newest && agent.life.is_live() && agent.assignment == Assignment::Home)
-        // An update under way is answered where it was asked for; the lease is reopened at the start after.
-        .filter(|(_, agent)| agent.next.is_none() && agent.placement.owner == core.operator)
-        .map(|(id, agent)| (*id, agent.clone()))
-        .collect();
-    for (id, agent) in at_home {
-        let old = core.keys.market_of(&core.home, &core.supervisor, KeyName::Operator, id.contract)?;
-        let moved = reopen(&market, &old, id, &agent).await;
-        let (number, acknowledged) = moved.map_err(|error| market_error(&error))?;
-        let deployment = market.deployment_id(number);
-        let decisions = [
-            Decision::Stopped { deployment: id, reason: CloseReason::Superseded, at: core.clock.now() },
-            Decision::Remembered { deployment, agent: Box::new(agent.reopened(acknowledged)) },
-        ];
-        let entries: Vec<Vec<u8>> = decisions.iter().map(|one| Entry::Decision(one.clone()).encode()).collect();
-        let records: Vec<&[u8]> = entries.iter().map(Vec::as_slice).collect();
-        let journalled = async { Core::append(&core.journal, &records).await?.durable().await };
-        journalled.await.map_err(|error| NodeError::caused(ErrorKind::Failed, "journal_failed", &error))?;
-        decisions.iter().for_each(|decision| orchestrator.restore(decision));
-        tracing::info!(target: "nisse::event::deployment", old = %id, new = %deployment, "reopened on the newest market");
-    }
-    Ok(())
-}
-
-/// The new deployment's number, and when it was started.
-async fn reopen(
-    market: &Market,
-    old: &Market,
-    id: DeploymentId,
-    agent: &Agent,
-) -> Result<(u64, Option<Timestamp>), MarketError> {
-    let package = agent.placement.package.clone();
-    let terms = PublicationTerms {
-        agent_id: package.agent_id.to_string(),
-        manifest_cid: package.manifest_cid,
-        artifact_cid: package.artifact_cid,
-        artifact_hash: package.artifact_hash,
-        config_hash: package.config_hash,
-        resources: agent.placement.resources,
-        max_rate: AmountPerHour(0),
-        bid_window_seconds: 0,
-        gas_budget: GAS_BUDGET_PER_HOUR,
-    };
-    let publication = market.publish(&format!("reopen:{id}:publish"), terms).await?;
-    let order = DeployOrder { publication, supersedes: Some((id.contract, id.number)), ..DeployOrder::default() };
-    let number = market.deploy_home(&format!("reopen:{id}:deploy"), order).await?;
-    let mut acknowledged = None;
-    if matches!(agent.life, Life::Running { .. } | Life::Paused { .. }) {
-        let name = format!("ack:{}:{}", market.deployment_id(number), agent.incarnation);
-        let written = market.ack_start(&name, number, agent.incarnation).await?;
-        acknowledged = written.events.iter().find_map(|event| match event {
-            MarketEvent::Started { started, .. } => Some(*started),
-            _ => None,
-        });
-    }
-    match old.stop(&format!("stop:{id}"), id.number).await {
-        // Its owner ended it in the meantime; the journal had not heard.
-        Ok(_) | Err(MarketError::Queue(QueueError::Refused(_)) | MarketError::Reverted { .. }) => {}
-        Err(error) => return Err(error),
-    }
-    Ok((number, acknowledged))
 }
 
 /// At home the test token comes from its faucet, so a node can stake and be paid by the same contracts as anywhere.

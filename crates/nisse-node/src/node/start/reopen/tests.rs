@@ -1,0 +1,99 @@
+//! What is taken up before an agent goes on under another deployment.
+
+use nisse_model::{Address, ByteSize, ContentId, Cpu, Hash256, PackageRef, Resources};
+use nisse_orchestrator::{Accept, Capacity, Placement, Policy};
+use nisse_store::Position;
+
+use super::*;
+
+const OWNER: Address = Address([1; 20]);
+const NOW: Timestamp = Timestamp(1_000);
+
+fn deployment(number: u64) -> DeploymentId {
+    DeploymentId { chain: 7, contract: Address([9; 20]), number }
+}
+
+/// An agent whose package is prepared and whose `started` has yet to be told of.
+fn starting() -> Orchestrator {
+    let capacity = Capacity { cpu: Cpu { millis: 4000 }, memory: ByteSize(1 << 30), gpu: false };
+    let price = AmountPerHour(0);
+    let policy = Policy { operator: OWNER, accept: Accept::Own, capacity, price, gas_budget_max: 0 };
+    let mut orchestrator = Orchestrator::new(policy);
+    let hash = Hash256::of(b"counter");
+    let package = PackageRef {
+        agent_id: "counter@v1.0.0".parse().expect("an id"),
+        manifest_cid: ContentId::raw(hash),
+        artifact_cid: ContentId::raw(hash),
+        artifact_hash: hash,
+        config_hash: hash,
+    };
+    let resources = Resources { cpu: Cpu { millis: 100 }, memory: ByteSize(1 << 20), gpu: false };
+    let placement = Placement { owner: OWNER, package, resources };
+    let (deployment, assignment) = (deployment(1), Assignment::Home);
+    orchestrator.restore(&Decision::Assigned { deployment, placement, assignment });
+    orchestrator.restore(&Decision::Prepared { deployment });
+    orchestrator
+}
+
+fn running() -> Orchestrator {
+    let mut orchestrator = starting();
+    orchestrator.restore(&Decision::Started { deployment: deployment(1), at: NOW });
+    orchestrator
+}
+
+fn alarm_of(orchestrator: &Orchestrator) -> Option<Timestamp> {
+    orchestrator.agent(&deployment(1)).expect("it is known").alarm.map(|alarm| alarm.at)
+}
+
+#[test]
+fn an_alarm_that_was_committed_before_the_upgrade_comes_along() {
+    let mut orchestrator = running();
+    let own = Outward::Alarm { deployment: deployment(1), at: Some(Timestamp(5_000)) };
+    let other = Outward::Alarm { deployment: deployment(2), at: None };
+    let mut recovered = vec![other, own];
+    let decisions = take_up(&mut orchestrator, &mut recovered, &HashSet::new(), deployment(1), NOW);
+    assert!(matches!(decisions[..], [Decision::AlarmSet { at: Timestamp(5_000), .. }]), "{decisions:?}");
+    assert_eq!(alarm_of(&orchestrator), Some(Timestamp(5_000)));
+    assert!(matches!(recovered[..], [Outward::Alarm { at: None, .. }]), "another agent's stays where it is");
+    // What was decided is all that the next start needs.
+    let mut reborn = running();
+    decisions.iter().for_each(|decision| reborn.restore(decision));
+    assert_eq!(alarm_of(&reborn), Some(Timestamp(5_000)));
+}
+
+#[test]
+fn what_was_handled_before_the_upgrade_is_not_handled_again() {
+    let mut orchestrator = running();
+    let alarm = Outward::Alarm { deployment: deployment(1), at: Some(Timestamp(5_000)) };
+    take_up(&mut orchestrator, &mut vec![alarm], &HashSet::new(), deployment(1), NOW);
+    let set = orchestrator.agent(&deployment(1)).and_then(|agent| agent.alarm).expect("it is set");
+    let completed = HashSet::from([alarm_id(deployment(1), &set).0]);
+    let decisions = take_up(&mut orchestrator, &mut Vec::new(), &completed, deployment(1), NOW);
+    assert!(matches!(decisions[..], [Decision::AlarmCleared { .. }]), "{decisions:?}");
+    assert_eq!(alarm_of(&orchestrator), None);
+
+    let mut orchestrator = starting();
+    let untold = take_up(&mut orchestrator, &mut Vec::new(), &HashSet::new(), deployment(1), NOW);
+    assert!(untold.is_empty(), "its `started` is raised under the next deployment");
+    let completed = HashSet::from([started_id(deployment(1), 1).0]);
+    let decisions = take_up(&mut orchestrator, &mut Vec::new(), &completed, deployment(1), NOW);
+    assert!(matches!(decisions[..], [Decision::Started { .. }]), "{decisions:?}");
+}
+
+#[test]
+fn an_agent_with_an_answer_on_its_way_is_not_reopened() {
+    use nisse_store::Database;
+    let disk = std::sync::Arc::new(nisse_testkit::SimDisk::new(1));
+    let database = Database::open(disk, std::path::Path::new("/index.redb")).expect("it opens");
+    let answer = |number, decimals| Outward::Publish {
+        deployment: deployment(number),
+        key: format!("effect:{number}"),
+        position: Position(3),
+        asset: "ETH/USD".to_owned(),
+        value: 1,
+        decimals,
+    };
+    let recovered = [answer(1, 0), answer(2, 255), Outward::Alarm { deployment: deployment(3), at: None }];
+    let waiting = outbox::waiting(&database, &recovered).expect("it reads");
+    assert_eq!(waiting.into_iter().collect::<Vec<_>>(), [deployment(1)], "one that fits no feed waits for nothing");
+}
