@@ -12,7 +12,7 @@ const PROXY_WORLD: &str = "
 ";
 
 /// A proxy component whose handler is `body`. `$answer` answers 200 with the text at `$hello`.
-fn proxy(body: &str) -> Vec<u8> {
+pub(crate) fn proxy(body: &str) -> Vec<u8> {
     component(
         PROXY_WORLD,
         &format!(

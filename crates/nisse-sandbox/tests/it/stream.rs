@@ -11,7 +11,12 @@ use nisse_sandbox::limits::{STREAM_AFTER, STREAM_AFTER_BYTES, STREAM_ALONE_MAX, 
 use nisse_sandbox::{CallContext, HttpAnswer, InvocationEnd, LiveInstance, Opening, Outflow};
 use tokio::time::Instant;
 
+use crate::http::proxy;
 use crate::support::{Setup, get, guest};
+
+/// Bodies around the sizes at which an answer begins to leave and at which its guest has to wait for room, in bytes.
+const SIZES: [usize; 9] =
+    [64 << 10, (64 << 10) + 1, 68 << 10, 70_000, 100 << 10, 128 << 10, 300 << 10, 576 << 10, 600_000];
 
 /// What came out, and when, counted from the request.
 #[derive(Default, Clone)]
@@ -131,6 +136,67 @@ async fn a_long_answer_leaves_once_it_has_outgrown_what_is_kept_and_its_record_n
     let held = instance.memory_bytes();
     assert!(ask(&mut instance, "GET", "/large", &mut Client::new(&seen)).await.result.is_ok());
     assert_eq!(instance.memory_bytes(), held, "every buffer was given back");
+}
+
+/// What came of a call: in one piece or through its outflow.
+fn body_of(end: &InvocationEnd<HttpAnswer>, seen: &Seen) -> Vec<u8> {
+    match end.result.as_ref().expect("it answers") {
+        HttpAnswer::Whole(response) => response.body().to_vec(),
+        HttpAnswer::Streamed => seen.body(),
+    }
+}
+
+#[tokio::test]
+async fn an_answer_of_any_size_is_whole_though_its_handler_returned_before_it_left() {
+    let mut instance = Setup::default().start(&guest("echo")).await;
+    for (index, bytes) in SIZES.into_iter().enumerate() {
+        let seen = Seen::default();
+        let sent = vec![b'x'; bytes];
+        let request = http::Request::post("/").header("host", "h").body(sent.clone().into()).expect("a request");
+        let id = InvocationId([1; 16]);
+        let end = instance.http_streamed(id, request, CallContext::default(), &mut Client::new(&seen)).await;
+        let expected = [b"Method::Post /\n".as_slice(), &sent].concat();
+        assert_eq!(body_of(&end, &seen).len(), expected.len());
+        assert!(body_of(&end, &seen) == expected, "{bytes} bytes are what was sent");
+        assert_eq!((end.trace.outcome, end.trace.index), (RecordOutcome::Ok, index as u32));
+        let at_head = seen.all().into_iter().find_map(|(_, what)| match what {
+            What::Head(effects) => Some(effects),
+            What::Chunk(_) => None,
+        });
+        assert_eq!(at_head.is_some(), bytes >= 64 << 10, "{bytes} bytes leave early");
+        assert_eq!(at_head.unwrap_or_default().len() + end.effects.len(), 1, "its change is handed over once");
+    }
+    assert!(!instance.has_ended());
+}
+
+#[tokio::test]
+async fn an_answer_in_small_writes_is_whole_at_any_size() {
+    for bytes in SIZES {
+        let seen = Seen::default();
+        let answer =
+            format!("(call $drop-request (local.get $request)) (call $answer (local.get $out) (i32.const {bytes}))");
+        let mut instance = Setup::default().start(&proxy(&answer)).await;
+        let end = ask(&mut instance, "GET", "/", &mut Client::new(&seen)).await;
+        assert_eq!((body_of(&end, &seen).len(), end.trace.outcome), (bytes, RecordOutcome::Ok));
+        assert!(!instance.has_ended());
+    }
+}
+
+#[tokio::test]
+async fn an_answer_whose_handler_has_returned_is_cut_or_refused_and_the_instance_answers_on() {
+    let mut instance = Setup::default().start(&guest("echo")).await;
+    let request =
+        || http::Request::post("/").header("host", "h").body(vec![b'x'; 100 << 10].into()).expect("a request");
+    let seen = Seen::default();
+    let mut gone = Client { cut: Some((0, CutKind::Gone)), ..Client::new(&seen) };
+    let end = instance.http_streamed(InvocationId([1; 16]), request(), CallContext::default(), &mut gone).await;
+    assert_eq!(end.trace.outcome, RecordOutcome::Cut(CutKind::Gone));
+    assert!(!instance.has_ended());
+    assert_eq!(instance.http(InvocationId([2; 16]), get("/"), CallContext::default()).await.trace.index, 1);
+    let mut refused = Client { refused: Some("the disk is full".to_owned()), ..Client::new(&seen) };
+    let end = instance.http_streamed(InvocationId([3; 16]), request(), CallContext::default(), &mut refused).await;
+    assert_eq!(end.result.expect_err("nothing was committed").text, "the disk is full");
+    assert_eq!(end.effects, []);
 }
 
 #[tokio::test(start_paused = true)]
