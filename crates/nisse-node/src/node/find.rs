@@ -1,10 +1,15 @@
 //! From what an owner types to the agent or the order that is meant.
 
-use nisse_model::{Address, AgentName, DeploymentId};
+mod wanted;
+
+use std::cmp::Reverse;
+
+use nisse_model::DeploymentId;
 use nisse_orchestrator::Agent;
 
+use self::wanted::{Candidate, Wanted};
 use super::Node;
-use super::orders::Order;
+use super::orders::{Order, Orders};
 use crate::error::{ErrorKind, NodeError};
 
 /// What a name leads to.
@@ -15,95 +20,108 @@ pub(super) enum Found {
     Order(Box<Order>),
 }
 
-/// A name with the owner, where one was given: `NAME`, `NAME--OWNER8`, either with `@vVERSION`.
-struct Wanted {
-    name: AgentName,
-    owner: Option<String>,
-}
-
-impl Wanted {
-    fn read(text: &str) -> Option<Self> {
-        let bare = text.split_once('@').map_or(text, |(name, _)| name);
-        let (name, owner) = match bare.split_once("--") {
-            Some((name, owner)) => (name, Some(owner.to_owned())),
-            None => (bare, None),
-        };
-        Some(Self { name: name.parse().ok()?, owner })
-    }
-
-    fn is(&self, name: &AgentName, owner: Address) -> bool {
-        // At least the eight hex digits that a host name shows.
-        let digits = self.owner.as_deref();
-        self.name == *name && digits.is_none_or(|digits| digits.len() >= 8 && hex::encode(owner.0).starts_with(digits))
-    }
+/// How far a command looks.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Reach {
+    /// It needs the agent here: the market is asked only where none is live here.
+    Here,
+    /// It is for orders as well.
+    Market,
 }
 
 impl Node {
-    /// An agent or an order by its name or deployment. What is live comes first, here or elsewhere.
+    /// An agent or an order by its name or deployment. What is live here comes first, then orders, then what ended here.
     pub(super) async fn find(&self, text: &str) -> Result<(DeploymentId, Found), NodeError> {
+        self.find_within(text, Reach::Market).await
+    }
+
+    async fn find_within(&self, text: &str, reach: Reach) -> Result<(DeploymentId, Found), NodeError> {
         if let Ok(deployment) = text.parse::<DeploymentId>() {
             let agent = self.look(move |all| all.agent(&deployment).cloned()).await?;
             // Without the chain there is still what this node knows.
             return match (self.order(deployment).await, agent) {
                 (Ok(Some(order)), _) => Ok((deployment, Found::Order(Box::new(order)))),
                 (_, Some(agent)) => Ok((deployment, Found::Agent(Box::new(agent)))),
-                (Ok(None), None) => Err(self.unknown(text, &[]).await),
+                (Ok(None), None) => Err(self.unknown(text, &Orders::default()).await),
                 (Err(error), None) => Err(error),
             };
         }
-        let Some(wanted) = Wanted::read(text) else { return Err(self.unknown(text, &[]).await) };
-        let (name, owner) = (wanted.name.clone(), wanted.owner.clone());
-        let here = self
+        let Some(wanted) = Wanted::read(text)? else { return Err(self.unknown(text, &Orders::default()).await) };
+        let own = self.owners()?;
+        let name = wanted.name.clone();
+        let mut here = self
             .look(move |all| {
-                let wanted = Wanted { name, owner };
-                let is = |agent: &Agent| wanted.is(&agent.placement.package.agent_id.name, agent.placement.owner);
-                let matching = all.agents().iter().filter(|(_, agent)| is(agent));
-                let best = matching.max_by_key(|(deployment, agent)| (agent.life.is_live(), deployment.number));
-                best.map(|(deployment, agent)| (*deployment, agent.clone()))
+                let named = all.agents().iter().filter(|(_, agent)| agent.placement.package.agent_id.name == name);
+                named.map(|(deployment, agent)| (*deployment, agent.clone())).collect::<Vec<_>>()
             })
             .await?;
-        if let Some((deployment, agent)) = here.clone().filter(|(_, agent)| agent.life.is_live()) {
-            return Ok((deployment, Found::Agent(Box::new(agent))));
-        }
-        let orders = match (self.orders().await, &here) {
-            (Ok(orders), _) => orders,
-            (Err(error), None) => return Err(error),
-            (Err(_), Some(_)) => Vec::new(),
+        here.sort_by_key(|(deployment, agent)| (!agent.life.is_live(), Reverse(deployment.number)));
+        let live = here.partition_point(|(_, agent)| agent.life.is_live());
+        let mut candidates: Vec<Candidate> = here.iter().map(of_agent).collect();
+        let known = wanted.choose(&candidates, &own);
+        // An order can be meant where nothing is live here, or where another key of this home may have one as well.
+        let alone = reach == Reach::Here || wanted.owner.is_some() || own.len() == 1;
+        let is_live = known.as_ref().is_ok_and(|known| here[..live].iter().any(|(deployment, _)| deployment == known));
+        let orders = match self.orders_unless(alone && is_live).await {
+            Ok(orders) => orders,
+            Err(_) if known.is_ok() => Orders::default(),
+            Err(error) => return Err(error),
         };
-        let (mut named, others): (Vec<_>, Vec<_>) =
-            orders.into_iter().partition(|order| wanted.is(&order.agent_id.name, order.view.owner));
-        if !named.is_empty() {
-            let newest = named.swap_remove(0);
-            return Ok((newest.deployment, Found::Order(Box::new(newest))));
+        candidates.splice(live..live, orders.listed.iter().map(of_order));
+        let meant = match wanted.choose(&candidates, &own) {
+            Ok(deployment) => deployment,
+            Err(miss) => {
+                return Err(match miss.told(text) {
+                    Some(error) => error,
+                    None => self.unknown(text, &orders).await,
+                });
+            }
+        };
+        if let Some(order) = orders.listed.into_iter().find(|order| order.deployment == meant) {
+            return Ok((meant, Found::Order(Box::new(order))));
         }
-        match here {
-            Some((deployment, agent)) => Ok((deployment, Found::Agent(Box::new(agent)))),
-            None => Err(self.unknown(text, &others).await),
+        match here.into_iter().find(|(deployment, _)| *deployment == meant) {
+            Some((_, agent)) => Ok((meant, Found::Agent(Box::new(agent)))),
+            None => Err(self.unknown(text, &Orders::default()).await),
         }
+    }
+
+    async fn orders_unless(&self, needless: bool) -> Result<Orders, NodeError> {
+        if needless { Ok(Orders::default()) } else { self.all_orders().await }
     }
 
     /// An agent that this node runs or ran, for a command that needs it here.
     pub(super) async fn find_here(&self, text: &str, verb: &str) -> Result<(DeploymentId, Agent), NodeError> {
-        match self.find(text).await? {
+        match self.find_within(text, Reach::Here).await? {
             (deployment, Found::Agent(agent)) => Ok((deployment, *agent)),
             (_, Found::Order(order)) => Err(order.not_here(verb)),
         }
     }
 
     /// No such agent: the nearest name is offered where one is near.
-    async fn unknown(&self, text: &str, orders: &[Order]) -> NodeError {
+    async fn unknown(&self, text: &str, orders: &Orders) -> NodeError {
         let names = self.look(|all| {
             let names = all.agents().values().map(|agent| agent.placement.package.agent_id.name.to_string());
             names.collect::<Vec<_>>()
         });
         let mut names = names.await.unwrap_or_default();
-        names.extend(orders.iter().map(|order| order.agent_id.name.to_string()));
+        names.extend(orders.listed.iter().map(|order| order.agent_id.name.to_string()));
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
         let hint = match nisse_model::nearest(text, &names) {
             Some(name) => format!("did you mean `{name}`? `nisse ls` lists the agents of this node"),
             None => "`nisse ls` lists the agents of this node".to_owned(),
         };
+        let hint = orders.cut().map_or(hint.clone(), |cut| format!("{hint}; {cut}"));
         let text = format!("failed to find the agent `{text}` on this node");
         NodeError::new(ErrorKind::NotFound, "agent_unknown", text).with_hint(hint)
     }
+}
+
+fn of_agent((deployment, agent): &(DeploymentId, Agent)) -> Candidate {
+    let placement = &agent.placement;
+    Candidate { deployment: *deployment, agent_id: placement.package.agent_id.clone(), owner: placement.owner }
+}
+
+fn of_order(order: &Order) -> Candidate {
+    Candidate { deployment: order.deployment, agent_id: order.agent_id.clone(), owner: order.view.owner }
 }

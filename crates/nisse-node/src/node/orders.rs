@@ -21,6 +21,28 @@ const LOOKED_THROUGH_MAX: u64 = 200;
 /// Deployments asked for at once.
 const ASKED_AT_ONCE: usize = 16;
 
+/// The orders that were found.
+#[derive(Default)]
+pub(super) struct Orders {
+    /// Newest first.
+    pub(super) listed: Vec<Order>,
+    /// How many deployments of the market are too old to be looked through.
+    pub(super) older: u64,
+}
+
+impl Orders {
+    /// What is left out, where something is.
+    pub(super) fn cut(&self) -> Option<String> {
+        let older = self.older;
+        (older > 0).then(|| {
+            format!(
+                "only the newest {LOOKED_THROUGH_MAX} deployments of a market are looked through: one of the {older} \
+                 older ones is found by its full name"
+            )
+        })
+    }
+}
+
 /// An order of this home that this node does not run.
 pub(super) struct Order {
     pub(super) deployment: DeploymentId,
@@ -117,20 +139,30 @@ fn word(view: &DeploymentView) -> &'static str {
 }
 
 impl Node {
-    /// The live orders of this home that this node does not run, newest first, on every version of the market.
+    /// The live orders of this home that this node does not run. The log says where the list is cut.
     pub(super) async fn orders(&self) -> Result<Vec<Order>, NodeError> {
-        let mut orders = Vec::new();
+        let orders = self.all_orders().await?;
+        if let Some(cut) = orders.cut() {
+            tracing::warn!("orders may be missing from a list: {cut}");
+        }
+        Ok(orders.listed)
+    }
+
+    /// The same with how far it reaches, newest first, on every version of the market.
+    pub(super) async fn all_orders(&self) -> Result<Orders, NodeError> {
+        let mut orders = Orders::default();
         for version in self.core.keys.versions().iter().rev() {
             let core = &self.core;
             let market = core.keys.market_of(&core.home, &core.supervisor, KeyName::Operator, version.manager)?;
-            orders.extend(self.orders_of(&market).await?);
+            self.orders_of(&market, &mut orders).await?;
         }
         Ok(orders)
     }
 
-    async fn orders_of(&self, market: &Market) -> Result<Vec<Order>, NodeError> {
+    async fn orders_of(&self, market: &Market, orders: &mut Orders) -> Result<(), NodeError> {
         let owners = self.owners()?;
         let count = market.deployments().await.map_err(|error| market_error(&error))?;
+        orders.older += count.saturating_sub(LOOKED_THROUGH_MAX);
         let newest = (1..=count).rev().take(usize::try_from(LOOKED_THROUGH_MAX).unwrap_or(usize::MAX));
         let views: Vec<DeploymentView> = futures::stream::iter(newest)
             .map(|number| market.deployment(number))
@@ -138,11 +170,10 @@ impl Node {
             .try_collect()
             .await
             .map_err(|error| market_error(&error))?;
-        let mut orders = Vec::new();
         for view in views.into_iter().filter(|view| owners.contains(&view.owner) && is_live(view.state)) {
-            orders.extend(self.order_of(market, view).await?);
+            orders.listed.extend(self.order_of(market, view).await?);
         }
-        Ok(orders)
+        Ok(())
     }
 
     /// An order of this home by its full name, ended ones included.
@@ -188,7 +219,7 @@ impl Node {
     }
 
     /// The addresses of this home's keys.
-    fn owners(&self) -> Result<BTreeSet<Address>, NodeError> {
+    pub(super) fn owners(&self) -> Result<BTreeSet<Address>, NodeError> {
         let mut owners = BTreeSet::from([self.core.operator]);
         if self.core.home.has_key(KeyName::Deployer) {
             owners.insert(self.market(KeyName::Deployer)?.key());
@@ -242,4 +273,17 @@ fn endpoint_there(name: &AgentName, owner: Address, node: Address, registered: &
     let suffix = registered.strip_prefix("http://")?.trim_end_matches('/');
     let [host, _] = crate::routes::host_names(name, owner, node, suffix);
     Some(format!("http://{host}/"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_that_is_cut_says_so() {
+        assert_eq!(Orders::default().cut(), None);
+        let said = Orders { older: 3, ..Orders::default() }.cut().unwrap_or_default();
+        assert!(said.contains("only the newest 200 deployments"), "{said}");
+        assert!(said.ends_with("one of the 3 older ones is found by its full name"), "{said}");
+    }
 }

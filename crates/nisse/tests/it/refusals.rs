@@ -11,6 +11,7 @@ macro_rules! refused {
     ($home:expr, $args:expr, @$expected:literal) => {{
         let mut settings = insta::Settings::clone_current();
         settings.add_filter(&regex_of(&$home.beside("").display().to_string()), "TEMP/");
+        settings.add_filter("the file is [0-9a-f]{64}", "the file is HASH");
         settings.bind(|| assert_snapshot!($home.run(&$args).refusal(), @$expected));
     }};
 }
@@ -39,7 +40,7 @@ fn a_package_that_is_not_in_order_is_refused_with_the_line_to_change() {
     assert!(ended.err.contains("hint: run `nisse pkg seal DIR` after each build"), "{ended:?}");
     refused!(home, ["pkg", "check", wrong.path()], @r#"
     exit 3
-    error: failed to match the artifact: agent.yaml says 0000000000000000000000000000000000000000000000000000000000000001, the file is c96622f0b56ab2a90a42c03178016cfe9af630ce8de50ae9d800cf1bd7709f42
+    error: failed to match the artifact: agent.yaml says 0000000000000000000000000000000000000000000000000000000000000001, the file is HASH
     hint: run `nisse pkg seal TEMP/wrong-hash`
     "#);
     let unknown = home.copy_of("recursion", "unknown-permission");
@@ -123,6 +124,16 @@ fn an_agent_that_is_not_there_or_not_in_that_state_is_refused() {
     error: failed to deploy nisse.test.counter: an agent of this owner and name is live on this node
     hint: `nisse update nisse.test.counter DIR` swaps its package
     "#);
+    refused!(home, ["stop", "nisse.test.counter@v9.9.9"], @r#"
+    exit 1
+    error: failed to find the agent `nisse.test.counter@v9.9.9`: there is only v1.0.0
+    hint: leave the version out, or name one that is there
+    "#);
+    refused!(home, ["destroy", "nisse.test.counter@1"], @r#"
+    exit 2
+    error: failed to find a version in `nisse.test.counter@1`: expected NAME@vMAJOR.MINOR.PATCH
+    "#);
+    assert_eq!(home.json(&["status", "nisse.test.counter@v1.0.0"])["state"], "running");
     refused!(home, ["resume", "nisse.test.counter"], @r#"
     exit 3
     error: failed to resume an agent that is running
