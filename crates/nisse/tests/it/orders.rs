@@ -124,6 +124,54 @@ fn a_paid_agent_that_fails_here_leaves_an_order_that_can_be_closed() {
     assert_eq!(home.json(&["ls"]).as_array().unwrap().len(), 1);
 }
 
+/// What tells an agent of this owner from another key's of the same name.
+fn full_name(name: &str, status: &Value) -> String {
+    format!("{name}--{}", &status["owner"].as_str().unwrap()[2..10])
+}
+
+#[test]
+fn a_name_that_two_keys_of_this_home_use_is_refused_until_its_owner_is_named() {
+    let home = Home::new();
+    let _node = paying(&home);
+    let own = home.json(&["deploy", &example("echo")]);
+    let own = full_name(ECHO, &home.json(&["status", own["deployment"].as_str().unwrap()]));
+    left_open(&home.run(&["deploy", &example("echo"), "--payment", "300", "--max-rate", "1", "--json"]));
+    let oracle = home.json(&["status", ORACLE]);
+    let deployers = full_name(ECHO, &oracle);
+    for command in ["stop", "status", "destroy"] {
+        let ended = home.run(&[command, ECHO]);
+        assert_eq!((ended.code, ended.out.as_str()), (3, ""), "{command}: {ended:?}");
+        assert!(ended.err.contains("failed to tell which `nisse.test.echo` is meant: several owners"), "{ended:?}");
+        assert!(ended.err.contains(&format!("`{own}`")) && ended.err.contains(&format!("`{deployers}`")), "{ended:?}");
+    }
+    assert_eq!(home.json(&["status", &own])["state"], "running");
+    assert_eq!(home.json(&["status", &deployers])["state"], "open");
+    assert_eq!(home.json(&["stop", &deployers])["lease"]["balance"], "0");
+    assert_eq!(home.json(&["stop", ECHO])["state"], "stopped", "one of them is left");
+}
+
+#[test]
+fn an_older_deployment_is_not_started_while_a_newer_one_of_its_name_holds_a_deposit() {
+    let home = Home::new();
+    let _node = paying(&home);
+    let first = home.json(&["deploy", &example("echo"), "--payment", "300"]);
+    assert_eq!(first["state"], "running", "{first}");
+    let first = first["deployment"].as_str().unwrap();
+    home.ok(&["stop", first]);
+    left_open(&home.run(&["deploy", &example("echo"), "--payment", "100", "--max-rate", "1", "--json"]));
+    let refused = home.run(&["start", first]);
+    assert_eq!(refused.code, 3, "{refused:?}");
+    assert!(refused.err.contains("the market still holds deployment 3 of it"), "{refused:?}");
+    home.ok(&["stop", ECHO]);
+
+    let second = home.json(&["start", first]);
+    assert_eq!(second["state"], "running", "{second}");
+    let refused = home.run(&["start", first]);
+    assert_eq!(refused.code, 3, "{refused:?}");
+    assert!(refused.err.contains("an agent of this owner and name is live on this node"), "{refused:?}");
+    assert_eq!(home.json(&["market", "ls"]).as_array().unwrap().len(), 4, "nothing was ordered twice");
+}
+
 #[test]
 fn a_home_lease_that_does_not_fit_is_refused_before_it_is_published() {
     let home = Home::new();
