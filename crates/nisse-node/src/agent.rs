@@ -102,13 +102,19 @@ impl AgentHandle {
     /// Answers a request, or says at once that too many wait. An answer that is streamed goes on after this returns.
     pub(crate) async fn http(&self, request: Request<Bytes>) -> Result<HttpAnswer, CallError> {
         let mut turn = self.turn().await?;
-        let (streams, streamed) = oneshot::channel();
+        let (streams, mut streamed) = oneshot::channel();
         let mut call = unbroken(async move { turn.task()?.http(request, streams).await });
         tokio::select! {
             // First, so that an answer in one piece never waits for the other.
             biased;
-            whole = &mut call => whole.and_then(|whole| whole.ok_or(CallError::Halted)),
-            Ok(head) = streamed => Ok(head),
+            // A streamed one may end in the very turn in which its head left: what was committed counts.
+            ended = &mut call => match (ended, streamed.try_recv()) {
+                (Ok(Some(whole)), _) => Ok(whole),
+                (_, Ok(head)) => Ok(head),
+                (Ok(None), Err(_)) => Err(CallError::Halted),
+                (Err(error), Err(_)) => Err(error),
+            },
+            Ok(head) = &mut streamed => Ok(head),
         }
     }
 
@@ -126,7 +132,11 @@ impl AgentHandle {
     /// Ends the agent: the running call has a moment to finish, what waits is refused.
     pub(crate) async fn halt(&self) {
         self.tell_to_halt();
-        drop(self.0.task.lock().await.take());
+        let task = self.0.task.lock().await.take();
+        if let Some(mut task) = task {
+            // Whoever lives next goes on behind the record that stands.
+            let _ = task.clear().await;
+        }
         self.0.stats.set_memory(0);
     }
 

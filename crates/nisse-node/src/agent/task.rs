@@ -41,12 +41,14 @@ pub(super) struct Task {
     program: AgentProgram,
     committer: Committer,
     instance: Option<LiveInstance>,
+    /// Set while a call runs. What it finds set at its begin is what a call left that panicked.
+    running: bool,
     halt: watch::Receiver<bool>,
 }
 
 impl Task {
     pub(super) fn new(program: AgentProgram, committer: Committer, halt: watch::Receiver<bool>) -> Self {
-        Self { program, committer, instance: None, halt }
+        Self { program, committer, instance: None, running: false, halt }
     }
 
     /// Lets an instance go that nothing has used for a while.
@@ -64,6 +66,8 @@ impl Task {
         streams: oneshot::Sender<HttpAnswer>,
     ) -> Result<Option<HttpAnswer>, CallError> {
         self.check_halt()?;
+        self.clear().await?;
+        self.running = true;
         let answer = match self.program.answers_http() {
             true => self.http_call(request, streams).await,
             false => self.http_as_event(request).await.map(Some),
@@ -75,9 +79,23 @@ impl Task {
     /// Handles an event.
     pub(super) async fn event(&mut self, invocation: Invocation) -> Result<EventAnswer, CallError> {
         self.check_halt()?;
+        self.clear().await?;
+        self.running = true;
         let answer = self.event_call(invocation).await;
         self.settle();
         answer
+    }
+
+    /// Lets nothing of a call that broke off in the middle mix with what comes next: its instance goes, and of its answer
+    /// stands what the opening said.
+    pub(super) async fn clear(&mut self) -> Result<(), CallError> {
+        if std::mem::take(&mut self.running) {
+            self.instance = None;
+            if self.committer.is_open() {
+                self.committer.close(None).await.map_err(CallError::Node)?;
+            }
+        }
+        Ok(())
     }
 
     fn check_halt(&self) -> Result<(), CallError> {
@@ -199,6 +217,7 @@ impl Task {
 
     /// Lets an ended instance go, and says what is held.
     fn settle(&mut self) {
+        self.running = false;
         if self.instance.as_ref().is_some_and(LiveInstance::has_ended) {
             self.instance = None;
         }

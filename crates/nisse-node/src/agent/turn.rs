@@ -56,10 +56,11 @@ impl<T: Send + 'static> Future for Unbroken<T> {
     type Output = T;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<T> {
-        let call = self.0.as_mut().expect("a future is not polled after its end");
+        // Taken out, so that a call that panics goes with it and is not polled once more.
+        let mut call = self.0.take().expect("a future is not polled after its end");
         let ended = call.as_mut().poll(context);
-        if ended.is_ready() {
-            self.0 = None;
+        if ended.is_pending() {
+            self.0 = Some(call);
         }
         ended
     }
@@ -93,6 +94,22 @@ mod tests {
         drop(call);
         go.send(()).expect("the call is still there");
         assert_eq!(ended.await, Ok(7));
+    }
+
+    #[tokio::test]
+    async fn a_call_that_panics_gives_up_what_it_held_and_is_not_polled_again() {
+        let turn = Arc::new(());
+        let held = Arc::clone(&turn);
+        let mut polled = false;
+        let call = unbroken(std::future::poll_fn(move |_| -> Poll<()> {
+            let _held = &held;
+            assert!(!std::mem::replace(&mut polled, true), "a second poll");
+            panic!("as told")
+        }));
+        let ended = tokio::spawn(call).await.expect_err("it panicked");
+        assert_eq!(ended.into_panic().downcast_ref(), Some(&"as told"));
+        tokio::task::yield_now().await;
+        assert_eq!(Arc::strong_count(&turn), 1, "no task of its own holds it");
     }
 
     #[tokio::test]
