@@ -129,7 +129,7 @@ impl Node {
         let stats = running.as_ref().map(|running| running.handle.stats());
         let state = core.states.agent(owner, &name);
         let (reason, hint, since) = explain(&agent.life);
-        let (reason, hint) = agent.setback().map_or((reason, hint), |held_back| setback(held_back));
+        let (reason, hint) = agent.setback().map_or((reason, hint), setback);
         let newest = core.keys.versions().last().map(|newest| newest.manager);
         let reason = reason.or_else(|| stays_behind(deployment, agent, newest));
         let (lease, open) = self.lease(deployment, agent).await;
