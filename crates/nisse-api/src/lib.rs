@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 mod auth;
+mod body;
 pub mod client;
 mod control;
 mod handlers;
@@ -14,6 +15,7 @@ mod problem;
 mod public;
 pub mod routes;
 mod rpc;
+mod slots;
 mod stall;
 
 pub use listen::{BindError, Bound, Listeners};

@@ -11,15 +11,18 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use nisse_node::{Node, Stop};
 use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
 
+use crate::body::Bodies;
+use crate::public::Public;
+use crate::slots::Slots;
 use crate::stall::Impatient;
 use crate::{control, public, rpc};
 
-/// Connections of one listener at once; more wait in the operating system's queue.
-const CONNECTIONS_MAX: usize = 4_096;
 /// How long a client may take to send a request's head.
 const HEAD_TIME_MAX: Duration = Duration::from_secs(10);
+/// How many fields a head may have, and what a connection may hold of what was sent and not yet read.
+const HEADERS_MAX: usize = 100;
+const BUFFER_BYTES_MAX: usize = 64 << 10;
 /// How long open connections may go on after the node was told to stop.
 const DRAIN_TIME_MAX: Duration = Duration::from_secs(3);
 /// How long accepting rests after it failed: out of file descriptors, for one.
@@ -84,16 +87,17 @@ impl Listeners {
         Ok(Bound { api: self.api.local_addr()?, public: self.public.local_addr()?, rpc })
     }
 
-    /// Serves until the node is told to stop.
-    pub fn serve(self, node: &Arc<Node>) {
+    /// Serves until the node is told to stop. `files_max` is how many files this process may have open: how many
+    /// connections are taken follows from it.
+    pub fn serve(self, node: &Arc<Node>, files_max: u64) {
         let control = control::router(Arc::clone(node));
-        node.spawn("control API", |stop| serve_router(self.api, control, stop));
+        node.spawn("control API", |stop| serve_router(self.api, Slots::loopback(files_max), control, stop));
         if let Some(listener) = self.rpc {
             let rpc = rpc::router(Arc::clone(node));
-            node.spawn("chain JSON-RPC", |stop| serve_router(listener, rpc, stop));
+            node.spawn("chain JSON-RPC", |stop| serve_router(listener, Slots::loopback(files_max), rpc, stop));
         }
-        let agents = Arc::clone(node);
-        node.spawn("public listener", |stop| serve_public(self.public, agents, stop));
+        let agents = Arc::new(Public { node: Arc::clone(node), bodies: Bodies::default() });
+        node.spawn("public listener", |stop| serve_public(self.public, Slots::public(files_max), agents, stop));
     }
 }
 
@@ -112,53 +116,55 @@ async fn bind_loopback(address: SocketAddr, purpose: &'static str) -> Result<Tcp
     bind(address, purpose).await
 }
 
-async fn serve_router(listener: TcpListener, router: Router, stop: Stop) {
+async fn serve_router(listener: TcpListener, slots: Slots, router: Router, stop: Stop) {
     let service = hyper_util::service::TowerToHyperService::new(router);
-    serve(listener, stop, move |io, graceful| {
+    serve(listener, slots, stop, move |io, graceful| {
         let connection = server().serve_connection(io, service.clone());
         graceful.watch(connection)
     })
     .await;
 }
 
-async fn serve_public(listener: TcpListener, node: Arc<Node>, stop: Stop) {
-    serve(listener, stop, move |io, graceful| {
-        let node = Arc::clone(&node);
+async fn serve_public(listener: TcpListener, slots: Slots, agents: Arc<Public>, stop: Stop) {
+    serve(listener, slots, stop, move |io, graceful| {
+        let agents = Arc::clone(&agents);
         let connection =
-            server().serve_connection(io, service_fn(move |request| public::answer(Arc::clone(&node), request)));
+            server().serve_connection(io, service_fn(move |request| public::answer(Arc::clone(&agents), request)));
         graceful.watch(connection)
     })
     .await;
 }
 
-fn server() -> http1::Builder {
+pub(crate) fn server() -> http1::Builder {
     let mut builder = http1::Builder::new();
-    builder.timer(TokioTimer::new()).header_read_timeout(HEAD_TIME_MAX).max_headers(100).half_close(false);
+    builder.timer(TokioTimer::new()).header_read_timeout(HEAD_TIME_MAX).half_close(false);
+    builder.max_headers(HEADERS_MAX).max_buf_size(BUFFER_BYTES_MAX);
     builder
 }
 
 /// Accepts connections until the node stops, then lets open ones finish for a while.
-async fn serve<F, C>(listener: TcpListener, mut stop: Stop, connect: F)
+async fn serve<F, C>(listener: TcpListener, slots: Slots, mut stop: Stop, connect: F)
 where
     F: Fn(Impatient<TokioIo<tokio::net::TcpStream>>, &GracefulShutdown) -> C,
     C: Future<Output = Result<(), hyper::Error>> + Send + 'static,
 {
     let graceful = GracefulShutdown::new();
-    let slots = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     let mut connections = tokio::task::JoinSet::new();
     loop {
         let accepted = tokio::select! {
             () = stop.requested() => break,
             Some(_) = connections.join_next() => continue,
             accepted = async {
-                let slot = Arc::clone(&slots).acquire_owned().await;
-                (slot, listener.accept().await)
+                let place = slots.free().await;
+                (place, listener.accept().await)
             } => accepted,
         };
-        let (Ok(slot), Ok((stream, _))) = accepted else {
+        let (place, Ok((stream, from))) = accepted else {
             tokio::time::sleep(ACCEPT_PAUSE).await;
             continue;
         };
+        // Closed without a word: an answer would be one more thing that this address can ask for.
+        let Some(slot) = slots.take(place, from.ip()) else { continue };
         // Small answers leave at once; a failure here only costs latency.
         let _ = stream.set_nodelay(true);
         let connection = connect(Impatient::new(TokioIo::new(stream)), &graceful);

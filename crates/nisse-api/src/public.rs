@@ -9,12 +9,11 @@ use bytes::Bytes;
 use futures::StreamExt as _;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body_util::combinators::UnsyncBoxBody;
-use http_body_util::{BodyExt as _, Either, Full, LengthLimitError, Limited, StreamBody};
-use hyper::body::{Body as _, Frame, Incoming};
+use http_body_util::{BodyExt as _, Either, Full, StreamBody};
+use hyper::body::{Frame, Incoming};
 use nisse_node::{AgentCallError, AnswerBody, Node, PublicRoute};
 
-/// Largest body of a request to an agent, in bytes.
-const REQUEST_BYTES_MAX: usize = 8 << 20;
+use crate::body::{Bodies, BodyError, Held};
 
 /// Names the receipt of an answer.
 const RECEIPT: HeaderName = HeaderName::from_static("nisse-receipt");
@@ -26,19 +25,26 @@ type Body = Either<Full<Bytes>, UnsyncBoxBody<Bytes, BrokenOff>>;
 #[error("send the body to its end")]
 pub(crate) struct BrokenOff;
 
-/// Answers one request. `port` is where this listener is reached, for nothing but its own names.
-pub(crate) async fn answer(node: Arc<Node>, request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
+/// What all connections of the listener share.
+pub(crate) struct Public {
+    pub(crate) node: Arc<Node>,
+    pub(crate) bodies: Bodies,
+}
+
+/// Answers one request.
+pub(crate) async fn answer(public: Arc<Public>, request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
+    let Public { node, bodies } = &*public;
     let Some(host) = host_of(request.headers(), &request) else {
         return Ok(text(StatusCode::BAD_REQUEST, "a request names its host once"));
     };
     Ok(match node.route(host) {
-        PublicRoute::Agent(agent) => to_agent(agent, request).await,
+        PublicRoute::Agent(agent) => to_agent(agent, bodies, request).await,
         PublicRoute::Away(state) => {
             let mut response = text(StatusCode::SERVICE_UNAVAILABLE, &format!("this agent is {state}"));
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
             response
         }
-        PublicRoute::Node => to_node(&node, &request),
+        PublicRoute::Node => to_node(node, &request),
         PublicRoute::Unknown => {
             let words = "no agent of this name lives here";
             text(StatusCode::MISDIRECTED_REQUEST, words)
@@ -63,20 +69,17 @@ fn host_of<'a>(headers: &'a HeaderMap, request: &'a Request<Incoming>) -> Option
     (!name.is_empty()).then_some(name)
 }
 
-async fn to_agent(agent: nisse_node::PublicAgent, request: Request<Incoming>) -> Response<Body> {
+async fn to_agent(agent: nisse_node::PublicAgent, bodies: &Bodies, request: Request<Incoming>) -> Response<Body> {
     if request.method() == Method::CONNECT {
         return text(StatusCode::METHOD_NOT_ALLOWED, "an agent is no proxy");
     }
     let (head, body) = request.into_parts();
-    let body = match whole(body).await {
+    // The room is kept until the call is answered.
+    let Held { bytes, room: _room } = match bodies.whole(body).await {
         Ok(body) => body,
-        Err(error) if error.downcast_ref::<LengthLimitError>().is_some() => {
-            let words = format!("a request's body has at most {REQUEST_BYTES_MAX} bytes");
-            return text(StatusCode::PAYLOAD_TOO_LARGE, &words);
-        }
-        Err(_) => return text(StatusCode::BAD_REQUEST, "the request's body broke off"),
+        Err(error) => return without_body(error),
     };
-    match agent.http(Request::from_parts(head, body)).await {
+    match agent.http(Request::from_parts(head, bytes)).await {
         Ok(answer) => {
             let mut response = answer.response.map(|body| match body {
                 AnswerBody::Whole(bytes) => Either::Left(Full::new(bytes)),
@@ -101,11 +104,21 @@ async fn to_agent(agent: nisse_node::PublicAgent, request: Request<Incoming>) ->
     }
 }
 
-async fn whole(body: Incoming) -> Result<Bytes, Box<dyn std::error::Error + Send + Sync>> {
-    if body.is_end_stream() {
-        return Ok(Bytes::new());
+/// Refuses a request whose body was not read to its end. Its connection ends with it: the rest is never asked for.
+fn without_body(error: BodyError) -> Response<Body> {
+    let status = match error {
+        BodyError::Slow => StatusCode::REQUEST_TIMEOUT,
+        BodyError::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+        BodyError::NoRoom => StatusCode::SERVICE_UNAVAILABLE,
+        BodyError::Broken => StatusCode::BAD_REQUEST,
+    };
+    let mut response = text(status, &error.to_string());
+    let headers = response.headers_mut();
+    headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+    if error == BodyError::NoRoom {
+        headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
     }
-    Ok(Limited::new(body, REQUEST_BYTES_MAX).collect().await?.to_bytes())
+    response
 }
 
 /// The node's own name: content only.
@@ -130,3 +143,6 @@ fn text(status: StatusCode, words: &str) -> Response<Body> {
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     response
 }
+
+#[cfg(test)]
+mod tests;

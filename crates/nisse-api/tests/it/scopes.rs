@@ -12,6 +12,9 @@ use nisse_store::{SystemClock, SystemDisk, SystemEntropy};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
+/// As many open files as a careful system gives a process.
+const FILES_MAX: u64 = 256;
+
 struct Running {
     node: Arc<Node>,
     api: SocketAddr,
@@ -45,7 +48,7 @@ async fn running() -> Running {
     let listeners = Listeners::bind(any, any, None).await.unwrap();
     let bound = listeners.bound().unwrap();
     node.listening(bound.api, bound.public, bound.rpc);
-    listeners.serve(&node);
+    listeners.serve(&node, FILES_MAX);
     node.serving().unwrap();
     Running { node, api: bound.api, public: bound.public, _home: home }
 }
@@ -140,5 +143,22 @@ async fn a_bad_body_gets_a_sentence_and_a_stable_code() {
     assert_eq!(refused(deploy, unknown).await, (422, "body_invalid".to_owned()));
     let invoke = serde_json::json!({ "data": 1 });
     assert_eq!(refused("/api/v1/agents/nobody/invoke", invoke).await, (404, "agent_unknown".to_owned()));
+    running.node.shut_down().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn strangers_who_take_every_connection_leave_the_owner_theirs() {
+    let running = running().await;
+    let mut strangers = Vec::new();
+    for _ in 0..FILES_MAX {
+        let mut stream = TcpStream::connect(running.public).await.unwrap();
+        stream.write_all(b"POST / HTTP/1.1\r\nHost: nobody.localhost\r\n").await.unwrap();
+        strangers.push(stream);
+    }
+    let client = Client::new(running.api, running.node.token());
+    client.get::<serde_json::Value>("/api/v1/node").await.unwrap();
+    drop(strangers);
+    let head = "GET / HTTP/1.1\r\nHost: nobody.localhost\r\nConnection: close\r\n\r\n";
+    assert_eq!(status(running.public, head).await, 421, "the next ones are served once those have gone");
     running.node.shut_down().await;
 }

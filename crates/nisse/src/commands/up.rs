@@ -8,6 +8,7 @@ use nisse_api::Listeners;
 use nisse_egress::OperatorClient;
 use nisse_node::{AcceptList, ChainChoice, Node, Seams};
 use nisse_store::{SystemClock, SystemDisk, SystemEntropy};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -34,6 +35,7 @@ pub(crate) async fn run(shared: &Shared, flags: &Up) -> Result<(), Failure> {
     know_the_chain(&mut options.chain).await?;
     let (api, public, rpc) = (options.api, options.public, options.rpc);
     let strangers = !matches!(options.accept, AcceptList::Own | AcceptList::HomeKeys);
+    let files_max = raise_files_max();
     // Bound before the home is touched: a taken port costs nothing.
     let listeners = Listeners::bind(api, public, rpc).await.map_err(|error| {
         Failure::new(Exit::Failed, format!("failed to {error}"))
@@ -44,7 +46,7 @@ pub(crate) async fn run(shared: &Shared, flags: &Up) -> Result<(), Failure> {
         Seams { disk: Arc::new(SystemDisk), clock: Arc::new(SystemClock::default()), entropy: Arc::new(SystemEntropy) };
     let node = Node::open(options, seams).await?;
     node.listening(bound.api, bound.public, bound.rpc);
-    listeners.serve(&node);
+    listeners.serve(&node, files_max);
     node.serving()?;
     if strangers {
         output::line("strangers' agents are accepted: they run in this process, behind WebAssembly alone");
@@ -65,6 +67,14 @@ pub(crate) async fn run(shared: &Shared, flags: &Up) -> Result<(), Failure> {
     let ended = until_the_end(&node).await;
     node.shut_down().await;
     ended
+}
+
+/// Raises how many files and connections this process may have open as far as it may, and gives what came of it.
+fn raise_files_max() -> u64 {
+    let hard = getrlimit(Resource::Nofile).maximum;
+    // Where it may not be raised, the node makes do with what there is.
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: hard, maximum: hard });
+    getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX)
 }
 
 /// What only this machine may reach.
