@@ -298,8 +298,13 @@ impl Node<'_> {
 }
 
 impl Drop for Node<'_> {
+    /// A node that panicked has failed its story, however well it went on.
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+        if !std::thread::panicking() {
+            let said = self.said();
+            assert!(!said.contains("panicked at"), "the node panicked: {said}");
+        }
     }
 }

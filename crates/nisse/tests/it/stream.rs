@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use crate::harness::{Home, Node, eventually, example};
+use crate::web;
 
 /// Longer than the node's own patience with a client.
 const READ_MAX: Duration = Duration::from_secs(60);
@@ -102,6 +103,27 @@ fn an_answer_arrives_while_it_is_made_and_its_receipt_holds_after_its_end() {
     assert_eq!(outcome(&home, &receipt), "Trap(Unreachable)");
     assert_eq!(count(&node), "1", "what it changed was committed with its head");
     assert_eq!(verified(&home, &receipt), 4);
+}
+
+#[test]
+fn an_answer_of_any_size_arrives_whole_and_what_it_changed_counts_once() {
+    let home = Home::new();
+    let node = home.up(&[]);
+    home.ok(&["deploy", &example("echo")]);
+    // Around the sizes at which an answer begins to leave and at which its guest has to wait for room.
+    for (number, bytes) in (1..).zip([60_000, 64 << 10, 68 << 10, 100 << 10, 128 << 10, 300 << 10, 576 << 10, 600_000])
+    {
+        let sent = vec![b'x'; bytes];
+        let host = [("host", "nisse.test.echo.localhost")];
+        let answer = web::request(&node.public, "POST", "/", &host, &sent).unwrap();
+        assert_eq!((answer.status, answer.whole), (200, true), "{bytes} bytes");
+        assert!(answer.body == [b"Method::Post /\n".as_slice(), &sent].concat(), "{bytes} bytes");
+        assert_eq!(answer.header("x-requests"), Some(number.to_string().as_str()));
+        let receipt = answer.header("nisse-receipt").unwrap();
+        assert_eq!(outcome(&home, receipt), "Ok");
+        let (_, seq) = receipt.rsplit_once('/').unwrap();
+        assert_eq!(verified(&home, receipt).to_string(), seq, "back to the first");
+    }
 }
 
 #[test]
