@@ -132,8 +132,8 @@ impl AgentHandle {
     /// Ends the agent: the running call has a moment to finish, what waits is refused.
     pub(crate) async fn halt(&self) {
         self.tell_to_halt();
-        let task = self.0.task.lock().await.take();
-        if let Some(mut task) = task {
+        let mut place = self.0.task.lock().await;
+        if let Some(mut task) = place.take() {
             // Whoever lives next goes on behind the record that stands.
             let _ = task.clear().await;
         }
