@@ -50,7 +50,7 @@ impl Failure {
             return ExitCode::from(exit);
         }
         let colour = output::has_colour(&std::io::stderr());
-        let word = |word, code| if colour { format!("\u{1b}[{code}m{word}\u{1b}[0m") } else { format!("{word}") };
+        let word = |word: &str, code| if colour { format!("\u{1b}[{code}m{word}\u{1b}[0m") } else { word.to_string() };
         eprintln!("{} {}", word("error:", "1;31"), self.text);
         if let Some(hint) = &self.hint {
             eprintln!("{} {hint}", word("hint:", "1;36"));

@@ -190,6 +190,18 @@ async fn a_transaction_that_a_reorganisation_dropped_is_sent_again() {
 }
 
 #[tokio::test]
+async fn a_block_that_its_chain_calls_final_needs_no_others_on_top() {
+    let world = World::new();
+    let chain = world.open(false).unwrap();
+    let client = ChainClient::embedded(chain.clone());
+    let careful = TxQueueOptions { confirmations: 2, ..options() };
+    let market = Market::with_addresses(client.clone(), world.queue_with(2, &client, careful), nowhere());
+    let pay = MarketCall::Transfer { to: Address([9; 20]), amount: Amount(1) };
+    let written = market.write("pay", &pay).await.unwrap();
+    assert_eq!((written.block.number, rpc(&chain, "eth_blockNumber", json!([]))), (1, json!("0x1")));
+}
+
+#[tokio::test]
 async fn a_nonce_that_nothing_is_known_of_is_filled() {
     let world = World::new();
     let chain = world.chain();

@@ -1,24 +1,18 @@
-//! A second home on the first one's chain: what its owner does there reaches the market of the first.
+//! A second home on the first one's chain: it reads the market there, and what it may not do yet is refused in words.
 
 use crate::harness::{Home, example};
 
-const COUNTER: &str = "nisse.test.counter";
-
 #[test]
-fn a_second_home_deploys_on_the_chain_of_the_first_though_nothing_else_happens_there() {
+fn a_second_home_reads_the_first_ones_market_and_hosts_nothing_there_without_a_stake() {
     let (first, second) = (Home::new(), Home::new());
     let _market = first.up(&["--rpc", "127.0.0.1:0"]);
     let status = first.json(&["node", "status"]);
     let chain = format!("http://{}", status["rpc"].as_str().unwrap());
-    let joined = second.up(&["--chain", &chain, "--contract", status["contract"].as_str().unwrap()]);
+    let _joined = second.up(&["--chain", &chain, "--contract", status["contract"].as_str().unwrap()]);
     assert_eq!(second.json(&["node", "status"])["chain"], status["chain"]);
 
-    // No block comes on top of its transactions: the first home's chain calls them final by itself.
-    let deployed = second.json(&["deploy", &example("counter")]);
-    assert_eq!(joined.ask_served(COUNTER, "POST", "/").text(), "1\n");
-    let listed = first.ok(&["market", "ls"]);
-    assert!(listed.contains(deployed["deployment"].as_str().unwrap()), "{listed}");
-
-    second.ok(&["stop", COUNTER]);
-    assert_eq!(second.json(&["status", COUNTER])["state"], "closed");
+    // Its package is published on the first home's chain, which calls the block final with nothing on top of it.
+    let refused = second.run(&["deploy", &example("counter")]).refusal();
+    assert!(refused.starts_with("exit 3\n") && refused.contains("is no registered node: stake first"), "{refused}");
+    assert_eq!(first.ok(&["market", "ls"]), second.ok(&["market", "ls"]));
 }

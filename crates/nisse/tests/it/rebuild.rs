@@ -75,8 +75,7 @@ fn a_lost_chain_is_rebuilt_and_the_agents_answer_with_their_state() {
     assert_eq!(status["state_root"], root);
     assert_eq!(home.json(&["market", "show", "3"])["state"], "running");
     home.ok(&["receipt", "verify", &receipt]);
-    let verified =
-        home.json(&["receipt", "verify", &node.ask(COUNTER, "GET", "/").header("nisse-receipt").unwrap().to_owned()]);
+    let verified = home.json(&["receipt", "verify", node.ask(COUNTER, "GET", "/").header("nisse-receipt").unwrap()]);
     assert!(verified["records"].as_u64().unwrap() > 2, "the chain of records goes on: {verified}");
 
     // What an owner does goes on as if nothing had been.
