@@ -1,6 +1,8 @@
 //! A second home on the first one's chain: it reads the market there, and what it may not do yet is refused in words.
 
-use crate::harness::{Home, example};
+use serde_json::Value;
+
+use crate::harness::{Home, eventually, example};
 
 #[test]
 fn a_second_home_reads_the_first_ones_market_and_hosts_nothing_there_without_a_stake() {
@@ -9,7 +11,12 @@ fn a_second_home_reads_the_first_ones_market_and_hosts_nothing_there_without_a_s
     let status = first.json(&["node", "status"]);
     let chain = format!("http://{}", status["rpc"].as_str().unwrap());
     let _joined = second.up(&["--chain", &chain, "--contract", status["contract"].as_str().unwrap()]);
-    assert_eq!(second.json(&["node", "status"])["chain"], status["chain"]);
+    // It serves before it has heard from the chain.
+    let heard = eventually("word from the chain", || {
+        let asked = second.run(&["node", "status", "--json"]);
+        (asked.code == 0).then(|| serde_json::from_str::<Value>(&asked.out).unwrap())
+    });
+    assert_eq!(heard["chain"], status["chain"]);
 
     // Its package is published on the first home's chain, which calls the block final with nothing on top of it.
     let refused = second.run(&["deploy", &example("counter")]).refusal();
