@@ -1,0 +1,118 @@
+//! A lease from its order to its end: start, pause, money, and what the chain undoes.
+
+use super::*;
+
+#[test]
+fn an_order_is_inspected_bid_on_won_prepared_started_and_acknowledged() {
+    let mut node = orchestrator();
+    let effects = node.handle(Event::OrderOpened(order(1, "agent1")), NOW);
+    assert!(matches!(effects.actions[..], [Action::Inspect { .. }]));
+    let effects = finish(&mut node, 1, ActionResult::Inspected(Ok(())));
+    assert_eq!(effects.actions, [Action::Bid { deployment: deployment(1), round: 1, rate: AmountPerHour(50) }]);
+    let effects = assign(&mut node, 1, ALICE, lease());
+    assert!(matches!(effects.actions[..], [Action::Prepare { .. }]));
+    let effects = finish(&mut node, 1, ActionResult::Prepared(Ok(())));
+    let start = Action::Start { deployment: deployment(1), incarnation: 1, raise_started: true };
+    assert_eq!(effects.actions, [start]);
+    let effects = finish(&mut node, 1, ActionResult::Started(Ok(())));
+    assert_eq!(effects.actions, [Action::Acknowledge { deployment: deployment(1), incarnation: 1 }]);
+    node.handle(Event::Acknowledged { deployment: deployment(1), at: NOW }, NOW);
+    assert_eq!(*life(&node, 1), Life::Running { since: NOW, acknowledged: Some(NOW) });
+}
+
+#[test]
+fn a_trap_at_start_goes_back_to_the_market_unpaid_and_at_home_only_fails() {
+    for (assignment, owner, rejected) in [(lease(), ALICE, true), (Assignment::Home, OPERATOR, false)] {
+        let mut node = orchestrator();
+        assign(&mut node, 1, owner, assignment);
+        finish(&mut node, 1, ActionResult::Prepared(Ok(())));
+        let effects = finish(&mut node, 1, ActionResult::Started(Err("it trapped".to_owned())));
+        assert!(matches!(life(&node, 1), Life::Failed { stage: FailureStage::Start, .. }));
+        assert_eq!(effects.actions.iter().any(|action| matches!(action, Action::Reject { .. })), rejected);
+        assert!(!effects.actions.iter().any(|action| matches!(action, Action::Acknowledge { .. })));
+    }
+}
+
+#[test]
+fn twenty_hours_at_fifty_use_up_a_thousand_and_a_home_lease_never_ends() {
+    let mut node = orchestrator();
+    run(&mut node, 1, ALICE, lease());
+    run(&mut node, 2, OPERATOR, Assignment::Home);
+    let end = NOW.plus_ms(20 * 3_600_000);
+    let before = node.handle(Event::Tick { chain: Timestamp(end.0 - 1) }, NOW);
+    assert!(before.actions.is_empty());
+    let at_end = node.handle(Event::Tick { chain: end }, NOW);
+    assert_eq!(at_end.actions, [Action::Expire { deployment: deployment(1) }]);
+    assert!(node.handle(Event::Tick { chain: end }, NOW).actions.is_empty(), "asked for once");
+    let far = node.handle(Event::Tick { chain: Timestamp(u64::MAX) }, NOW);
+    assert!(far.actions.is_empty());
+    node.handle(Event::Closed { deployment: deployment(1), reason: CloseReason::Expired }, NOW);
+    assert!(matches!(life(&node, 1), Life::Stopped { reason: CloseReason::Expired, .. }));
+}
+
+#[test]
+fn funding_moves_the_end() {
+    let mut node = orchestrator();
+    run(&mut node, 1, ALICE, lease());
+    node.handle(Event::Funded { deployment: deployment(1), deposited: Amount(2000) }, NOW);
+    let ends_at = node.agent(&deployment(1)).expect("known").ends_at();
+    assert_eq!(ends_at, Some(NOW.plus_ms(40 * 3_600_000)));
+}
+
+#[test]
+fn a_paused_agent_keeps_its_lease_and_its_alarm_and_runs_nothing() {
+    let mut node = orchestrator();
+    run(&mut node, 1, ALICE, lease());
+    node.handle(Event::AlarmChanged { deployment: deployment(1), at: Some(NOW) }, NOW);
+    let effects = node.command(deployment(1), Command::Pause, NOW).expect("it runs");
+    assert_eq!(effects.actions, [Action::Halt { deployment: deployment(1) }]);
+    assert!(node.handle(Event::Tick { chain: NOW }, NOW).actions.is_empty());
+    assert!(node.agent(&deployment(1)).expect("known").ends_at().is_some(), "pause keeps paying");
+    let error = node.command(deployment(1), Command::Pause, NOW).expect_err("it is paused already");
+    assert_eq!(error.to_string(), "pause an agent that is paused");
+    node.command(deployment(1), Command::Resume, NOW).expect("it is paused");
+    let effects = finish(&mut node, 1, ActionResult::Prepared(Ok(())));
+    let start = Action::Start { deployment: deployment(1), incarnation: 1, raise_started: false };
+    assert_eq!(effects.actions, [start]);
+}
+
+#[test]
+fn a_start_that_a_reorganisation_moved_is_paid_from_its_new_time() {
+    let mut node = orchestrator();
+    run(&mut node, 1, ALICE, lease());
+    let later = NOW.plus_ms(5_000);
+    let moved = node.handle(Event::Acknowledged { deployment: deployment(1), at: later }, NOW);
+    assert_eq!(moved.decisions.len(), 1);
+    let again = node.handle(Event::Acknowledged { deployment: deployment(1), at: later }, NOW);
+    assert_eq!(again, Effects::default(), "what is told again changes nothing");
+    assert_eq!(*life(&node, 1), Life::Running { since: NOW, acknowledged: Some(later) });
+}
+
+#[test]
+fn an_assignment_that_the_chain_undid_may_come_back_and_any_other_end_is_for_good() {
+    for (reason, comes_back) in
+        [(CloseReason::Undone, true), (CloseReason::Owner, false), (CloseReason::Expired, false)]
+    {
+        let mut node = orchestrator();
+        run(&mut node, 1, ALICE, lease());
+        assert!(node.holds(deployment(1).contract));
+        let effects = node.handle(Event::Closed { deployment: deployment(1), reason }, NOW);
+        assert!(matches!(effects.actions[..], [Action::Halt { .. }]));
+        assert!(!node.holds(deployment(1).contract));
+        let effects = assign(&mut node, 1, ALICE, lease());
+        assert_eq!(!effects.actions.is_empty(), comes_back, "{reason}");
+        if comes_back {
+            assert_eq!(node.agent(&deployment(1)).expect("it is known").incarnation, 2);
+        }
+    }
+}
+
+#[test]
+fn a_live_agent_is_not_forgotten() {
+    let mut node = orchestrator();
+    run(&mut node, 1, ALICE, lease());
+    assert!(node.forget(deployment(1)).is_err());
+    node.handle(Event::Closed { deployment: deployment(1), reason: CloseReason::Owner }, NOW);
+    node.forget(deployment(1)).expect("it has ended");
+    assert!(node.agent(&deployment(1)).is_none());
+}

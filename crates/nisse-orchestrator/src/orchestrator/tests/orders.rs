@@ -1,0 +1,85 @@
+//! Orders: what is inspected, bid on and refused, and which names and room are taken.
+
+use super::*;
+
+#[test]
+fn the_same_order_seen_twice_is_bid_on_once() {
+    let mut node = orchestrator();
+    node.handle(Event::OrderOpened(order(1, "agent1")), NOW);
+    finish(&mut node, 1, ActionResult::Inspected(Ok(())));
+    assert_eq!(node.handle(Event::OrderOpened(order(1, "agent1")), NOW), Effects::default());
+    assert_eq!(finish(&mut node, 1, ActionResult::Inspected(Ok(()))), Effects::default());
+}
+
+#[test]
+fn an_order_is_refused_with_its_reason() {
+    let refusal = |change: fn(&mut Order)| {
+        let mut node = orchestrator();
+        let mut order = order(1, "agent1");
+        change(&mut order);
+        assert!(node.handle(Event::OrderOpened(order), NOW).actions.is_empty());
+        node.refused()[&deployment(1)].to_string()
+    };
+    insta::assert_snapshot!(refusal(|o| o.placement.owner = Address([3; 20])), @"this node does not accept agents of 0x0303030303030303030303030303030303030303");
+    insta::assert_snapshot!(refusal(|o| o.max_rate = AmountPerHour(49)), @"the order pays at most 0.000000000000000049 TALOS per hour and this node asks 0.00000000000000005");
+    insta::assert_snapshot!(refusal(|o| o.placement.resources.gpu = true), @"it asks for a GPU and this node has none");
+    insta::assert_snapshot!(refusal(|o| o.placement.resources.cpu.millis = 1001), @"it asks for 1.001 cpu and 1 is free");
+    insta::assert_snapshot!(refusal(|o| o.placement.resources.memory = ByteSize(9 << 20)), @"it asks for 9MiB of memory and 8MiB is free");
+}
+
+#[test]
+fn a_package_that_fails_inspection_is_never_bid_on() {
+    let mut node = orchestrator();
+    node.handle(Event::OrderOpened(order(1, "agent1")), NOW);
+    let error = PrepareError { stage: FailureStage::Verify, reason: "the artifact's hash differs".to_owned() };
+    let effects = finish(&mut node, 1, ActionResult::Inspected(Err(error)));
+    assert!(effects.actions.is_empty());
+    assert_eq!(node.refused()[&deployment(1)].to_string(), "its package failed at verify: the artifact's hash differs");
+}
+
+#[test]
+fn an_open_bid_holds_its_room_until_it_is_lost() {
+    let mut node = orchestrator();
+    for number in 1..=5 {
+        node.handle(Event::OrderOpened(order(number, &format!("agent{number}"))), NOW);
+        finish(&mut node, number, ActionResult::Inspected(Ok(())));
+    }
+    assert!(node.refused().contains_key(&deployment(5)), "four quarters fill one processor");
+    node.handle(Event::AssignedElsewhere { deployment: deployment(1) }, NOW);
+    let effects = node.handle(Event::OrderOpened(order(6, "agent6")), NOW);
+    assert!(matches!(effects.actions[..], [Action::Inspect { .. }]));
+}
+
+#[test]
+fn a_second_agent_of_the_same_owner_and_name_is_not_run() {
+    let mut node = orchestrator();
+    run(&mut node, 1, OPERATOR, Assignment::Home);
+    let placement = placement(OPERATOR, "agent1");
+    let assigned = Event::Assigned { deployment: deployment(2), placement, assignment: Assignment::Home };
+    node.handle(assigned, NOW);
+    assert!(matches!(life(&node, 2), Life::Failed { .. }));
+    assert!(matches!(life(&node, 1), Life::Running { .. }));
+}
+
+#[test]
+fn a_name_whose_alias_is_taken_is_refused() {
+    let mut node = orchestrator();
+    run(&mut node, 1, ALICE, lease());
+    let mut order = order(2, "agent1");
+    order.placement.package.agent_id = "age-nt1@v1.0.0".parse().expect("a valid id");
+    assert!(matches!(node.handle(Event::OrderOpened(order.clone()), NOW).actions[..], [Action::Inspect { .. }]));
+    order.deployment = deployment(3);
+    order.placement.package.agent_id = "age.nt1@v1.0.0".parse().expect("a valid id");
+    node.handle(Event::OrderOpened(order), NOW);
+    assert_eq!(node.refused()[&deployment(3)], Refusal::Taken);
+}
+
+#[test]
+fn a_drained_node_refuses_orders_and_goes_on_with_its_agents() {
+    let mut node = orchestrator();
+    run(&mut node, 1, ALICE, lease());
+    node.drain(true);
+    node.handle(Event::OrderOpened(order(2, "agent2")), NOW);
+    assert_eq!(node.refused()[&deployment(2)], Refusal::Draining);
+    assert!(matches!(life(&node, 1), Life::Running { .. }));
+}
