@@ -1,9 +1,17 @@
 //! The contracts of the market as this program calls them: shapes from `contracts/src`, held by a test against the
-//! committed ABIs.
+//! committed ABIs. Manager and Nodes stand here with the shapes that they share; the others know no shapes.
 
+mod book;
 mod bytecode;
+mod feeds;
+mod money;
+mod rare;
 
+pub(crate) use book::AddressBook;
 pub(crate) use bytecode::{arguments, creation_code};
+pub(crate) use feeds::{OracleFeed, OracleFeeds};
+pub(crate) use money::{Escrow, TalosToken};
+pub(crate) use rare::{Cid, Rare};
 
 use alloy::sol;
 
@@ -244,34 +252,6 @@ sol! {
         error SettingZero();
     }
 
-    // Of the libraries that the contracts are built with.
-    #[derive(Debug)]
-    interface Cid {
-        error CidLength(uint256 found, uint256 expected);
-        error CidNotBase32(uint256 position);
-        error CidUnsupported(uint32 prefix);
-    }
-
-    // What no honest caller of a healthy market meets.
-    #[derive(Debug)]
-    interface Rare {
-        error BadSet(uint256 names, uint256 addresses, uint256 max);
-        error EmptyEntry(uint256 index);
-        error NameTwice(bytes32 name);
-        error OwnableInvalidOwner(address owner);
-        error SafeERC20FailedOperation(address token);
-        error TokenKeptFee(uint256 asked, uint256 received);
-        error ReentrancyGuardReentrantCall();
-        error NotSlasher(address caller);
-        error NothingToClaim(address account);
-        error SlashTooLarge(address node, uint256 amount, uint256 max);
-        error NotFeeds(address caller);
-        error ERC20InvalidApprover(address approver);
-        error ERC20InvalidReceiver(address receiver);
-        error ERC20InvalidSender(address sender);
-        error ERC20InvalidSpender(address spender);
-    }
-
     #[derive(Debug)]
     interface Nodes {
         enum Status { None, Active, Paused }
@@ -315,70 +295,6 @@ sol! {
         error EndpointTooLong(uint256 length, uint256 max);
         error NotManager(address caller);
         error ZeroAddress();
-    }
-
-    #[derive(Debug)]
-    interface Escrow {
-        function withdraw(address to) external returns (uint256 amount);
-        function claimable(address payee) external view returns (uint256);
-        function earned(address payee) external view returns (uint256);
-
-        error InsufficientLine(uint64 deployment, uint256 asked, uint256 left);
-        error NothingToWithdraw(address payee);
-    }
-
-    #[derive(Debug)]
-    interface OracleFeeds {
-        constructor(address manager);
-
-        function publish(uint64 deployment, string asset, int256 answer) external returns (address feed);
-        function feedOf(uint64 deployment, string asset) external view returns (address);
-
-        event FeedCreated(uint64 indexed deployment, bytes32 indexed assetKey, string asset, address feed);
-        event AnswerPublished(
-            uint64 indexed deployment, bytes32 indexed assetKey, address indexed node, int256 answer, uint80 roundId
-        );
-
-        error NotActiveNode(uint64 deployment, address caller);
-        error AssetLength(uint256 length, uint256 max);
-    }
-
-    #[derive(Debug)]
-    interface OracleFeed {
-        function latestRoundData()
-            external
-            view
-            returns (uint80 roundId, int256 answer, uint256 startedAt, uint256 updatedAt, uint80 answeredInRound);
-
-        error NoData(uint80 roundId);
-        error AnswerOutOfRange(int256 answer);
-    }
-
-    #[derive(Debug)]
-    interface AddressBook {
-        constructor(address owner);
-
-        function upgrade(bytes32[] names, address[] addresses) external returns (uint64 next);
-        function version() external view returns (uint64);
-        function setAt(uint64 at) external view returns (bytes32[] names, address[] addresses);
-
-        error UnknownName(bytes32 name, uint64 version);
-        error UnknownVersion(uint64 asked, uint64 newest);
-    }
-
-    #[derive(Debug)]
-    interface TalosToken {
-        function faucet(uint256 amount) external;
-        function faucetTo(address to, uint256 amount) external;
-        function approve(address spender, uint256 amount) external returns (bool);
-        function transfer(address to, uint256 amount) external returns (bool);
-        function allowance(address owner, address spender) external view returns (uint256);
-        function balanceOf(address account) external view returns (uint256);
-
-        error FaucetCapped(uint256 asked, uint256 max);
-        error ERC20InsufficientBalance(address sender, uint256 balance, uint256 needed);
-        error ERC20InsufficientAllowance(address spender, uint256 allowance, uint256 needed);
-        error OwnableUnauthorizedAccount(address account);
     }
 }
 

@@ -1,0 +1,149 @@
+//! What stands on the market, in the words of the model.
+
+use nisse_model::{Address, Amount, AmountPerHour, ContentId, Hash256, Resources, Timestamp};
+
+/// Where a deployment stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DeploymentState {
+    /// A dag-pb artifact that no quorum attested yet.
+    Unverified,
+    /// Bids are taken.
+    Open,
+    /// A node is to start it.
+    Assigned,
+    /// It runs, and is paid for.
+    Running,
+    /// Owner or node ended it.
+    Stopped,
+    /// Its deposit was used up.
+    Expired,
+}
+
+/// Everything that a status page shows of one deployment.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DeploymentView {
+    /// Its number.
+    pub number: u64,
+    /// Who pays and decides.
+    pub owner: Address,
+    /// Where it stands.
+    pub state: DeploymentState,
+    /// Who runs it, or leads the bidding.
+    pub node: Option<Address>,
+    /// Number of the publication that runs.
+    pub publication: u64,
+    /// Name and version.
+    pub agent_id: String,
+    /// The raw block of agent.yaml.
+    pub manifest_cid: ContentId,
+    /// The artifact.
+    pub artifact_cid: ContentId,
+    /// SHA-256 of the artifact's bytes.
+    pub artifact_hash: Hash256,
+    /// SHA-256 of the merged configuration; zero for none.
+    pub config_hash: Hash256,
+    /// What the agent needs.
+    pub resources: Resources,
+    /// Gas that the node may spend for the agent in each started hour.
+    pub gas_budget: u64,
+    /// Of the lease, or of the best bid while open.
+    pub rate: AmountPerHour,
+    /// Highest price; zero at home.
+    pub max_rate: AmountPerHour,
+    /// Seconds for which bids are collected.
+    pub bid_window_seconds: u32,
+    /// End of bidding, or last moment of the ack.
+    pub deadline: Option<Timestamp>,
+    /// When money began to run.
+    pub started: Option<Timestamp>,
+    /// When the deposit is used up.
+    pub ends_at: Option<Timestamp>,
+    /// Paid in, less what the client withdrew or was refunded.
+    pub deposited: Amount,
+    /// Credited to the node so far.
+    pub paid: Amount,
+    /// What a settlement now would credit.
+    pub due: Amount,
+    /// Number of the agent's last start.
+    pub incarnation: u32,
+    /// A home lease.
+    pub home: bool,
+    /// Resting.
+    pub paused: bool,
+    /// The artifact's CID proves its hash, or a quorum attested it.
+    pub verified: bool,
+    /// The one node that may bid.
+    pub only_node: Option<Address>,
+    /// The Manager and number that this one continues.
+    pub supersedes: Option<(Address, u64)>,
+    /// The pending update's revision and publication.
+    pub update: Option<(u32, u64)>,
+}
+
+/// A published package.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PublicationView {
+    /// Its number.
+    pub number: u64,
+    /// Who published it.
+    pub publisher: Address,
+    /// Name and version.
+    pub agent_id: String,
+    /// The raw block of agent.yaml.
+    pub manifest_cid: ContentId,
+    /// The artifact.
+    pub artifact_cid: ContentId,
+    /// SHA-256 of the artifact's bytes.
+    pub artifact_hash: Hash256,
+    /// SHA-256 of the merged configuration; zero for none.
+    pub config_hash: Hash256,
+    /// What the agent needs.
+    pub resources: Resources,
+    /// Highest price.
+    pub max_rate: AmountPerHour,
+    /// When.
+    pub published: Timestamp,
+}
+
+/// Whether a node takes part in the market.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NodeStatus {
+    /// It may bid.
+    Active,
+    /// It does not want to.
+    Paused,
+}
+
+/// A registered node.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NodeView {
+    /// Whether it takes part.
+    pub status: NodeStatus,
+    /// Its stake at work.
+    pub stake: Amount,
+    /// Of it, held for leases.
+    pub locked: Amount,
+    /// On its way out.
+    pub unbonding: Amount,
+    /// When that is free.
+    pub unbonded: Option<Timestamp>,
+    /// When it registered.
+    pub registered: Timestamp,
+    /// What it offers.
+    pub capacity: Resources,
+    /// Where it answers.
+    pub endpoint: String,
+}
+
+/// The newest answer of an oracle feed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OracleAnswer {
+    /// The feed's contract.
+    pub feed: Address,
+    /// Its count.
+    pub round: u128,
+    /// The value, with the feed's 8 decimals.
+    pub answer: i128,
+    /// When.
+    pub updated: Timestamp,
+}
