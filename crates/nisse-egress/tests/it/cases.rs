@@ -1,6 +1,8 @@
 //! Cases E1 to E33. What counts is the dial log and the canaries, never our own error alone.
 
 mod addresses;
+mod floods;
 mod lifetime;
 mod names;
 mod rewriting;
+mod tls;
