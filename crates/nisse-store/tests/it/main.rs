@@ -6,6 +6,8 @@ mod database;
 mod disk;
 mod home;
 mod journal;
+mod journal_damage;
+mod journal_failing_disk;
 mod journal_power_cuts;
 mod state;
 mod state_power_cuts;
