@@ -7,6 +7,8 @@ mod grants;
 mod invocation;
 mod lease_terms;
 mod manifest;
+mod manifest_config_errors;
+mod manifest_permission_errors;
 mod manifest_value_errors;
 mod manifest_yaml_errors;
 mod package;

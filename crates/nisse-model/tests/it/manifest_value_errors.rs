@@ -1,11 +1,11 @@
-//! Refusals of values: each says where, what was found, what was expected and, where it can, what to write.
+//! Refusals of ids, resources, paths and texts: each says where, what was found, what was expected and, where it can, what to write.
 
 use insta::assert_snapshot;
 
 use crate::manifest::refused;
+use crate::manifest_permission_errors::OUTBOUND;
 
 const ID: &str = "talos.oracle.price-eth@v1.2.0";
-const OUTBOUND: &str = "network_outbound:api.coingecko.com";
 
 #[test]
 fn an_id_without_a_version_is_refused() {
@@ -177,116 +177,6 @@ fn an_empty_artifact_hash_is_refused() {
 #[test]
 fn an_artifact_hash_over_several_lines_is_refused() {
     assert_snapshot!(refused("\"a1b2c3d4e5f6... (SHA-256 hash of oracle.wasm)\"", "|\n  abc"), @r#"line 13, column 3: found text for `artifact_hash`, expected 64 hex digits, or any text on one line until `nisse pkg seal`; write "unsealed" and run `nisse pkg seal`"#);
-}
-
-#[test]
-fn an_unknown_permission_names_the_nearest() {
-    assert_snapshot!(refused("read_ipfs", "read-ipfs"), @r#"line 15, column 5: found the wrong permission "read-ipfs": cannot find the permission kind "read-ipfs": expected one of network_outbound, network_local, read_ipfs, publish_to_chain; did you mean `read_ipfs`?"#);
-}
-
-#[test]
-fn an_unknown_permission_without_a_neighbour_lists_the_kinds() {
-    assert_snapshot!(refused("read_ipfs", "filesystem:/home"), @r#"line 15, column 5: found the wrong permission "filesystem:/home": cannot find the permission kind "filesystem": expected one of network_outbound, network_local, read_ipfs, publish_to_chain"#);
-}
-
-#[test]
-fn a_permission_without_its_arguments_is_refused() {
-    assert_snapshot!(refused(OUTBOUND, "network_outbound"), @r#"line 14, column 5: found the wrong permission "network_outbound": cannot use `network_outbound` without arguments: expected `network_outbound:HOST[:PORT]`; write `network_outbound:HOST[:PORT]`"#);
-}
-
-#[test]
-fn a_permission_with_arguments_that_it_does_not_take_is_refused() {
-    assert_snapshot!(refused("publish_to_chain", "publish_to_chain:ETH/USD"), @r#"line 16, column 5: found the wrong permission "publish_to_chain:ETH/USD": cannot use `publish_to_chain` with arguments: expected `publish_to_chain` alone; write `publish_to_chain`"#);
-}
-
-#[test]
-fn a_url_instead_of_a_host_is_refused() {
-    assert_snapshot!(refused(OUTBOUND, "network_outbound:https://api.coingecko.com/api/v3"), @r#"line 14, column 5: found the wrong permission "network_outbound:https://api.coingecko.com/api/v3": cannot use `https://api.coingecko.com/api/v3`: a rule without a scheme already means https; write `api.coingecko.com/api/v3`"#);
-}
-
-#[test]
-fn an_address_instead_of_a_host_is_refused() {
-    assert_snapshot!(refused(OUTBOUND, "network_outbound:192.168.1.20"), @r#"line 14, column 5: found the wrong permission "network_outbound:192.168.1.20": cannot use `192.168.1.20` as a host: it is an IP address; for a service on your own network, use `network_local:192.168.1.20:PORT`"#);
-}
-
-#[test]
-fn a_local_service_without_a_port_is_refused() {
-    assert_snapshot!(refused(OUTBOUND, "network_local:nas.home.arpa"), @r#"line 14, column 5: found the wrong permission "network_local:nas.home.arpa": cannot find a port in `nas.home.arpa`: a local service is named as HOST:PORT; write `nas.home.arpa:PORT`"#);
-}
-
-#[test]
-fn a_permission_as_a_mapping_is_refused() {
-    assert_snapshot!(refused(&format!("\"{OUTBOUND}\""), "network_outbound: api.coingecko.com"), @r#"line 14, column 5: found a mapping for `permissions`, expected a permission as text, such as "network_outbound:HOST"; write "network_outbound:api.coingecko.com" without a space"#);
-}
-
-#[test]
-fn too_many_permissions_are_refused() {
-    assert_snapshot!(refused("  - \"read_ipfs\"\n", &"  - \"read_ipfs\"\n".repeat(63)), @"line 14, column 3: found 65 entries in `permissions`, expected at most 64");
-}
-
-#[test]
-fn a_configuration_without_the_version_is_refused() {
-    assert_snapshot!(refused("permissions:", "config:\n  a: 1\npermissions:"), @"line 13, column 1: found `config` without `nisse: 1`, expected the version before keys that TIP-0042 does not have; add the line `nisse: 1`");
-}
-
-#[test]
-fn another_version_is_refused() {
-    assert_snapshot!(refused("permissions:", "nisse: 2\npermissions:"), @r#"line 13, column 8: found "2" for `nisse`, expected 1; write `nisse: 1` without quotes"#);
-}
-
-#[test]
-fn a_quoted_version_is_refused() {
-    assert_snapshot!(refused("permissions:", "nisse: \"1\"\npermissions:"), @r#"line 13, column 8: found "1" for `nisse`, expected 1; write `nisse: 1` without quotes"#);
-}
-
-#[test]
-fn keys_of_a_later_version_are_refused_by_name() {
-    assert_snapshot!(refused("permissions:", "nisse: 1\nfunctions: []\ntriggers: []\naccess: any\npermissions:"), @r"
-    line 14, column 1: found `functions`, which is not supported by this version of nisse; remove `functions`
-    line 15, column 1: found `triggers`, which is not supported by this version of nisse; remove `triggers`
-    line 16, column 1: found `access`, which is not supported by this version of nisse; remove `access`
-    ");
-}
-
-#[test]
-fn a_configuration_that_is_a_list_is_refused() {
-    assert_snapshot!(refused("permissions:", "nisse: 1\nconfig: [1]\npermissions:"), @"line 14, column 9: found a list for `config`, expected a mapping");
-}
-
-#[test]
-fn a_value_that_yaml_readers_disagree_about_is_refused_in_a_configuration() {
-    let config = "nisse: 1\nconfig:\n  country: no\npermissions:";
-    assert_snapshot!(refused("permissions:", config), @r#"line 15, column 12: found a value that YAML readers disagree about (`no`) for `config: country`, expected a value with one meaning; write true, false or a plain decimal number, or quote it: "no""#);
-}
-
-#[test]
-fn a_number_with_underscores_is_refused_in_a_configuration() {
-    let config = "nisse: 1\nconfig:\n  rates: [1_000]\npermissions:";
-    assert_snapshot!(refused("permissions:", config), @r#"line 15, column 11: found a value that YAML readers disagree about (`1_000`) for `config: rates`, expected a value with one meaning; write true, false or a plain decimal number, or quote it: "1_000""#);
-}
-
-#[test]
-fn an_octal_looking_number_is_refused_in_a_configuration() {
-    let config = "nisse: 1\nconfig:\n  mode: 0644\npermissions:";
-    assert_snapshot!(refused("permissions:", config), @r#"line 15, column 9: found a value that YAML readers disagree about (`0644`) for `config: mode`, expected a value with one meaning; write true, false or a plain decimal number, or quote it: "0644""#);
-}
-
-#[test]
-fn a_number_past_64_bits_is_refused_in_a_configuration() {
-    let config = "nisse: 1\nconfig:\n  wei: 1000000000000000000000\npermissions:";
-    assert_snapshot!(refused("permissions:", config), @r#"line 15, column 8: found a value that YAML readers disagree about (`1000000000000000000000`) for `config: wei`, expected a value with one meaning; write true, false or a plain decimal number, or quote it: "1000000000000000000000""#);
-}
-
-#[test]
-fn an_over_long_configuration_is_refused() {
-    let config = format!("nisse: 1\nconfig:\n  text: {}\npermissions:", "x".repeat(32 << 10));
-    assert_snapshot!(refused("permissions:", &config), @"line 15, column 3: found a wrong `config`: cannot use a configuration of 32779 bytes as JSON: at most 32768 are allowed");
-}
-
-#[test]
-fn a_configuration_nested_too_deep_is_refused() {
-    let config = format!("nisse: 1\nconfig:\n  a: {}{}\npermissions:", "[".repeat(16), "]".repeat(16));
-    assert_snapshot!(refused("permissions:", &config), @"line 15, column 3: found a wrong `config`: cannot use a configuration nested deeper than 16 levels");
 }
 
 #[test]
