@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+pragma solidity ^0.8.28;
+
+import {State} from "../../src/Types.sol";
+import {Ghosts} from "./Ghosts.sol";
+
+/// What client and node do with a lease: money, pauses, updates, ends.
+abstract contract LeaseActs is Ghosts {
+    function _runningLease(uint64 id, Ghost storage g, uint256 roll) internal {
+        uint256 kind = roll % 32;
+        roll >>= 8;
+        if (!g.home && _used(g) == g.deposited && kind != 0) {
+            _count(Action.Expire);
+            manager.expire(id);
+            return _end(id, g, State.Expired);
+        }
+        if (kind == 0) {
+            _stopByOwner(id, g);
+        } else if (kind == 1) {
+            _count(Action.StopByNode);
+            vm.prank(g.node);
+            manager.stop(id);
+            // At home the node is the owner.
+            _end(id, g, State.Stopped);
+        } else if (kind < 8) {
+            _count(Action.Settle);
+            manager.settle(id);
+        } else if (kind < 12) {
+            if (!g.home) _money(id, g, roll);
+        } else if (kind < 16) {
+            _rest(id, g);
+        } else if (kind < 22) {
+            _renew(id, g, roll);
+        } else {
+            _count(Action.Wait);
+            _pass(roll % 1 hours);
+        }
+    }
+
+    function _rest(uint64 id, Ghost storage g) internal {
+        _count(g.paused ? Action.Resume : Action.Pause);
+        vm.prank(g.owner);
+        if (g.paused) manager.resume(id);
+        else manager.pause(id);
+        g.paused = !g.paused;
+    }
+
+    function _renew(uint64 id, Ghost storage g, uint256 roll) internal {
+        if (g.asked == 0) {
+            _count(Action.Update);
+            uint64 publication = roll % 2 == 0 ? rawPublication : nextPublication;
+            vm.prank(g.owner);
+            g.revision = manager.update(id, publication, 0, "");
+            g.asked = publication;
+        } else if (roll % 3 == 0) {
+            _count(Action.RejectUpdate);
+            vm.prank(g.node);
+            manager.rejectUpdate(id, g.revision, "no");
+            g.asked = 0;
+        } else {
+            _count(Action.AckUpdate);
+            vm.prank(g.node);
+            manager.ackUpdate(id, g.revision, ++g.incarnation);
+            (g.publication, g.asked) = (g.asked, 0);
+        }
+    }
+
+    // ---- money, in any state before the end -------------------------------------------------------
+
+    function _money(uint64 id, Ghost storage g, uint256 roll) internal {
+        if (g.state == State.Running && _used(g) == g.deposited) return;
+        if (roll % 2 == 0) {
+            uint256 amount = 1 + (roll >> 8) % 50 ether;
+            _count(Action.Deposit);
+            vm.prank(client);
+            manager.deposit(id, uint128(amount));
+            g.deposited += amount;
+            return;
+        }
+        uint256 asked = g.withdrawal;
+        uint256 left = g.deposited - _used(g);
+        if (asked == 0 || asked > left) {
+            if (left == 0) return;
+            _count(Action.RequestWithdraw);
+            vm.prank(g.owner);
+            g.withdrawal = 1 + (roll >> 8) % left;
+            g.withdrawalAt = _now() + NOTICE;
+            manager.requestClientWithdraw(id, uint128(g.withdrawal));
+        } else {
+            if (_now() < g.withdrawalAt) _pass(g.withdrawalAt - _now());
+            if (asked > g.deposited - _used(g)) return;
+            _count(Action.ClientWithdraw);
+            vm.prank(g.owner);
+            manager.clientWithdraw(id);
+            g.deposited -= asked;
+            g.withdrawal = 0;
+        }
+    }
+
+    function _stopByOwner(uint64 id, Ghost storage g) internal {
+        uint256 before = token.balanceOf(g.owner);
+        uint256 refund = g.home ? 0 : g.deposited - _used(g);
+        _count(Action.StopByOwner);
+        vm.prank(g.owner);
+        manager.stop(id);
+        // I10: one call closes and refunds, whatever the state.
+        eq(token.balanceOf(g.owner) - before, refund, "refund");
+        _end(id, g, State.Stopped);
+    }
+}

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+pragma solidity ^0.8.28;
+
+import {Ghosts} from "./Ghosts.sol";
+
+/// What a node does with its own money and standing, and what a court takes of it.
+abstract contract NodeActs is Ghosts {
+    function _node(address node, uint256 roll) internal {
+        GhostNode storage n = ghostNodes[node];
+        uint256 kind = roll % 12;
+        roll >>= 8;
+        if (kind < 2) {
+            if (escrow.claimable(node) == 0) return;
+            _count(Action.Withdraw);
+            vm.prank(node);
+            escrow.withdraw(node);
+        } else if (kind < 5 || n.stake < 3 * STAKE) {
+            uint256 amount = 1 + roll % STAKE;
+            _count(Action.AddStake);
+            vm.prank(node);
+            nodes.addStake(uint128(amount));
+            n.stake += amount;
+            stakeIn += amount;
+        } else if (kind < 8) {
+            _unbond(node, n, roll);
+        } else if (kind == 8) {
+            if (n.unbonding == 0 || _now() < n.unbondedAt) return;
+            _count(Action.WithdrawStake);
+            vm.prank(node);
+            eq(nodes.withdraw(), n.unbonding, "withdrawn");
+            stakeOut += n.unbonding;
+            n.unbonding = 0;
+        } else if (kind == 9) {
+            _slash(node, n, roll);
+        } else if (!n.paused) {
+            _count(Action.PauseNode);
+            n.paused = true;
+            vm.prank(node);
+            nodes.pauseNode();
+        }
+        if (n.paused && roll % 4 == 0) {
+            _count(Action.ResumeNode);
+            n.paused = false;
+            vm.prank(node);
+            nodes.resumeNode();
+        }
+    }
+
+    // While some is on its way out, asking again would start its time anew; so mostly it is let go.
+    function _unbond(address node, GhostNode storage n, uint256 roll) internal {
+        uint256 free = n.stake - n.locked;
+        if (free == 0 || (n.unbonding != 0 && roll % 8 != 0)) return;
+        uint256 amount = 1 + roll % (free < STAKE ? free : STAKE);
+        _count(Action.Unbond);
+        vm.prank(node);
+        nodes.requestUnbond(uint128(amount));
+        n.stake -= amount;
+        n.unbonding += amount;
+        n.unbondedAt = _now() + _unbonding();
+    }
+
+    function _slash(address node, GhostNode storage n, uint256 roll) internal {
+        uint256 all = n.stake + n.unbonding;
+        if (all == 0) return;
+        uint256 amount = 1 + roll % (all < 500 ether ? all : 500 ether);
+        _count(Action.Slash);
+        vm.prank(court);
+        nodes.slash(node, 1, uint128(amount), "down", finder, client, uint128((roll >> 128) % 300 ether));
+        slashed += amount;
+        uint256 working = amount < n.stake ? amount : n.stake;
+        n.stake -= working;
+        n.unbonding -= amount - working;
+        if (n.locked > n.stake) n.locked = n.stake;
+    }
+}
