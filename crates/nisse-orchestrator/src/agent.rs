@@ -6,6 +6,7 @@ use nisse_model::{
 use serde::{Deserialize, Serialize};
 
 use crate::action::Action;
+use crate::orchestrator::AlarmPace;
 use crate::reason::{CloseReason, FailureStage};
 use crate::stored::{millis, text};
 
@@ -184,6 +185,9 @@ pub struct Agent {
     /// A wake-up was handed to the agent and has not come back.
     #[serde(skip)]
     pub(crate) alarm_in_flight: bool,
+    /// How often it was woken of late.
+    #[serde(skip)]
+    pub(crate) alarm_pace: AlarmPace,
     /// An ending transaction has been asked for.
     #[serde(skip)]
     pub(crate) expiry_sent: bool,
@@ -223,6 +227,7 @@ impl Agent {
             queued: None,
             alarms: 0,
             alarm_in_flight: false,
+            alarm_pace: AlarmPace::default(),
             expiry_sent: false,
             setback: None,
         }

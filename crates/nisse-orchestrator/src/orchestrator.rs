@@ -5,6 +5,9 @@ mod handle;
 #[cfg(test)]
 mod tests;
 
+pub use handle::alarms::ALARM_DISTANCE_MIN_MS;
+pub(crate) use handle::alarms::AlarmPace;
+
 use std::collections::BTreeMap;
 
 use nisse_model::{Address, AgentName, AmountPerHour, ByteSize, Cpu, DeploymentId, Resources, Timestamp};
@@ -123,8 +126,7 @@ impl Orchestrator {
 
     /// When `handle` next wants a tick, so that the node can sleep until then. `None`: nothing is waited for.
     pub fn next_alarm(&self) -> Option<Timestamp> {
-        let waiting = |agent: &&Agent| matches!(agent.life, Life::Running { .. }) && !agent.alarm_in_flight;
-        self.agents.values().filter(waiting).filter_map(|agent| agent.alarm).map(|alarm| alarm.due).min()
+        self.agents.values().filter_map(Agent::wakes_at).min()
     }
 
     /// Takes a decision that the journal already holds. Used at start only.

@@ -2,7 +2,7 @@
 
 use nisse_model::Timestamp;
 
-use super::{OpenBid, Orchestrator, REFUSED_ORDERS_MAX};
+use super::{AlarmPace, OpenBid, Orchestrator, REFUSED_ORDERS_MAX};
 use crate::agent::{Agent, Alarm, Assignment, Life};
 use crate::decision::Decision;
 use crate::event::Order;
@@ -65,6 +65,7 @@ impl Orchestrator {
     fn booted(&mut self) {
         for agent in self.agents.values_mut() {
             agent.alarm_in_flight = false;
+            agent.alarm_pace = AlarmPace::default();
             agent.expiry_sent = false;
             agent.setback = None;
             if agent.life.is_live() {

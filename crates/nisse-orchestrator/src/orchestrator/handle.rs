@@ -1,12 +1,13 @@
-//! Events in, effects out. What actions came to is in `results.rs`.
+//! Events in, effects out. What actions came to is in `results.rs`, and what alarms are in `alarms.rs`.
 
+pub(super) mod alarms;
 mod results;
 
 use nisse_model::{DeploymentId, Timestamp};
 
 use super::{CommandError, OpenBid, Orchestrator};
 use crate::action::{Action, Effects};
-use crate::agent::{Agent, Alarm, Assignment, Life, NextPackage, Placement};
+use crate::agent::{Assignment, Life, NextPackage, Placement};
 use crate::decision::Decision;
 use crate::event::{Command, Event, Order};
 use crate::reason::{CloseReason, FailureStage, Refusal};
@@ -44,7 +45,7 @@ impl Orchestrator {
             Event::Finished { deployment, result } => self.finished(deployment, result, now, &mut effects),
             Event::AlarmChanged { deployment, at } => {
                 if let Some(agent) = self.agents.get(&deployment) {
-                    let decision = alarm_decision(deployment, at, agent.alarms + 1, now);
+                    let decision = agent.alarm_decision(deployment, at, now);
                     self.decide(&mut effects, decision);
                 }
             }
@@ -227,7 +228,7 @@ impl Orchestrator {
 
     fn tick(&mut self, chain: Timestamp, now: Timestamp, effects: &mut Effects) {
         for (deployment, agent) in &mut self.agents {
-            raise_due_alarm(*deployment, agent, now, effects);
+            agent.raise_due_alarm(*deployment, now, effects);
             results::bring_up_again(*deployment, agent, now, effects);
             let ended = agent.ends_at().is_some_and(|end| end <= chain);
             if ended && !agent.expiry_sent {
@@ -247,22 +248,5 @@ impl Orchestrator {
     fn prepare(&mut self, deployment: DeploymentId, effects: &mut Effects) {
         let placement = self.agents[&deployment].placement.clone();
         effects.actions.push(Action::Prepare { deployment, placement });
-    }
-}
-
-/// A time that has passed means now, so that two alarms for "at once" are still two.
-fn alarm_decision(deployment: DeploymentId, at: Option<Timestamp>, number: u64, now: Timestamp) -> Decision {
-    match at.map(|at| at.max(now)) {
-        Some(at) => Decision::AlarmSet { deployment, at, due: at, attempt: 1, number },
-        None => Decision::AlarmCleared { deployment },
-    }
-}
-
-fn raise_due_alarm(deployment: DeploymentId, agent: &mut Agent, now: Timestamp, effects: &mut Effects) {
-    let Some(alarm @ Alarm { due, .. }) = agent.alarm else { return };
-    let running = matches!(agent.life, Life::Running { .. });
-    if running && !agent.alarm_in_flight && due <= now {
-        agent.alarm_in_flight = true;
-        effects.actions.push(Action::RaiseAlarm { deployment, alarm });
     }
 }

@@ -4,6 +4,7 @@ mod alarms;
 mod journal;
 mod leases;
 mod orders;
+mod pace;
 mod restarts;
 mod updates;
 

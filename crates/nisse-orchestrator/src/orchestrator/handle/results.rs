@@ -6,15 +6,9 @@ use super::Orchestrator;
 use crate::action::{Action, Effects};
 use crate::agent::{Agent, Assignment, Life, Setback};
 use crate::decision::Decision;
-use crate::event::{ActionResult, AlarmEnd, PrepareError};
+use crate::event::{ActionResult, PrepareError};
 use crate::reason::{FailureStage, Refusal};
 
-/// The first pause before a failed alarm is raised again; it doubles from try to try.
-const ALARM_RETRY_FIRST_MS: u64 = 2_000;
-/// The longest such pause.
-const ALARM_RETRY_MAX_MS: u64 = 300_000;
-/// After this many tries an alarm is given up.
-const ALARM_ATTEMPTS_MAX: u32 = 10;
 /// How often an agent that had been running is brought up before it is given up.
 const BRING_UP_TRIES_MAX: u32 = 7;
 /// The first pause between two such tries; it doubles, two minutes in all.
@@ -85,6 +79,7 @@ impl Orchestrator {
         let incarnation = agent.incarnation;
         if result.is_ok() {
             agent.setback = None;
+            agent.alarm_pace.came_up();
         }
         match (result, agent.life.clone()) {
             (Err(reason), Life::Running { .. }) => {
@@ -123,10 +118,11 @@ impl Orchestrator {
         now: Timestamp,
         effects: &mut Effects,
     ) {
-        let Some(agent) = self.agents.get(&deployment).filter(|agent| agent.life.is_live()) else { return };
+        let Some(agent) = self.agents.get_mut(&deployment).filter(|agent| agent.life.is_live()) else { return };
         if agent.next.as_ref().is_none_or(|next| next.revision != revision) {
             return;
         }
+        agent.alarm_pace.came_up();
         let incarnation = agent.incarnation + 1;
         match result {
             Ok(()) => {
@@ -138,31 +134,6 @@ impl Orchestrator {
                 self.refuse_update(deployment, revision, format!("{stage}: {reason}"), effects);
             }
         }
-    }
-
-    fn alarm_handled(
-        &mut self,
-        deployment: DeploymentId,
-        number: u64,
-        end: AlarmEnd,
-        now: Timestamp,
-        effects: &mut Effects,
-    ) {
-        let Some(agent) = self.agents.get_mut(&deployment) else { return };
-        agent.alarm_in_flight = false;
-        // The handler, or a request meanwhile, may have set another alarm in the place of the one that was raised.
-        let Some(alarm) = agent.alarm.filter(|alarm| alarm.number == number) else { return };
-        let decision = match end {
-            AlarmEnd::NotUp => return,
-            AlarmEnd::Retry if alarm.attempt < ALARM_ATTEMPTS_MAX => {
-                let factor = 1u64 << (alarm.attempt - 1).min(16);
-                let pause_ms = ALARM_RETRY_FIRST_MS.saturating_mul(factor).min(ALARM_RETRY_MAX_MS);
-                let (due, attempt) = (now.plus_ms(pause_ms), alarm.attempt + 1);
-                Decision::AlarmSet { deployment, at: alarm.at, due, attempt, number }
-            }
-            AlarmEnd::Done | AlarmEnd::Retry | AlarmEnd::GiveUp => Decision::AlarmCleared { deployment },
-        };
-        self.decide(effects, decision);
     }
 
     /// An agent that had been running did not come up. What is broken may mend: it is tried again a while later, and

@@ -65,8 +65,10 @@ fn an_alarm_of_an_agent_that_is_not_up_yet_waits_and_counts_no_try() {
     run(&mut node, 1, OPERATOR, Assignment::Home);
     node.handle(Event::AlarmChanged { deployment: deployment(1), at: Some(NOW) }, NOW);
     for _ in 0..20 {
-        assert_eq!(node.handle(Event::Tick { chain: NOW }, NOW).actions.len(), 1);
-        finish(&mut node, 1, ActionResult::AlarmHandled { number: 1, end: AlarmEnd::NotUp });
+        let due = node.next_alarm().expect("it is still to be raised");
+        assert_eq!(node.handle(Event::Tick { chain: NOW }, due).actions.len(), 1);
+        let result = ActionResult::AlarmHandled { number: 1, end: AlarmEnd::NotUp };
+        node.handle(Event::Finished { deployment: deployment(1), result }, due);
     }
     assert_eq!(node.agent(&deployment(1)).expect("known").alarm.map(|alarm| alarm.attempt), Some(1));
 }
