@@ -43,7 +43,7 @@ pub trait BlockSource: Send + Sync {
     fn fetch(&self, cid: ContentId, limits: FetchLimits) -> Fetching<'_>;
 }
 
-/// The node's own store. Answers from disk, within the deadline, without waiting for anyone.
+/// The node's own store. Answers from disk, within the deadline, without waiting for anyone but the disk.
 pub struct LocalSource {
     store: Arc<BlockStore>,
     clock: Arc<dyn Clock>,
@@ -55,7 +55,8 @@ impl LocalSource {
         Self { store, clock }
     }
 
-    fn read(&self, cid: ContentId, limits: FetchLimits) -> Result<Fetched, FetchError> {
+    /// Reads the file at once. It waits for the disk: not for a thread that others wait for.
+    pub fn read(&self, cid: ContentId, limits: FetchLimits) -> Result<Fetched, FetchError> {
         let start = self.clock.elapsed();
         let failed = |source| match source {
             ReadError::NotHeld { cid: missing } => {
@@ -114,6 +115,12 @@ pub enum FetchError {
         /// How long it could take.
         deadline: Duration,
     },
+    /// Whoever was asked is going down.
+    #[error("fetch {cid}: it was cut off")]
+    CutOff {
+        /// What was asked for.
+        cid: ContentId,
+    },
 }
 
 impl FetchError {
@@ -122,7 +129,7 @@ impl FetchError {
         match self {
             Self::NotFound { cid, .. } => Some(format!("add the file that {cid} names with `nisse content add FILE`")),
             Self::Read { source, .. } => source.hint(),
-            Self::Deadline { .. } => None,
+            Self::Deadline { .. } | Self::CutOff { .. } => None,
         }
     }
 }

@@ -86,6 +86,14 @@ struct Index {
     damaged_bytes: u64,
 }
 
+impl Index {
+    /// Readers find the block here from now on.
+    fn place(&mut self, digest: Hash256, location: Location) {
+        self.blocks.insert(digest, location);
+        self.damaged.remove(&digest);
+    }
+}
+
 /// How full the store is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Usage {
@@ -301,11 +309,7 @@ impl Batch<'_> {
             index.held.entry(self.id).or_default().insert(digest);
             index.blocks.contains_key(&digest) && !index.damaged.contains(&digest)
         };
-        if known {
-            Ok(())
-        } else {
-            self.store.append(&mut packs, digest, block.bytes(), Some(self.store.options.quota))
-        }
+        if known { Ok(()) } else { self.store.append(&mut packs, digest, block.bytes(), self.store.options.quota) }
     }
 
     /// Cuts a stream into a file's blocks and puts them. Nothing is durable before the commit.

@@ -49,10 +49,16 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// Whether the disk, or a limit to what this process may write on it, is full.
+    pub(crate) fn is_no_room(&self) -> bool {
+        use io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
+        matches!(self, Self::Io { source, .. } if matches!(source.kind(), StorageFull | QuotaExceeded | FileTooLarge))
+    }
+
     /// What to do about it, if there is something.
     pub fn hint(&self) -> Option<String> {
         match self {
-            Self::Io { source, .. } if source.kind() == io::ErrorKind::StorageFull => {
+            Self::Io { .. } if self.is_no_room() => {
                 Some("free some space on the disk, or run `nisse content gc`".to_owned())
             }
             Self::Damaged { .. } => {

@@ -107,14 +107,27 @@ impl BlockStore {
         packs: &mut Packs,
         digest: Hash256,
         bytes: &[u8],
-        quota: Option<ByteSize>,
+        quota: ByteSize,
     ) -> Result<(), StoreError> {
-        let length = u32::try_from(bytes.len()).expect("a verified block has at most 2 MiB");
-        let needed = record_bytes(length);
+        let needed = record_bytes(u32::try_from(bytes.len()).expect("a verified block has at most 2 MiB"));
         let stored = self.read_index().stored_bytes;
-        if let Some(quota) = quota.filter(|quota| stored + needed > quota.0) {
+        if stored + needed > quota.0 {
             return Err(StoreError::Quota { needed, stored, quota });
         }
+        let location = self.write_record(packs, digest, bytes)?;
+        self.write_index().place(digest, location);
+        Ok(())
+    }
+
+    /// Appends one block that the index does not know yet: readers find it once it is placed there.
+    pub(super) fn write_record(
+        &self,
+        packs: &mut Packs,
+        digest: Hash256,
+        bytes: &[u8],
+    ) -> Result<Location, StoreError> {
+        let length = u32::try_from(bytes.len()).expect("a verified block has at most 2 MiB");
+        let needed = record_bytes(length);
         if packs.active.as_ref().is_some_and(|active| active.end + needed > self.options.pack_bytes_max) {
             self.seal(packs)?;
         }
@@ -130,11 +143,25 @@ impl BlockStore {
         let offset = active.end;
         active.end = record::write(&*active.file, offset, Kind::Block, digest, bytes)
             .map_err(|source| StoreError::Io { action: "write", path: path(&self.folder, active.number), source })?;
-        let mut index = self.write_index();
-        index.blocks.insert(digest, Location { pack: active.number, offset, length });
-        index.damaged.remove(&digest);
-        index.stored_bytes += needed;
-        Ok(())
+        self.write_index().stored_bytes += needed;
+        Ok(Location { pack: active.number, offset, length })
+    }
+
+    /// Where the next record goes.
+    pub(super) fn end_of(packs: &Packs) -> Option<(u32, u64)> {
+        packs.active.as_ref().map(|active| (active.number, active.end))
+    }
+
+    /// Gives the room of records back that were written behind `end` and never placed in the index.
+    pub(super) fn take_back(&self, packs: &mut Packs, end: Option<(u32, u64)>) {
+        let Some(active) = &mut packs.active else { return };
+        let end = end.filter(|(number, _)| *number == active.number).map_or(0, |(_, end)| end);
+        self.write_index().stored_bytes -= active.end - end;
+        active.end = end;
+        active.dirty = true;
+        if let Err(error) = active.file.set_len(end) {
+            tracing::warn!(pack = active.number, %error, "a tail was not cut off; the next block is written over it");
+        }
     }
 
     /// Makes everything appended so far durable.

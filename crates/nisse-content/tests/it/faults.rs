@@ -59,6 +59,64 @@ fn a_full_disk_is_told_and_passes() {
     assert_eq!(store.usage().damaged.0, 0);
 }
 
+fn stored(disk: &SimDisk) -> u64 {
+    disk.files().iter().filter(|(path, _)| path.extension().is_some_and(|end| end == "pack")).map(|(_, len)| len).sum()
+}
+
+#[test]
+fn a_collection_on_a_full_disk_drops_whole_packs_and_says_what_needs_room() {
+    let disk = SimDisk::new(4);
+    let options = StoreOptions { pack_bytes_max: 10_000, ..StoreOptions::default() };
+    let open = || BlockStore::open(Arc::new(disk.clone()), PathBuf::from("/content"), options).unwrap();
+    let store = open();
+    let file = |seed: u8| [seed; 4_000];
+    // Three packs: one of which everything is kept, one of which a half is, one of which nothing is.
+    let cids: Vec<_> = (0..6).map(|seed| store.add_bytes(&file(seed), Profile::UnixFs2025).unwrap()).collect();
+    for (name, kept) in [("a", 0), ("b", 1), ("c", 2)] {
+        store.pin(name, &[cids[kept]]).unwrap();
+    }
+    disk.fail(Fault::NoSpace(0));
+    let before = stored(&disk);
+    let collected = store.gc().unwrap();
+    assert_eq!((collected.blocks, collected.crowded_packs, collected.copied), (2, 1, 0));
+    assert_eq!(stored(&disk), before - collected.freed.0);
+    let said = collected.left().unwrap();
+    assert_eq!(
+        said,
+        "packs that stay, for the disk has no room for a copy of what is kept in them: 1; with 4052B more room the next \
+         collection goes on"
+    );
+    // The second try has nothing left that goes without room: it refuses, and takes none of the disk.
+    let error = store.gc().unwrap_err();
+    assert!(matches!(error, GcError::NoRoom { .. }), "{error}");
+    assert_eq!(
+        error.to_string(),
+        "collect: 4052B that are kept must be copied first, and the disk has no room for them"
+    );
+    assert!(error.hint().unwrap().starts_with("free 4052B on the disk, then run `nisse content gc` again"));
+    assert_eq!(stored(&disk), before - collected.freed.0);
+    // A copy that is half there when the room ends is taken back.
+    disk.heal();
+    let more = store.add_bytes(&file(9), Profile::UnixFs2025).unwrap();
+    store.add_bytes(&[7; 100], Profile::UnixFs2025).unwrap();
+    store.pin("d", &[more]).unwrap();
+    let before = stored(&disk);
+    for room in 1..4 {
+        disk.fail(Fault::NoSpace(room));
+        let _ = store.gc();
+        assert!(stored(&disk) <= before, "after {room} writes");
+        disk.heal();
+    }
+    drop(store);
+    let store = open();
+    assert!(store.gc().unwrap().left().is_none());
+    for (cid, seed) in [(cids[0], 0), (cids[1], 1), (cids[2], 2), (more, 9)] {
+        assert_eq!(store.read_file(cid, 10_000).unwrap(), file(seed));
+    }
+    assert_eq!((store.usage().blocks, store.usage().damaged.0), (4, 0));
+    assert_eq!(store.usage().stored.0, stored(&disk));
+}
+
 #[test]
 fn the_pin_log_is_rewritten_when_most_of_it_is_history() {
     let disk = SimDisk::new(3);
