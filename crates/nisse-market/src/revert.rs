@@ -21,6 +21,11 @@ pub(crate) fn decode(data: &[u8]) -> Revert {
         })
 }
 
+/// The refusal that no contract words: there was too little gas to come to its end.
+pub(crate) fn out_of_gas(gas_limit: u64) -> Revert {
+    Revert { name: "OutOfGas".to_owned(), text: format!("the call ran out of gas at {gas_limit}") }
+}
+
 fn manager(data: &[u8]) -> Option<Revert> {
     use Manager::ManagerErrors as E;
     let error = E::abi_decode(data).ok()?;

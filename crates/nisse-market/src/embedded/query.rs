@@ -4,7 +4,7 @@ use alloy::primitives::{Address, B256, Bytes, U256};
 use alloy::rpc::types::{self, FilterBlockOption, TransactionRequest};
 use alloy::sol_types::decode_revert_reason;
 use revm::DatabaseRef;
-use revm::context::result::ExecutionResult;
+use revm::context::result::{ExecutionResult, HaltReason};
 use serde_json::Value;
 
 use super::EmbeddedChain;
@@ -206,6 +206,9 @@ fn finished(result: ExecutionResult) -> Result<(u64, Bytes), RpcError> {
                 None => "execution reverted".to_owned(),
             };
             Err(RpcError { code: 3, message, data: Some(Value::String(output.to_string())) })
+        }
+        ExecutionResult::Halt { reason: HaltReason::OutOfGas(_), .. } => {
+            Err(RpcError::refused(format!("out of gas: {used} were not enough")))
         }
         ExecutionResult::Halt { reason, .. } => Err(RpcError::refused(format!("execution halted: {reason:?}"))),
     }

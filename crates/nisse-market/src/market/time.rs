@@ -1,4 +1,4 @@
-//! The chain's clock, by which money runs.
+//! Where the chain stands, and its clock, by which money runs.
 
 use alloy::eips::BlockNumberOrTag;
 use alloy::providers::Provider as _;
@@ -8,6 +8,12 @@ use super::{Market, MarketError};
 use crate::tx::QueueError;
 
 impl Market {
+    /// The number of the newest block.
+    pub async fn head(&self) -> Result<u64, MarketError> {
+        let head = self.inner.client.provider().get_block_number().await;
+        Ok(head.map_err(QueueError::from_call)?)
+    }
+
     /// The time of the newest block.
     pub async fn head_time(&self) -> Result<Timestamp, MarketError> {
         let provider = self.inner.client.provider();

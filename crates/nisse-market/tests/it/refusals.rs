@@ -1,9 +1,29 @@
 //! What the contracts refuse reaches the caller as one sentence, and nothing is sent.
 
-use nisse_market::{DeployOrder, MarketCall, MarketError, QueueError};
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use nisse_market::embedded::EmbeddedChain;
+use nisse_market::{ChainClient, DeployOrder, Market, MarketCall, MarketError, QueueError, RpcPost, RpcPostError};
 use nisse_model::{ContentId, Hash256};
+use serde_json::{Value, json};
 
 use crate::support::{Stage, rate, talos, terms};
+
+/// An endpoint that takes every call for a cheap one.
+struct Stingy(EmbeddedChain);
+
+#[async_trait]
+impl RpcPost for Stingy {
+    async fn post(&self, _: &str, body: Vec<u8>) -> Result<Vec<u8>, RpcPostError> {
+        let asked: Value = serde_json::from_slice(&body).unwrap();
+        if asked["method"] == "eth_estimateGas" {
+            let answer = json!({ "jsonrpc": "2.0", "id": asked["id"], "result": "0x7530" });
+            return Ok(answer.to_string().into_bytes());
+        }
+        Ok(self.0.handle_json(&body))
+    }
+}
 
 /// The refusal's name and sentence, with addresses made short.
 fn refusal(error: MarketError) -> String {
@@ -73,4 +93,16 @@ async fn a_refused_intent_may_be_tried_again_under_its_name() {
     assert!(stage.owner.deploy("deploy", order.clone()).await.is_err());
     stage.owner.faucet("more", talos(1_000)).await.unwrap();
     assert_eq!(stage.owner.deploy("deploy", order).await.unwrap(), 1);
+}
+
+#[tokio::test]
+async fn a_call_that_runs_out_of_gas_says_so_and_at_how_much() {
+    let stage = Stage::new().await;
+    let client = ChainClient::remote("http://chain/", Arc::new(Stingy(stage.chain.clone())));
+    let market = Market::with_addresses(client.clone(), stage.world.queue(4, &client), stage.addresses);
+    let error = market.publish("publish", terms()).await.unwrap_err();
+    let MarketError::Reverted { gas_used, reason, .. } = error else { panic!("{error:?}") };
+    // The estimate, a quarter of it, and what is always added.
+    assert_eq!((gas_used, reason.name.as_str()), (107_500, "OutOfGas"));
+    assert_eq!(reason.text, "the call ran out of gas at 107500");
 }

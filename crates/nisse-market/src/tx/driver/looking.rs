@@ -2,7 +2,7 @@
 
 use alloy::consensus::Transaction as _;
 use alloy::eips::BlockNumberOrTag;
-use alloy::primitives::B256;
+use alloy::primitives::{B256, Bytes};
 use alloy::providers::Provider as _;
 use alloy::rpc::types::{TransactionReceipt, TransactionRequest};
 use alloy::transports::RpcError;
@@ -13,6 +13,13 @@ use crate::tx::{BlockRef, ChainHash, MinedTx, QueueError, Revert, TxOutcome, to_
 
 /// Looks at a spent nonce without a receipt under any known hash before the intent is given up as lost.
 const LOST_AFTER_LOOKS: u32 = 3;
+
+/// How a transaction ends that is run again.
+enum Run {
+    Through,
+    Reverted(Bytes),
+    Unanswered,
+}
 
 impl Driver {
     /// Looks for a receipt under every known hash of a nonce; true once the intent is over.
@@ -75,20 +82,40 @@ impl Driver {
         if receipt.inner.status() {
             return TxOutcome::Mined(mined);
         }
-        TxOutcome::Reverted { tx: mined, reason: self.reason(nonce).await }
+        let reason = self.reason(nonce, mined.gas_used).await;
+        TxOutcome::Reverted { tx: mined, reason }
     }
 
-    /// Runs a reverted transaction again to hear why.
-    async fn reason(&self, nonce: u64) -> Revert {
+    /// Runs a reverted transaction again to hear why: with the gas that it had, and with more, since to lack it is a
+    /// reason that no contract can tell.
+    async fn reason(&self, nonce: u64, gas_used: u64) -> Revert {
         let attempt = self.pending.get(&nonce).and_then(|pending| pending.attempts.last());
         let Some(attempt) = attempt else { return revert::decode(&[]) };
         let mut request = TransactionRequest::default().from(to_alloy(self.signer.address()));
         request.to = Some(attempt.kind());
         request.value = Some(attempt.value());
         request.input = attempt.input().clone().into();
+        let gas_limit = attempt.gas_limit();
+        request.gas = Some(gas_limit);
+        let told = self.run_again(request.clone()).await;
+        if let Run::Reverted(data) = &told
+            && !data.is_empty()
+        {
+            return revert::decode(data);
+        }
+        request.gas = None;
+        match self.run_again(request).await {
+            Run::Through if matches!(told, Run::Reverted(_)) || gas_used >= gas_limit => revert::out_of_gas(gas_limit),
+            Run::Reverted(data) => revert::decode(&data),
+            Run::Through | Run::Unanswered => revert::decode(&[]),
+        }
+    }
+
+    async fn run_again(&self, request: TransactionRequest) -> Run {
         match self.client.provider().call(request).await {
-            Err(RpcError::ErrorResp(payload)) => revert::decode(&payload.as_revert_data().unwrap_or_default()),
-            _ => revert::decode(&[]),
+            Ok(_) => Run::Through,
+            Err(RpcError::ErrorResp(payload)) => Run::Reverted(payload.as_revert_data().unwrap_or_default()),
+            Err(_) => Run::Unanswered,
         }
     }
 }
