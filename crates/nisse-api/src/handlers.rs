@@ -12,8 +12,8 @@ use axum::response::{IntoResponse as _, Response};
 use futures::Stream;
 use http::{HeaderValue, StatusCode, header};
 use nisse_node::control::{
-    AgentStatus, ContentAdded, ContentCollected, ContentEntry, DeployRequest, Deployed, Destroyed, FundRequest,
-    InvokeRequest, Invoked, LogLine, MarketEntry, NodeStatus, ReceiptBundle, UpdateRequest,
+    AgentList, AgentStatus, ContentAdded, ContentCollected, ContentEntry, DeployRequest, Deployed, Destroyed,
+    FundRequest, InvokeRequest, Invoked, LogLine, MarketEntry, MarketList, NodeStatus, ReceiptBundle, UpdateRequest,
 };
 use serde::Deserialize;
 use tokio::sync::broadcast::error::RecvError;
@@ -54,7 +54,7 @@ pub(crate) async fn node_drain(State(app): State<App>, draining: Sent<bool>) -> 
     Ok(StatusCode::NO_CONTENT)
 }
 
-pub(crate) async fn agent_list(State(app): State<App>) -> Answer<Vec<AgentStatus>> {
+pub(crate) async fn agent_list(State(app): State<App>) -> Answer<AgentList> {
     Ok(Json(app.node.agents().await?))
 }
 
@@ -173,7 +173,7 @@ pub(crate) async fn content_collect(State(app): State<App>) -> Answer<ContentCol
     Ok(Json(app.node.content_collect().await?))
 }
 
-pub(crate) async fn market_list(State(app): State<App>) -> Answer<Vec<MarketEntry>> {
+pub(crate) async fn market_list(State(app): State<App>) -> Answer<MarketList> {
     Ok(Json(app.node.market_list().await?))
 }
 

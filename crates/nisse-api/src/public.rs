@@ -44,7 +44,7 @@ pub(crate) async fn answer(public: Arc<Public>, request: Request<Incoming>) -> R
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
             response
         }
-        PublicRoute::Node => to_node(node, &request),
+        PublicRoute::Node => to_node(node, &request).await,
         PublicRoute::Unknown => {
             let words = "no agent of this name lives here";
             text(StatusCode::MISDIRECTED_REQUEST, words)
@@ -122,7 +122,7 @@ fn without_body(error: BodyError) -> Response<Body> {
 }
 
 /// The node's own name: content only.
-fn to_node(node: &Node, request: &Request<Incoming>) -> Response<Body> {
+async fn to_node(node: &Node, request: &Request<Incoming>) -> Response<Body> {
     if !request.uri().path().starts_with("/ipfs/") {
         return text(StatusCode::NOT_FOUND, "this node serves agents by their names, and content under /ipfs/");
     }
@@ -130,8 +130,8 @@ fn to_node(node: &Node, request: &Request<Incoming>) -> Response<Body> {
     *bare.method_mut() = request.method().clone();
     *bare.uri_mut() = request.uri().clone();
     *bare.headers_mut() = request.headers().clone();
-    let (head, body) = node.gateway(&bare).into_parts();
-    let frames = futures::stream::iter(body).map(|piece| piece.map(Frame::data).map_err(|_| BrokenOff));
+    let (head, pieces) = node.gateway(bare).await.into_parts();
+    let frames = pieces.map(|piece| piece.map(Frame::data).map_err(|_| BrokenOff));
     Response::from_parts(head, Either::Right(StreamBody::new(frames).boxed_unsync()))
 }
 

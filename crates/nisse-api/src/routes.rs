@@ -87,7 +87,7 @@ pub const ROUTES: &[Route] = &[
     route!("GET" "/api/v1/openapi.json" Anyone openapi(Nothing) -> json::<serde_json::Value>(), "This document."),
     route!("GET" "/api/v1/node" Owner node_status(Nothing) -> json::<control::NodeStatus>(), "The node: its keys' addresses, chain, room, money."),
     route!("POST" "/api/v1/node/drain" Owner node_drain(json::<bool>()) -> Nothing, "Take no new work (true), or take it again (false)."),
-    route!("GET" "/api/v1/agents" Owner agent_list(Nothing) -> json::<Vec<control::AgentStatus>>(), "Every agent that this node knows."),
+    route!("GET" "/api/v1/agents" Owner agent_list(Nothing) -> json::<control::AgentList>(), "Every agent that this node knows."),
     route!("POST" "/api/v1/agents" Owner agent_deploy(json::<control::DeployRequest>()) -> json::<control::Deployed>(), "Deploy a package by contract and wait until it is live."),
     route!("GET" "/api/v1/agents/{agent}" Owner agent_status(Nothing) -> json::<control::AgentStatus>(), "One agent's state."),
     route!("GET" "/api/v1/agents/{agent}/logs" Owner agent_logs(Nothing) -> json::<Vec<control::LogLine>>(), "The last log lines."),
@@ -106,7 +106,7 @@ pub const ROUTES: &[Route] = &[
     route!("GET" "/api/v1/content/{cid}" Owner content_get(Nothing) -> Bytes, "A file's bytes, verified."),
     route!("DELETE" "/api/v1/content/{cid}" Owner content_remove(Nothing) -> Nothing, "Unpin what `content add` pinned."),
     route!("POST" "/api/v1/content/gc" Owner content_collect(Nothing) -> json::<control::ContentCollected>(), "Drop blocks that no pin holds."),
-    route!("GET" "/api/v1/market" Owner market_list(Nothing) -> json::<Vec<control::MarketEntry>>(), "Deployments on the market, newest first."),
+    route!("GET" "/api/v1/market" Owner market_list(Nothing) -> json::<control::MarketList>(), "Deployments on the market, newest first."),
     route!("GET" "/api/v1/market/{deployment}" Owner market_show(Nothing) -> json::<control::MarketEntry>(), "One deployment with the events of its life."),
     route!("GET" "/api/v1/receipts/{deployment}/{seq}" Owner receipt_show(Nothing) -> json::<control::ReceiptBundle>(), "An invocation record and the node's signature over it."),
 ];

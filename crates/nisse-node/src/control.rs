@@ -8,7 +8,9 @@ mod content;
 mod deploy;
 mod node;
 
-pub use agent::{AgentStatus, Destroyed, FundRequest, GasStatus, InvokeRequest, Invoked, LeaseStatus, LogLine};
+pub use agent::{
+    AgentList, AgentStatus, Destroyed, FundRequest, GasStatus, InvokeRequest, Invoked, LeaseStatus, LogLine,
+};
 pub use content::{ContentAdded, ContentCollected, ContentEntry};
 pub use deploy::{DeployRequest, Deployed, PackageUpload, Step, UpdateRequest};
-pub use node::{MarketEntry, MarketEventLine, NodeStatus, ReceiptBundle};
+pub use node::{MarketEntry, MarketEventLine, MarketList, NodeStatus, ReceiptBundle};

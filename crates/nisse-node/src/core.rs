@@ -28,7 +28,7 @@ use crate::routes::{Route, Routes, host_names};
 use crate::supervisor::Supervisor;
 
 /// Milestones that a slow listener may lag behind.
-const MILESTONES_MAX: usize = 1_024;
+pub(crate) const MILESTONES_MAX: usize = 1_024;
 
 /// How long to wait for a journal whose queue is full.
 const QUEUE_PAUSE: Duration = Duration::from_millis(2);
@@ -54,13 +54,19 @@ pub(crate) struct Core {
     pub(crate) outward: mpsc::Sender<Outward>,
     pub(crate) routes: Routes,
     pub(crate) driver: DriverHandle,
-    pub(crate) supervisor: Supervisor,
+    pub(crate) supervisor: Arc<Supervisor>,
     pub(crate) milestones: broadcast::Sender<Milestone>,
     pub(crate) since: Timestamp,
     pub(crate) lanes: Lanes,
     pub(crate) ledger: Arc<Ledger>,
     /// Invocations whose completion the journal held at start: what the alarm or `started` of a crash has done.
     pub(crate) completed: HashSet<[u8; 16]>,
+    pub(crate) moving: Moving,
+}
+
+/// What changes while the node runs; spoken to through [`Core`] alone.
+#[derive(Default)]
+pub(crate) struct Moving {
     running: Mutex<BTreeMap<DeploymentId, Running>>,
     prepared: Mutex<BTreeMap<DeploymentId, Arc<Checked>>>,
     chain_time: AtomicU64,
@@ -85,95 +91,38 @@ pub(crate) struct Milestone {
     pub(crate) detail: String,
 }
 
-/// What `Core::new` is made of.
-pub(crate) struct CoreParts {
-    pub(crate) options: NodeOptions,
-    pub(crate) home: Home,
-    pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) entropy: Arc<dyn Entropy>,
-    pub(crate) journal: Arc<Journal>,
-    pub(crate) database: Arc<Database>,
-    pub(crate) states: StateStore,
-    pub(crate) content: Arc<BlockStore>,
-    pub(crate) egress: Egress,
-    pub(crate) preparer: Preparer,
-    pub(crate) chain: Option<EmbeddedChain>,
-    pub(crate) keys: Keys,
-    pub(crate) signer: Arc<dyn Signer>,
-    pub(crate) records: Arc<Records>,
-    pub(crate) outward: mpsc::Sender<Outward>,
-    pub(crate) driver: DriverHandle,
-    pub(crate) completed: HashSet<[u8; 16]>,
-}
-
 impl Core {
-    pub(crate) fn new(parts: CoreParts) -> Self {
-        let since = parts.clock.now();
-        let operator = parts.signer.address();
-        Self {
-            options: parts.options,
-            home: parts.home,
-            clock: parts.clock,
-            entropy: parts.entropy,
-            journal: parts.journal,
-            database: parts.database,
-            states: parts.states,
-            content: parts.content,
-            egress: parts.egress,
-            preparer: parts.preparer,
-            chain: parts.chain,
-            keys: parts.keys,
-            signer: parts.signer,
-            operator,
-            logs: Logs::default(),
-            records: parts.records,
-            outward: parts.outward,
-            routes: Routes::default(),
-            driver: parts.driver,
-            supervisor: Supervisor::default(),
-            milestones: broadcast::Sender::new(MILESTONES_MAX),
-            since,
-            lanes: Lanes::default(),
-            ledger: Arc::default(),
-            completed: parts.completed,
-            running: Mutex::default(),
-            prepared: Mutex::default(),
-            chain_time: AtomicU64::new(0),
-            failure: watch::Sender::new(None),
-        }
-    }
-
     /// The live agent of a deployment.
     pub(crate) fn running(&self, deployment: &DeploymentId) -> Option<Running> {
-        lock(&self.running).get(deployment).cloned()
+        lock(&self.moving.running).get(deployment).cloned()
     }
 
     pub(crate) fn set_running(&self, deployment: DeploymentId, running: Running) {
-        lock(&self.running).insert(deployment, running);
+        lock(&self.moving.running).insert(deployment, running);
     }
 
     pub(crate) fn take_running(&self, deployment: &DeploymentId) -> Option<Running> {
-        lock(&self.running).remove(deployment)
+        lock(&self.moving.running).remove(deployment)
     }
 
     pub(crate) fn set_prepared(&self, deployment: DeploymentId, checked: Arc<Checked>) {
-        lock(&self.prepared).insert(deployment, checked);
+        lock(&self.moving.prepared).insert(deployment, checked);
     }
 
     pub(crate) fn take_prepared(&self, deployment: &DeploymentId) -> Option<Arc<Checked>> {
-        lock(&self.prepared).remove(deployment)
+        lock(&self.moving.prepared).remove(deployment)
     }
 
     /// The chain's clock: what its newest look showed, or the node's own before the first one.
     pub(crate) fn chain_time(&self, now: Timestamp) -> Timestamp {
-        match self.chain_time.load(Ordering::Relaxed) {
+        match self.moving.chain_time.load(Ordering::Relaxed) {
             0 => now,
             at => Timestamp(at),
         }
     }
 
     pub(crate) fn set_chain_time(&self, at: Timestamp) {
-        self.chain_time.store(at.0, Ordering::Relaxed);
+        self.moving.chain_time.store(at.0, Ordering::Relaxed);
     }
 
     /// Names an agent in caps, logs and audit lines: unique per (owner, name), and what an owner can type.
@@ -250,7 +199,7 @@ impl Core {
 
     /// Makes the routing table anew from the agents that live.
     pub(crate) fn publish_routes(&self, orchestrator: &Orchestrator) {
-        let running = lock(&self.running);
+        let running = lock(&self.moving.running);
         let mut table = HashMap::new();
         let mut agents: Vec<_> = orchestrator.agents().iter().collect();
         // A live agent's route wins over that of an ended one of the same name.
@@ -280,12 +229,12 @@ impl Core {
 
     /// The node cannot go on: said to whoever runs it.
     pub(crate) fn fail(&self, reason: String) {
-        self.failure.send_replace(Some(reason));
+        self.moving.failure.send_replace(Some(reason));
     }
 
     /// Waits until the node cannot go on.
     pub(crate) async fn failed(&self) -> String {
-        let mut failure = self.failure.subscribe();
+        let mut failure = self.moving.failure.subscribe();
         match failure.wait_for(Option::is_some).await {
             Ok(reason) => reason.clone().unwrap_or_default(),
             Err(_) => "the node went away".to_owned(),

@@ -3,6 +3,7 @@
 mod content;
 mod deploy;
 mod find;
+mod gateway;
 mod life;
 mod market;
 mod orders;
@@ -19,10 +20,10 @@ use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
-use http::{Request, Response};
 use nisse_egress::OwnAddresses;
 use nisse_market::Market;
 use nisse_model::{Address, AgentName};
+use tokio::sync::Semaphore;
 
 use crate::core::Core;
 use crate::error::{ErrorKind, NodeError};
@@ -35,6 +36,8 @@ use crate::supervisor::Stop;
 pub struct Node {
     core: Arc<Core>,
     listeners: OnceLock<Listening>,
+    /// Turns at reading content for the public listener.
+    strangers_reads: Arc<Semaphore>,
 }
 
 /// Where the node is reached.
@@ -110,11 +113,6 @@ impl Node {
             None if self.is_own_name(host) => PublicRoute::Node,
             None => PublicRoute::Unknown,
         }
-    }
-
-    /// Answers for `/ipfs/…`: only what is pinned here.
-    pub fn gateway(&self, request: &Request<()>) -> Response<nisse_content::gateway::Body> {
-        nisse_content::gateway::handle(&self.core.content, request)
     }
 
     /// Answers JSON-RPC for the embedded chain; blocks while a transaction is made durable.

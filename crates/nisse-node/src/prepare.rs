@@ -3,12 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use nisse_content::{BlockSource, FetchLimits};
-use nisse_model::{Address, ByteSize, Config, ContentId, Grants, Manifest, Package, PackageRef, Policy};
+use nisse_content::{BlockSource, FetchError, FetchLimits, Fetching, LocalSource};
+use nisse_model::{Address, ByteSize, Config, ContentId, Grants, Manifest, Package, Policy};
 use nisse_orchestrator::{FailureStage, Placement, PrepareError};
 use nisse_sandbox::limits::AGENT_MEMORY_BYTES_MAX;
 use nisse_sandbox::{AgentProgram, Compiler, Engine, Host, Inspection, Limits, ProgramOptions, Recording};
 use nisse_store::Clock;
+
+use crate::supervisor::Supervisor;
 
 /// Longest manifest or configuration, in bytes.
 const SMALL_BLOCK_BYTES_MAX: u64 = 64 << 10;
@@ -21,6 +23,7 @@ pub(crate) struct Preparer {
     pub(crate) engine: Engine,
     pub(crate) compiler: Compiler,
     pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) supervisor: Arc<Supervisor>,
     pub(crate) operator: Address,
     /// What every agent's state may hold.
     pub(crate) state_quota: ByteSize,
@@ -35,35 +38,38 @@ pub(crate) struct Checked {
     artifact: Vec<u8>,
 }
 
+/// The node's own store, read where waiting for the disk is allowed.
+pub(crate) struct OwnStore {
+    pub(crate) source: Arc<LocalSource>,
+    pub(crate) supervisor: Arc<Supervisor>,
+}
+
+impl BlockSource for OwnStore {
+    fn name(&self) -> &str {
+        self.source.name()
+    }
+
+    fn fetch(&self, cid: ContentId, limits: FetchLimits) -> Fetching<'_> {
+        let source = Arc::clone(&self.source);
+        Box::pin(async move {
+            let read = self.supervisor.blocking("read content", move || source.read(cid, limits)).await;
+            read.unwrap_or(Err(FetchError::CutOff { cid }))
+        })
+    }
+}
+
 impl Preparer {
     /// Fetches, verifies and inspects a package, without compiling it.
     pub(crate) async fn check(&self, placement: &Placement) -> Result<Checked, PrepareError> {
         let reference = &placement.package;
         let manifest = self.fetch(reference.manifest_cid, SMALL_BLOCK_BYTES_MAX).await?;
         let artifact = self.fetch(reference.artifact_cid, Package::ARTIFACT_LENGTH_MAX as u64).await?;
-        let package =
-            Package::verify(manifest, artifact, reference).map_err(|error| at(FailureStage::Verify, &error))?;
-        let config = self.config(reference).await?;
-        let owner_is_node_operator = placement.owner == self.operator;
-        let manifest = package.manifest().clone();
-        if manifest.resources != placement.resources {
-            let text = "verify the package: the deployment names other resources than agent.yaml";
-            return Err(PrepareError { stage: FailureStage::Verify, reason: text.to_owned() });
-        }
-        if manifest.resources.memory.0 > AGENT_MEMORY_BYTES_MAX {
-            let most = ByteSize(AGENT_MEMORY_BYTES_MAX);
-            let reason = format!("it asks for {} of memory: an agent has at most {most}", manifest.resources.memory);
-            return Err(PrepareError { stage: FailureStage::Link, reason });
-        }
-        let grants = Grants::from_manifest(&manifest, Policy { owner_is_node_operator })
-            .map_err(|error| at(FailureStage::Link, &error))?;
-        let artifact = package.artifact_bytes().to_vec();
-        let inspection = Inspection::read(&artifact).map_err(|error| at(FailureStage::Compile, &error))?;
-        inspection.check(&grants).map_err(|error| {
-            let PrepareError { stage, reason } = at(FailureStage::Link, &error);
-            PrepareError { stage, reason: format!("{reason}; {}", error.hint()) }
-        })?;
-        Ok(Checked { manifest, grants, config, inspection, artifact })
+        let config = self.fetch(ContentId::raw(reference.config_hash), SMALL_BLOCK_BYTES_MAX).await;
+        let (placement, operator) = (placement.clone(), self.operator);
+        // To hash an artifact and to read it takes as long as it is large.
+        let work = move || verify(&placement, operator, manifest, artifact, config);
+        let verified = self.supervisor.blocking("check a package", work).await;
+        verified.map_err(|error| at(FailureStage::Node, &error))?
     }
 
     /// Compiles, or finds the code in the cache.
@@ -93,16 +99,45 @@ impl Preparer {
             .map_err(|error| at(FailureStage::Link, &error))
     }
 
-    async fn config(&self, reference: &PackageRef) -> Result<Config, PrepareError> {
-        let bytes = self.fetch(ContentId::raw(reference.config_hash), SMALL_BLOCK_BYTES_MAX).await?;
-        Config::from_bytes(&bytes).map_err(|error| at(FailureStage::Verify, &error))
-    }
-
     async fn fetch(&self, cid: ContentId, bytes_max: u64) -> Result<Vec<u8>, PrepareError> {
         let limits = FetchLimits { bytes_max, deadline: FETCH_TIME_MAX };
         let fetched = self.content.fetch(cid, limits).await.map_err(|error| at(FailureStage::Fetch, &error))?;
-        Ok(fetched.bytes.to_vec())
+        Ok(Vec::from(fetched.bytes))
     }
+}
+
+/// Whether what was fetched is what the deployment names, and asks for nothing that it is not granted.
+fn verify(
+    placement: &Placement,
+    operator: Address,
+    manifest: Vec<u8>,
+    artifact: Vec<u8>,
+    config: Result<Vec<u8>, PrepareError>,
+) -> Result<Checked, PrepareError> {
+    let package =
+        Package::verify(manifest, artifact, &placement.package).map_err(|error| at(FailureStage::Verify, &error))?;
+    // A package that is not what it says is told first, whatever else is missing.
+    let config = Config::from_bytes(&config?).map_err(|error| at(FailureStage::Verify, &error))?;
+    let owner_is_node_operator = placement.owner == operator;
+    let manifest = package.manifest().clone();
+    if manifest.resources != placement.resources {
+        let text = "verify the package: the deployment names other resources than agent.yaml";
+        return Err(PrepareError { stage: FailureStage::Verify, reason: text.to_owned() });
+    }
+    if manifest.resources.memory.0 > AGENT_MEMORY_BYTES_MAX {
+        let most = ByteSize(AGENT_MEMORY_BYTES_MAX);
+        let reason = format!("it asks for {} of memory: an agent has at most {most}", manifest.resources.memory);
+        return Err(PrepareError { stage: FailureStage::Link, reason });
+    }
+    let grants = Grants::from_manifest(&manifest, Policy { owner_is_node_operator })
+        .map_err(|error| at(FailureStage::Link, &error))?;
+    let artifact = package.artifact_bytes().to_vec();
+    let inspection = Inspection::read(&artifact).map_err(|error| at(FailureStage::Compile, &error))?;
+    inspection.check(&grants).map_err(|error| {
+        let PrepareError { stage, reason } = at(FailureStage::Link, &error);
+        PrepareError { stage, reason: format!("{reason}; {}", error.hint()) }
+    })?;
+    Ok(Checked { manifest, grants, config, inspection, artifact })
 }
 
 fn at(stage: FailureStage, error: &dyn std::error::Error) -> PrepareError {

@@ -59,6 +59,15 @@ impl Failure {
     }
 }
 
+#[cfg(test)]
+impl Failure {
+    /// What [`Failure::report`] says and ends with.
+    pub(crate) fn told(&self) -> String {
+        let hint = self.hint.as_ref().map(|hint| format!("\nhint: {hint}")).unwrap_or_default();
+        format!("exit {}\nerror: {}{hint}", self.exit as u8, self.text)
+    }
+}
+
 impl From<NodeError> for Failure {
     fn from(error: NodeError) -> Self {
         let exit = match error.kind {

@@ -15,6 +15,16 @@ pub(crate) fn line(text: impl AsRef<str>) {
     let _ = writeln!(std::io::stdout(), "{}", text.as_ref());
 }
 
+/// A sentence beside the data: on stderr, so that what reads stdout finds data alone.
+#[expect(clippy::print_stderr, reason = "stdout holds data alone")]
+pub(crate) fn note(json: bool, text: &str) {
+    if json {
+        eprintln!("{}", serde_json::json!({ "note": text }));
+    } else {
+        eprintln!("note: {text}");
+    }
+}
+
 /// JSON, as one document.
 pub(crate) fn json(value: &impl Serialize) {
     match serde_json::to_string_pretty(value) {

@@ -89,6 +89,7 @@ impl AgentHost {
                     FetchError::NotFound { .. } => HostFailureKind::NotFound,
                     FetchError::Deadline { .. } => HostFailureKind::TimedOut,
                     FetchError::Read { .. } => HostFailureKind::TooLarge,
+                    FetchError::CutOff { .. } => HostFailureKind::Unavailable,
                 };
                 HostReply::failed(kind, crate::error::chain(&error))
             }

@@ -55,6 +55,17 @@ pub struct AgentStatus {
     pub lease: LeaseStatus,
 }
 
+/// `nisse ls`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct AgentList {
+    /// Live agents first, then orders that this node does not run, then what ended.
+    pub agents: Vec<AgentStatus>,
+    /// Deployments of the market that are too old to be looked through for orders of this home.
+    pub older: u64,
+    /// What may be missing from the list, in one sentence; absent where nothing can be.
+    pub incomplete: Option<String>,
+}
+
 /// Gas that a deployment's own transactions burnt, by their receipts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct GasStatus {

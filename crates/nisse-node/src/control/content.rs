@@ -32,4 +32,6 @@ pub struct ContentCollected {
     pub blocks: u64,
     /// Bytes given back.
     pub bytes: u64,
+    /// What stays though nothing pins it, in one sentence: for want of room on the disk, or for a damaged block.
+    pub left: Option<String>,
 }

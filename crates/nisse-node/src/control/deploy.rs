@@ -31,7 +31,7 @@ pub struct DeployRequest {
     /// Which of the home's keys deploys: `operator` or `deployer`.
     #[serde(default)]
     pub key: Option<String>,
-    /// How long to wait until it is live; 0 returns at once. Without it 60 s, and 10 s for a node that takes what this
+    /// How long to wait until it is live; 0 returns at once. Without it 180 s, and 10 s for a node that takes what this
     /// one refused.
     #[serde(default)]
     pub wait_ms: Option<u64>,

@@ -12,6 +12,8 @@ pub struct NodeStatus {
     pub operator: String,
     /// The chain's id.
     pub chain: u64,
+    /// Where other nodes and wallets reach the chain by JSON-RPC; absent while the embedded one is not served.
+    pub chain_url: Option<String>,
     /// The market's Manager contract.
     pub market: String,
     /// The market's address book: what `nisse up --contract` takes on another node.
@@ -56,6 +58,15 @@ pub struct NodeStatus {
 
 /// One deployment on the market.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+/// `nisse market ls`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct MarketList {
+    /// Newest first.
+    pub deployments: Vec<MarketEntry>,
+    /// How many more there are, all of them older.
+    pub older: u64,
+}
+
 pub struct MarketEntry {
     /// (chain, contract, number).
     pub deployment: String,

@@ -80,7 +80,7 @@ impl Node {
     pub async fn content_collect(&self) -> Result<ContentCollected, NodeError> {
         on_disk(&self.core, "collect content", |core| {
             let collected = core.content.gc().map_err(|error| failed(&error).with_hint(error.hint()))?;
-            Ok(ContentCollected { blocks: collected.blocks, bytes: collected.freed.0 })
+            Ok(ContentCollected { blocks: collected.blocks, bytes: collected.freed.0, left: collected.left() })
         })
         .await
     }

@@ -16,8 +16,9 @@ use crate::error::{ErrorKind, NodeError};
 use crate::home::KeyName;
 use crate::packages::{self, Stored};
 
-/// How long `deploy` waits for a live agent when the caller does not say.
-const WAIT_DEFAULT: Duration = Duration::from_secs(60);
+/// How long `deploy` waits for a live agent when the caller does not say: a package may take a minute to be fetched and
+/// two to be compiled.
+const WAIT_DEFAULT: Duration = Duration::from_secs(180);
 /// The longest that a caller may ask it to wait.
 const WAIT_MAX: Duration = Duration::from_secs(600);
 

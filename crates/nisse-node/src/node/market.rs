@@ -6,7 +6,7 @@ use nisse_market::{CursorPosition, DeploymentState, DeploymentView, Market, Mark
 use nisse_model::{Address, Amount, DeploymentId, Hash256};
 
 use super::{Node, market_error};
-use crate::control::{MarketEntry, MarketEventLine, ReceiptBundle};
+use crate::control::{MarketEntry, MarketEventLine, MarketList, ReceiptBundle};
 use crate::error::{ErrorKind, NodeError};
 use crate::home::KeyName;
 
@@ -17,20 +17,21 @@ const EVENTS_MAX: usize = 1_000;
 
 impl Node {
     /// The newest deployments, newest first.
-    pub async fn market_list(&self) -> Result<Vec<MarketEntry>, NodeError> {
+    pub async fn market_list(&self) -> Result<MarketList, NodeError> {
         let refused = self.look(|all| all.refused().clone()).await?;
-        let mut entries = Vec::new();
+        let (mut entries, mut older) = (Vec::new(), 0);
         for version in self.core.keys.versions().into_iter().rev() {
             let market = self.market_at(version.manager)?;
             let count = market.deployments().await.map_err(|error| market_error(&error))?;
             let room = LISTED_MAX.saturating_sub(entries.len());
+            older += count.saturating_sub(room as u64);
             for number in (1..=count).rev().take(room) {
                 let view = market.deployment(number).await.map_err(|error| market_error(&error))?;
                 let deployment = market.deployment_id(number);
                 entries.push(entry(deployment, &view, refused.get(&deployment).map(ToString::to_string)));
             }
         }
-        Ok(entries)
+        Ok(MarketList { deployments: entries, older })
     }
 
     /// One deployment, by its number or its full name, with its events.
@@ -69,9 +70,9 @@ impl Node {
         let failed = |error: &dyn std::error::Error| NodeError::caused(ErrorKind::Failed, "journal_failed", error);
         self.core.records.settled().await.map_err(|error| failed(&error))?;
         let records = Arc::clone(&self.core.records);
-        let found = tokio::task::spawn_blocking(move || records.get(&deployment, seq)).await;
+        let found = self.core.supervisor.blocking("read a record", move || records.get(&deployment, seq)).await;
         let record = found
-            .expect("looking for a record does not panic")
+            .map_err(|error| failed(&error))?
             .map_err(|error| NodeError::caused(ErrorKind::Failed, "records_failed", &error))?
             .ok_or_else(|| {
                 let text = format!("failed to find record {seq} of {deployment}");

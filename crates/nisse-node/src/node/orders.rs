@@ -228,10 +228,9 @@ impl Node {
     }
 
     /// An order as `status` shows it: what the market knows, and what is kept here of its state.
-    pub(super) fn describe_order(&self, order: &Order) -> AgentStatus {
-        let core = &self.core;
+    pub(super) async fn describe_order(&self, order: &Order) -> AgentStatus {
         let (view, name) = (&order.view, &order.agent_id.name);
-        let state = core.states.agent(view.owner, name);
+        let kept = self.kept(view.owner, name).await;
         let paid = Amount(view.paid.0.saturating_add(view.due.0));
         AgentStatus {
             agent_id: view.agent_id.clone(),
@@ -248,8 +247,8 @@ impl Node {
             memory_bytes: 0,
             fuel_used: 0,
             invocations: 0,
-            state_bytes: state.usage().map_or(0, |usage| usage.bytes),
-            state_root: state.root().map_or_else(|error| error.to_string(), |root| root.to_string()),
+            state_bytes: kept.bytes,
+            state_root: kept.root,
             alarm: None,
             permissions: Vec::new(),
             cid: view.artifact_cid.to_string(),

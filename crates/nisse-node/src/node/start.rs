@@ -15,19 +15,24 @@ use nisse_market::Signer;
 use nisse_orchestrator::{Accept, Capacity, Orchestrator, Policy};
 use nisse_sandbox::{CompileLimits, Compiler, Engine, EngineOptions};
 use nisse_store::{Clock, Database, Disk, Entropy, Journal, JournalError, Position, StateStore};
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, broadcast, mpsc};
 
 use super::Node;
+use super::gateway::READS_MAX;
 use crate::agent::OUTWARD_QUEUE_MAX;
-use crate::core::{Core, CoreParts};
+use crate::core::{Core, MILESTONES_MAX, Moving};
 use crate::driver::{Driver, DriverHandle, outbox};
 use crate::error::{ErrorKind, NodeError};
 use crate::home::{Home, KeyName};
 use crate::keys::Keys;
+use crate::lane::Lanes;
+use crate::logs::Logs;
 use crate::options::{AcceptList, NodeOptions};
-use crate::prepare::Preparer;
+use crate::prepare::{OwnStore, Preparer};
 use crate::records::Records;
 use crate::recovery::{Recovered, Recovery};
+use crate::routes::Routes;
+use crate::supervisor::Supervisor;
 
 /// The seams that a node stands on.
 #[derive(Clone)]
@@ -78,13 +83,15 @@ impl Node {
         chain::check_leases(&orchestrator, &options, queue.chain_id)?;
         let (disk_of_keys, clock_of_keys) = (Arc::clone(&disk), Arc::clone(&clock));
         let keys = Keys::new(disk_of_keys, clock_of_keys, Arc::clone(&entropy), client, queue, chain::FOLDER);
-        let preparer = preparer(&options, &home, &disk, &clock, entropy.as_ref(), &content, operator)?;
+        let supervisor = Arc::new(Supervisor::default());
+        let preparer = preparer(&options, &home, &seams, &supervisor, &content, operator)?;
         let egress = egress(&options, &clock);
         let (driver, messages) = DriverHandle::new();
         let (outward_sender, outward) = mpsc::channel(OUTWARD_QUEUE_MAX.max(recovered.len() + 1));
         let journal = Arc::new(journal);
         let records = Arc::new(Records::new(Arc::clone(&journal), Arc::clone(&database), places));
-        let core = Arc::new(Core::new(CoreParts {
+        let core = Arc::new(Core {
+            since: clock.now(),
             options,
             home,
             clock,
@@ -98,11 +105,19 @@ impl Node {
             chain,
             keys,
             signer,
+            operator,
+            logs: Logs::default(),
             records: Arc::clone(&records),
             outward: outward_sender,
+            routes: Routes::default(),
             driver,
+            supervisor,
+            milestones: broadcast::Sender::new(MILESTONES_MAX),
+            lanes: Lanes::default(),
+            ledger: Arc::default(),
             completed,
-        }));
+            moving: Moving::default(),
+        });
         let failing = Arc::clone(&core);
         core.supervisor.spawn("records", |stop| async move {
             if let Err(error) = records.run(stop).await {
@@ -142,7 +157,7 @@ impl Node {
             };
             market::follow(market_core, market, stop).await;
         });
-        Ok(Arc::new(Self { core, listeners: OnceLock::new() }))
+        Ok(Arc::new(Self { core, listeners: OnceLock::new(), strangers_reads: Arc::new(Semaphore::new(READS_MAX)) }))
     }
 }
 
@@ -180,9 +195,8 @@ fn policy(
 fn preparer(
     options: &NodeOptions,
     home: &Home,
-    disk: &Arc<dyn Disk>,
-    clock: &Arc<dyn Clock>,
-    entropy: &dyn Entropy,
+    Seams { disk, clock, entropy }: &Seams,
+    supervisor: &Arc<Supervisor>,
     content: &Arc<BlockStore>,
     operator: nisse_model::Address,
 ) -> Result<Preparer, NodeError> {
@@ -191,13 +205,21 @@ fn preparer(
         engine.clone(),
         Arc::clone(disk),
         home.join("cwasm"),
-        entropy,
+        entropy.as_ref(),
         options.compile_command.clone(),
         CompileLimits::default(),
     )
     .map_err(|error| failed("compiler_failed", &error))?;
-    let content = Arc::new(LocalSource::new(Arc::clone(content), Arc::clone(clock)));
-    Ok(Preparer { content, engine, compiler, clock: Arc::clone(clock), operator, state_quota: options.state_quota })
+    let source = Arc::new(LocalSource::new(Arc::clone(content), Arc::clone(clock)));
+    Ok(Preparer {
+        content: Arc::new(OwnStore { source, supervisor: Arc::clone(supervisor) }),
+        engine,
+        compiler,
+        clock: Arc::clone(clock),
+        supervisor: Arc::clone(supervisor),
+        operator,
+        state_quota: options.state_quota,
+    })
 }
 
 fn egress(options: &NodeOptions, clock: &Arc<dyn Clock>) -> Egress {

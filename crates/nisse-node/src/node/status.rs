@@ -1,21 +1,28 @@
 //! What an owner is told about the node and its agents.
 
 use nisse_market::{DeploymentState, DeploymentView, Market};
-use nisse_model::{Address, Amount, DeploymentId, Timestamp};
+use nisse_model::{Address, AgentName, Amount, DeploymentId, Timestamp};
 use nisse_orchestrator::{Agent, Assignment, FailureStage, Life, Setback};
 use tokio::sync::broadcast;
 
 use super::find::Found;
 use super::{Node, market_error};
-use crate::control::{AgentStatus, GasStatus, LeaseStatus, LogLine, NodeStatus};
+use crate::control::{AgentList, AgentStatus, GasStatus, LeaseStatus, LogLine, NodeStatus};
 use crate::error::{ErrorKind, NodeError};
 use crate::home::KeyName;
-use crate::options::AcceptList;
+use crate::options::{AcceptList, ChainChoice};
+use crate::packages::{on_disk, state_failed};
 
 /// A lease with less than this left is warned about.
 const LOW_RUNWAY_MS: u64 = 24 * 3_600_000;
 /// Log lines given at once.
 const LOG_LINES_MAX: usize = 1_000;
+
+/// An agent's state as it is told: its bytes and its root, or why that is not known.
+pub(super) struct Kept {
+    pub(super) bytes: u64,
+    pub(super) root: String,
+}
 
 impl Node {
     /// The node itself.
@@ -50,11 +57,12 @@ impl Node {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             operator: core.operator.to_string(),
             chain: core.keys.chain_id(),
+            chain_url: self.chain_url(),
             market: market.addresses().manager.to_string(),
             contract: market.addresses().book.to_string(),
             market_version: market.addresses().version,
             market_newer: core.keys.newer_version(),
-            block: core.chain.as_ref().map_or(0, |chain| chain.head().0),
+            block: market.head().await.map_err(refused)?,
             chain_time: core.chain_time(core.clock.now()).0,
             stake: stake.to_string(),
             earned: earned.to_string(),
@@ -74,18 +82,36 @@ impl Node {
     }
 
     /// Takes no new work, or takes it again.
+    /// Where others reach the chain that this node is on.
+    fn chain_url(&self) -> Option<String> {
+        match &self.core.options.chain {
+            ChainChoice::Embedded { .. } => {
+                let rpc = self.listeners.get().and_then(|listening| listening.rpc);
+                rpc.map(|rpc| format!("http://{rpc}"))
+            }
+            ChainChoice::Remote { url, .. } => Some(url.clone()),
+        }
+    }
+
     pub async fn drain(&self, draining: bool) -> Result<(), NodeError> {
         let drained = self.core.driver.drain(draining).await;
         drained.map_err(|error| NodeError::caused(ErrorKind::Unreachable, "going_down", &error))
     }
 
     /// Every agent that this node knows, live ones first.
-    pub async fn agents(&self) -> Result<Vec<AgentStatus>, NodeError> {
+    pub async fn agents(&self) -> Result<AgentList, NodeError> {
         // Without the chain there is still what this node knows.
-        let orders = self.orders().await.unwrap_or_else(|error| {
-            tracing::warn!(error = error.text, "orders that this node does not run are not listed");
-            Vec::new()
-        });
+        let (orders, older, incomplete) = match self.all_orders().await {
+            Ok(orders) => {
+                let cut = orders.cut();
+                (orders.listed, orders.older, cut)
+            }
+            Err(error) => {
+                let missing = format!("orders that this node does not run are not listed: {}", error.text);
+                (Vec::new(), 0, Some(missing))
+            }
+        };
+        let orders = &orders;
         let mut agents =
             self.look(|all| all.agents().iter().map(|(id, agent)| (*id, agent.clone())).collect::<Vec<_>>()).await?;
         agents.retain(|(id, _)| orders.iter().all(|order| order.deployment != *id));
@@ -95,15 +121,19 @@ impl Node {
         for (deployment, agent) in &agents {
             all.push(self.describe(*deployment, agent).await);
         }
-        all.splice(live..live, orders.iter().map(|order| self.describe_order(order)));
-        Ok(all)
+        let mut told = Vec::with_capacity(orders.len());
+        for order in orders {
+            told.push(self.describe_order(order).await);
+        }
+        all.splice(live..live, told);
+        Ok(AgentList { agents: all, older, incomplete })
     }
 
     /// One agent.
     pub async fn agent(&self, text: &str) -> Result<AgentStatus, NodeError> {
         match self.find(text).await? {
             (deployment, Found::Agent(agent)) => Ok(self.describe(deployment, &agent).await),
-            (_, Found::Order(order)) => Ok(self.describe_order(&order)),
+            (_, Found::Order(order)) => Ok(self.describe_order(&order).await),
         }
     }
 
@@ -121,13 +151,25 @@ impl Node {
         Ok(self.core.logs.of(&self.core.label(owner, &name)).follow())
     }
 
+    /// What this node keeps of an agent's state. A root is worked out anew after a write, and both are read from disk.
+    pub(super) async fn kept(&self, owner: Address, name: &AgentName) -> Kept {
+        let name = name.clone();
+        let read = on_disk(&self.core, "read a state", move |core| {
+            let state = core.states.agent(owner, &name);
+            let bytes = state.usage().map_err(|error| state_failed(&error))?.bytes;
+            let root = state.root().map_err(|error| state_failed(&error))?;
+            Ok(Kept { bytes, root: root.to_string() })
+        });
+        read.await.unwrap_or_else(|error| Kept { bytes: 0, root: error.text })
+    }
+
     pub(super) async fn describe(&self, deployment: DeploymentId, agent: &Agent) -> AgentStatus {
         let core = &self.core;
         let (owner, name) = agent.placement.key();
         let package = &agent.placement.package;
         let running = core.running(&deployment);
         let stats = running.as_ref().map(|running| running.handle.stats());
-        let state = core.states.agent(owner, &name);
+        let kept = self.kept(owner, &name).await;
         let (reason, hint, since) = explain(&agent.life);
         let (reason, hint) = agent.setback().map_or((reason, hint), setback);
         let newest = core.keys.versions().last().map(|newest| newest.manager);
@@ -150,8 +192,8 @@ impl Node {
             memory_bytes: stats.map_or(0, |stats| stats.memory_bytes()),
             fuel_used: stats.map_or(0, |stats| stats.fuel()),
             invocations: stats.map_or(0, |stats| stats.invocations()),
-            state_bytes: state.usage().map_or(0, |usage| usage.bytes),
-            state_root: state.root().map_or_else(|error| error.to_string(), |root| root.to_string()),
+            state_bytes: kept.bytes,
+            state_root: kept.root,
             alarm: agent.alarm.map(|alarm| alarm.due.0),
             permissions,
             cid: package.artifact_cid.to_string(),
@@ -259,7 +301,8 @@ fn given_back(reason: Option<String>, hint: Option<String>, lease: &LeaseStatus)
 /// A reason, a hint and a time for what a life says.
 fn explain(life: &Life) -> (Option<String>, Option<String>, Option<u64>) {
     match life {
-        Life::Preparing | Life::Starting => (None, None, None),
+        Life::Preparing => (Some("its package is being fetched, checked and compiled".to_owned()), None, None),
+        Life::Starting => (Some("it is being brought up, and its `started` handler runs".to_owned()), None, None),
         Life::Running { since, acknowledged } => {
             let waiting = acknowledged.is_none().then(|| "the chain has not taken the start yet".to_owned());
             (waiting, None, Some(since.0))

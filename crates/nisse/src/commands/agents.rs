@@ -6,7 +6,8 @@ use base64::Engine as _;
 use nisse_api::client::Client;
 use nisse_model::Manifest;
 use nisse_node::control::{
-    AgentStatus, DeployRequest, Deployed, Destroyed, FundRequest, GasStatus, LogLine, PackageUpload, UpdateRequest,
+    AgentList, AgentStatus, DeployRequest, Deployed, Destroyed, FundRequest, GasStatus, LogLine, PackageUpload,
+    UpdateRequest,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -30,7 +31,7 @@ pub(crate) async fn run(shared: &Shared, command: Command) -> Result<(), Failure
             let client = client(shared)?;
             let deployed: Deployed = progress::during("deploying", client.post("/api/v1/agents", &request)).await?;
             show(shared, &deployed, print_deployed);
-            if deploy.wait == Some(0) { Ok(()) } else { taken(deployed) }
+            if deploy.wait == Some(0) { Ok(()) } else { live(deployed) }
         }
         Command::Status { agent: None } | Command::Ls => list(shared).await,
         Command::Status { agent: Some(agent) } => status(shared, client(shared)?.get(&agent_path(&agent, "")?).await?),
@@ -39,7 +40,7 @@ pub(crate) async fn run(shared: &Shared, command: Command) -> Result<(), Failure
             let (client, path) = (client(shared)?, agent_path(&agent, "/start")?);
             let deployed: Deployed = progress::during("starting", client.post_nothing(&path)).await?;
             show(shared, &deployed, print_deployed);
-            taken(deployed)
+            live(deployed)
         }
         Command::Stop { agent } => act(shared, &agent, "/stop").await,
         Command::Pause { agent } => act(shared, &agent, "/pause").await,
@@ -70,14 +71,24 @@ pub(crate) async fn run(shared: &Shared, command: Command) -> Result<(), Failure
     }
 }
 
-/// A deployment is done when a node has taken it. An order that none took stands, and is no success.
-fn taken(deployed: Deployed) -> Result<(), Failure> {
-    if !matches!(deployed.state.as_str(), "open" | "unverified") {
-        return Ok(());
-    }
-    let Deployed { agent_id, state, reason, hint, .. } = deployed;
+/// A deployment is done when its agent runs. An order that no node took stands, and what is still on its way goes on:
+/// neither is a success.
+fn live(deployed: Deployed) -> Result<(), Failure> {
+    let Deployed { deployment, agent_id, state, reason, hint, elapsed_ms, .. } = deployed;
     let reason = reason.map(|reason| format!(": {reason}")).unwrap_or_default();
-    let failure = Failure::new(Exit::Refused, format!("failed to bring {agent_id} up: its order is {state}{reason}"));
+    let failure = match state.as_str() {
+        "running" => return Ok(()),
+        "open" | "unverified" => {
+            Failure::new(Exit::Refused, format!("failed to bring {agent_id} up: its order is {state}{reason}"))
+        }
+        "assigned" | "preparing" | "starting" => {
+            let seconds = elapsed_ms / 1_000;
+            let text =
+                format!("failed to see {agent_id} running within {seconds} s: it goes on, and is {state}{reason}");
+            Failure::new(Exit::Failed, text).hint(format!("`nisse status {deployment}` says how far it is"))
+        }
+        _ => Failure::new(Exit::Failed, format!("failed to bring {agent_id} up: it is {state}{reason}")),
+    };
     Err(match hint {
         Some(hint) => failure.hint(hint),
         None => failure,
@@ -118,7 +129,7 @@ async fn send<T: DeserializeOwned>(
 }
 
 async fn list(shared: &Shared) -> Result<(), Failure> {
-    let agents: Vec<AgentStatus> = client(shared)?.get("/api/v1/agents").await?;
+    let AgentList { agents, incomplete, .. } = client(shared)?.get("/api/v1/agents").await?;
     show(shared, &agents, |agents| {
         if agents.is_empty() {
             return output::line("no agents yet: `nisse deploy DIR` runs one");
@@ -128,6 +139,9 @@ async fn list(shared: &Shared) -> Result<(), Failure> {
         };
         output::table(&["agent", "state", "endpoint", "rate"], &agents.iter().map(row).collect::<Vec<_>>());
     });
+    if let Some(incomplete) = incomplete {
+        output::note(shared.json, &incomplete);
+    }
     Ok(())
 }
 
@@ -142,11 +156,11 @@ fn gas(gas: &GasStatus) -> String {
     format!("{} spent{allowed}{refused}", gas.spent)
 }
 
+fn stated(state: &str, reason: Option<&str>) -> String {
+    reason.map_or_else(|| state.to_owned(), |reason| format!("{state}: {reason}"))
+}
+
 fn print_status(agent: &AgentStatus) {
-    let state = match &agent.reason {
-        Some(reason) => format!("{}: {reason}", agent.state),
-        None => agent.state.clone(),
-    };
     let lease = match agent.lease.rate.as_str() {
         "0" => "home, no end".to_owned(),
         rate if agent.state == "open" => format!("at most {rate} TALOS per hour, {} deposited", agent.lease.balance),
@@ -154,7 +168,7 @@ fn print_status(agent: &AgentStatus) {
     };
     output::pairs(&[
         ("agent", agent.agent_id.clone()),
-        ("state", state),
+        ("state", stated(&agent.state, agent.reason.as_deref())),
         ("hint", agent.hint.clone().unwrap_or_default()),
         ("endpoint", agent.endpoint.clone()),
         ("deployment", agent.deployment.clone()),
@@ -183,7 +197,7 @@ pub(crate) fn print_deployed(deployed: &Deployed) {
     }
     output::pairs(&[
         ("agent", deployed.agent_id.clone()),
-        ("state", deployed.state.clone()),
+        ("state", stated(&deployed.state, deployed.reason.as_deref())),
         ("deployment", deployed.deployment.clone()),
         ("endpoint", deployed.endpoint.clone()),
     ]);
@@ -213,4 +227,39 @@ async fn logs(shared: &Shared, agent: &str, follow: bool, lines: usize) -> Resul
             .await?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn deployed(state: &str, reason: Option<&str>) -> Deployed {
+        Deployed {
+            deployment: "7:0xab:3".to_owned(),
+            agent_id: "a.b@v1.0.0".to_owned(),
+            cid: String::new(),
+            manifest_cid: String::new(),
+            node: None,
+            state: state.to_owned(),
+            reason: reason.map(str::to_owned),
+            hint: None,
+            endpoint: String::new(),
+            elapsed_ms: 180_004,
+            steps: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_deployment_is_done_when_its_agent_runs_and_never_before() {
+        assert!(live(deployed("running", Some("the chain has not taken the start yet"))).is_ok());
+        insta::assert_snapshot!(live(deployed("preparing", Some("its package is being compiled"))).unwrap_err().told(), @r"
+        exit 1
+        error: failed to see a.b@v1.0.0 running within 180 s: it goes on, and is preparing: its package is being compiled
+        hint: `nisse status 7:0xab:3` says how far it is
+        ");
+        for (state, exit) in [("starting", 1), ("assigned", 1), ("stopped", 1), ("open", 3), ("unverified", 3)] {
+            let told = live(deployed(state, None)).unwrap_err().told();
+            assert!(told.starts_with(&format!("exit {exit}\n")), "{state}: {told}");
+        }
+    }
 }

@@ -63,6 +63,9 @@ pub(crate) async fn run(shared: &Shared, command: Content) -> Result<(), Failure
                 output::json(&collected);
             } else {
                 output::line(format!("{} blocks dropped, {} bytes given back", collected.blocks, collected.bytes));
+                if let Some(left) = &collected.left {
+                    output::note(false, left);
+                }
             }
         }
     }

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use nisse_api::client::Client;
-use nisse_node::control::{AgentStatus, ContentEntry, NodeStatus};
+use nisse_node::control::{AgentList, ContentEntry, NodeStatus};
 use serde_json::json;
 
 use crate::cli::Shared;
@@ -71,7 +71,7 @@ async fn running(client: &Client, checks: &mut Vec<Check>) {
         Ok(_) => checks.push(check("node", Ok(()))),
         Err(error) => return checks.push(check("node", Err(error.to_string()))),
     }
-    if let Ok(agents) = client.get::<Vec<AgentStatus>>("/api/v1/agents").await {
+    if let Ok(AgentList { agents, .. }) = client.get("/api/v1/agents").await {
         let failed: Vec<_> =
             agents.iter().filter(|agent| agent.state == "failed").map(|agent| agent.agent_id.clone()).collect();
         let problem = (!failed.is_empty()).then(|| format!("failed: {}; `nisse status` says why", failed.join(", ")));

@@ -1,6 +1,8 @@
 //! market ls, market show, node status, node drain. `market upgrade` asks no node: see `chain.rs`.
 
-use nisse_node::control::{MarketEntry, NodeStatus};
+use nisse_node::control::{MarketEntry, MarketList, NodeStatus};
+
+use serde_json::json;
 
 use super::client;
 use crate::cli::{MarketCommand, NodeCommand, Shared};
@@ -15,7 +17,14 @@ pub(crate) async fn run(shared: &Shared, command: MarketCommand) -> Result<(), F
     match command {
         MarketCommand::Upgrade => unreachable!("it asks no node"),
         MarketCommand::Ls => {
-            let entries: Vec<MarketEntry> = client.get("/api/v1/market").await?;
+            let MarketList { deployments: entries, older } = client.get("/api/v1/market").await?;
+            if older > 0 {
+                let shown = entries.len();
+                let cut = format!(
+                    "the newest {shown} deployments are listed; each of the {older} older ones is shown by `nisse market show NUMBER`"
+                );
+                output::note(shared.json, &cut);
+            }
             if shared.json {
                 output::json(&entries);
                 return Ok(());
@@ -72,6 +81,11 @@ fn market_of(node: &NodeStatus) -> String {
     format!("{}, version {}{}", node.market, node.market_version, newer.unwrap_or_default())
 }
 
+/// What another home is started with to be on the same market.
+pub(crate) fn join_command(chain_url: &str, contract: &str) -> String {
+    format!("nisse up --chain {chain_url} --contract {contract}")
+}
+
 pub(crate) async fn node(shared: &Shared, command: NodeCommand) -> Result<(), Failure> {
     let client = client(shared)?;
     match command {
@@ -82,11 +96,18 @@ pub(crate) async fn node(shared: &Shared, command: NodeCommand) -> Result<(), Fa
                 return Ok(());
             }
             let market = market_of(&node);
+            let joined_by = node.chain_url.as_ref().map(|url| join_command(url, &node.contract)).unwrap_or_default();
+            let unserved =
+                || "not served; `nisse up --rpc 127.0.0.1:8545` serves it to wallets and other nodes".to_owned();
+            let chain_url = node.chain_url.unwrap_or_else(unserved);
             output::pairs(&[
                 ("nisse", node.version),
                 ("operator", node.operator),
                 ("chain", format!("{}, block {}, {}", node.chain, node.block, output::time(node.chain_time))),
+                ("rpc", chain_url),
                 ("market", market),
+                ("contract", node.contract),
+                ("joined by", joined_by),
                 ("stake", format!("{} TALOS", node.stake)),
                 ("earned", format!("{} TALOS to withdraw", node.earned)),
                 ("accepts", node.accept),
@@ -102,7 +123,18 @@ pub(crate) async fn node(shared: &Shared, command: NodeCommand) -> Result<(), Fa
                 ("public", node.public),
             ]);
         }
-        NodeCommand::Drain { off } => client.post("/api/v1/node/drain", &!off).await?,
+        NodeCommand::Drain { off } => {
+            client.post::<()>("/api/v1/node/drain", &!off).await?;
+            if shared.json {
+                output::json(&json!({ "draining": !off }));
+            } else if off {
+                output::line("this node takes work again");
+            } else {
+                output::line(
+                    "this node takes no new work; what runs here goes on, and `nisse node drain --off` ends it",
+                );
+            }
+        }
     }
     Ok(())
 }

@@ -31,7 +31,7 @@ impl Model {
     /// Everything is looked at, and what was unknown is learnt.
     pub(super) async fn judge(&mut self, node: &Node, clock: &PausedClock) -> Result<(), Failure> {
         self.come_to_rest(node, clock).await?;
-        let agents = node.agents().await?;
+        let agents = node.agents().await?.agents;
         for slot in &mut self.slots {
             let of_slot: Vec<&AgentStatus> = agents.iter().filter(|agent| slot.is(agent)).collect();
             slot.judge_life(&of_slot, clock)?;
@@ -55,7 +55,7 @@ impl Model {
             sleep(Duration::from_millis(REST_MS_ASKED)).await;
         }
         loop {
-            let agents = node.agents().await?;
+            let agents = node.agents().await?.agents;
             let moving = agents.iter().find(|agent| MOVING.contains(&agent.state.as_str()));
             let away = agents.iter().find(|agent| agent.state == "running" && agent.permissions.is_empty());
             let Some(moving) = moving.or(away) else { return Ok(()) };

@@ -29,7 +29,7 @@ pub(super) async fn answers(node: &Node, deployment: &str) -> Result<Vec<u64>, F
 impl Model {
     /// Nothing was ordered, bid for or paid twice, and no money came or went.
     pub(super) async fn judge_market(&mut self, node: &Node) -> Result<(), Failure> {
-        let entries = node.market_list().await?;
+        let entries = node.market_list().await?.deployments;
         let known: usize = self.slots.iter().map(|slot| slot.deployments.len()).sum();
         let orders: Vec<&str> = entries.iter().map(|entry| entry.deployment.as_str()).collect();
         let names: Vec<&String> = self.slots.iter().flat_map(|slot| &slot.deployments).collect();
