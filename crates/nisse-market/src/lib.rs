@@ -19,7 +19,7 @@ pub use event::{EventAt, MarketEvent, OrderView, ReopenedFor, StoppedBy};
 pub use market::{
     ContractSettings, DeployOrder, DeploymentState, DeploymentView, FIRST_MANAGER_NONCE, Market, MarketAddresses,
     MarketCall, MarketError, NodeStatus, NodeView, OracleAnswer, PublicationTerms, PublicationView, VERSIONS_MAX,
-    Written, deploy_contracts, made_by, market_versions, upgrade_contracts,
+    Written, deploy_contracts, is_of_this_program, made_by, market_versions, upgrade_contracts,
 };
 pub use provider::{ChainClient, RpcPost, RpcPostError};
 pub use receipt::{Receipt, ReceiptError, SignedReceipt};

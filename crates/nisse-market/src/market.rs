@@ -18,7 +18,7 @@ use alloy::sol_types::SolCall;
 use nisse_model::{Address, DeploymentId};
 
 pub use call::{DeployOrder, MarketCall, PublicationTerms};
-pub use deploy_contracts::{ContractSettings, FIRST_MANAGER_NONCE, deploy_contracts, made_by, upgrade_contracts};
+pub use deploy_contracts::{ContractSettings, FIRST_MANAGER_NONCE, deploy_contracts, is_of_this_program, made_by, upgrade_contracts};
 pub use view::{DeploymentState, DeploymentView, NodeStatus, NodeView, OracleAnswer, PublicationView};
 pub use write::Written;
 

@@ -1,6 +1,7 @@
 //! The contracts of a new home chain, and a new version of them on an old one.
 //!
-//! Each step is an intent of its own, so a crash anywhere goes on where it was and makes nothing twice.
+//! The creations of a set are journalled together, so a set is of one program's code, whatever crashes and whichever
+//! program goes on. What was journalled once is carried out as it was: an old home keeps the contracts that it has.
 
 use alloy::primitives::{B256, U256};
 use alloy::sol_types::SolCall;
@@ -10,10 +11,14 @@ use super::write::{created, done};
 use super::{MarketAddresses, MarketError, escrow_of};
 use crate::contracts::{AddressBook, Manager, Nodes, OracleFeeds, arguments, creation_code};
 use crate::provider::ChainClient;
-use crate::tx::{TxIntent, TxQueue, to_alloy, to_model};
+use crate::tx::{QueueError, TxIntent, TxOutcome, TxQueue, to_alloy, to_model};
 
 /// The nonce with which [`deploy_contracts`] makes the first Manager.
 pub const FIRST_MANAGER_NONCE: u64 = 3;
+/// The nonce with which a Manager makes its Escrow: the first that a contract has.
+const ESCROW_NONCE: u64 = 1;
+/// What the maker of an upgrade makes.
+const SET: [&str; 2] = ["Manager", "OracleFeeds"];
 
 /// The market's settings, fixed when its contracts are made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,30 +51,56 @@ impl Default for ContractSettings {
     }
 }
 
-/// Makes every contract of the market; the queue's key owns them. Idempotent per queue.
+/// Makes every contract of the market; the queue's key owns them. Where they were made already, or begun, by this or
+/// another program, it is those that are given.
 pub async fn deploy_contracts(
     client: &ChainClient,
     queue: &TxQueue,
     settings: &ContractSettings,
 ) -> Result<MarketAddresses, MarketError> {
-    let owner = to_alloy(queue.address());
-    let token = create(queue, "contracts/1/TalosToken", "TalosToken", None).await?;
-    let nodes = Nodes::constructorCall {
-        token: to_alloy(token),
-        minStake: settings.min_stake.0,
-        unbondingTime: settings.unbonding_seconds,
-        treasury: owner,
-        owner,
+    let version = 1;
+    let (owner, settings) = (queue.address(), *settings);
+    let names = ["TalosToken", "Nodes", "AddressBook", "Manager", "OracleFeeds", "addManager", "upgrade"];
+    let make = move |first: u64| {
+        let at = |place| made_by(owner, first + place);
+        let (token, nodes, book, manager, feeds) = (at(0), at(1), at(2), at(FIRST_MANAGER_NONCE), at(4));
+        let of_nodes = Nodes::constructorCall {
+            token: to_alloy(token),
+            minStake: settings.min_stake.0,
+            unbondingTime: settings.unbonding_seconds,
+            treasury: to_alloy(owner),
+            owner: to_alloy(owner),
+        };
+        let of_book = AddressBook::constructorCall { owner: to_alloy(owner) };
+        let [make_manager, make_feeds] = managing(&settings, nodes, manager);
+        let escrow = made_by(manager, ESCROW_NONCE);
+        let set = MarketAddresses { chain: 0, book, version, token, nodes, manager, escrow, feeds };
+        vec![
+            creation("TalosToken", None),
+            creation("Nodes", Some(arguments(&of_nodes))),
+            creation("AddressBook", Some(arguments(&of_book))),
+            make_manager,
+            make_feeds,
+            add_manager(&set),
+            list(&set),
+        ]
     };
-    let nodes = create(queue, "contracts/1/Nodes", "Nodes", Some(arguments(&nodes))).await?;
-    let book = AddressBook::constructorCall { owner };
-    let book = create(queue, "contracts/1/AddressBook", "AddressBook", Some(arguments(&book))).await?;
-    let base = Base { book, version: 1, token, nodes };
-    make_set(client, queue, queue, settings, base).await
+    queue.submit_batch(names.iter().map(|name| step(version, name)).collect(), make).await?;
+    let token = made(queue, version, "TalosToken").await?;
+    let nodes = made(queue, version, "Nodes").await?;
+    let book = made(queue, version, "AddressBook").await?;
+    let manager = made(queue, version, "Manager").await?;
+    let feeds = made(queue, version, "OracleFeeds").await?;
+    for name in ["addManager", "upgrade"] {
+        done(queue.outcome(&step(version, name)).await?)?;
+    }
+    let escrow = escrow_of(client, manager).await?;
+    Ok(MarketAddresses { chain: queue.chain_id(), book, version, token, nodes, manager, escrow, feeds })
 }
 
 /// Makes a new Manager, with its Escrow and feeds, beside the old ones and lists it as the book's next version.
-/// Leases on the old one run to their end. Tokens and stakes stay where they are. Idempotent per queue and version.
+/// Leases on the old one run to their end. Tokens and stakes stay where they are. A version that was begun is finished
+/// with the code that it was begun with: [`is_of_this_program`] tells.
 ///
 /// `queue` is that of the contracts' owner. `maker` sends nothing but the creations of this one version, so that the
 /// new Manager's address follows from the maker's key alone: see [`made_by`].
@@ -80,8 +111,34 @@ pub async fn upgrade_contracts(
     settings: &ContractSettings,
     old: &MarketAddresses,
 ) -> Result<MarketAddresses, MarketError> {
-    let base = Base { book: old.book, version: old.version + 1, token: old.token, nodes: old.nodes };
-    make_set(client, queue, maker, settings, base).await
+    let (version, nodes, key, settings) = (old.version + 1, old.nodes, maker.address(), *settings);
+    let names = SET.map(|name| step(version, name)).to_vec();
+    let make = move |first| managing(&settings, nodes, made_by(key, first)).to_vec();
+    maker.submit_batch(names, make).await?;
+    let manager = made(maker, version, "Manager").await?;
+    let feeds = made(maker, version, "OracleFeeds").await?;
+    let escrow = escrow_of(client, manager).await?;
+    let set = MarketAddresses { version, manager, escrow, feeds, ..*old };
+    done(once(queue, &step(version, "addManager"), add_manager(&set)).await?)?;
+    done(once(queue, &step(version, "upgrade"), list(&set)).await?)?;
+    Ok(set)
+}
+
+/// Whether `maker` made a set with the code and the settings of this program.
+pub async fn is_of_this_program(
+    maker: &TxQueue,
+    settings: &ContractSettings,
+    set: &MarketAddresses,
+) -> Result<bool, MarketError> {
+    for (name, intent) in SET.into_iter().zip(managing(settings, set.nodes, set.manager)) {
+        // A name that is known is held against this content, and nothing is sent.
+        match maker.submit(&step(set.version, name), intent).await {
+            Ok(()) => {}
+            Err(QueueError::IntentDiffers(_)) => return Ok(false),
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(true)
 }
 
 /// The address of the contract that `maker` makes with its transaction number `nonce`. A key that begins with
@@ -90,63 +147,61 @@ pub fn made_by(maker: Address, nonce: u64) -> Address {
     to_model(to_alloy(maker).create(nonce))
 }
 
-/// What a set stands on.
-struct Base {
-    book: Address,
-    version: u64,
-    token: Address,
-    nodes: Address,
+/// A contract's name in the address book: its ASCII letters, zeros behind.
+pub(super) fn book_name(name: &str) -> B256 {
+    B256::right_padding_from(name.as_bytes())
 }
 
-async fn make_set(
-    client: &ChainClient,
-    queue: &TxQueue,
-    maker: &TxQueue,
-    settings: &ContractSettings,
-    base: Base,
-) -> Result<MarketAddresses, MarketError> {
-    let Base { book, version, token, nodes } = base;
-    let step = |name: &str| format!("contracts/{version}/{name}");
-    let manager = Manager::constructorCall {
+fn step(version: u64, name: &str) -> String {
+    format!("contracts/{version}/{name}")
+}
+
+/// The creations of a Manager, which will be at `manager`, and of its feeds: those of [`SET`].
+fn managing(settings: &ContractSettings, nodes: Address, manager: Address) -> [TxIntent; 2] {
+    let of_manager = Manager::constructorCall {
         nodes: to_alloy(nodes),
         ackTimeout: settings.ack_timeout_seconds,
         withdrawNotice: settings.withdraw_notice_seconds,
         lockHours: settings.lock_hours,
         quorum: settings.quorum,
     };
-    let manager = create(maker, &step("Manager"), "Manager", Some(arguments(&manager))).await?;
-    let feeds = OracleFeeds::constructorCall { manager: to_alloy(manager) };
-    let feeds = create(maker, &step("OracleFeeds"), "OracleFeeds", Some(arguments(&feeds))).await?;
-    let escrow = escrow_of(client, manager).await?;
-    let add = Nodes::addManagerCall { manager: to_alloy(manager) };
-    send(queue, &step("addManager"), nodes, add.abi_encode()).await?;
-    let set =
+    let of_feeds = OracleFeeds::constructorCall { manager: to_alloy(manager) };
+    let [of_manager, of_feeds] = [arguments(&of_manager), arguments(&of_feeds)];
+    [creation("Manager", Some(of_manager)), creation("OracleFeeds", Some(of_feeds))]
+}
+
+fn creation(contract: &str, arguments: Option<Vec<u8>>) -> TxIntent {
+    TxIntent { to: None, value: U256::ZERO, data: creation_code(contract, arguments.as_deref()) }
+}
+
+fn add_manager(set: &MarketAddresses) -> TxIntent {
+    let add = Nodes::addManagerCall { manager: to_alloy(set.manager) };
+    TxIntent { to: Some(set.nodes), value: U256::ZERO, data: add.abi_encode().into() }
+}
+
+/// Lists a set as the book's next version.
+fn list(set: &MarketAddresses) -> TxIntent {
+    let &MarketAddresses { token, nodes, manager, escrow, feeds, .. } = set;
+    let names =
         [("TalosToken", token), ("Nodes", nodes), ("Manager", manager), ("Escrow", escrow), ("OracleFeeds", feeds)];
     let upgrade = AddressBook::upgradeCall {
-        names: set.iter().map(|(name, _)| book_name(name)).collect(),
-        addresses: set.iter().map(|(_, address)| to_alloy(*address)).collect(),
+        names: names.iter().map(|(name, _)| book_name(name)).collect(),
+        addresses: names.iter().map(|(_, address)| to_alloy(*address)).collect(),
     };
-    send(queue, &step("upgrade"), book, upgrade.abi_encode()).await?;
-    Ok(MarketAddresses { chain: queue.chain_id(), book, version, token, nodes, manager, escrow, feeds })
+    TxIntent { to: Some(set.book), value: U256::ZERO, data: upgrade.abi_encode().into() }
 }
 
-/// A contract's name in the address book: its ASCII letters, zeros behind.
-pub(super) fn book_name(name: &str) -> B256 {
-    B256::right_padding_from(name.as_bytes())
+async fn made(queue: &TxQueue, version: u64, name: &str) -> Result<Address, MarketError> {
+    created(queue.outcome(&step(version, name)).await?)
 }
 
-async fn create(
-    queue: &TxQueue,
-    intent: &str,
-    contract: &str,
-    arguments: Option<Vec<u8>>,
-) -> Result<Address, MarketError> {
-    let data = creation_code(contract, arguments.as_deref());
-    queue.submit(intent, TxIntent { to: None, value: U256::ZERO, data }).await?;
-    created(queue.outcome(intent).await?)
-}
-
-async fn send(queue: &TxQueue, intent: &str, to: Address, data: Vec<u8>) -> Result<(), MarketError> {
-    queue.submit(intent, TxIntent { to: Some(to), value: U256::ZERO, data: data.into() }).await?;
-    done(queue.outcome(intent).await?).map(|_| ())
+/// What became of an intent, which is sent unless it was before.
+async fn once(queue: &TxQueue, name: &str, intent: TxIntent) -> Result<TxOutcome, QueueError> {
+    match queue.outcome(name).await {
+        Err(QueueError::UnknownIntent(_)) => {
+            queue.submit(name, intent).await?;
+            queue.outcome(name).await
+        }
+        known => known,
+    }
 }

@@ -3,6 +3,7 @@
 //! Every step may be the last one before a crash. What is journalled decides: an intent without a signed attempt was
 //! never sent; one with attempts is sent again as the same bytes; one with an outcome is over.
 
+mod batch;
 mod looking;
 mod sending;
 
@@ -20,7 +21,7 @@ use nisse_store::{Clock, Journal};
 use tokio::sync::oneshot;
 
 use super::fees::Fees;
-use super::record::{Record, TxRecordError};
+use super::record::{Record, Signed, TxRecordError};
 use super::{QueueError, TxIntent, TxOutcome, TxQueueOptions, to_alloy, to_model};
 use crate::provider::ChainClient;
 use crate::signer::Signer;
@@ -108,12 +109,20 @@ impl Driver {
                 }
                 self.next_nonce = Some(nonce);
             }
-            Record::Signed { intent, nonce, raw } => {
-                let envelope = TxEnvelope::decode_2718_exact(&raw).map_err(|_| TxRecordError::Malformed)?;
-                self.enter(intent, nonce, envelope, None);
+            Record::Signed(signed) => self.recover_signed(signed)?,
+            Record::Batch(batch) => {
+                for signed in batch {
+                    self.recover_signed(signed)?;
+                }
             }
             Record::Done { intent, nonce, outcome } => self.leave(&intent, nonce, outcome),
         }
+        Ok(())
+    }
+
+    fn recover_signed(&mut self, Signed { intent, nonce, raw }: Signed) -> Result<(), QueueError> {
+        let envelope = TxEnvelope::decode_2718_exact(&raw).map_err(|_| TxRecordError::Malformed)?;
+        self.enter(intent, nonce, envelope, None);
         Ok(())
     }
 
@@ -174,17 +183,12 @@ impl Driver {
             let same = known.content == content(intent.to, intent.value, &intent.data);
             return if same { Ok(()) } else { Err(QueueError::IntentDiffers(name)) };
         }
-        if self.pending.len() >= IN_FLIGHT_MAX {
-            self.tick().await;
-            if self.pending.len() >= IN_FLIGHT_MAX {
-                return Err(QueueError::Full(self.pending.len()));
-            }
-        }
+        self.make_room(1).await?;
         let nonce = self.check_chain().await?;
         let gas = self.estimate(&intent, nonce).await?;
         let fees = Fees::current(self.client.provider(), self.options.fee_per_gas_max).await;
         let fees = fees.map_err(QueueError::from_question)?;
-        self.check_funds(&intent, gas, fees).await?;
+        self.check_funds(intent.value, gas, fees).await?;
         let tx = TxEip1559 {
             chain_id: self.options.chain_id,
             nonce,
@@ -197,22 +201,41 @@ impl Driver {
             input: intent.data,
         };
         self.attempt(name, tx).await?;
-        self.send(nonce).await;
-        if let Err(error) = self.look(nonce).await {
-            tracing::debug!(nonce, %error, "could not look for a transaction");
+        self.send_first(nonce).await;
+        Ok(())
+    }
+
+    /// Waits for nothing: what is mined by now makes room, or there is none.
+    async fn make_room(&mut self, count: usize) -> Result<(), QueueError> {
+        if self.pending.len() + count > IN_FLIGHT_MAX {
+            self.tick().await;
+            if self.pending.len() + count > IN_FLIGHT_MAX {
+                return Err(QueueError::Full(self.pending.len()));
+            }
         }
         Ok(())
     }
 
+    /// Sends what was journalled a moment ago. It may be mined at once.
+    async fn send_first(&mut self, nonce: u64) {
+        self.send(nonce).await;
+        if let Err(error) = self.look(nonce).await {
+            tracing::debug!(nonce, %error, "could not look for a transaction");
+        }
+    }
+
     /// Signs and journals one attempt. It is durable when this returns, and has not been sent.
     async fn attempt(&mut self, intent: String, tx: TxEip1559) -> Result<(), QueueError> {
-        let nonce = tx.nonce;
-        let signature = self.signer.sign_hash(tx.signature_hash().0).await?;
-        let envelope = TxEnvelope::from(tx.into_signed(signature.0));
-        let record = Record::Signed { intent: intent.clone(), nonce, raw: envelope.encoded_2718().into() };
+        let (nonce, envelope) = (tx.nonce, self.sign(tx).await?);
+        let record = Record::Signed(Signed { intent: intent.clone(), nonce, raw: envelope.encoded_2718().into() });
         self.journal.append(&record.encode())?.durable().await?;
         self.enter(intent, nonce, envelope, None);
         Ok(())
+    }
+
+    async fn sign(&self, tx: TxEip1559) -> Result<TxEnvelope, QueueError> {
+        let signature = self.signer.sign_hash(tx.signature_hash().0).await?;
+        Ok(TxEnvelope::from(tx.into_signed(signature.0)))
     }
 
     async fn estimate(&self, intent: &TxIntent, nonce: u64) -> Result<u64, QueueError> {
@@ -227,8 +250,8 @@ impl Driver {
     }
 
     /// A signed transaction that no node takes would hold its nonce for good, so its price is checked before.
-    async fn check_funds(&self, intent: &TxIntent, gas: u64, fees: Fees) -> Result<(), QueueError> {
-        let needed = U256::from(gas).saturating_mul(U256::from(fees.max)).saturating_add(intent.value);
+    async fn check_funds(&self, value: U256, gas: u64, fees: Fees) -> Result<(), QueueError> {
+        let needed = U256::from(gas).saturating_mul(U256::from(fees.max)).saturating_add(value);
         if needed.is_zero() {
             return Ok(());
         }

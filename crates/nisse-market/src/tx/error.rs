@@ -59,6 +59,9 @@ pub enum QueueError {
     /// The same name came with another content.
     #[error("send `{0}`: this intent was journalled with another content")]
     IntentDiffers(String),
+    /// Of intents that stand together only some were journalled, by a program that took them one by one.
+    #[error("go on with a batch of intents: the journal holds a part of it, without {0}")]
+    HalfKnown(String),
     /// No such intent was ever journalled.
     #[error("find the intent `{0}`")]
     UnknownIntent(String),

@@ -72,8 +72,16 @@ pub struct TxDriver {
     commands: mpsc::Receiver<Command>,
 }
 
+/// Intents that stand together or not at all.
+pub(super) struct Batch {
+    pub(super) names: Vec<String>,
+    /// What they are, in the order of their names, when the first one goes out with this nonce.
+    pub(super) make: Box<dyn FnOnce(u64) -> Vec<TxIntent> + Send>,
+}
+
 pub(super) enum Command {
     Submit { name: String, intent: TxIntent, reply: oneshot::Sender<Result<(), QueueError>> },
+    Batch { batch: Batch, reply: oneshot::Sender<Result<(), QueueError>> },
     Outcome { name: String, reply: oneshot::Sender<Result<TxOutcome, QueueError>> },
 }
 
@@ -113,12 +121,24 @@ impl TxQueue {
     /// Takes an intent under the caller's name. Once this returns, the transaction is durable and will be sent, and
     /// the same name will never be sent as a second one, whatever crashes.
     pub(crate) async fn submit(&self, name: &str, intent: TxIntent) -> Result<(), QueueError> {
-        if name.is_empty() || name.len() > INTENT_NAME_BYTES_MAX {
-            return Err(QueueError::IntentName { length: name.len(), max: INTENT_NAME_BYTES_MAX });
-        }
+        check_name(name)?;
         let (reply, answer) = oneshot::channel();
         let command = Command::Submit { name: name.to_owned(), intent, reply };
         self.commands.send(command).await.map_err(|_| QueueError::Ended)?;
+        answer.await.map_err(|_| QueueError::Ended)?
+    }
+
+    /// Takes all of these intents or none, with nonces that follow each other: `make` is told the first. Where their
+    /// names are known already nothing is made: what was journalled goes on, though it be of other content.
+    pub(crate) async fn submit_batch(
+        &self,
+        names: Vec<String>,
+        make: impl FnOnce(u64) -> Vec<TxIntent> + Send + 'static,
+    ) -> Result<(), QueueError> {
+        names.iter().try_for_each(|name| check_name(name))?;
+        let (reply, answer) = oneshot::channel();
+        let batch = Batch { names, make: Box::new(make) };
+        self.commands.send(Command::Batch { batch, reply }).await.map_err(|_| QueueError::Ended)?;
         answer.await.map_err(|_| QueueError::Ended)?
     }
 
@@ -153,9 +173,20 @@ impl TxDriver {
                 // A caller that no longer waits has its intent all the same.
                 let _ = reply.send(taken);
             }
+            Command::Batch { batch, reply } => {
+                let taken = self.driver.submit_batch(batch).await;
+                let _ = reply.send(taken);
+            }
             Command::Outcome { name, reply } => self.driver.outcome(&name, reply),
         }
     }
+}
+
+fn check_name(name: &str) -> Result<(), QueueError> {
+    if name.is_empty() || name.len() > INTENT_NAME_BYTES_MAX {
+        return Err(QueueError::IntentName { length: name.len(), max: INTENT_NAME_BYTES_MAX });
+    }
+    Ok(())
 }
 
 impl std::fmt::Debug for TxQueue {

@@ -12,16 +12,27 @@ const VERSION: u8 = 1;
 const KIND_ADOPTED: u8 = 0;
 const KIND_SIGNED: u8 = 1;
 const KIND_DONE: u8 = 2;
+const KIND_BATCH: u8 = 3;
 
 /// One record of the queue's journal.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Record {
     /// The first record: whose queue this is, and the nonce that it starts from.
     Adopted { chain_id: u64, key: Address, nonce: u64 },
-    /// An attempt: the first one under its nonce, or one with higher fees. An empty intent only fills its nonce.
-    Signed { intent: String, nonce: u64, raw: Bytes },
+    /// An attempt: the first one under its nonce, or one with higher fees.
+    Signed(Signed),
+    /// First attempts that stand together or not at all.
+    Batch(Vec<Signed>),
     /// The end of an intent.
     Done { intent: String, nonce: u64, outcome: TxOutcome },
+}
+
+/// A signed transaction of an intent. An empty intent only fills its nonce.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Signed {
+    pub(crate) intent: String,
+    pub(crate) nonce: u64,
+    pub(crate) raw: Bytes,
 }
 
 /// Why bytes are not a record of the queue.
@@ -49,9 +60,19 @@ impl Record {
                 out.push(KIND_ADOPTED);
                 list(&mut out, &[chain_id, &to_alloy(*key), nonce]);
             }
-            Self::Signed { intent, nonce, raw } => {
+            Self::Signed(signed) => {
                 out.push(KIND_SIGNED);
-                list(&mut out, &[intent, nonce, raw]);
+                signed.encode(&mut out);
+            }
+            Self::Batch(batch) => {
+                out.push(KIND_BATCH);
+                let encoded = |signed: &Signed| {
+                    let mut out = Vec::new();
+                    signed.encode(&mut out);
+                    Bytes::from(out)
+                };
+                let batch: Vec<Bytes> = batch.iter().map(encoded).collect();
+                list(&mut out, &[&batch]);
             }
             Self::Done { intent, nonce, outcome } => {
                 out.push(KIND_DONE);
@@ -98,17 +119,33 @@ impl Record {
                 key: to_model(alloy::primitives::Address::decode(fields)?),
                 nonce: u64::decode(fields)?,
             },
-            KIND_SIGNED => Self::Signed {
-                intent: String::decode(fields)?,
-                nonce: u64::decode(fields)?,
-                raw: Bytes::decode(fields)?,
-            },
+            KIND_SIGNED => Self::Signed(Signed::decode_fields(fields)?),
+            KIND_BATCH => {
+                let batch = Vec::<Bytes>::decode(fields)?;
+                Self::Batch(batch.iter().map(|bytes| Signed::decode(bytes)).collect::<Result<_, _>>()?)
+            }
             KIND_DONE => {
                 Self::Done { intent: String::decode(fields)?, nonce: u64::decode(fields)?, outcome: outcome(fields)? }
             }
             _ => return Err(TxRecordError::Malformed),
         };
         if fields.is_empty() && rest.is_empty() { Ok(record) } else { Err(TxRecordError::Malformed) }
+    }
+}
+
+impl Signed {
+    fn encode(&self, out: &mut Vec<u8>) {
+        list(out, &[&self.intent, &self.nonce, &self.raw]);
+    }
+
+    fn decode(mut bytes: &[u8]) -> Result<Self, TxRecordError> {
+        let fields = &mut rlp::Header::decode_bytes(&mut bytes, true)?;
+        let signed = Self::decode_fields(fields)?;
+        if fields.is_empty() && bytes.is_empty() { Ok(signed) } else { Err(TxRecordError::Malformed) }
+    }
+
+    fn decode_fields(fields: &mut &[u8]) -> Result<Self, TxRecordError> {
+        Ok(Self { intent: String::decode(fields)?, nonce: u64::decode(fields)?, raw: Bytes::decode(fields)? })
     }
 }
 

@@ -6,7 +6,8 @@
 use std::sync::Arc;
 
 use nisse_market::{
-    ChainClient, ContractSettings, TxQueueOptions, deploy_contracts, market_versions, upgrade_contracts,
+    ChainClient, ContractSettings, TxQueueOptions, deploy_contracts, is_of_this_program, market_versions,
+    upgrade_contracts,
 };
 use nisse_orchestrator::Assignment;
 
@@ -66,10 +67,16 @@ async fn upgrade(keys: &Keys, home: &Home, supervisor: &Supervisor) -> Result<(u
     let (client, settings) = (keys.client(), ContractSettings::default());
     let first = deploy_contracts(client, &queue, &settings).await.map_err(|error| market_error(&error))?;
     let versions = market_versions(client, keys.chain_id(), first.book).await.map_err(|error| market_error(&error))?;
-    let old = versions.last().copied().unwrap_or(first);
-    // A run that was cut off before the book listed its version goes on with that version.
-    let maker = keys.maker(home, supervisor, old.version + 1)?;
-    let made = upgrade_contracts(client, &queue, &maker, &settings, &old).await;
-    let made = made.map_err(|error| market_error(&error))?;
-    Ok((made.version, made.manager.to_string()))
+    let mut newest = versions.last().copied().unwrap_or(first);
+    loop {
+        // A run that was cut off before the book listed its version goes on with that version, and where that was
+        // another program's, the version after it is of this one.
+        let maker = keys.maker(home, supervisor, newest.version + 1)?;
+        let made = upgrade_contracts(client, &queue, &maker, &settings, &newest).await;
+        newest = made.map_err(|error| market_error(&error))?;
+        let ours = is_of_this_program(&maker, &settings, &newest).await;
+        if ours.map_err(|error| market_error(&error))? {
+            return Ok((newest.version, newest.manager.to_string()));
+        }
+    }
 }

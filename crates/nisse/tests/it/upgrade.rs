@@ -1,7 +1,13 @@
 //! A new version of the market on a home's own chain: home leases reopen on it, paid ones finish where they are.
 
 use std::net::TcpListener;
+use std::sync::Arc;
 
+use nisse_market::embedded::{ChainOptions, EmbeddedChain, draw_chain_id};
+use nisse_market::{
+    ChainClient, ContractSettings, LocalKey, MarketAddresses, TxQueue, TxQueueOptions, deploy_contracts,
+};
+use nisse_store::{SystemClock, SystemDisk, SystemEntropy};
 use serde_json::json;
 
 use crate::harness::{Home, Node, eventually, example, host_of};
@@ -107,4 +113,46 @@ fn a_crash_between_the_upgrade_and_the_reopening_loses_nothing_and_a_second_upgr
     assert_eq!(home.json(&["status", COUNTER])["deployment"], first);
     assert_eq!(count(&node, "GET"), 3);
     home.ok(&["stop", COUNTER]);
+}
+
+/// Makes the home's chain anew as a release with other contracts would have made it.
+fn by_another_release(home: &Home) -> MarketAddresses {
+    let folder = home.path().join("chain");
+    std::fs::remove_dir_all(&folder).unwrap();
+    let secret = std::fs::read_to_string(home.path().join("keys/operator")).unwrap();
+    let key = LocalKey::from_bytes(&hex::decode(secret.trim()).unwrap().try_into().unwrap()).unwrap();
+    let settings = ContractSettings { ack_timeout_seconds: 61, unbonding_seconds: 1, ..ContractSettings::default() };
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let (disk, clock) = (Arc::new(SystemDisk), Arc::new(SystemClock::default()));
+        let id = draw_chain_id(&SystemEntropy);
+        let begun = ChainOptions { new_chain_id: Some(id), expect_chain_id: None, allocations: Vec::new(), dev: false };
+        let chain = EmbeddedChain::open(disk.clone(), clock.clone(), &SystemEntropy, &folder, begun).unwrap();
+        let (client, options) = (ChainClient::embedded(chain), TxQueueOptions::embedded(id));
+        let folder = folder.join("queue-operator");
+        let opened = TxQueue::open(disk, clock, &SystemEntropy, &folder, client.clone(), Arc::new(key), options);
+        let (queue, driver) = opened.unwrap();
+        let driver = tokio::spawn(driver.run());
+        let made = deploy_contracts(&client, &queue, &settings).await.unwrap();
+        driver.abort();
+        let _ = driver.await;
+        made
+    })
+}
+
+#[test]
+fn a_home_of_a_release_with_other_contracts_goes_on_with_them_and_upgrades_to_those_of_this_one() {
+    let home = Home::new();
+    home.up(&[]).kill();
+    let made = by_another_release(&home);
+    let node = home.up(&[]);
+    assert_eq!(home.json(&["node", "status"])["market"], made.manager.to_string());
+    home.ok(&["deploy", &example("counter")]);
+    assert_eq!(count(&node, "POST"), 1);
+    node.kill();
+    let upgraded = home.json(&["market", "upgrade"]);
+    assert_eq!((&upgraded["version"], &upgraded["reopening"]), (&2.into(), &json!(["nisse.test.counter@v1.0.0"])));
+    let node = home.up(&[]);
+    assert_eq!(home.json(&["node", "status"])["market"], upgraded["manager"]);
+    assert_eq!(count(&node, "POST"), 2, "with its state");
 }
