@@ -154,7 +154,15 @@ abstract contract World is Test {
         returns (uint64)
     {
         vm.prank(publisher);
-        return manager.publish(
+        return _publishOn(manager, agentId, artifactCid, window);
+    }
+
+    /// By whoever is the caller then.
+    function _publishOn(Manager market, string memory agentId, bytes memory artifactCid, uint32 window)
+        internal
+        returns (uint64)
+    {
+        return market.publish(
             agentId,
             _raw(MANIFEST),
             MANIFEST,

@@ -14,15 +14,20 @@ contract GasTest is World {
         super.setUp();
         // A life before, so that accounts and counters are in use.
         _publication = _publish(600);
+        uint64 id = _leased();
+        _pass(1800);
         vm.prank(client);
-        uint64 id = manager.deploy(_params(_publication));
+        manager.stop(id);
+    }
+
+    /// Deployed, won by bob when the window closes, and started.
+    function _leased() private returns (uint64 id) {
+        vm.prank(client);
+        id = manager.deploy(_params(_publication));
         _bid(id, bob, RATE);
         _pass(600);
         manager.assign(id);
         _start(id, bob);
-        _pass(1800);
-        vm.prank(client);
-        manager.stop(id);
     }
 
     function _note(string memory name) private {
@@ -60,19 +65,7 @@ contract GasTest is World {
     }
 
     function testFirstOfEachParty() external {
-        vm.prank(carol);
-        manager.publish(
-            AGENT_NEXT,
-            _raw(MANIFEST),
-            MANIFEST,
-            _raw(ARTIFACT),
-            ARTIFACT,
-            CONFIG,
-            Resources(250, 256 << 20, false),
-            MAX_RATE,
-            0,
-            500_000
-        );
+        _publish(carol, AGENT_NEXT, _raw(ARTIFACT), 0);
         _note("publish");
         vm.prank(client);
         uint64 id = manager.deploy(_params(_publication + 1));
@@ -137,12 +130,7 @@ contract GasTest is World {
 
     function testOracle() external {
         OracleFeeds feeds = new OracleFeeds(manager);
-        vm.prank(client);
-        uint64 id = manager.deploy(_params(_publication));
-        _bid(id, bob, RATE);
-        _pass(600);
-        manager.assign(id);
-        _start(id, bob);
+        uint64 id = _leased();
         vm.prank(bob);
         feeds.publish(id, "ETH/USD", 3000e8);
         _note("publish answer first");

@@ -277,18 +277,7 @@ contract LeaseTest is World {
         nodes.addManager(address(next));
         uint64 old = _home();
         vm.startPrank(bob);
-        next.publish(
-            AGENT,
-            _raw(MANIFEST),
-            MANIFEST,
-            _raw(ARTIFACT),
-            ARTIFACT,
-            CONFIG,
-            manager.deployment(old).resources,
-            0,
-            0,
-            0
-        );
+        _publishOn(next, AGENT, _raw(ARTIFACT), 0);
         DeployParams memory params;
         params.publication = 1;
         params.supersedesMarket = address(manager);

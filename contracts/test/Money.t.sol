@@ -186,18 +186,7 @@ contract MoneyTest is World {
         Manager other = new Manager(nodes, ACK_TIMEOUT, NOTICE, LOCK_HOURS, 2);
         vm.startPrank(client);
         token.approve(address(other.escrow()), PAYMENT);
-        other.publish(
-            AGENT,
-            _raw(MANIFEST),
-            MANIFEST,
-            _raw(ARTIFACT),
-            ARTIFACT,
-            CONFIG,
-            nodes.node(bob).capacity,
-            MAX_RATE,
-            0,
-            0
-        );
+        _publishOn(other, AGENT, _raw(ARTIFACT), 0);
         uint64 id = other.deploy(_params(1));
         vm.stopPrank();
         vm.prank(bob);
