@@ -5,12 +5,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
 use nisse_market::embedded::EmbeddedChain;
-use nisse_market::{
-    ChainClient, CursorError, CursorPosition, DeployOrder, EventAt, LogCursor, MarketEvent, RpcPost, RpcPostError,
-};
+use nisse_market::{ChainClient, CursorError, CursorPosition, EventAt, LogCursor, RpcPost, RpcPostError};
 use serde_json::{Value, json};
 
-use crate::support::{Stage, rate, rpc, talos, terms};
+use crate::support::{Stage, rpc, talos};
 
 async fn all(cursor: &mut LogCursor) -> Vec<EventAt> {
     let mut events = Vec::new();
@@ -29,20 +27,12 @@ fn names(events: &[EventAt]) -> Vec<String> {
     events.iter().map(name).collect()
 }
 
-async fn sold(stage: &Stage) -> u64 {
-    let publication = stage.owner.publish("publish", terms()).await.unwrap();
-    let order = DeployOrder { publication, payment: talos(100), ..DeployOrder::default() };
-    let number = stage.owner.deploy("deploy", order).await.unwrap();
-    stage.node.bid("bid", number, rate(50)).await.unwrap();
-    number
-}
-
 #[tokio::test]
 async fn events_come_in_order_and_only_once() {
     let stage = Stage::funded().await;
     let mut cursor = stage.owner.events(CursorPosition::default(), 0);
     assert_eq!(names(&all(&mut cursor).await), ["NodeRegistered", "NodeRegistered"]);
-    let number = sold(&stage).await;
+    let number = stage.assigned(talos(100)).await;
     let events = all(&mut cursor).await;
     assert_eq!(names(&events), ["Published", "Deployed", "BidPlaced", "Assigned"]);
     assert!(events[1..].iter().all(|event| event.event.deployment() == Some(number)));
@@ -55,7 +45,7 @@ async fn a_journalled_position_goes_on_where_it_was() {
     let mut cursor = stage.owner.events(CursorPosition::default(), 0);
     all(&mut cursor).await;
     let bytes = cursor.position().to_bytes();
-    sold(&stage).await;
+    stage.assigned(talos(100)).await;
     let position = CursorPosition::from_bytes(&bytes).unwrap();
     assert_eq!(position, *cursor.position());
     let mut again = stage.owner.events(position, 0);
@@ -65,7 +55,7 @@ async fn a_journalled_position_goes_on_where_it_was() {
 #[tokio::test]
 async fn a_reorganisation_undoes_first_and_tells_again_after() {
     let stage = Stage::funded().await;
-    sold(&stage).await;
+    stage.assigned(talos(100)).await;
     let mut cursor = stage.owner.events(CursorPosition::default(), 0);
     let before = all(&mut cursor).await;
     let (head, _) = stage.chain.head();
@@ -84,7 +74,7 @@ async fn a_reorganisation_undoes_first_and_tells_again_after() {
 #[tokio::test]
 async fn events_that_a_reorganisation_dropped_do_not_come_back() {
     let stage = Stage::funded().await;
-    sold(&stage).await;
+    stage.assigned(talos(100)).await;
     let mut cursor = stage.owner.events(CursorPosition::default(), 0);
     all(&mut cursor).await;
     rpc(&stage.chain, "nisse_reorg", json!(["0x1", false]));
@@ -166,13 +156,9 @@ fn a_malformed_position_is_refused() {
 #[tokio::test]
 async fn logs_are_matched_to_their_event_by_contract() {
     let stage = Stage::funded().await;
-    sold(&stage).await;
+    stage.assigned(talos(100)).await;
     let mut cursor = stage.owner.events(CursorPosition::default(), 0);
-    for event in all(&mut cursor).await {
-        let expected = match event.event {
-            MarketEvent::NodeRegistered { .. } => stage.addresses.nodes,
-            _ => stage.addresses.manager,
-        };
-        assert_eq!(event.contract, expected);
-    }
+    let spoke: Vec<_> = all(&mut cursor).await.iter().map(|event| event.contract).collect();
+    let (nodes, manager) = (stage.addresses.nodes, stage.addresses.manager);
+    assert_eq!(spoke, [nodes, nodes, manager, manager, manager, manager]);
 }

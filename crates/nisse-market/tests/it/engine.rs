@@ -5,8 +5,8 @@ use std::path::Path;
 use nisse_market::embedded::{ChainOptions, OpenChainError, draw_chain_id};
 use nisse_market::{ContractSettings, deploy_contracts};
 use nisse_model::Timestamp;
-use nisse_store::Disk;
-use nisse_testkit::SimEntropy;
+use nisse_store::{Disk, JournalError};
+use nisse_testkit::{Fault, SimEntropy};
 use serde_json::json;
 
 use crate::support::{CHAIN_ID, Stage, World, rpc, talos};
@@ -94,7 +94,8 @@ async fn a_changed_block_record_is_not_replayed() {
     drop((chain, client, owner, node, other));
     let (path, length) = world.disk.files().into_iter().find(|(path, _)| path.starts_with("/chain/blocks")).unwrap();
     world.disk.flip_bit(&path, length / 2, 0);
-    assert!(world.open(true).is_err());
+    let refused = world.open(true).unwrap_err();
+    assert!(matches!(refused, OpenChainError::Log(JournalError::Damaged { .. })), "{refused:?}");
 }
 
 #[tokio::test]
@@ -110,11 +111,18 @@ async fn development_methods_exist_on_a_development_chain_only() {
 async fn a_failed_sync_stops_the_chain_and_nothing_is_shown_that_is_not_durable() {
     let stage = Stage::new().await;
     let head = stage.chain.head();
-    stage.world.disk.kill();
-    assert!(stage.node.submit("faucet", &nisse_market::MarketCall::Faucet { amount: talos(1) }).await.is_err());
+    stage.world.disk.fail(Fault::Sync(0));
     let mined = rpc(&stage.chain, "nisse_mine", json!([]));
+    assert!(stage.world.disk.has_failed(), "it was the sync that failed");
     assert_eq!(mined["code"], json!(-32603), "{mined}");
     assert_eq!(stage.chain.head(), head);
+    stage.world.disk.heal();
+    let mined = rpc(&stage.chain, "nisse_mine", json!([]));
+    assert_eq!(mined["code"], json!(-32603), "stopped for good: {mined}");
+    assert_eq!(stage.chain.head(), head);
+    stage.world.disk.kill();
+    let submitted = stage.node.submit("faucet", &nisse_market::MarketCall::Faucet { amount: talos(1) }).await;
+    assert!(submitted.is_err(), "nothing is signed that no journal holds");
 }
 
 #[tokio::test]

@@ -51,8 +51,15 @@ impl RpcPost for Swallowing {
     }
 }
 
-fn impatient(cap: u128) -> TxQueueOptions {
-    TxQueueOptions { resend_after: Duration::ZERO, fee_per_gas_max: cap, ..options() }
+/// The market of a key over a node that swallows so many transactions, with fees up to `cap`. Key 9 has native money.
+fn swallowing(n: u8, swallow: usize, cap: u128) -> (EmbeddedChain, Arc<Swallowing>, Market) {
+    let world = World::new();
+    let chain = world.chain();
+    let post = Swallowing::new(chain.clone(), swallow);
+    let client = ChainClient::remote("http://chain/", post.clone());
+    let impatient = TxQueueOptions { resend_after: Duration::ZERO, fee_per_gas_max: cap, ..options() };
+    let queue = world.queue_with(n, &client, impatient);
+    (chain, post, Market::with_addresses(client, queue, nowhere()))
 }
 
 fn pay() -> MarketCall {
@@ -68,12 +75,7 @@ fn fee(raw: &[u8]) -> u128 {
 
 #[tokio::test]
 async fn a_swallowed_transaction_is_sent_again_with_a_tenth_more() {
-    let world = World::new();
-    let chain = world.chain();
-    let post = Swallowing::new(chain.clone(), 3);
-    let client = ChainClient::remote("http://chain/", post.clone());
-    // Key 9 has native money.
-    let market = Market::with_addresses(client.clone(), world.queue_with(9, &client, impatient(1_000)), nowhere());
+    let (chain, post, market) = swallowing(9, 3, 1_000);
     market.write("pay", &pay()).await.unwrap();
     let fees: Vec<u128> = post.sent().iter().map(|raw| fee(raw)).collect();
     assert_eq!(fees, [100, 110, 121, 134]);
@@ -82,11 +84,7 @@ async fn a_swallowed_transaction_is_sent_again_with_a_tenth_more() {
 
 #[tokio::test]
 async fn the_cap_holds_and_the_same_bytes_go_out_again() {
-    let world = World::new();
-    let chain = world.chain();
-    let post = Swallowing::new(chain.clone(), 4);
-    let client = ChainClient::remote("http://chain/", post.clone());
-    let market = Market::with_addresses(client.clone(), world.queue_with(9, &client, impatient(115)), nowhere());
+    let (chain, post, market) = swallowing(9, 4, 115);
     market.write("pay", &pay()).await.unwrap();
     let sent = post.sent();
     let fees: Vec<u128> = sent.iter().map(|raw| fee(raw)).collect();
@@ -97,32 +95,23 @@ async fn the_cap_holds_and_the_same_bytes_go_out_again() {
 
 #[tokio::test]
 async fn the_first_attempt_may_still_win_after_a_second_was_journalled() {
-    let world = World::new();
-    let chain = world.chain();
-    let post = Swallowing::new(chain.clone(), 2);
-    let client = ChainClient::remote("http://chain/", post.clone());
-    let queue = world.queue_with(9, &client, impatient(1_000));
-    let market = Market::with_addresses(client, queue, nowhere());
+    // Nothing that the queue sends arrives.
+    let (chain, post, market) = swallowing(9, usize::MAX, 1_000);
     let waiting = tokio::spawn(async move { market.write("pay", &pay()).await });
     while post.sent().len() < 2 {
         tokio::task::yield_now().await;
     }
     // A miner had the first attempt all along.
     let first = format!("0x{}", hex::encode(&post.sent()[0]));
-    let hash = chain.handle("eth_sendRawTransaction", &json!([first]));
+    let hash = chain.handle("eth_sendRawTransaction", &json!([first])).unwrap();
     let written = waiting.await.unwrap().unwrap();
-    if let Ok(hash) = hash {
-        assert_eq!(hash, json!(written.tx.to_string()));
-    }
+    assert_eq!(hash, json!(written.tx.to_string()));
     assert_eq!(nonce(&chain, 9), 1);
 }
 
 #[tokio::test]
 async fn no_native_money_is_said_before_anything_is_signed() {
-    let world = World::new();
-    let chain = world.chain();
-    let client = ChainClient::remote("http://chain/", Swallowing::new(chain.clone(), 0));
-    let market = Market::with_addresses(client.clone(), world.queue_with(2, &client, impatient(1_000)), nowhere());
+    let (chain, _, market) = swallowing(2, 0, 1_000);
     let refused = market.write("pay", &pay()).await.unwrap_err().to_string();
     assert!(refused.contains("insufficient funds"), "{refused}");
     assert_eq!(nonce(&chain, 2), 0);

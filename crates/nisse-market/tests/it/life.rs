@@ -20,11 +20,7 @@ async fn a_thousand_talos_buy_twenty_hours_at_fifty() {
 #[tokio::test]
 async fn stopping_early_pays_to_the_second_and_refunds_the_rest() {
     let stage = Stage::funded().await;
-    let publication = stage.owner.publish("publish", terms()).await.unwrap();
-    let order = DeployOrder { publication, payment: talos(1_000), ..DeployOrder::default() };
-    let number = stage.owner.deploy("deploy", order).await.unwrap();
-    stage.node.bid("bid", number, rate(50)).await.unwrap();
-    stage.node.ack_start("ack", number, 1).await.unwrap();
+    let number = stage.running(talos(1_000)).await;
     stage.pass(4_321);
     let written = stage.owner.stop("stop", number).await.unwrap();
     let due = Amount(rate(50).0 * 4_321 / 3_600);
@@ -67,11 +63,7 @@ async fn a_home_lease_costs_nothing_and_has_no_end() {
 #[tokio::test]
 async fn an_update_is_answered_by_its_revision_only() {
     let stage = Stage::funded().await;
-    let publication = stage.owner.publish("publish/1", terms()).await.unwrap();
-    let order = DeployOrder { publication, payment: talos(100), ..DeployOrder::default() };
-    let number = stage.owner.deploy("deploy", order).await.unwrap();
-    stage.node.bid("bid", number, rate(50)).await.unwrap();
-    stage.node.ack_start("ack", number, 1).await.unwrap();
+    let number = stage.running(talos(100)).await;
     let artifact = Hash256::of(b"artifact 1.3");
     let newer = nisse_market::PublicationTerms {
         agent_id: "talos.oracle.price-eth@v1.3.0".to_owned(),
@@ -79,7 +71,7 @@ async fn an_update_is_answered_by_its_revision_only() {
         artifact_hash: artifact,
         ..terms()
     };
-    let newer = stage.owner.publish("publish/2", newer).await.unwrap();
+    let newer = stage.owner.publish("publish/newer", newer).await.unwrap();
     let revision = stage.owner.update("update/1", number, newer, None, None).await.unwrap();
     assert_eq!(stage.owner.deployment(number).await.unwrap().update, Some((revision, newer)));
     stage.node.reject_update("reject/1", number, revision, "it traps at start").await.unwrap();
@@ -93,10 +85,7 @@ async fn an_update_is_answered_by_its_revision_only() {
 #[tokio::test]
 async fn a_silent_node_loses_the_order_unpaid() {
     let stage = Stage::funded().await;
-    let publication = stage.owner.publish("publish", terms()).await.unwrap();
-    let order = DeployOrder { publication, payment: talos(100), ..DeployOrder::default() };
-    let number = stage.owner.deploy("deploy", order).await.unwrap();
-    stage.node.bid("bid", number, rate(50)).await.unwrap();
+    let number = stage.assigned(talos(100)).await;
     assert!(stage.other.reopen("too early", number).await.is_err());
     stage.pass(61);
     stage.other.reopen("reopen", number).await.unwrap();
@@ -110,11 +99,7 @@ async fn a_silent_node_loses_the_order_unpaid() {
 #[tokio::test]
 async fn a_running_agent_publishes_answers_and_nobody_else_does() {
     let stage = Stage::funded().await;
-    let publication = stage.owner.publish("publish", terms()).await.unwrap();
-    let order = DeployOrder { publication, payment: talos(100), ..DeployOrder::default() };
-    let number = stage.owner.deploy("deploy", order).await.unwrap();
-    stage.node.bid("bid", number, rate(50)).await.unwrap();
-    stage.node.ack_start("ack", number, 1).await.unwrap();
+    let number = stage.running(talos(100)).await;
     assert_eq!(stage.owner.latest_answer(number, "ETH/USD").await.unwrap(), None);
     assert_eq!(stage.node.publish_answer("answer/1", number, "ETH/USD", 432_100_000_000).await.unwrap(), 1);
     assert_eq!(stage.node.publish_answer("answer/2", number, "ETH/USD", 432_200_000_000).await.unwrap(), 2);

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use nisse_market::embedded::{ChainOptions, EmbeddedChain, OpenChainError};
 use nisse_market::{
-    ChainClient, ContractSettings, LocalKey, Market, MarketAddresses, Signer, TxQueue, TxQueueOptions, deploy_contracts,
+    ChainClient, ContractSettings, DeployOrder, LocalKey, Market, MarketAddresses, Signer, TxQueue, TxQueueOptions,
+    deploy_contracts,
 };
 use nisse_model::{Address, Amount, AmountPerHour, ByteSize, ContentId, Cpu, Hash256, Resources};
 use nisse_testkit::{SimClock, SimDisk, SimEntropy};
@@ -109,6 +110,22 @@ impl Stage {
             node.register("register", "http://127.0.0.1:1/", resources(), talos(10_000)).await.unwrap();
         }
         stage
+    }
+
+    /// The owner's order with that payment, won by the node at 50 TALOS per hour and not started yet.
+    pub(crate) async fn assigned(&self, payment: Amount) -> u64 {
+        let publication = self.owner.publish("publish", terms()).await.unwrap();
+        let order = DeployOrder { publication, payment, ..DeployOrder::default() };
+        let number = self.owner.deploy("deploy", order).await.unwrap();
+        self.node.bid("bid", number, rate(50)).await.unwrap();
+        number
+    }
+
+    /// Like [`Stage::assigned`], and started.
+    pub(crate) async fn running(&self, payment: Amount) -> u64 {
+        let number = self.assigned(payment).await;
+        self.node.ack_start("ack", number, 1).await.unwrap();
+        number
     }
 
     /// The chain's clock moves.
