@@ -152,7 +152,7 @@ fn whatever_operation_fails_the_error_is_typed_and_a_reopened_database_is_whole(
             let disk = SimDisk::new(nth);
             disk.fail(fault(nth));
             let mut acknowledged = 0;
-            let _: Result<(), DatabaseError> = (|| {
+            let lived: Result<(), DatabaseError> = (|| {
                 let database = open(&disk)?;
                 for number in 1..=6u8 {
                     database.write(|rows| {
@@ -164,6 +164,7 @@ fn whatever_operation_fails_the_error_is_typed_and_a_reopened_database_is_whole(
                 Ok(())
             })();
             let met = disk.has_failed();
+            assert!(met || lived.is_ok(), "{fault:?} {nth}: {lived:?} without a fault");
             disk.heal();
             if Random::new(nth).once_in(2) {
                 disk.kill();
@@ -176,6 +177,8 @@ fn whatever_operation_fails_the_error_is_typed_and_a_reopened_database_is_whole(
             let others = (1..=6u8).filter(|number| get(&database, OTHERS, &[*number]) == Some(vec![*number; 5000]));
             assert_eq!(others.count(), usize::from(number), "{fault:?} {nth}");
             if !met {
+                // Past the last operation of an undisturbed life: every one before it was made to fail.
+                assert!(nth > 6 && acknowledged == 6, "{fault:?}: {nth} operations, {acknowledged} changes");
                 break;
             }
         }

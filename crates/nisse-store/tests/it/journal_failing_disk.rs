@@ -5,6 +5,9 @@ use nisse_testkit::{Fault, SimDisk};
 
 use crate::journal::{append, fill, numbered, open, open_with, small_segments};
 
+/// An undisturbed life below syncs at least so often.
+const OPERATIONS_MIN: u64 = 30;
+
 #[test]
 fn a_failed_sync_stops_the_journal_for_good() {
     let disk = SimDisk::new(1);
@@ -65,7 +68,7 @@ fn whatever_operation_fails_the_error_is_typed_and_a_reopened_journal_is_whole()
             let disk = SimDisk::new(nth);
             let mut acknowledged = 0;
             disk.fail(fault(nth));
-            let _: Result<(), JournalError> = (|| {
+            let lived: Result<(), JournalError> = (|| {
                 let (journal, _) = open_with(&disk, small_segments())?;
                 for (position, record) in numbered(0..30) {
                     assert_eq!(append(&journal, &record)?, position);
@@ -75,6 +78,7 @@ fn whatever_operation_fails_the_error_is_typed_and_a_reopened_journal_is_whole()
                 Ok(())
             })();
             let met = disk.has_failed();
+            assert!(met || lived.is_ok(), "{fault:?} {nth}: {lived:?} without a fault");
             disk.heal();
             disk.power_cut(nth);
             let (journal, records) = open_with(&disk, small_segments()).unwrap();
@@ -83,6 +87,11 @@ fn whatever_operation_fails_the_error_is_typed_and_a_reopened_journal_is_whole()
             assert_eq!(records, numbered(first..journal.next().0), "{fault:?} {nth}");
             drop(journal);
             if !met {
+                // Past the last operation of an undisturbed life: every one before it was made to fail.
+                assert!(
+                    nth > OPERATIONS_MIN && acknowledged == 30,
+                    "{fault:?}: {nth} operations, {acknowledged} records"
+                );
                 break;
             }
         }

@@ -89,6 +89,7 @@ fn no_power_cut_after_a_failed_operation_loses_an_acknowledged_record() {
     let cuts = PowerCuts::share("journal with faults", 15).with_faults();
     let report = cuts.run(JournalSubject::default).unwrap_or_else(|text| panic!("{text}"));
     println!("{report:?}");
+    assert!(report.lossy * 10 > report.cuts, "the cuts should lose something unsynced: {report:?}");
 }
 
 #[test]
