@@ -93,7 +93,8 @@ async fn e22_a_response_with_two_framings_is_not_followed_by_another() {
         // Carried or refused, but the connection is never used again.
         world.get("http://api.example.com/").await.ok();
     }
-    assert!(world.network.received().iter().all(|received| received.index == 0));
+    let places: Vec<_> = world.network.received().iter().map(|received| received.index).collect();
+    assert_eq!(places, [0, 0], "each request came first on a connection of its own");
     let conflicting = b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\ncontent-length: 6\r\n\r\nhello!";
     world.serve_host(FakeServer::new(|_| vec![Piece::Bytes(conflicting.to_vec())]));
     let refused = world.get("http://api.example.com/").await.expect_err("must be refused");
