@@ -146,9 +146,19 @@ proptest! {
     }
 
     #[test]
-    fn an_agent_id_that_is_read_prints_itself(text in "[a-z0-9.-]{1,20}@v[0-9a-z.+-]{1,12}") {
-        if let Ok(id) = text.parse::<AgentId>() {
-            prop_assert_eq!(id.to_string(), text);
+    fn an_agent_id_that_is_read_prints_itself(
+        name in "[a-z0-9]{1,6}([.-][a-z0-9]{1,6}){0,3}",
+        version in "[1-9]?[0-9]\\.[1-9]?[0-9]\\.[1-9]?[0-9](-[a-z]{1,4}(\\.[1-9])?)?(\\+[0-9a-z]{1,4})?",
+        place: prop::sample::Index,
+        put in "[a-z0-9@v.+-]",
+    ) {
+        let text = format!("{name}@v{version}");
+        prop_assert_eq!(text.parse::<AgentId>().unwrap().to_string(), text.clone());
+        // With one letter more it may be an id or not, but never one of another spelling.
+        let mut near = text;
+        near.insert_str(place.index(near.len() + 1), &put);
+        if let Ok(id) = near.parse::<AgentId>() {
+            prop_assert_eq!(id.to_string(), near);
         }
     }
 
@@ -159,7 +169,13 @@ proptest! {
     }
 
     #[test]
-    fn an_entry_point_never_leaves_its_folder(text in "[a-z./\\\\:~ ]{0,16}") {
+    fn an_entry_point_never_leaves_its_folder(
+        pieces in prop::collection::vec(
+            prop::sample::select(vec!["a", "b.wasm", ".", "..", "/", "//", "\\", "C:", "~", " ", "a/b", "../"]),
+            0..7,
+        )
+    ) {
+        let text = pieces.concat();
         if let Ok(path) = text.parse::<EntryPoint>() {
             let normal = |part| matches!(part, std::path::Component::Normal(_));
             prop_assert!(std::path::Path::new(path.as_str()).components().all(normal), "{}", path);
