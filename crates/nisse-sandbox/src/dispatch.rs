@@ -124,6 +124,11 @@ impl Dispatcher {
         std::mem::take(&mut self.work)
     }
 
+    /// Counts work that the host did beside any call: about one nanosecond, one fuel, for each thing that it looked at.
+    pub(crate) fn worked_beside(&mut self, things: u64) {
+        self.work = self.work.saturating_add(things);
+    }
+
     /// How many calls are recorded so far.
     pub(crate) fn count_made(&self) -> usize {
         lock(&self.calls).len()

@@ -13,13 +13,14 @@ use crate::capability::{OutgoingHttp, StandardOutput};
 use crate::dispatch::{Dispatcher, Recording};
 use crate::host::{Host, HostCall};
 use crate::limits::{HANDLES_MAX, HTTP_FIELDS_BYTES_MAX, Limits, RANDOM_BYTES_MAX};
-use crate::memory::{MemoryLimiter, MemoryMeter};
+use crate::memory::{Handles, MemoryLimiter, MemoryMeter};
 use crate::overlay::SharedOverlay;
 
 /// Everything that a host call can reach.
 pub(crate) struct GuestState {
     pub(crate) table: ResourceTable,
     pub(crate) limiter: MemoryLimiter,
+    pub(crate) handles: Handles,
     pub(crate) outgoing_http: OutgoingHttp,
     pub(crate) config: Arc<str>,
     pub(crate) state_bytes_max: u64,
@@ -69,7 +70,7 @@ impl GuestState {
         limits: &Limits,
     ) -> Self {
         let meter = MemoryMeter::new(limits.memory.0);
-        let output = StandardOutput::default();
+        let output = StandardOutput::new(&meter);
         let mut wasi = WasiCtx::builder();
         wasi.stdout(output.clone()).stderr(output.clone()).max_random_size(RANDOM_BYTES_MAX);
         let mut wasi_http = WasiHttpCtx::new();
@@ -79,6 +80,7 @@ impl GuestState {
         Self {
             table,
             limiter: MemoryLimiter::new(meter.clone()),
+            handles: Handles::default(),
             outgoing_http: OutgoingHttp::new(Dispatcher::new(host, grants, recording), meter),
             config,
             state_bytes_max: limits.state.0,
@@ -96,10 +98,7 @@ impl GuestState {
 
     /// Holds a buffer for the invocation that runs, against the agent's memory.
     pub(crate) fn buffer(&mut self, bytes: u64) -> wasmtime::Result<()> {
-        if let Err(spent) = self.limiter.meter.take(bytes) {
-            self.limiter.refused = true;
-            return Err(wasmtime::Error::new(spent));
-        }
+        self.take(bytes)?;
         self.call.buffered += bytes;
         Ok(())
     }
@@ -122,6 +121,7 @@ impl GuestState {
             AbortHandle::abort(&request);
         }
         self.limiter.meter.give_back(std::mem::take(&mut self.call.buffered));
+        self.reckon();
     }
 
     /// Sends what the guest wrote to its standard output since the last time.

@@ -35,8 +35,21 @@ pub const RECEIVE_BODY_BYTES_MAX: u64 = 8 << 20;
 pub const HTTP_FIELDS_BYTES_MAX: usize = 128 << 10;
 /// One write to a body; the host allocates it.
 pub const BODY_CHUNK_BYTES_MAX: usize = 64 << 10;
-/// Chunks of a body that wait for their reader.
-pub const BODY_CHUNKS_WAITING_MAX: usize = 8;
+/// Chunks of a body that wait for their reader, besides the one that is being written. Guest and reader take turns on
+/// one task, so more of them would hold memory and win no time.
+pub const BODY_CHUNKS_WAITING_MAX: usize = 1;
+/// What the host holds for a body that a guest writes, until somebody has read or dropped it, in bytes. This one and the
+/// next two count as the agent's memory.
+pub const BODY_BYTES: u64 = ((BODY_CHUNKS_WAITING_MAX + 1) * BODY_CHUNK_BYTES_MAX) as u64;
+/// What the host holds for a handle of any kind besides what the guest has put into it.
+pub const HANDLE_BYTES: u64 = 1 << 10;
+/// What the host holds for one header field besides its name and value: its places in a table that doubles when it is
+/// full.
+pub const FIELD_BYTES: u64 = 320;
+/// What the host may hold for an instance beyond the agent's memory, in bytes: one request, one answer.
+pub const ALLOWANCE_BYTES: u64 = 256 << 10;
+/// What may be charged for handles before it is reckoned anew which of them are still there.
+pub const RECKON_AFTER_BYTES: u64 = 64 << 10;
 /// Random bytes of one call.
 pub const RANDOM_BYTES_MAX: u64 = 64 << 10;
 /// What one call may make the host allocate for strings and lists that the guest passes, in bytes.

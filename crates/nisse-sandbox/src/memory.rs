@@ -3,12 +3,19 @@
 //! Growth is decided here alone, so that whether `memory.grow` works is a matter of the manifest and not of the
 //! machine.
 
+mod handles;
+mod held;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use wasmtime::ResourceLimiter;
 
-use crate::limits::{CORE_INSTANCES_MAX, MEMORIES_MAX, TABLE_ELEMENT_BYTES, TABLE_ELEMENTS_MAX, TABLES_MAX};
+pub(crate) use self::handles::{Handles, fields_bytes, method_bytes};
+pub(crate) use self::held::{Held, HeldBody, held_chunk};
+use crate::limits::{
+    ALLOWANCE_BYTES, CORE_INSTANCES_MAX, MEMORIES_MAX, TABLE_ELEMENT_BYTES, TABLE_ELEMENTS_MAX, TABLES_MAX,
+};
 
 /// Counts bytes of one instance against its limit. Clones share the count.
 #[derive(Debug, Clone)]
@@ -39,18 +46,41 @@ impl MemoryMeter {
         self.0.used.load(Ordering::Relaxed)
     }
 
-    /// Takes bytes, all or none.
+    /// What is left for the host's buffers.
+    pub(crate) fn left(&self) -> u64 {
+        (self.0.max + ALLOWANCE_BYTES).saturating_sub(self.used())
+    }
+
+    /// Takes bytes for a buffer of the host, all or none. A small allowance beyond the limit lets a guest whose own memory
+    /// fills it still take a request and answer.
     pub(crate) fn take(&self, wanted: u64) -> Result<(), MemorySpent> {
-        let max = self.0.max;
+        self.take_below(self.0.max + ALLOWANCE_BYTES, wanted)
+    }
+
+    /// Takes bytes for a linear memory or a table, all or none.
+    fn grow(&self, wanted: u64) -> Result<(), MemorySpent> {
+        self.take_below(self.0.max, wanted)
+    }
+
+    fn take_below(&self, most: u64, wanted: u64) -> Result<(), MemorySpent> {
         let taken = self.0.used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |used| {
-            used.checked_add(wanted).filter(|sum| *sum <= max)
+            used.checked_add(wanted).filter(|sum| *sum <= most)
         });
-        taken.map(drop).map_err(|_| MemorySpent { wanted, max })
+        taken.map(drop).map_err(|_| MemorySpent { wanted, max: self.0.max })
     }
 
     pub(crate) fn give_back(&self, bytes: u64) {
         let before = self.0.used.fetch_sub(bytes, Ordering::Relaxed);
         debug_assert!(before >= bytes, "more memory given back than was taken");
+    }
+
+    /// Puts what is there in the place of what was charged for it. It is there, whether the limit has room for it or not;
+    /// where it has none, nothing more is given.
+    pub(crate) fn settle(&self, charged: u64, there: u64) {
+        match there.checked_sub(charged) {
+            Some(more) => drop(self.0.used.fetch_add(more, Ordering::Relaxed)),
+            None => self.give_back(charged - there),
+        }
     }
 }
 
@@ -68,7 +98,7 @@ impl MemoryLimiter {
     }
 
     fn grow(&mut self, bytes: u64) -> bool {
-        let taken = self.meter.take(bytes).is_ok();
+        let taken = self.meter.grow(bytes).is_ok();
         self.refused |= !taken;
         taken
     }

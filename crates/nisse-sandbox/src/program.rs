@@ -116,7 +116,11 @@ impl Program {
         let state =
             GuestState::new(self.host.clone(), self.grants.clone(), self.recording, self.config.clone(), &self.limits);
         let mut store = Store::new(self.engine.wasmtime(), state);
-        store.limiter(|state| &mut state.limiter);
+        store.limiter(|state| {
+            // So that no growth is refused for the sake of handles that were dropped.
+            state.reckon();
+            &mut state.limiter
+        });
         store.set_hostcall_fuel(HOST_CALL_BYTES_MAX);
         store.fuel_async_yield_interval(Some(FUEL_SLICE)).expect("the engine counts fuel");
         store

@@ -8,6 +8,7 @@ use wasmtime_wasi::{I32Exit, ResourceTableError};
 
 use crate::dispatch::HostCallsSpent;
 use crate::limits::BACKTRACE_FRAMES_MAX;
+use crate::memory::MemorySpent;
 use crate::overlay::EffectsSpent;
 
 /// A guest was stopped. Its instance is gone and nothing that it changed is kept.
@@ -78,7 +79,7 @@ fn explain_other(error: &wasmtime::Error, memory_refused: bool) -> (TrapKind, St
     if let Some(I32Exit(code)) = error.downcast_ref::<I32Exit>() {
         return (TrapKind::Protocol, format!("it exited with code {code} instead of answering"));
     }
-    if memory_refused {
+    if memory_refused || error.is::<MemorySpent>() {
         return (TrapKind::OutOfMemory, format!("{}", error.root_cause()));
     }
     if let Some(error) = error.downcast_ref::<ResourceTableError>() {

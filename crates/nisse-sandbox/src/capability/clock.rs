@@ -13,7 +13,7 @@ use wasmtime_wasi::p2::{DynPollable, Pollable, subscribe};
 use super::{Capability, Need};
 use crate::guest_state::GuestState;
 use crate::host::{HostCall, HostReply};
-use crate::limits::{CLOCK_RESOLUTION, SLEEP_MAX};
+use crate::limits::{CLOCK_RESOLUTION, HANDLE_BYTES, SLEEP_MAX};
 
 const NANOSECONDS_PER_MS: u64 = 1_000_000;
 
@@ -69,6 +69,7 @@ impl GuestState {
     fn sleep(&mut self, nanoseconds: u64) -> wasmtime::Result<(Resource<DynPollable>,)> {
         // A sleep of nothing, again and again, keeps the host busy and burns next to no fuel.
         self.dispatcher().worked(0);
+        self.hold(2 * HANDLE_BYTES)?;
         let sleep = Sleep { length: Duration::from_nanos(nanoseconds).min(SLEEP_MAX), done: false };
         let sleep = self.table.push(sleep)?;
         Ok((subscribe(&mut self.table, sleep)?,))

@@ -10,7 +10,7 @@ use wasmtime_wasi::async_trait;
 use wasmtime_wasi::cli::{IsTerminal, StdoutStream, WasiCli, WasiCliView};
 use wasmtime_wasi::filesystem::{WasiFilesystem, WasiFilesystemView};
 use wasmtime_wasi::p2::bindings::{LinkOptions, cli, filesystem, io, sockets};
-use wasmtime_wasi::p2::{OutputStream, Pollable, StreamResult};
+use wasmtime_wasi::p2::{OutputStream, Pollable, StreamError, StreamResult};
 use wasmtime_wasi::sockets::{WasiSockets, WasiSocketsView};
 
 use super::log::clean_line;
@@ -18,6 +18,7 @@ use super::{Capability, Need};
 use crate::guest_state::GuestState;
 use crate::host::LogLevel;
 use crate::limits::{LOG_LINE_BYTES_MAX, LOG_LINES_MAX};
+use crate::memory::{Held, MemoryMeter, MemorySpent};
 
 pub(super) const INERT: Capability = Capability {
     interfaces: &["wasi:io/", "wasi:cli/", "wasi:filesystem/", "wasi:sockets/"],
@@ -63,16 +64,24 @@ fn link(linker: &mut Linker<GuestState>) -> wasmtime::Result<()> {
 }
 
 /// What the guest prints, cut into lines that wait for the log.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub(crate) struct StandardOutput(Arc<Mutex<Lines>>);
 
-#[derive(Default)]
 struct Lines {
     done: Vec<String>,
     open: Vec<u8>,
+    /// Bytes of the lines that are done.
+    done_bytes: usize,
+    held: Held,
 }
 
 impl StandardOutput {
+    /// Lines that count as the memory which `meter` counts.
+    pub(crate) fn new(meter: &MemoryMeter) -> Self {
+        let held = meter.hold(0).expect("there is always room for nothing");
+        Self(Arc::new(Mutex::new(Lines { done: Vec::new(), open: Vec::new(), done_bytes: 0, held })))
+    }
+
     /// All lines since the last time; an unfinished one counts as a line.
     pub(crate) fn take_lines(&self) -> Vec<(LogLevel, String)> {
         let mut lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -80,12 +89,14 @@ impl StandardOutput {
             return Vec::new();
         }
         lines.close();
+        lines.done_bytes = 0;
+        lines.held.release();
         std::mem::take(&mut lines.done).into_iter().map(|line| (LogLevel::Info, line)).collect()
     }
 }
 
 impl Lines {
-    fn take(&mut self, bytes: &[u8]) {
+    fn take(&mut self, bytes: &[u8]) -> Result<(), MemorySpent> {
         for byte in bytes {
             match byte {
                 b'\n' => self.close(),
@@ -93,12 +104,15 @@ impl Lines {
                 _ => {}
             }
         }
+        self.held.cover((self.done_bytes + self.open.capacity()) as u64)
     }
 
     fn close(&mut self) {
         let line = std::mem::take(&mut self.open);
         if !line.is_empty() && self.done.len() < LOG_LINES_MAX as usize {
-            self.done.push(clean_line(String::from_utf8_lossy(&line).into_owned()));
+            let line = clean_line(String::from_utf8_lossy(&line).into_owned());
+            self.done_bytes += line.capacity();
+            self.done.push(line);
         }
     }
 }
@@ -123,8 +137,8 @@ impl StdoutStream for StandardOutput {
 #[async_trait]
 impl OutputStream for StandardOutput {
     fn write(&mut self, bytes: Bytes) -> StreamResult<()> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).take(&bytes);
-        Ok(())
+        let mut lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        lines.take(&bytes).map_err(|spent| StreamError::Trap(wasmtime::Error::new(spent)))
     }
 
     fn flush(&mut self) -> StreamResult<()> {
@@ -139,4 +153,24 @@ impl OutputStream for StandardOutput {
 #[async_trait]
 impl Pollable for StandardOutput {
     async fn ready(&mut self) {}
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_printed_counts_as_memory_until_it_has_become_the_log() {
+        let meter = MemoryMeter::new(64 << 10);
+        let mut output = StandardOutput::new(&meter);
+        let line = Bytes::from([vec![b'x'; 4 << 10], vec![b'\n']].concat());
+        for _ in 0..10 {
+            output.write(line.clone()).expect("there is room");
+        }
+        assert!(meter.used() >= 40 << 10, "{} bytes are counted", meter.used());
+        assert_eq!(output.take_lines().len(), 10);
+        assert_eq!(meter.used(), 0);
+        let refused = (0..100).find_map(|_| output.write(line.clone()).err()).expect("400 KiB are too much");
+        assert!(matches!(refused, StreamError::Trap(error) if error.is::<MemorySpent>()));
+    }
 }

@@ -28,6 +28,7 @@ pub use self::stream::{Opening, Outflow};
 use super::{CallContext, InvocationEnd, LiveInstance, Streamed};
 use crate::dispatch::Recording;
 use crate::limits::{REQUEST_BODY_BYTES_MAX, STREAM_TIME_MAX};
+use crate::memory::HeldBody;
 use crate::trap::Trap;
 
 /// How a request was answered.
@@ -113,20 +114,23 @@ impl LiveInstance {
         }
         let state = self.store.data_mut();
         let refuse = |error: wasmtime::Error| Trap::from_error(&error, false);
-        state.buffer(body_bytes).map_err(|error| Trap::from_error(&error, true))?;
+        let spent = |error: wasmtime::Error| Trap::from_error(&error, true);
+        let held = state.hold_apart(body_bytes).map_err(spent)?;
+        let head = state.hold_head(request.uri(), request.headers()).map_err(spent)?;
         let (sender, receiver) = oneshot::channel();
         let (closed, meter) = (state.call.closed.clone(), state.limiter.meter.clone());
         let (at_head, host_calls) = (state.call.at_head.clone(), state.dispatcher().calls());
-        let mut view = state.http();
-        let incoming = view.new_incoming_request(Scheme::Http, request.map(Full::new)).map_err(refuse)?;
-        let outparam = view.new_response_outparam_from_callback(move |response| {
+        let request = request.map(|body| HeldBody::new(Full::new(body), held));
+        let incoming = state.http().new_incoming_request(Scheme::Http, request).map_err(refuse)?;
+        state.note_head(&incoming, head);
+        let outparam = state.http().new_response_outparam_from_callback(move |response| {
             closed.store(true, Ordering::Relaxed);
             // Nobody listens any more when the call was dropped.
             let _ = sender.send(response);
         });
         let outparam = outparam.map_err(refuse)?;
 
-        let mut collector = Collector::new(receiver, meter, outflow.is_some());
+        let mut collector = Collector::new(receiver, meter.clone(), outflow.is_some());
         let finished = {
             let _running = self.program.engine.running();
             let mut call = pin!(proxy.wasi_http_incoming_handler().call_handle(&mut self.store, incoming, outparam));
@@ -143,7 +147,7 @@ impl LiveInstance {
                         fuel_per_call: self.program.limits.fuel_per_call,
                         recorded: self.program.recording == Recording::On,
                     };
-                    let stream = Stream::new(opening, &at_head, &host_calls, outflow, streamed);
+                    let stream = Stream::new(opening, meter, &at_head, &host_calls, outflow, streamed);
                     let sent = tokio::task::unconstrained(stream.send(call.as_mut(), guest, *released));
                     match tokio::time::timeout(STREAM_TIME_MAX, sent).await {
                         Ok(StreamEnd::Sent) => Finished::Answered(HttpAnswer::Streamed),

@@ -8,6 +8,7 @@ mod documented;
 mod events;
 mod granted;
 mod grants;
+mod holdings;
 mod hostile;
 mod http;
 mod imports;

@@ -84,7 +84,8 @@ impl Outflow for Client {
             return Err(cut);
         }
         self.chunks += 1;
-        self.see(What::Chunk(bytes));
+        // A chunk that is kept counts as the agent's memory.
+        self.see(What::Chunk(Bytes::copy_from_slice(&bytes)));
         tokio::time::sleep(self.slow).await;
         Ok(())
     }

@@ -21,6 +21,7 @@ use crate::dispatch::HostCalls;
 use crate::guest_state::AtHead;
 use crate::instance::Trace;
 use crate::limits::{STREAM_ALONE_MAX, STREAM_BODY_BYTES_MAX};
+use crate::memory::{MemoryMeter, held_chunk};
 use crate::trap::Trap;
 
 /// Takes an answer that leaves before its handler has returned.
@@ -73,6 +74,7 @@ pub(super) enum Guest {
 /// An answer on its way out.
 pub(super) struct Stream<'a> {
     beginning: Beginning,
+    meter: MemoryMeter,
     at_head: &'a Mutex<Option<AtHead>>,
     host_calls: &'a HostCalls,
     outflow: &'a mut dyn Outflow,
@@ -91,12 +93,13 @@ enum Step {
 impl<'a> Stream<'a> {
     pub(super) fn new(
         beginning: Beginning,
+        meter: MemoryMeter,
         at_head: &'a Mutex<Option<AtHead>>,
         host_calls: &'a HostCalls,
         outflow: &'a mut dyn Outflow,
         streamed: &'a mut Option<Streamed>,
     ) -> Self {
-        Self { beginning, at_head, host_calls, outflow, streamed }
+        Self { beginning, meter, at_head, host_calls, outflow, streamed }
     }
 
     /// Sends the answer to its end, or to where it is cut.
@@ -109,7 +112,7 @@ impl<'a> Stream<'a> {
         let Released { head, begun, mut rest } = released;
         let hasher = hash_head(head.status.as_u16(), &head.headers);
         let opening = self.opening(Response::from_parts(head, ()), &hasher);
-        let Self { outflow, streamed, .. } = self;
+        let Self { meter, outflow, streamed, .. } = self;
         if let Err(text) = outflow.begin(opening).await {
             return StreamEnd::Refused(Trap::new(TrapKind::Stopped, text));
         }
@@ -125,7 +128,14 @@ impl<'a> Stream<'a> {
                         return StreamEnd::Refused(Trap::new(TrapKind::Protocol, text));
                     }
                     if !bytes.is_empty() {
-                        if let Err(cut) = outflow.chunk(bytes.clone()).await {
+                        // It counts until the client has taken it.
+                        let chunk = match held_chunk(bytes.clone(), &meter) {
+                            Ok(chunk) => chunk,
+                            Err(spent) => {
+                                return StreamEnd::Refused(Trap::new(TrapKind::OutOfMemory, spent.to_string()));
+                            }
+                        };
+                        if let Err(cut) = outflow.chunk(chunk).await {
                             break cut;
                         }
                         streamed.hasher.body(&bytes);

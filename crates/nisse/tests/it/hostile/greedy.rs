@@ -53,6 +53,33 @@ fn agents_that_take_too_much_run_into_limits_of_their_own() {
 }
 
 #[test]
+fn what_an_agent_makes_the_node_hold_is_that_agents_own_memory() {
+    let home = Home::new();
+    let node = home.up(&[]);
+    beside_the_neighbour(&node, || {
+        deploy(&home, &["handle-leaker"]);
+        assert_eq!(ask(&node, "handle-leaker", "/ok").status, 200);
+        let before = node.memory_peak_bytes();
+        let leaks =
+            ["/bodies", "/request-bodies", "/full-fields", "/many-fields", "/copied-fields", "/authorities", "/sends"];
+        for path in leaks {
+            fails_and_recovers(&node, "handle-leaker", path);
+            // What its agent.yaml grants, and as much again for what the allocator keeps of it.
+            let held = node.memory_peak_bytes() - before;
+            assert!(held < 64 << 20, "{path}: an agent of 32 MiB has the node hold {} MiB more", held >> 20);
+        }
+        // A life that leaks a little in each of many calls ends in the same way, and the next one begins.
+        let answers: Vec<u16> = (0..60).map(|_| ask(&node, "handle-leaker", "/bodies?count=10").status).collect();
+        assert!(answers.contains(&200) && answers.iter().any(|status| *status >= 500), "{answers:?}");
+        assert_eq!(ask(&node, "handle-leaker", "/dropped?count=200").text(), "dropped 200\n");
+        let held = node.memory_peak_bytes() - before;
+        assert!(held < 64 << 20, "an agent of 32 MiB has the node hold {} MiB more", held >> 20);
+        let log = log_of(&home, "handle-leaker");
+        assert!(log.contains("its memory of 33554432 bytes is spent"), "it is not told why: {log}");
+    });
+}
+
+#[test]
 fn agents_that_fill_logs_state_and_alarms_fill_only_their_own() {
     let home = Home::new();
     let node = home.up(&[]);
