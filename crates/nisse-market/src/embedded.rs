@@ -17,7 +17,7 @@ mod state;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 
 use nisse_model::Timestamp;
 use nisse_store::{Clock, Disk, Entropy, Journal};
@@ -26,6 +26,7 @@ pub use json::{RPC_BATCH_MAX, RPC_BODY_BYTES_MAX};
 pub use open::{ChainOptions, OpenChainError};
 pub use record::RecordError;
 pub use rpc::RpcError;
+pub(crate) use rpc::UNAVAILABLE;
 
 use query::Filter;
 use record::GenesisRecord;
@@ -56,14 +57,14 @@ struct Inner {
     state: RwLock<State>,
     /// Held by whoever makes a block, through its fsync; readers do not wait for it.
     writer: Mutex<Writer>,
+    /// Why an append failed: what is on disk is unknown from then on, so nothing is written any more.
+    failure: OnceLock<String>,
     filters: Mutex<Filters>,
 }
 
 /// What making a block needs.
 struct Writer {
     log: Journal,
-    /// Set once an append failed: what is on disk is unknown from then on, so nothing is written any more.
-    failed: bool,
     /// Development only: seconds that the chain's clock is ahead.
     ahead_seconds: u64,
     /// Development only: the next block's time.
@@ -97,6 +98,11 @@ impl EmbeddedChain {
         };
         let now = next.unwrap_or_else(|| self.inner.clock.now().seconds().saturating_add(ahead));
         Timestamp(now.max(self.read().head().header.timestamp).saturating_mul(1000))
+    }
+
+    /// Why no block is made any more until the chain is opened again. A disk that is full for a while is no such reason.
+    pub fn failure(&self) -> Option<&str> {
+        self.inner.failure.get().map(String::as_str)
     }
 
     fn read(&self) -> std::sync::RwLockReadGuard<'_, State> {

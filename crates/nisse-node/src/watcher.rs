@@ -142,6 +142,10 @@ async fn check_leases(
 /// One look.
 async fn look(core: &Core, market: &Market, standing: Standing, cursor: &mut LogCursor) -> Result<Looked, String> {
     let place = Place::new(&core.database, market.addresses());
+    if let Some(reason) = core.chain.as_ref().and_then(|embedded| embedded.failure()) {
+        core.fail(format!("the chain's block log failed: {reason}"));
+        return Err("no block is made any more".to_owned());
+    }
     let time = match &core.chain {
         Some(embedded) => embedded.time(),
         None => market.head_time().await.map_err(|error| chain(&error))?,

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, RwLock};
+use std::sync::{Arc, Mutex, OnceLock, RwLock};
 
 use alloy::primitives::U256;
 use nisse_model::{Address, Amount};
@@ -117,7 +117,8 @@ impl EmbeddedChain {
                 disk,
                 clock,
                 state: RwLock::new(state),
-                writer: Mutex::new(Writer { log, failed: false, ahead_seconds: 0, next_timestamp: None }),
+                writer: Mutex::new(Writer { log, ahead_seconds: 0, next_timestamp: None }),
+                failure: OnceLock::new(),
                 filters: Mutex::new(Filters::default()),
             }),
         })

@@ -15,11 +15,15 @@ use super::EmbeddedChain;
 /// Blocks that one `eth_feeHistory` answer covers.
 const FEE_HISTORY_BLOCKS_MAX: u64 = 1_024;
 
+/// The code of an error that may be gone at another try (EIP-1474: resource unavailable).
+pub(crate) const UNAVAILABLE: i64 = -32002;
+
 /// A JSON-RPC error object.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[error("{message}")]
 pub struct RpcError {
-    /// -32700 to -32600 as JSON-RPC defines them, -32000 for a refusal, 3 for a revert.
+    /// -32700 to -32600 as JSON-RPC defines them, -32000 for a refusal, -32002 for what another try may bring, 3 for a
+    /// revert.
     pub code: i64,
     /// What went wrong, in the words that other Ethereum nodes use.
     pub message: String,
@@ -34,6 +38,10 @@ impl RpcError {
 
     pub(super) fn refused(message: impl Into<String>) -> Self {
         Self::new(-32000, message)
+    }
+
+    pub(super) fn unavailable(message: impl Into<String>) -> Self {
+        Self::new(UNAVAILABLE, message)
     }
 
     pub(super) fn internal(message: impl Into<String>) -> Self {

@@ -1,9 +1,12 @@
 //! Taking a signed transaction: checked, run, logged durably, and only then part of the chain.
 
+use std::error::Error as _;
+
 use alloy::consensus::transaction::SignerRecoverable;
 use alloy::consensus::{Transaction as _, TxEnvelope};
 use alloy::eips::eip2718::Decodable2718;
 use alloy::primitives::B256;
+use nisse_store::JournalError;
 use revm::context::result::{EVMError, InvalidTransaction};
 use revm::state::EvmState;
 
@@ -17,6 +20,8 @@ use super::{EmbeddedChain, Writer};
 
 /// Largest signed transaction, in bytes.
 const TRANSACTION_BYTES_MAX: usize = 128 * 1024;
+/// What is said once nothing can be written any more.
+const FAILED: &str = "the block log failed: restart the node";
 
 impl EmbeddedChain {
     /// Mines one signed transaction and returns its hash. Blocks until it is durable.
@@ -54,16 +59,29 @@ impl EmbeddedChain {
         Ok(counts && state.transactions().is_multiple_of(SNAPSHOT_TRANSACTIONS))
     }
 
-    /// Appends one record durably. After a failure nothing more is ever written.
+    /// Appends one record durably. What the disk refuses is not written, and may come again; after any other failure
+    /// nothing more is ever written.
     pub(super) fn log(&self, writer: &mut Writer, record: &Record) -> Result<(), RpcError> {
-        if writer.failed {
-            return Err(RpcError::internal("the block log failed: restart the node"));
+        if self.failure().is_some() {
+            return Err(RpcError::internal(FAILED));
         }
         let durable = writer.log.append(&record.encode()).and_then(|commit| commit.wait());
-        durable.map(|_| ()).map_err(|error| {
-            writer.failed = true;
-            tracing::error!(%error, "the block log failed");
-            RpcError::internal("the block log failed: restart the node")
+        durable.map(drop).map_err(|error| match error {
+            JournalError::Refused(cause) => {
+                tracing::warn!(%cause, "the disk refuses a block");
+                RpcError::unavailable(format!("the disk refuses the block: {cause}"))
+            }
+            JournalError::QueueFull => RpcError::unavailable("the block log is busy"),
+            JournalError::TooLong { length } => {
+                RpcError::refused(format!("a block of {length} bytes is too long for the log"))
+            }
+            error => {
+                tracing::error!(%error, "the block log failed");
+                let cause = error.source().map(|cause| format!(": {cause}")).unwrap_or_default();
+                // The first reason is the one to tell.
+                let _ = self.inner.failure.set(format!("{error}{cause}"));
+                RpcError::internal(FAILED)
+            }
         })
     }
 

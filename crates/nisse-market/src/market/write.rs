@@ -1,11 +1,15 @@
 //! Writing: submit an intent, wait for its outcome, read what it did.
 
+use alloy::primitives::U256;
 use nisse_model::{Address, Amount, AmountPerHour, ContentId, Hash256, Resources};
 
 use super::{DeployOrder, Market, MarketCall, MarketError, PublicationTerms};
 use crate::contracts::TalosToken;
 use crate::event::MarketEvent;
-use crate::tx::{BlockRef, ChainHash, MinedTx, TxOutcome, to_alloy, to_model};
+use crate::tx::{BlockRef, ChainHash, MinedTx, QueueError, TxOutcome, to_alloy, to_model};
+
+/// Approvals of one contract that are sent before a key is given up.
+const APPROVALS_MAX: u32 = 16;
 
 /// A write that was carried out.
 #[derive(Debug, Clone, PartialEq)]
@@ -231,15 +235,35 @@ impl Market {
         round.ok_or(MarketError::Malformed { what: "the answer's round" })
     }
 
-    /// Approves a contract of this market once; nothing is sent when it is approved already.
+    /// Approves a contract of this market; nothing is sent when it is approved already.
+    ///
+    /// An approval that was lost, or that a reorganisation took away after it was final, is sent again under another
+    /// name: a second one changes nothing, and without one this key could never deploy again.
     async fn approve(&self, name: &str, spender: Address, call: &MarketCall) -> Result<(), MarketError> {
-        let owner = to_alloy(self.key());
-        let view = TalosToken::allowanceCall { owner, spender: to_alloy(spender) };
-        let allowance = self.view(self.inner.addresses.token, "an allowance", view).await?;
-        if allowance >= alloy::primitives::U256::from(u128::MAX) {
-            return Ok(());
+        for attempt in 1..=APPROVALS_MAX {
+            if self.is_approved(spender).await? {
+                return Ok(());
+            }
+            let intent = match attempt {
+                1 => format!("approve/{name}/{spender}"),
+                _ => format!("approve/{name}/{spender}/{attempt}"),
+            };
+            match self.outcome(&intent).await {
+                Err(MarketError::Queue(QueueError::UnknownIntent(_))) => match self.write(&intent, call).await {
+                    Err(MarketError::Lost) => {}
+                    written => return written.map(drop),
+                },
+                Err(error @ MarketError::Queue(_)) => return Err(error),
+                Ok(_) | Err(_) => {}
+            }
         }
-        self.write(&format!("approve/{name}/{spender}"), call).await.map(|_| ())
+        Err(MarketError::Lost)
+    }
+
+    async fn is_approved(&self, spender: Address) -> Result<bool, MarketError> {
+        let view = TalosToken::allowanceCall { owner: to_alloy(self.key()), spender: to_alloy(spender) };
+        let allowance = self.view(self.inner.addresses.token, "an allowance", view).await?;
+        Ok(allowance >= U256::from(u128::MAX))
     }
 }
 

@@ -70,7 +70,19 @@ struct Pending {
     attempts: Vec<TxEnvelope>,
     /// When the newest attempt went out; `None` since a restart.
     sent_at: Option<Duration>,
+    /// How often in a row a node had no room for it.
+    refused: u32,
+    /// How its nonce looks while no receipt is found.
+    spent: Spent,
+}
+
+/// A nonce that is spent on the chain, and no receipt says by what.
+#[derive(Default)]
+struct Spent {
     looks: u32,
+    /// Since when it is seen so at the newest block, and at the final one.
+    newest_since: Option<Duration>,
+    final_since: Option<Duration>,
 }
 
 impl Driver {
@@ -133,8 +145,13 @@ impl Driver {
             self.intents.insert(intent.clone(), Intent { content, outcome: None });
         }
         self.next_nonce = Some(self.next_nonce.unwrap_or(0).max(nonce + 1));
-        let pending =
-            self.pending.entry(nonce).or_insert(Pending { intent, attempts: Vec::new(), sent_at: None, looks: 0 });
+        let pending = self.pending.entry(nonce).or_insert_with(|| Pending {
+            intent,
+            attempts: Vec::new(),
+            sent_at: None,
+            refused: 0,
+            spent: Spent::default(),
+        });
         pending.attempts.push(envelope);
         pending.sent_at = sent_at;
     }

@@ -76,6 +76,9 @@ pub enum QueueError {
     /// Too many transactions wait to be mined.
     #[error("take another transaction: {0} wait to be mined")]
     Full(usize),
+    /// The disk does not take the journal's record now. Nothing was sent; the same intent may be tried again.
+    #[error("journal a transaction while the disk refuses it: {0}")]
+    Disk(String),
     /// The journal failed; nothing is sent any more until a restart.
     #[error("journal a transaction: {0}")]
     Journal(String),
@@ -112,6 +115,8 @@ impl QueueError {
 impl From<JournalError> for QueueError {
     fn from(error: JournalError) -> Self {
         match error {
+            JournalError::Refused(cause) => Self::Disk(cause.to_string()),
+            JournalError::QueueFull => Self::Disk(error.to_string()),
             JournalError::Damaged { .. } | JournalError::Gap { .. } => Self::Damaged(error.to_string()),
             _ => Self::Journal(error.to_string()),
         }

@@ -16,6 +16,8 @@ use crate::signer::Signer;
 
 /// Longest name of an intent, in bytes.
 pub(super) const INTENT_NAME_BYTES_MAX: usize = 200;
+/// The longest rest after a look that failed: the chain did not answer, or the disk did not take an outcome.
+const REST_MAX: Duration = Duration::from_secs(5);
 /// Requests that wait for the driver; a caller beyond them waits.
 const COMMANDS_MAX: usize = 256;
 
@@ -155,13 +157,20 @@ impl TxDriver {
     /// Runs until every handle is dropped.
     pub async fn run(mut self) {
         let poll = self.driver.poll_interval();
+        let mut pause = poll;
+        // Its time goes on while commands are handled: however many come, what waits is looked for.
+        let rest = tokio::time::sleep(pause);
+        tokio::pin!(rest);
         loop {
             tokio::select! {
                 command = self.commands.recv() => match command {
                     Some(command) => self.handle(command).await,
                     None => return,
                 },
-                () = tokio::time::sleep(poll), if self.driver.waits() => self.driver.tick().await,
+                () = &mut rest, if self.driver.waits() => {
+                    pause = if self.driver.tick().await { poll } else { (pause * 2).min(REST_MAX.max(poll)) };
+                    rest.set(tokio::time::sleep(pause));
+                }
             }
         }
     }

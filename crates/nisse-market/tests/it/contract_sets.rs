@@ -10,7 +10,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use nisse_market::embedded::EmbeddedChain;
 use nisse_market::{
-    ChainClient, ContractSettings, Market, MarketAddresses, MarketError, RpcPost, RpcPostError, Signer as _, TxQueue,
+    ChainClient, ContractSettings, Market, MarketAddresses, MarketError, RpcPost, RpcPostError, TxQueue,
     deploy_contracts, is_of_this_program, made_by, market_versions, upgrade_contracts,
 };
 use nisse_model::Amount;

@@ -1,18 +1,26 @@
 //! Looking for what became of a transaction: a receipt under any of its hashes, or a nonce that somebody else used.
 
+use std::time::Duration;
+
 use alloy::consensus::Transaction as _;
-use alloy::eips::BlockNumberOrTag;
+use alloy::eips::{BlockId, BlockNumberOrTag};
 use alloy::primitives::{B256, Bytes};
 use alloy::providers::Provider as _;
 use alloy::rpc::types::{TransactionReceipt, TransactionRequest};
 use alloy::transports::RpcError;
 
-use super::Driver;
+use super::{Driver, Spent};
 use crate::revert;
 use crate::tx::{BlockRef, ChainHash, MinedTx, QueueError, Revert, TxOutcome, to_alloy, to_model};
 
-/// Looks at a spent nonce without a receipt under any known hash before the intent is given up as lost.
+/// Looks at a spent nonce without a receipt under any known hash before the intent is given up as lost, on the chain in
+/// this process: it has one word only.
 const LOST_AFTER_LOOKS: u32 = 3;
+/// The same on a chain elsewhere, once the nonce is spent at the final block: the endpoints behind one address do not all
+/// stand at the same block, and what is lost is never sent again.
+const LOST_AFTER: Duration = Duration::from_secs(5 * 60);
+/// The same where an endpoint does not tell the nonce at the final block.
+const LOST_AFTER_UNFINAL: Duration = Duration::from_secs(60 * 60);
 
 /// How a transaction ends that is run again.
 enum Run {
@@ -39,17 +47,46 @@ impl Driver {
         self.look_for_loss(nonce).await
     }
 
-    /// A spent nonce without any receipt of ours: given up only after several looks, since nodes lag.
+    /// A spent nonce without any receipt of ours: given up only when no lagging endpoint can be the reason.
     async fn look_for_loss(&mut self, nonce: u64) -> Result<bool, QueueError> {
         let key = to_alloy(self.signer.address());
-        let spent = self.client.provider().get_transaction_count(key).await.map_err(QueueError::from_question)?;
+        let count = self.client.provider().get_transaction_count(key).await.map_err(QueueError::from_question)?;
+        let at_final = match count > nonce && !self.client.is_embedded() {
+            true => self.final_count().await?,
+            false => None,
+        };
+        let (embedded, now) = (self.client.is_embedded(), self.clock.elapsed());
         let Some(pending) = self.pending.get_mut(&nonce) else { return Ok(true) };
-        pending.looks = if spent > nonce { pending.looks + 1 } else { 0 };
-        if pending.looks < LOST_AFTER_LOOKS {
+        if count <= nonce {
+            pending.spent = Spent::default();
             return Ok(false);
         }
-        self.finish(nonce, TxOutcome::Lost).await?;
-        Ok(true)
+        let spent = &mut pending.spent;
+        spent.looks += 1;
+        let newest_since = *spent.newest_since.get_or_insert(now);
+        let is_lost = match at_final {
+            _ if embedded => spent.looks >= LOST_AFTER_LOOKS,
+            Some(count) if count > nonce => now.saturating_sub(*spent.final_since.get_or_insert(now)) >= LOST_AFTER,
+            Some(_) => {
+                spent.final_since = None;
+                false
+            }
+            None => now.saturating_sub(newest_since) >= LOST_AFTER_UNFINAL,
+        };
+        if is_lost {
+            self.finish(nonce, TxOutcome::Lost).await?;
+        }
+        Ok(is_lost)
+    }
+
+    /// The key's nonce at the chain's final block; `None` where the endpoint does not tell it.
+    async fn final_count(&self) -> Result<Option<u64>, QueueError> {
+        let key = to_alloy(self.signer.address());
+        match self.client.provider().get_transaction_count(key).block_id(BlockId::finalized()).await {
+            Ok(count) => Ok(Some(count)),
+            Err(RpcError::ErrorResp(_)) => Ok(None),
+            Err(error) => Err(QueueError::from_question(error)),
+        }
     }
 
     /// Whether enough blocks stand on top of it, or the chain says that it is final.

@@ -1,6 +1,8 @@
 //! Sending, and sending again: what waits too long, with higher fees where gas has a price, and what a reorganisation
 //! took away.
 
+use std::time::Duration;
+
 use alloy::consensus::{TxEip1559, TxEnvelope};
 use alloy::eips::eip2718::Encodable2718;
 use alloy::primitives::{Bytes, TxKind, U256};
@@ -8,8 +10,14 @@ use alloy::providers::Provider as _;
 use alloy::transports::{RpcError, TransportError};
 
 use super::{Driver, KEPT_RAW_MAX};
+use crate::embedded::UNAVAILABLE;
 use crate::tx::fees::Fees;
 use crate::tx::{QueueError, to_alloy};
+
+/// The first rest of a transaction that a node has no room for now; it doubles.
+const REFUSED_RETRY_FIRST: Duration = Duration::from_millis(250);
+/// And the longest.
+const REFUSED_RETRY_MAX: Duration = Duration::from_secs(30);
 
 impl Driver {
     /// Sends the newest attempt of a nonce. That the chain knows it already is as good as taking it.
@@ -18,15 +26,21 @@ impl Driver {
         let Some(attempt) = pending.attempts.last() else { return };
         pending.sent_at = Some(self.clock.elapsed());
         let raw = attempt.encoded_2718();
-        match self.client.provider().send_raw_transaction(&raw).await {
+        let sent = self.client.provider().send_raw_transaction(&raw).await;
+        let Some(pending) = self.pending.get_mut(&nonce) else { return };
+        pending.refused = match &sent {
+            Err(error) if is_unavailable(error) => pending.refused.saturating_add(1),
+            _ => 0,
+        };
+        match sent {
             Ok(_) => {}
             Err(error) if is_known(&error) => {}
             Err(error) => tracing::debug!(nonce, %error, "a transaction was not taken; it is sent again later"),
         }
     }
 
-    /// Looks for every waiting transaction, and sends again what waits too long.
-    pub(in crate::tx) async fn tick(&mut self) {
+    /// Looks for every waiting transaction, and sends again what waits too long. False when the look failed.
+    pub(in crate::tx) async fn tick(&mut self) -> bool {
         let nonces: Vec<u64> = self.pending.keys().copied().collect();
         for nonce in nonces {
             match self.look(nonce).await {
@@ -34,25 +48,34 @@ impl Driver {
                 Ok(false) => self.press(nonce).await,
                 Err(error) => {
                     tracing::debug!(nonce, %error, "could not look for a transaction");
-                    return;
+                    return false;
                 }
             }
         }
+        true
     }
 
     /// Sends a transaction again when its time has come.
     async fn press(&mut self, nonce: u64) {
         let now = self.clock.elapsed();
         let Some(pending) = self.pending.get(&nonce) else { return };
-        let due = pending.sent_at.is_none_or(|sent| now.saturating_sub(sent) >= self.options.resend_after);
+        let wait = match pending.refused {
+            0 => self.options.resend_after,
+            refused => {
+                let doubled = 1u32.checked_shl(refused - 1).and_then(|times| REFUSED_RETRY_FIRST.checked_mul(times));
+                doubled.unwrap_or(REFUSED_RETRY_MAX).min(REFUSED_RETRY_MAX)
+            }
+        };
+        let due = pending.sent_at.is_none_or(|sent| now.saturating_sub(sent) >= wait);
         if !due {
             return;
         }
-        let restarted = pending.sent_at.is_none();
+        // What was never taken is not outbid.
+        let first = pending.sent_at.is_none() || pending.refused > 0;
         if let Err(error) = self.fill_gap().await {
             tracing::debug!(nonce, %error, "could not fill the nonces below a waiting transaction");
         }
-        if !restarted && let Err(error) = self.bump(nonce).await {
+        if !first && let Err(error) = self.bump(nonce).await {
             tracing::debug!(nonce, %error, "could not raise a transaction's fees");
         }
         self.send(nonce).await;
@@ -102,6 +125,11 @@ impl Driver {
         }
         Ok(())
     }
+}
+
+/// Whether a node says that another try may go through, as the embedded chain does while its disk is full.
+fn is_unavailable(error: &TransportError) -> bool {
+    matches!(error, RpcError::ErrorResp(payload) if payload.code == UNAVAILABLE)
 }
 
 /// Whether a node says that it has this very transaction.
