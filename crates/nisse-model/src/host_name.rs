@@ -16,7 +16,8 @@ pub use error::HostNameError;
 pub use local::{LocalHost, LocalName};
 pub use pattern::HostPattern;
 
-use normal::{normalised, shortened};
+use normal::normalised;
+pub(crate) use normal::shortened;
 
 /// Endings that never name a public host (RFC 6761, RFC 6762, RFC 7686, RFC 8375, RFC 9476, ICANN's `.internal`).
 const SPECIAL_USE: [&str; 8] = ["localhost", "local", "internal", "home.arpa", "arpa", "onion", "invalid", "alt"];

@@ -7,7 +7,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::host_name::{HostName, HostNameError, HostPattern, LocalHost};
+use crate::host_name::{HostName, HostNameError, HostPattern, LocalHost, shortened};
 
 /// The two schemes that an agent's requests may have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -139,10 +139,6 @@ pub fn parse_port(text: &str) -> Option<u16> {
         return None;
     }
     text.parse().ok()
-}
-
-fn shortened(text: &str) -> String {
-    text.chars().take(80).collect()
 }
 
 /// Why a text is not a rule. Each text completes "failed to …".

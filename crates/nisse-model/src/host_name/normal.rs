@@ -73,6 +73,7 @@ fn written_plainly(text: &str, unicode: &str, ascii: &str) -> bool {
         })
 }
 
-pub(super) fn shortened(text: &str) -> String {
+/// The beginning of a refused text, for its error.
+pub(crate) fn shortened(text: &str) -> String {
     text.chars().take(ERROR_TEXT_MAX).collect()
 }

@@ -20,6 +20,17 @@ const CORPUS: [(&str, &str); 12] = [
 const GOOD: [&str; 4] = ["tip-example", "sealed-with-config", "flow", "unicode"];
 
 #[test]
+fn every_committed_input_is_listed() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fuzz/corpus/manifest");
+    let name = |entry: std::io::Result<std::fs::DirEntry>| entry.unwrap().file_name().into_string().unwrap();
+    let mut names: Vec<String> = std::fs::read_dir(folder).unwrap().map(name).collect();
+    names.sort();
+    let mut listed = CORPUS.map(|(name, _)| name);
+    listed.sort_unstable();
+    assert_eq!(names, listed);
+}
+
+#[test]
 fn the_corpus_holds_good_and_bad_manifests() {
     for (name, text) in CORPUS {
         let parsed = Manifest::parse(text);
