@@ -3,6 +3,7 @@
 
 #[cfg(test)]
 mod tests;
+mod writes;
 
 use std::collections::{BTreeMap, HashSet, VecDeque};
 
@@ -15,6 +16,7 @@ use crate::agent::{Outward, outward_effects, state_writes};
 use crate::entry::{Closing, Completion, Entry, StateChange};
 use crate::error::{ErrorKind, NodeError, chain};
 use crate::records::Places;
+use writes::Gathered;
 
 /// Largest export of a state that is put back, in bytes.
 const STATE_EXPORT_BYTES_MAX: u64 = nisse_store::SNAPSHOT_BYTES_MAX;
@@ -25,6 +27,7 @@ pub(crate) struct Recovery<'a> {
     content: &'a BlockStore,
     make: &'a dyn Fn() -> Orchestrator,
     orchestrator: Orchestrator,
+    writes: Gathered<'a>,
     /// What completions did to the alarm and no decision has taken up since, oldest first.
     alarms: BTreeMap<DeploymentId, VecDeque<Option<Timestamp>>>,
     publications: Vec<Outward>,
@@ -51,6 +54,7 @@ impl<'a> Recovery<'a> {
             content,
             make,
             orchestrator: make(),
+            writes: Gathered::new(states),
             alarms: BTreeMap::new(),
             publications: Vec::new(),
             outbox: Position(0),
@@ -110,7 +114,7 @@ impl<'a> Recovery<'a> {
         }
         let writes = state_writes(&effects);
         if !writes.is_empty() {
-            self.states.agent(owner, &agent).apply(position, &writes).map_err(|error| failed(&error))?;
+            self.writes.add(position, owner, agent, writes).map_err(|error| failed(&error))?;
         }
         for outward in outward_effects(deployment, InvocationId(invocation), position, &effects) {
             match outward {
@@ -134,6 +138,7 @@ impl<'a> Recovery<'a> {
     }
 
     fn state(&mut self, position: Position, change: &StateChange) -> Result<(), NodeError> {
+        self.writes.apply().map_err(|error| failed(&error))?;
         let state = self.states.agent(change.owner, &change.agent);
         if state.applied().map_err(|error| failed(&error))?.is_some_and(|applied| applied >= position) {
             return Ok(());
@@ -149,13 +154,14 @@ impl<'a> Recovery<'a> {
     }
 
     /// Everything was read.
-    pub(crate) fn finish(self) -> Recovered {
+    pub(crate) fn finish(mut self) -> Result<Recovered, NodeError> {
+        self.writes.apply().map_err(|error| failed(&error))?;
         let last = |(deployment, mut waiting): (_, VecDeque<_>)| {
             waiting.pop_back().map(|at| Outward::Alarm { deployment, at })
         };
         let alarms = self.alarms.into_iter().filter_map(last);
         let outward = alarms.chain(self.publications).collect();
-        Recovered { orchestrator: self.orchestrator, outward, completed: self.completed, places: self.places }
+        Ok(Recovered { orchestrator: self.orchestrator, outward, completed: self.completed, places: self.places })
     }
 }
 

@@ -76,7 +76,7 @@ impl Node {
             OpenError::Journal(error) => failed("journal_failed", &error),
             OpenError::Recovery(error) => error,
         })?;
-        let Recovered { mut orchestrator, outward: mut recovered, completed, places } = recovery.finish();
+        let Recovered { mut orchestrator, outward: mut recovered, completed, places } = recovery.finish()?;
 
         let lived = journal.next() > Position(0);
         let (chain, client, queue) = chain::open_chain(&options, &home, &seams, lived)?;

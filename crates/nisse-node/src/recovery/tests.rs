@@ -91,7 +91,7 @@ fn recover(world: &World, first: u64, entries: &[Entry]) -> Recovered {
     for (index, entry) in entries.iter().enumerate() {
         recovery.take(Position(first + index as u64), &entry.encode()).expect("the journal reads");
     }
-    recovery.finish()
+    recovery.finish().expect("the states take it")
 }
 
 fn count(world: &World) -> Option<Vec<u8>> {
@@ -107,6 +107,35 @@ fn committed_writes_are_applied_once_however_often_the_journal_is_read() {
         assert_eq!(count(&world), Some(vec![2]));
         assert!(recovered.orchestrator.agent(&deployment()).is_some());
         assert_eq!(recovered.completed.len(), 2);
+    }
+}
+
+/// Ten completions over three keys, with the state gone in the middle.
+fn history() -> Vec<Entry> {
+    let key = |at: u8| format!("key-{}", at % 3);
+    let change = |at: u8| match at % 4 {
+        3 => Effect::StateDelete { key: key(at + 1) },
+        _ => Effect::StatePut { key: key(at), value: vec![at] },
+    };
+    let mut entries: Vec<_> = (1..=10).map(|at| completion(at, vec![change(at), put(at)])).collect();
+    entries.insert(5, Entry::State(StateChange { owner: OWNER, agent: name(), snapshot: None }));
+    entries
+}
+
+#[test]
+fn a_state_is_the_same_whether_its_records_were_applied_one_by_one_or_at_once_or_some_before() {
+    let entries = history();
+    let root = |world: &World| world.states.agent(OWNER, &name()).root().expect("the state reads");
+    let one_by_one = world();
+    for (at, entry) in entries.iter().enumerate() {
+        recover(&one_by_one, at as u64, std::slice::from_ref(entry));
+    }
+    assert_eq!(count(&one_by_one), Some(vec![10]));
+    for before in 0..=entries.len() {
+        let world = world();
+        recover(&world, 0, &entries[..before]);
+        recover(&world, 0, &entries);
+        assert_eq!(root(&world), root(&one_by_one), "{before} records were applied before");
     }
 }
 
