@@ -1,5 +1,5 @@
-//! kill -9 at random moments of deploys, updates, stops and writes, with a model beside it that knows only what was
-//! acknowledged. `NISSE_KILLS` asks for more of them, `NISSE_SEED` repeats a run.
+//! kill -9 at random moments of deploys, updates, alarms, stops and writes, with a model beside it that knows only what
+//! was acknowledged. `NISSE_KILLS` asks for more of them, `NISSE_SEED` repeats a run.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,9 +11,15 @@ use crate::harness::{Home, Node, eventually, example, host_of};
 use crate::web;
 
 const COUNTER: &str = "nisse.test.counter";
-const KILLS: u32 = 12;
+const TICKER: &str = "nisse.test.ticker";
+/// In each of the two stories.
+const KILLS: u32 = 100;
 /// A kill comes at a random moment of this time after a command began; a deploy takes about a third of it.
 const MOMENTS_MS: u64 = 400;
+/// The ticker's alarms are this far apart, and its handler is at work for a moment of it: the kill comes around there.
+const ALARMS_APART_MS: u64 = 100;
+/// From so long before the next alarm is due to so long behind it.
+const AROUND_ALARM_MS: u64 = 8;
 /// More than these at once would not find room on the node.
 const EXTRAS_MAX: usize = 4;
 
@@ -47,6 +53,8 @@ struct Model {
     sent: u64,
     /// The versions that the counter may have.
     minor: (u64, u64),
+    /// The most alarms that the ticker has told of.
+    ticks: u64,
     extras: Vec<Extra>,
 }
 
@@ -56,6 +64,8 @@ enum Doing {
     Deploying,
     Updating,
     Stopping(usize),
+    /// The ticker's alarm is about to come.
+    Alarm,
     Nothing,
 }
 
@@ -64,7 +74,8 @@ fn choose(model: &Model, chance: &mut Chance) -> Doing {
         .filter(|at| model.extras[*at].deployed && model.extras[*at].stopped.is_none())
         .collect();
     let perhaps_live = model.extras.iter().filter(|extra| extra.stopped != Some(true)).count();
-    match chance.below(8) {
+    match chance.below(10) {
+        8.. => Doing::Alarm,
         0..=2 if perhaps_live < EXTRAS_MAX => Doing::Deploying,
         0..=4 if !live.is_empty() => Doing::Stopping(live[chance.below(live.len() as u64) as usize]),
         3..=6 => Doing::Updating,
@@ -113,10 +124,18 @@ fn power_cut(home: &Home, node: Node<'_>, model: &mut Model, chance: &mut Chance
             model.extras[at].stopped = Some(false);
             Some(home.start(&["stop", &model.extras[at].name]))
         }
+        Doing::Alarm => {
+            let before = ticks(&node).unwrap();
+            model.ticks = eventually("the ticker's next alarm", || ticks(&node).filter(|ticks| *ticks > before));
+            None
+        }
         Doing::Nothing => None,
     };
     // Not waiting for anything: the moment is what is tried.
-    std::thread::sleep(Duration::from_millis(chance.below(MOMENTS_MS)));
+    std::thread::sleep(Duration::from_millis(match doing {
+        Doing::Alarm => ALARMS_APART_MS - AROUND_ALARM_MS + chance.below(2 * AROUND_ALARM_MS),
+        _ => chance.below(MOMENTS_MS),
+    }));
     node.kill();
     let ended = command.map(crate::harness::Running::end);
     writer.join().unwrap();
@@ -127,7 +146,7 @@ fn power_cut(home: &Home, node: Node<'_>, model: &mut Model, chance: &mut Chance
             Doing::Deploying => model.extras.last_mut().unwrap().deployed = true,
             Doing::Updating => model.minor.0 = model.minor.1,
             Doing::Stopping(at) => model.extras[at].stopped = Some(true),
-            Doing::Nothing => {}
+            Doing::Alarm | Doing::Nothing => {}
         }
     }
     doing
@@ -137,12 +156,23 @@ fn serves(node: &Node<'_>, agent: &str) -> Option<web::Answer> {
     node.try_ask(agent, "GET", "/").ok().filter(|answer| answer.status == 200)
 }
 
+/// How many alarms the ticker has handled. None of them may have come again.
+fn ticks(node: &Node<'_>) -> Option<u64> {
+    let text = serves(node, TICKER)?.text();
+    let (count, again) = text.trim().split_once(' ').unwrap();
+    assert_eq!(again, "0", "alarms came again that had been handled");
+    Some(count.parse().unwrap())
+}
+
 /// Holds the node that came up again against the model, which learns what became of all that was under way.
 fn compare(home: &Home, node: &Node<'_>, model: &mut Model) {
     let count: u64 = serves(node, COUNTER).unwrap().text().trim().parse().unwrap();
     assert!(model.acknowledged <= count, "{count} writes are there, {} were acknowledged", model.acknowledged);
     assert!(count <= model.sent, "{count} writes are there, {} were sent", model.sent);
     (model.acknowledged, model.sent) = (count, count);
+
+    let ticks = eventually("the ticker's alarm to go on", || ticks(node).filter(|ticks| *ticks > model.ticks));
+    model.ticks = ticks;
 
     let version = home.json(&["status", COUNTER])["version"].as_str().unwrap().to_owned();
     let minor: u64 = version.split('.').nth(1).unwrap().parse().unwrap();
@@ -213,7 +243,8 @@ fn check(up: &'static [&'static str], deploy: &'static [&'static str]) {
         node.demo_is_told();
     }
     home.ok(&["deploy", &example("counter")]);
-    let mut model = Model { up, deploy, acknowledged: 0, sent: 0, minor: (0, 0), extras: Vec::new() };
+    home.ok(&["deploy", &example("ticker")]);
+    let mut model = Model { up, deploy, acknowledged: 0, sent: 0, minor: (0, 0), ticks: 0, extras: Vec::new() };
     let mut serving_ms = Vec::new();
     for kill in 1..=kills {
         let doing = power_cut(&home, node, &mut model, &mut chance);
