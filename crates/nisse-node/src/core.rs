@@ -227,6 +227,11 @@ impl Core {
         }
     }
 
+    /// Why nothing is recorded now: the disk refuses it.
+    pub(crate) fn trouble(&self) -> Option<String> {
+        self.driver.trouble().map(|words| words.to_string()).or_else(|| self.records.trouble())
+    }
+
     /// The node cannot go on: said to whoever runs it.
     pub(crate) fn fail(&self, reason: String) {
         self.moving.failure.send_replace(Some(reason));

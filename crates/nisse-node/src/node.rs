@@ -164,8 +164,15 @@ impl Node {
         &self,
         look: impl FnOnce(&nisse_orchestrator::Orchestrator) -> T + Send + 'static,
     ) -> Result<T, NodeError> {
-        let looked = self.core.driver.look(look).await;
-        looked.map_err(|error| NodeError::caused(ErrorKind::Unreachable, "going_down", &error))
+        Ok(self.core.driver.look(look).await?)
+    }
+
+    /// For what is shown: answered while the disk refuses decisions, too.
+    async fn glance<T: Send + 'static>(
+        &self,
+        look: impl FnOnce(&nisse_orchestrator::Orchestrator) -> T + Send + 'static,
+    ) -> Result<T, NodeError> {
+        Ok(self.core.driver.glance(look).await?)
     }
 }
 

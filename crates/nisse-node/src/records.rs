@@ -254,6 +254,12 @@ impl Records {
         lock(&self.waiting).send(&self.journal, &mut lock(&self.places))
     }
 
+    /// Why no record becomes durable now: the disk refuses them.
+    pub(crate) fn trouble(&self) -> Option<String> {
+        let trouble = lock(&self.waiting).trouble()?;
+        Some(format!("the node's disk refuses its records: failed to {}", chain(&trouble)))
+    }
+
     /// The last record of a deployment that the home knew at start: its position and hash.
     pub(crate) fn last(&self, deployment: &DeploymentId) -> Result<Option<(u64, Hash256)>, DatabaseError> {
         match lock(&self.places).last(deployment) {

@@ -38,6 +38,8 @@ pub struct NodeStatus {
     pub price: String,
     /// Whether it takes new work.
     pub draining: bool,
+    /// What keeps the node from recording anything now. Nothing is lost meanwhile.
+    pub trouble: Option<String>,
     /// Processors lent and in use.
     pub cpu: [String; 2],
     /// Memory lent and in use.
@@ -56,8 +58,6 @@ pub struct NodeStatus {
     pub rpc: Option<String>,
 }
 
-/// One deployment on the market.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 /// `nisse market ls`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct MarketList {
@@ -67,6 +67,8 @@ pub struct MarketList {
     pub older: u64,
 }
 
+/// One deployment on the market.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct MarketEntry {
     /// (chain, contract, number).
     pub deployment: String,

@@ -37,7 +37,7 @@ impl Node {
 
     async fn find_within(&self, text: &str, reach: Reach) -> Result<(DeploymentId, Found), NodeError> {
         if let Ok(deployment) = text.parse::<DeploymentId>() {
-            let agent = self.look(move |all| all.agent(&deployment).cloned()).await?;
+            let agent = self.glance(move |all| all.agent(&deployment).cloned()).await?;
             // Without the chain there is still what this node knows.
             return match (self.order(deployment).await, agent) {
                 (Ok(Some(order)), _) => Ok((deployment, Found::Order(Box::new(order)))),
@@ -50,7 +50,7 @@ impl Node {
         let own = self.owners()?;
         let name = wanted.name.clone();
         let mut here = self
-            .look(move |all| {
+            .glance(move |all| {
                 let named = all.agents().iter().filter(|(_, agent)| agent.placement.package.agent_id.name == name);
                 named.map(|(deployment, agent)| (*deployment, agent.clone())).collect::<Vec<_>>()
             })
@@ -100,7 +100,7 @@ impl Node {
 
     /// No such agent: the nearest name is offered where one is near.
     async fn unknown(&self, text: &str, orders: &Orders) -> NodeError {
-        let names = self.look(|all| {
+        let names = self.glance(|all| {
             let names = all.agents().values().map(|agent| agent.placement.package.agent_id.name.to_string());
             names.collect::<Vec<_>>()
         });

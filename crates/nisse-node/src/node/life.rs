@@ -79,8 +79,7 @@ impl Node {
     }
 
     async fn carry_out(&self, deployment: DeploymentId, command: Command) -> Result<(), NodeError> {
-        let done = self.core.driver.command(deployment, command).await;
-        let done = done.map_err(|error| NodeError::caused(ErrorKind::Unreachable, "going_down", &error))?;
+        let done = self.core.driver.command(deployment, command).await?;
         done.map_err(|error| {
             let code = match error {
                 CommandError::Unknown(_) => "agent_unknown",
@@ -199,9 +198,7 @@ impl Node {
             })
             .await?;
         for deployment in ended {
-            let forgotten = self.core.driver.forget(deployment).await;
-            let forgotten =
-                forgotten.map_err(|error| NodeError::caused(ErrorKind::Unreachable, "going_down", &error))?;
+            let forgotten = self.core.driver.forget(deployment).await?;
             forgotten.map_err(|error| NodeError::new(ErrorKind::Conflict, "not_now", format!("failed to {error}")))?;
         }
         Ok(Destroyed { agent_id: agent_id.to_string(), state_cid })

@@ -86,7 +86,7 @@ impl Node {
         let supervisor = Arc::new(Supervisor::default());
         let preparer = preparer(&options, &home, &seams, &supervisor, &content, operator)?;
         let egress = egress(&options, &clock);
-        let (driver, messages) = DriverHandle::new();
+        let (driver, inbox) = DriverHandle::new();
         let (outward_sender, outward) = mpsc::channel(OUTWARD_QUEUE_MAX.max(recovered.len() + 1));
         let journal = Arc::new(journal);
         let records = Arc::new(Records::new(Arc::clone(&journal), Arc::clone(&database), places));
@@ -139,9 +139,9 @@ impl Node {
             // The queue was made long enough for all of them.
             let _ = core.outward.try_send(effect);
         }
-        let decider = Driver::new(Arc::clone(&core), orchestrator, messages, outward);
+        let decider = Driver::new(Arc::clone(&core), orchestrator, inbox, outward);
         // Agents come up at once; what they want from a chain elsewhere waits until it answers.
-        core.supervisor.spawn("orchestrator", |stop| decider.run(stop));
+        core.supervisor.spawn("orchestrator", |_| decider.run());
         let market_core = Arc::clone(&core);
         core.supervisor.spawn("market", |stop| async move {
             let mut waiting = stop.clone();

@@ -8,7 +8,7 @@ use tokio::sync::broadcast;
 use super::find::Found;
 use super::{Node, market_error};
 use crate::control::{AgentList, AgentStatus, GasStatus, LeaseStatus, LogLine, NodeStatus};
-use crate::error::{ErrorKind, NodeError};
+use crate::error::NodeError;
 use crate::home::KeyName;
 use crate::options::{AcceptList, ChainChoice};
 use crate::packages::{on_disk, state_failed};
@@ -29,7 +29,7 @@ impl Node {
     pub async fn status(&self) -> Result<NodeStatus, NodeError> {
         let core = &self.core;
         let (used, draining, live) = self
-            .look(|all| {
+            .glance(|all| {
                 let live = all.agents().values().filter(|agent| agent.life.is_live()).count();
                 (all.used(), all.is_draining(), live)
             })
@@ -70,6 +70,7 @@ impl Node {
             isolation,
             price: options.price.to_string(),
             draining,
+            trouble: core.trouble(),
             cpu: [options.cpu.to_string(), used.cpu.to_string()],
             memory: [options.memory.to_string(), used.memory.to_string()],
             agents: live,
@@ -81,7 +82,6 @@ impl Node {
         })
     }
 
-    /// Takes no new work, or takes it again.
     /// Where others reach the chain that this node is on.
     fn chain_url(&self) -> Option<String> {
         match &self.core.options.chain {
@@ -93,9 +93,9 @@ impl Node {
         }
     }
 
+    /// Takes no new work, or takes it again.
     pub async fn drain(&self, draining: bool) -> Result<(), NodeError> {
-        let drained = self.core.driver.drain(draining).await;
-        drained.map_err(|error| NodeError::caused(ErrorKind::Unreachable, "going_down", &error))
+        Ok(self.core.driver.drain(draining).await?)
     }
 
     /// Every agent that this node knows, live ones first.
@@ -113,7 +113,7 @@ impl Node {
         };
         let orders = &orders;
         let mut agents =
-            self.look(|all| all.agents().iter().map(|(id, agent)| (*id, agent.clone())).collect::<Vec<_>>()).await?;
+            self.glance(|all| all.agents().iter().map(|(id, agent)| (*id, agent.clone())).collect::<Vec<_>>()).await?;
         agents.retain(|(id, _)| orders.iter().all(|order| order.deployment != *id));
         agents.sort_by_key(|(id, agent)| (!agent.life.is_live(), std::cmp::Reverse(id.number)));
         let live = agents.partition_point(|(_, agent)| agent.life.is_live());
@@ -174,6 +174,7 @@ impl Node {
         let (reason, hint) = agent.setback().map_or((reason, hint), setback);
         let newest = core.keys.versions().last().map(|newest| newest.manager);
         let reason = reason.or_else(|| stays_behind(deployment, agent, newest));
+        let (reason, hint) = core.trouble().filter(|_| agent.life.is_live()).map_or((reason, hint), waits_for_room);
         let (lease, open) = self.lease(deployment, agent).await;
         let (reason, hint) = if open { given_back(reason, hint, &lease) } else { (reason, hint) };
         let permissions = running.as_ref().map_or_else(Vec::new, |running| running.permissions.clone());
@@ -266,6 +267,12 @@ fn setback(setback: &Setback) -> (Option<String>, Option<String>) {
         other => hint(*other),
     };
     (Some(said), Some(hint.to_owned()))
+}
+
+/// Why nothing about a live agent changes now.
+fn waits_for_room(trouble: String) -> (Option<String>, Option<String>) {
+    let said = format!("{trouble}; it answers what changes nothing, and nothing is lost");
+    (Some(said), Some("make room on the disk of the home folder: the node goes on by itself".to_owned()))
 }
 
 /// Said of a home lease that was not reopened on the newest version of the market.

@@ -171,7 +171,8 @@ async fn what_a_full_disk_refused_goes_out_by_itself_once_there_is_room() {
     let mut chain = Chain { seq: 1, previous: Hash256::ZERO };
     disk.fail(Fault::NoSpace(0));
     later(&records, &chain.next(true)).await;
-    while !disk.has_failed() {
+    // Not only met by the disk: told to the journal, so that its next place is the first again.
+    while records.journal.refusals() == 0 {
         tokio::time::sleep(QUEUE_PAUSE).await;
     }
     disk.heal();
@@ -236,4 +237,22 @@ async fn an_opening_that_was_read_is_read_again() {
     records.close_later(AGENT, 1, |buffer| buffer.extend_from_slice(&entry)).await.expect("it is taken");
     records.settled().await.expect("the disk takes it");
     assert_eq!(records.get(&AGENT, 1).expect("it reads"), Some(closing));
+}
+
+#[tokio::test]
+async fn an_entry_whose_writing_panics_is_none_and_harms_no_other() {
+    let disk = SimDisk::new(1);
+    let records = records(&disk);
+    let mut chain = Chain { seq: 1, previous: Hash256::ZERO };
+    later(&records, &chain.next(true)).await;
+    let broken = records.later(None, |buffer| {
+        buffer.extend_from_slice(b"half an ent");
+        panic!("as told")
+    });
+    let panicked = futures::FutureExt::catch_unwind(std::panic::AssertUnwindSafe(broken)).await;
+    assert_eq!(panicked.expect_err("it panicked").downcast_ref(), Some(&"as told"));
+    later(&records, &chain.next(true)).await;
+    records.settled().await.expect("the disk takes it");
+    drop(records);
+    assert_eq!(found(&disk).iter().map(|record| record.seq).collect::<Vec<_>>(), [1, 2]);
 }

@@ -31,6 +31,8 @@ pub(super) struct Waiting {
     /// How many of them the journal has taken.
     sent: usize,
     bytes: usize,
+    /// Where an entry is written before it is added: one whose writing panics is no entry.
+    scratch: Vec<u8>,
     /// The journal's count of refusals, by which it knows what we know.
     refusals: u64,
     /// Why nothing becomes durable now.
@@ -74,6 +76,11 @@ impl Waiting {
         }
     }
 
+    /// Why what waits does not become durable now.
+    pub(super) fn trouble(&self) -> Option<JournalError> {
+        self.trouble.clone().filter(|_| !self.batches.is_empty())
+    }
+
     /// Takes nothing more.
     pub(super) fn end(&mut self, reason: String) {
         self.ended.get_or_insert(reason);
@@ -85,13 +92,14 @@ impl Waiting {
 
     /// Adds one entry.
     pub(super) fn push(&mut self, note: Note, write: impl FnOnce(&mut Vec<u8>)) {
+        self.scratch.clear();
+        write(&mut self.scratch);
         if self.is_sent() || self.batches.back().is_none_or(|batch| batch.bytes.len() >= BATCH_BYTES_MAX) {
             self.batches.push_back(Batch::default());
         }
         let batch = self.batches.back_mut().expect("one was just seen to");
-        let before = batch.bytes.len();
-        batch.push(note, write);
-        self.bytes += batch.bytes.len() - before;
+        batch.push(note, &self.scratch);
+        self.bytes += self.scratch.len();
     }
 
     /// Takes the last entry back; the journal has not taken it.
@@ -175,12 +183,12 @@ impl Waiting {
 }
 
 impl Batch {
-    fn push(&mut self, note: Note, write: impl FnOnce(&mut Vec<u8>)) {
+    fn push(&mut self, note: Note, entry: &[u8]) {
         if let Some((deployment, seq)) = note.mark {
             self.marks.push((self.ends.len(), deployment, seq));
         }
         self.closes.extend(note.mark.filter(|_| note.closes));
-        write(&mut self.bytes);
+        self.bytes.extend_from_slice(entry);
         self.ends.push(self.bytes.len());
     }
 

@@ -113,6 +113,7 @@ pub(crate) async fn node(shared: &Shared, command: NodeCommand) -> Result<(), Fa
                 ("accepts", node.accept),
                 ("isolation", node.isolation.unwrap_or_default()),
                 ("price", format!("{} TALOS per hour", node.price)),
+                ("trouble", node.trouble.unwrap_or_default()),
                 ("draining", if node.draining { "yes".to_owned() } else { String::new() }),
                 ("cpu", format!("{} of {} in use", node.cpu[1], node.cpu[0])),
                 ("memory", format!("{} of {} in use", node.memory[1], node.memory[0])),

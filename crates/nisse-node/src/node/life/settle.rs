@@ -48,7 +48,8 @@ impl Node {
             let shows = shows.clone();
             async move {
                 let done = self.look(move |all| all.agent(&deployment).is_none_or(shows)).await;
-                done.unwrap_or(true)
+                // A node that goes down shows nothing more; one whose disk refuses decisions shows it later.
+                done.unwrap_or_else(|error| error.code == "going_down")
             }
         };
         if settled(effect.within, milestones, look).await { Ok(()) } else { Err(effect.not_yet(deployment)) }
