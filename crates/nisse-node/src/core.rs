@@ -81,6 +81,8 @@ pub(crate) struct Running {
     pub(crate) label: String,
     /// As granted.
     pub(crate) permissions: Vec<String>,
+    /// Which start of its deployment. Nothing is routed to one that the orchestrator has not decided yet.
+    pub(crate) incarnation: u32,
 }
 
 /// Something worth telling the person who waits for a deployment.
@@ -206,7 +208,8 @@ impl Core {
         agents.sort_by_key(|(deployment, agent)| (agent.life.is_live(), deployment.number));
         for (deployment, agent) in agents {
             let placement = &agent.placement;
-            let route = match running.get(deployment) {
+            let decided = running.get(deployment).filter(|running| running.incarnation == agent.incarnation);
+            let route = match decided {
                 Some(running) => Route::Agent(running.handle.clone()),
                 None => Route::Away(agent.life.word()),
             };

@@ -53,6 +53,13 @@ impl Lanes {
     }
 }
 
+impl Lanes {
+    /// The lane of a deployment that has had a step.
+    pub(crate) fn known(&self, deployment: &DeploymentId) -> Option<Arc<Lane>> {
+        lock(&self.0).get(deployment).cloned()
+    }
+}
+
 impl Lane {
     /// Puts a step behind those that wait.
     pub(crate) fn push(&self, step: impl Future<Output = ()> + Send + 'static) {

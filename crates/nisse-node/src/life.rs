@@ -1,5 +1,6 @@
 //! An agent's steps on this node: prepare, start, halt, swap, alarm. All but the alarm run in the agent's lane.
 
+mod kept;
 mod swap;
 
 use std::sync::Arc;
@@ -7,7 +8,8 @@ use std::sync::Arc;
 use nisse_model::{DeploymentId, Event as AgentEvent, FailureKind, Invocation, InvocationId, Timestamp};
 use nisse_orchestrator::{ActionResult, Alarm, AlarmEnd, FailureStage, Placement, PrepareError};
 
-pub(crate) use swap::{Swap, kept_name, swap_step};
+pub(crate) use kept::kept_name;
+pub(crate) use swap::{Swap, swap_step};
 
 use crate::agent::{self, AgentHandle, AgentHost, AgentParts, CallError, Committer, EventAnswer, Stats};
 use crate::core::{Core, Running};
@@ -17,7 +19,7 @@ use crate::prepare::Checked;
 
 /// How long a `started` or `alarm` handler may take.
 const HANDLER_MS: u64 = 60_000;
-/// Calls of one agent that may wait or run.
+/// Calls of one agent that may wait or run; the last place is for events.
 const AGENT_QUEUE_MAX: usize = 256;
 
 /// Why an agent did not come up.
@@ -64,9 +66,19 @@ pub(crate) async fn start_step(
     raise_started: bool,
     ticket: u64,
 ) {
+    if core.lane(deployment).ticket() != ticket {
+        return;
+    }
     // The state of an agent belongs to one instance: whatever ran before is gone first.
     halt(core, deployment).await;
-    let result = match start(core, deployment, &placement, incarnation, raise_started, ticket).await {
+    let id = started_id(deployment, incarnation);
+    let started = Some(id).filter(|id| raise_started && !core.completed.contains(&id.0));
+    let ready = kept::settle(core, deployment, &placement).await;
+    let start = async {
+        ready.map_err(|error| at(FailureStage::Node, error.text))?;
+        start(core, deployment, &placement, incarnation, started, ticket).await
+    };
+    let result = match start.await {
         Ok(()) => ActionResult::Started(Ok(())),
         Err(StartError::Failed(PrepareError { stage: FailureStage::Start, reason })) => {
             ActionResult::Started(Err(reason))
@@ -87,28 +99,28 @@ pub(crate) async fn halt(core: &Core, deployment: DeploymentId) {
     }
 }
 
-/// Brings an agent to life and has its `started` event handled where that has not happened yet.
+/// Brings an agent to life, and has its `started` event handled under this name where it is to be raised.
 async fn start(
     core: &Arc<Core>,
     deployment: DeploymentId,
     placement: &Placement,
     incarnation: u32,
-    raise_started: bool,
+    started: Option<InvocationId>,
     ticket: u64,
 ) -> Result<(), StartError> {
     let checked = match core.take_prepared(&deployment) {
         Some(checked) => checked,
         None => Arc::new(core.preparer.check(placement).await?),
     };
-    let running = bring_to_life(core, deployment, placement, &checked).await?;
+    let running = bring_to_life(core, deployment, placement, incarnation, &checked).await?;
     let lane = core.lane(deployment);
     if !lane.starting(ticket, &running.handle) {
         running.handle.halt().await;
         return Err(StartError::Superseded);
     }
-    let started = match raise_started {
-        true => handle_started(core, deployment, incarnation, &running).await,
-        false => Ok(()),
+    let started = match started {
+        Some(id) => handle_started(core, id, &running).await,
+        None => Ok(()),
     };
     let (handle, label) = (running.handle.clone(), running.label.clone());
     let live = lane.go_live(ticket, || {
@@ -131,6 +143,7 @@ async fn bring_to_life(
     core: &Arc<Core>,
     deployment: DeploymentId,
     placement: &Placement,
+    incarnation: u32,
     checked: &Checked,
 ) -> Result<Running, PrepareError> {
     let (owner, name) = placement.key();
@@ -175,7 +188,7 @@ async fn bring_to_life(
     let agent = handle.clone();
     core.supervisor.spawn(format!("agent {deployment}"), |stop| agent::run(agent, stop));
     let permissions = checked.manifest.permissions.iter().map(ToString::to_string).collect();
-    Ok(Running { handle, label, permissions })
+    Ok(Running { handle, label, permissions, incarnation })
 }
 
 /// The name of an incarnation's `started`: the same before and after a crash, so that a handled one is not handled
@@ -185,18 +198,9 @@ pub(crate) fn started_id(deployment: DeploymentId, incarnation: u32) -> Invocati
     Core::stable_invocation(Timestamp(0), &[b"started", name.as_bytes(), &incarnation.to_be_bytes()])
 }
 
-async fn handle_started(
-    core: &Core,
-    deployment: DeploymentId,
-    incarnation: u32,
-    running: &Running,
-) -> Result<(), PrepareError> {
-    let id = started_id(deployment, incarnation);
-    if core.completed.contains(&id.0) {
-        return Ok(());
-    }
+async fn handle_started(core: &Core, id: InvocationId, running: &Running) -> Result<(), PrepareError> {
     let now = core.clock.now();
-    let event = AgentEvent::started(format!("started:{incarnation}"), now);
+    let event = AgentEvent::started(format!("started:{}", running.incarnation), now);
     match running.handle.event(invocation(id, event, 1, now)).await {
         Ok(EventAnswer { result: Ok(_), .. }) => Ok(()),
         Ok(EventAnswer { result: Err(failure), .. }) => Err(at(FailureStage::Start, failure.text)),
@@ -218,13 +222,15 @@ pub(crate) fn alarm_id(deployment: DeploymentId, alarm: &Alarm) -> InvocationId 
     Core::stable_invocation(alarm.at, &[b"alarm", name.as_bytes(), &alarm.number.to_be_bytes()])
 }
 
-/// Raises an alarm, unless a crash came between its completion and the decision about it.
-pub(crate) async fn raise_alarm(core: &Core, deployment: DeploymentId, alarm: Alarm) -> AlarmEnd {
+/// Raises an alarm, unless a crash came between its completion and the decision about it. A package whose turn is not
+/// decided yet handles none.
+pub(crate) async fn raise_alarm(core: &Core, deployment: DeploymentId, incarnation: u32, alarm: Alarm) -> AlarmEnd {
     let id = alarm_id(deployment, &alarm);
     if core.completed.contains(&id.0) {
         return AlarmEnd::Done;
     }
-    let Some(running) = core.running(&deployment) else { return AlarmEnd::NotUp };
+    let running = core.running(&deployment).filter(|running| running.incarnation == incarnation);
+    let Some(running) = running else { return AlarmEnd::NotUp };
     let event = AgentEvent::alarm(format!("alarm:{}", alarm.number), alarm.at);
     match running.handle.event(invocation(id, event, alarm.attempt, core.clock.now())).await {
         Ok(EventAnswer { result: Ok(_), .. }) => AlarmEnd::Done,

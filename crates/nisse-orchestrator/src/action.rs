@@ -25,14 +25,14 @@ pub enum Action {
     Inspect { deployment: DeploymentId, placement: Placement },
     /// Offer to run it at this rate.
     Bid { deployment: DeploymentId, round: u64, rate: AmountPerHour },
-    /// Ask the market to choose: the bidding is over.
-    Assign { deployment: DeploymentId },
+    /// Ask the market to choose: the bidding of this round is over.
+    Assign { deployment: DeploymentId, round: u64, attempt: u32 },
     /// Fetch, verify, compile, link.
     Prepare { deployment: DeploymentId, placement: Placement },
     /// Take calls and events; with `raise_started`, have the `started` event handled first.
     Start { deployment: DeploymentId, incarnation: u32, raise_started: bool },
     /// Tell the chain that it runs: money starts.
-    Acknowledge { deployment: DeploymentId, incarnation: u32 },
+    Acknowledge { deployment: DeploymentId, incarnation: u32, attempt: u32 },
     /// Give the order back unpaid, saying why.
     Reject { deployment: DeploymentId, reason: String },
     /// Stop taking calls, let the running one end, drop the instance.

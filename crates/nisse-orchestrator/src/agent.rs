@@ -1,14 +1,17 @@
 //! One agent on this node: what it is, who deployed it, and where in its life it stands.
 
+mod update;
+
 use nisse_model::{
     Address, AgentName, Amount, AmountPerHour, DeploymentId, LeaseTerms, PackageRef, Resources, Timestamp,
 };
 use serde::{Deserialize, Serialize};
 
-use crate::action::Action;
-use crate::orchestrator::AlarmPace;
+use crate::orchestrator::{AlarmPace, Asking};
 use crate::reason::{CloseReason, FailureStage};
 use crate::stored::{millis, text};
+
+pub use update::NextPackage;
 
 /// A package with the owner who deployed it and the room it asks for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -138,18 +141,6 @@ pub struct Alarm {
     pub number: u64,
 }
 
-/// What an update asked for.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct NextPackage {
-    /// The market's count of update requests for this deployment.
-    pub revision: u32,
-    /// What is to run.
-    pub placement: Placement,
-    /// Gas that its answers may burn in each hour.
-    #[serde(default)]
-    pub gas_budget: u64,
-}
-
 /// One agent on this node.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Agent {
@@ -188,9 +179,15 @@ pub struct Agent {
     /// How often it was woken of late.
     #[serde(skip)]
     pub(crate) alarm_pace: AlarmPace,
-    /// An ending transaction has been asked for.
+    /// The swap to `next` is under way in the agent's lane.
     #[serde(skip)]
-    pub(crate) expiry_sent: bool,
+    pub(crate) swapping: bool,
+    /// The market is asked to take its start.
+    #[serde(skip)]
+    pub(crate) acknowledging: Asking,
+    /// The market is asked to end it.
+    #[serde(skip)]
+    pub(crate) expiring: Asking,
     /// It had been running and did not come up again after a restart of the node.
     #[serde(skip)]
     pub(crate) setback: Option<Setback>,
@@ -228,7 +225,9 @@ impl Agent {
             alarms: 0,
             alarm_in_flight: false,
             alarm_pace: AlarmPace::default(),
-            expiry_sent: false,
+            swapping: false,
+            acknowledging: Asking::default(),
+            expiring: Asking::default(),
             setback: None,
         }
     }
@@ -256,16 +255,6 @@ impl Agent {
             rollback_asked: false,
             ..self.clone()
         }
-    }
-
-    /// The swap to the package that an update asked for. Where its owner asked for a rollback, the update to the package
-    /// before the last one brings that package's state back.
-    pub(crate) fn swap(&self, deployment: DeploymentId) -> Option<Action> {
-        let next = self.next.clone()?;
-        let incarnation = self.incarnation + 1;
-        let back = self.rollback_asked && self.previous.as_ref() == Some(&next.placement.package);
-        let restore = back.then_some(self.previous_revision);
-        Some(Action::Swap { deployment, next, incarnation, restore })
     }
 
     /// When the lease's deposit is used up; `None` at home and before money runs.

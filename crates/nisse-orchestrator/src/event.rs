@@ -32,6 +32,8 @@ pub enum Event {
     Assigned { deployment: DeploymentId, placement: Placement, assignment: Assignment },
     /// The market gave it to another node.
     AssignedElsewhere { deployment: DeploymentId },
+    /// It came back to the market in the block `round`: bids of earlier rounds do not stand any more.
+    Reopened { deployment: DeploymentId, round: u64 },
     /// The chain took `ackStart`.
     Acknowledged { deployment: DeploymentId, at: Timestamp },
     /// The deposit changed.
@@ -60,8 +62,26 @@ pub enum ActionResult {
     Started(Result<(), String>),
     /// `Action::Swap` of this revision: the new package runs, or why the old one goes on.
     Swapped { revision: u32, result: Result<(), PrepareError> },
+    /// `Action::Swap` of this revision: neither package runs, and what it came to is still open.
+    SwapLost { revision: u32, error: PrepareError },
+    /// The market did not take a write.
+    NotTaken(MarketStep),
     /// `Action::RaiseAlarm`: the handler of the alarm with this number came back.
     AlarmHandled { number: u64, end: AlarmEnd },
+}
+
+/// A write to the market that is asked for again as long as it is called for, or that decides about a bid.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the fields are the words of the actions")]
+pub enum MarketStep {
+    /// `Action::Bid` in this round.
+    Bid { round: u64 },
+    /// `Action::Assign` in this round.
+    Assign { round: u64 },
+    /// `Action::Acknowledge`.
+    Acknowledge,
+    /// `Action::Expire`.
+    Expire,
 }
 
 /// How an alarm's handler ended.

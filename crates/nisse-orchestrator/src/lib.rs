@@ -18,7 +18,7 @@ mod stored;
 pub use action::{Action, Effects};
 pub use agent::{Agent, Alarm, Assignment, Lease, Life, NextPackage, Placement, Setback};
 pub use decision::Decision;
-pub use event::{ActionResult, AlarmEnd, Command, Event, Order, PrepareError};
+pub use event::{ActionResult, AlarmEnd, Command, Event, MarketStep, Order, PrepareError};
 pub use orchestrator::{ALARM_DISTANCE_MIN_MS, CommandError, Orchestrator};
 pub use policy::{Accept, Capacity, Policy};
 pub use reason::{CloseReason, FailureStage, Refusal};

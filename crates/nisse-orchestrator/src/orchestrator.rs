@@ -7,6 +7,7 @@ mod tests;
 
 pub use handle::alarms::ALARM_DISTANCE_MIN_MS;
 pub(crate) use handle::alarms::AlarmPace;
+pub(crate) use handle::asking::Asking;
 
 use std::collections::BTreeMap;
 
@@ -37,7 +38,8 @@ pub struct Orchestrator {
 struct OpenBid {
     order: Order,
     rate: Option<AmountPerHour>,
-    assign_sent: bool,
+    /// The market is asked to choose.
+    assigning: Asking,
 }
 
 /// Why a command is not possible now.
@@ -138,7 +140,7 @@ impl Orchestrator {
     pub fn boot(&mut self, now: Timestamp) -> Effects {
         let mut effects = Effects::default();
         self.decide(&mut effects, Decision::Booted { at: now });
-        for (deployment, agent) in &self.agents {
+        for (deployment, agent) in &mut self.agents {
             reissue(*deployment, agent, &mut effects.actions);
         }
         for (deployment, bid) in &self.bids {
@@ -174,7 +176,7 @@ impl Orchestrator {
 
 /// What a node that came up does again for one agent. Every transaction among it has a name of its own, so what the
 /// chain has taken already is not sent twice.
-fn reissue(deployment: DeploymentId, agent: &Agent, actions: &mut Vec<Action>) {
+fn reissue(deployment: DeploymentId, agent: &mut Agent, actions: &mut Vec<Action>) {
     let revision = agent.revision_done;
     if revision > 0 {
         actions.push(match &agent.update_refused {
@@ -186,9 +188,8 @@ fn reissue(deployment: DeploymentId, agent: &Agent, actions: &mut Vec<Action>) {
         Life::Failed { stage, reason, .. } if agent.assignment != Assignment::Home => {
             actions.push(Action::Reject { deployment, reason: format!("{stage}: {reason}") });
         }
-        // The swap was under way: the old package must not run on a state that the new one has begun to change.
-        Life::Running { .. } if agent.next.is_some() => actions.extend(agent.swap(deployment)),
-        Life::Preparing | Life::Starting | Life::Running { .. } => {
+        Life::Running { .. } => actions.push(agent.bring_up(deployment)),
+        Life::Preparing | Life::Starting => {
             actions.push(Action::Prepare { deployment, placement: agent.placement.clone() });
         }
         Life::Paused { .. } | Life::Stopped { .. } | Life::Failed { .. } => {}

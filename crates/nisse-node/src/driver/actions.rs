@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use nisse_market::MarketCall;
 use nisse_model::DeploymentId;
-use nisse_orchestrator::{Action, ActionResult, Event};
+use nisse_orchestrator::{Action, ActionResult, Event, MarketStep};
 
 use super::Driver;
 use super::market::{give_back, write};
@@ -36,7 +36,11 @@ impl Driver {
             Action::Halt { deployment } => {
                 let lane = self.core.lane(deployment);
                 lane.revoke();
-                lane.push(async move { life::halt(&core, deployment).await });
+                lane.push(async move {
+                    life::halt(&core, deployment).await;
+                    // What was prepared and not started is not started any more.
+                    drop(core.take_prepared(&deployment));
+                });
             }
             Action::Swap { deployment, next, incarnation, restore } => {
                 let Some(agent) = self.orchestrator.agent(&deployment) else { return };
@@ -47,27 +51,29 @@ impl Driver {
                     life::swap_step(&core, life::Swap { deployment, old, next, incarnation, restore, ticket }).await;
                 });
             }
-            Action::RaiseAlarm { deployment, alarm } => self.spawn("alarm", async move {
-                let end = life::raise_alarm(&core, deployment, alarm).await;
-                let result = ActionResult::AlarmHandled { number: alarm.number, end };
-                finished(&core, deployment, result).await;
-            }),
-            Action::Bid { deployment, round, rate } => {
-                core.milestone(deployment, "bid", format!("{rate} TALOS per hour"));
-                self.spawn("bid", async move {
-                    let call = MarketCall::Bid { deployment: deployment.number, rate };
-                    if write(&core, deployment, &format!("bid:{deployment}:{round}"), &call).await.is_err() {
-                        core.driver.event(Event::AssignedElsewhere { deployment }).await;
-                    }
+            Action::RaiseAlarm { deployment, alarm } => {
+                let Some(agent) = self.orchestrator.agent(&deployment) else { return };
+                let incarnation = agent.incarnation;
+                self.spawn("alarm", async move {
+                    let end = life::raise_alarm(&core, deployment, incarnation, alarm).await;
+                    let result = ActionResult::AlarmHandled { number: alarm.number, end };
+                    finished(&core, deployment, result).await;
                 });
             }
-            Action::Assign { deployment } => {
-                let call = MarketCall::Assign { deployment: deployment.number };
-                self.write(deployment, format!("assign:{deployment}"), call);
+            Action::Bid { deployment, round, rate } => {
+                core.milestone(deployment, "bid", format!("{rate} TALOS per hour"));
+                let call = MarketCall::Bid { deployment: deployment.number, rate };
+                self.ask(deployment, MarketStep::Bid { round }, format!("bid:{deployment}:{round}"), call);
             }
-            Action::Acknowledge { deployment, incarnation } => {
+            Action::Assign { deployment, round, attempt } => {
+                let intent = again(format!("assign:{deployment}:{round}"), attempt);
+                let call = MarketCall::Assign { deployment: deployment.number };
+                self.ask(deployment, MarketStep::Assign { round }, intent, call);
+            }
+            Action::Acknowledge { deployment, incarnation, attempt } => {
+                let intent = again(format!("ack:{deployment}:{incarnation}"), attempt);
                 let call = MarketCall::AckStart { deployment: deployment.number, incarnation };
-                self.write(deployment, format!("ack:{deployment}:{incarnation}"), call);
+                self.ask(deployment, MarketStep::Acknowledge, intent, call);
             }
             Action::Reject { deployment, reason } => {
                 let reason = shortened(&reason);
@@ -88,9 +94,19 @@ impl Driver {
                 // A lease that was topped up can run out again: the chain's time is part of the name.
                 let at = core.chain_time(core.clock.now()).seconds();
                 let call = MarketCall::Expire { deployment: deployment.number };
-                self.write(deployment, format!("expire:{deployment}:{at}"), call);
+                self.ask(deployment, MarketStep::Expire, format!("expire:{deployment}:{at}"), call);
             }
         }
+    }
+
+    /// Writes, and says when the market does not take it.
+    fn ask(&self, deployment: DeploymentId, step: MarketStep, intent: String, call: MarketCall) {
+        let core = Arc::clone(&self.core);
+        self.spawn("market", async move {
+            if write(&core, deployment, &intent, &call).await.is_err() {
+                finished(&core, deployment, ActionResult::NotTaken(step)).await;
+            }
+        });
     }
 
     fn write(&self, deployment: DeploymentId, intent: String, call: MarketCall) {
@@ -109,6 +125,11 @@ impl Driver {
             }
         });
     }
+}
+
+/// The name of another attempt: the first one has its outcome.
+fn again(intent: String, attempt: u32) -> String {
+    if attempt <= 1 { intent } else { format!("{intent}:{attempt}") }
 }
 
 /// Tells the orchestrator how an action ended.

@@ -13,8 +13,11 @@ use crate::home::KeyName;
 /// How long to rest before the next try.
 pub(crate) const RETRY: Duration = Duration::from_secs(5);
 /// How often a write that the contract would refuse now is tried: what it waits for (an acknowledgement under way, the
-/// chain's clock) comes within these tries, or never.
+/// chain's clock) comes within these tries. Where it does not, the orchestrator asks again later.
 const REFUSED_TRIES_MAX: u32 = 4;
+/// How often one is tried that nobody asks for again before the next start: a minute, in which an endpoint that lags
+/// behind another catches up.
+const REFUSED_TRIES_LAST_MAX: u32 = 9;
 /// The first rest of such a write; it doubles.
 const REFUSED_RETRY_FIRST: Duration = Duration::from_millis(250);
 /// Decimals of an OracleFeed.
@@ -69,7 +72,7 @@ pub(crate) async fn write(
             }
             Err(MarketError::Queue(QueueError::Refused(reason))) => {
                 refused += 1;
-                if refused == REFUSED_TRIES_MAX || matches!(call, MarketCall::Bid { .. }) {
+                if refused >= tries_max(call) {
                     let reason = reason.to_string();
                     tracing::warn!(intent, reason, "the market would refuse");
                     return Err(Refused::unsent(reason));
@@ -82,6 +85,17 @@ pub(crate) async fn write(
                 tokio::time::sleep(RETRY).await;
             }
         }
+    }
+}
+
+fn tries_max(call: &MarketCall) -> u32 {
+    match call {
+        // Another bid is better: that does not change.
+        MarketCall::Bid { .. } => 1,
+        MarketCall::AckUpdate { .. } | MarketCall::RejectUpdate { .. } | MarketCall::Stop { .. } => {
+            REFUSED_TRIES_LAST_MAX
+        }
+        _ => REFUSED_TRIES_MAX,
     }
 }
 

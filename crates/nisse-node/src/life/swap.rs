@@ -1,19 +1,20 @@
 //! From one package to another: prepare the new one fully, stop the old one, keep its state, start the new one. Where
-//! that fails, the state is put back and the old one goes on.
+//! that fails or is cut off, the state is put back, and only then the old one goes on.
 //!
-//! The state before the swap is kept under a pin of the update's own number before anything else happens to it, so a
-//! crash at any point finds it again.
+//! A try counts only when the orchestrator has decided it. Until then the new package is shown no request and no alarm
+//! (`Running::incarnation`), so that a try that a crash or a pause cut off can be begun anew from the state that the
+//! first one found. Its `started` has one name in all tries: what left the node for it is not sent twice.
 
 use std::sync::Arc;
 
-use nisse_model::DeploymentId;
-use nisse_orchestrator::{ActionResult, FailureStage, NextPackage, Placement, PrepareError};
+use nisse_model::{DeploymentId, InvocationId, Timestamp};
+use nisse_orchestrator::{ActionResult, FailureStage, Life, NextPackage, Placement, PrepareError};
 
-use super::{StartError, check_and_compile, halt, start, started_id};
+use super::kept::{bring_back, keep, look, put_back};
+use super::{StartError, check_and_compile, halt, start};
 use crate::core::Core;
 use crate::driver::finished;
-use crate::error::{ErrorKind, NodeError};
-use crate::packages;
+use crate::error::NodeError;
 
 /// One swap.
 pub(crate) struct Swap {
@@ -26,24 +27,34 @@ pub(crate) struct Swap {
     pub(crate) ticket: u64,
 }
 
-/// The pin of the state as it was before the update of this number.
-pub(crate) fn kept_name(deployment: DeploymentId, revision: u32) -> String {
-    format!("state/{deployment}/{revision}")
-}
-
 /// Swaps and says how it went.
 pub(crate) async fn swap_step(core: &Arc<Core>, swap: Swap) {
     let (deployment, revision) = (swap.deployment, swap.next.revision);
+    if core.lane(deployment).ticket() != swap.ticket {
+        return;
+    }
+    // What an earlier step prepared may be another package.
+    drop(core.take_prepared(&deployment));
+    if !is_wanted(core, &swap).await {
+        // An earlier try came to its end behind the pause that had cut it off: what it decided is brought up.
+        if core.running(&deployment).is_none() {
+            finished(core, deployment, ActionResult::Prepared(Ok(()))).await;
+        }
+        return;
+    }
     let result = match run(core, &swap).await {
-        Ok(()) => Ok(()),
-        Err(Ended::Refused(error)) => Err(error),
-        Err(Ended::Superseded) => return,
-        Err(Ended::Lost(reason)) => {
-            // The old package did not come back either: the agent has failed, and the orchestrator gives it back.
-            return finished(core, deployment, ActionResult::Started(Err(reason))).await;
+        Ok(()) => ActionResult::Swapped { revision, result: Ok(()) },
+        Err(Ended::Refused(error)) => ActionResult::Swapped { revision, result: Err(error) },
+        Err(Ended::Lost(error)) => ActionResult::SwapLost { revision, error },
+        Err(Ended::Superseded) => {
+            // Where this fails it is done before anything else starts on this state.
+            if let Err(error) = put_back(core, deployment, revision, &swap.old.key()).await {
+                tracing::warn!(%deployment, error = error.text, "the state before an update is not put back yet");
+            }
+            return;
         }
     };
-    finished(core, deployment, ActionResult::Swapped { revision, result }).await;
+    finished(core, deployment, result).await;
 }
 
 enum Ended {
@@ -52,7 +63,20 @@ enum Ended {
     /// A halt came meanwhile.
     Superseded,
     /// Neither runs.
-    Lost(String),
+    Lost(PrepareError),
+}
+
+/// Whether the orchestrator still waits for this swap. Every result that was sent before has been heeded by then.
+async fn is_wanted(core: &Core, swap: &Swap) -> bool {
+    let Swap { deployment, ref next, incarnation, .. } = *swap;
+    let next = next.clone();
+    let wanted = move |all: &nisse_orchestrator::Orchestrator| {
+        all.agent(&deployment).is_some_and(|agent| {
+            let running = matches!(agent.life, Life::Running { .. });
+            running && agent.incarnation + 1 == incarnation && agent.next.as_ref() == Some(&next)
+        })
+    };
+    look(core, wanted).await
 }
 
 async fn run(core: &Arc<Core>, swap: &Swap) -> Result<(), Ended> {
@@ -70,64 +94,47 @@ async fn run(core: &Arc<Core>, swap: &Swap) -> Result<(), Ended> {
         return refuse(core, swap, PrepareError { stage: FailureStage::Node, reason: error.text }).await;
     }
     core.set_prepared(*deployment, Arc::new(checked));
-    match start(core, *deployment, &next.placement, *incarnation, true, *ticket).await {
+    let started = swapped_id(*deployment, next.revision);
+    match start(core, *deployment, &next.placement, *incarnation, Some(started), *ticket).await {
         Ok(()) => Ok(()),
         Err(StartError::Superseded) => Err(Ended::Superseded),
-        Err(StartError::Failed(failed)) => {
-            if let Err(error) = bring_back(core, swap, next.revision).await {
-                tracing::error!(%deployment, error = error.text, "the state before the update was not put back");
-                return Err(Ended::Lost(format!("{}; and its state was not put back: {}", failed.reason, error.text)));
-            }
-            refuse(core, swap, failed).await
-        }
+        Err(StartError::Failed(failed)) => refuse(core, swap, failed).await,
     }
 }
 
-/// The old package goes on, or comes back.
+/// The name of the `started` by which a new package takes over.
+fn swapped_id(deployment: DeploymentId, revision: u32) -> InvocationId {
+    let name = deployment.to_string();
+    Core::stable_invocation(Timestamp(0), &[b"swapped", name.as_bytes(), &revision.to_be_bytes()])
+}
+
+/// The old package goes on, or comes back, to the state that the update found.
 async fn refuse(core: &Arc<Core>, swap: &Swap, error: PrepareError) -> Result<(), Ended> {
-    if core.running(&swap.deployment).is_some() {
+    let Swap { deployment, old, next, incarnation, ticket, .. } = swap;
+    if core.running(deployment).is_some() {
         return Err(Ended::Refused(error));
     }
-    match start(core, swap.deployment, &swap.old, swap.incarnation - 1, false, swap.ticket).await {
+    let lost = |stage, reason| Err(Ended::Lost(PrepareError { stage, reason }));
+    if let Err(worse) = put_back(core, *deployment, next.revision, &old.key()).await {
+        tracing::error!(%deployment, error = worse.text, "the state before the update was not put back");
+        return lost(FailureStage::Node, format!("{}; and its state was not put back: {}", error.reason, worse.text));
+    }
+    match start(core, *deployment, old, incarnation - 1, None, *ticket).await {
         Ok(()) => Err(Ended::Refused(error)),
         Err(StartError::Superseded) => Err(Ended::Superseded),
         Err(StartError::Failed(worse)) => {
-            let (reason, worse) = (error.reason, worse.reason);
-            Err(Ended::Lost(format!("{reason}; and the package before it did not come back: {worse}")))
+            let (reason, stage) = (error.reason, worse.stage);
+            lost(stage, format!("{reason}; and the package before it did not come back: {}", worse.reason))
         }
     }
 }
 
 /// Keeps the state of now, and puts the one in its place with which the new package begins.
 async fn put_state_in_place(core: &Arc<Core>, swap: &Swap) -> Result<(), NodeError> {
-    let Swap { deployment, old, next, incarnation, restore, .. } = swap;
-    let (owner, name) = old.key();
-    let pin = kept_name(*deployment, next.revision);
-    if core.pinned(&pin).is_none() {
-        packages::keep_state(core, pin, owner, &name).await?;
-    } else if core.completed.contains(&started_id(*deployment, *incarnation).0) {
-        // A crash came after the new package's `started`: the state is the new one's already.
-        return Ok(());
-    } else {
-        bring_back(core, swap, next.revision).await?;
-    }
+    let Swap { deployment, old, next, restore, .. } = swap;
+    keep(core, *deployment, next.revision, &old.key()).await?;
     match restore {
-        Some(revision) => bring_back(core, swap, *revision).await,
+        Some(revision) => bring_back(core, *deployment, *revision, &old.key()).await,
         None => Ok(()),
     }
-}
-
-/// Puts the state that was kept before the update of this number back.
-async fn bring_back(core: &Arc<Core>, swap: &Swap, revision: u32) -> Result<(), NodeError> {
-    let pin = kept_name(swap.deployment, revision);
-    let (owner, name) = swap.old.key();
-    let Some(cid) = core.pinned(&pin) else {
-        let text = format!("failed to put the state before update {revision} back: it is not in the content store");
-        return Err(NodeError::new(ErrorKind::NotFound, "state_gone", text));
-    };
-    let export = packages::on_disk(core, "read a kept state", move |core| {
-        let read = core.content.read_file(cid, nisse_store::SNAPSHOT_BYTES_MAX);
-        read.map_err(|error| NodeError::caused(ErrorKind::Failed, "content_failed", &error))
-    });
-    packages::replace_state(core, owner, &name, cid, export.await?).await
 }

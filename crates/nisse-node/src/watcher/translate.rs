@@ -28,6 +28,8 @@ pub(super) async fn translate(
                 true => ended(market, deployment, operator, CloseReason::Reopened).await?,
                 false => Vec::new(),
             };
+            // The contract keeps the leading bid only: whoever bid before has no bid now.
+            events.push(Event::Reopened { deployment, round: at.block.number });
             if standing == Standing::Newest {
                 events.extend(reopened(market, deployment, Some(*bidding_ends), at.block.number).await?);
             }

@@ -2,7 +2,7 @@
 
 use nisse_model::Timestamp;
 
-use super::{AlarmPace, OpenBid, Orchestrator, REFUSED_ORDERS_MAX};
+use super::{AlarmPace, Asking, OpenBid, Orchestrator, REFUSED_ORDERS_MAX};
 use crate::agent::{Agent, Alarm, Assignment, Life};
 use crate::decision::Decision;
 use crate::event::Order;
@@ -23,7 +23,7 @@ impl Orchestrator {
                     bids_until,
                     round: *round,
                 };
-                self.bids.insert(*deployment, OpenBid { order, rate: None, assign_sent: false });
+                self.bids.insert(*deployment, OpenBid { order, rate: None, assigning: Asking::default() });
             }
             Decision::OrderRefused { deployment, refusal } => {
                 self.bids.remove(deployment);
@@ -66,14 +66,15 @@ impl Orchestrator {
         for agent in self.agents.values_mut() {
             agent.alarm_in_flight = false;
             agent.alarm_pace = AlarmPace::default();
-            agent.expiry_sent = false;
+            agent.swapping = false;
+            (agent.acknowledging, agent.expiring) = (Asking::default(), Asking::default());
             agent.setback = None;
             if agent.life.is_live() {
                 agent.restarts = agent.restarts.saturating_add(1);
             }
         }
         for bid in self.bids.values_mut() {
-            bid.assign_sent = false;
+            bid.assigning = Asking::default();
         }
     }
 }
@@ -90,10 +91,11 @@ impl Agent {
             Decision::Funded { deposited, .. } => {
                 if let Assignment::Lease(terms) = &mut self.assignment {
                     terms.deposited = *deposited;
-                    self.expiry_sent = false;
+                    self.expiring = Asking::default();
                 }
             }
             Decision::Paused { at, .. } => {
+                self.swapping = false;
                 if let Life::Running { acknowledged, .. } = self.life {
                     self.life = Life::Paused { since: *at, acknowledged };
                 }
@@ -128,9 +130,13 @@ impl Agent {
                 self.update_refused = Some(reason.clone());
             }
             Decision::Failed { stage, reason, at, .. } => {
+                self.swapping = false;
                 self.life = Life::Failed { stage: *stage, reason: reason.clone(), at: *at };
             }
-            Decision::Stopped { reason, at, .. } => self.life = Life::Stopped { reason: *reason, at: *at },
+            Decision::Stopped { reason, at, .. } => {
+                self.swapping = false;
+                self.life = Life::Stopped { reason: *reason, at: *at };
+            }
             Decision::AlarmSet { at, due, attempt, number, .. } => {
                 self.alarms = self.alarms.max(*number);
                 self.alarm = Some(Alarm { at: *at, due: *due, attempt: *attempt, number: *number });

@@ -1,6 +1,8 @@
-//! Events in, effects out. What actions came to is in `results.rs`, and what alarms are in `alarms.rs`.
+//! Events in, effects out. What actions came to is in `results.rs`, what alarms are in `alarms.rs`, and how the market is
+//! asked for something more than once in `asking.rs`.
 
 pub(super) mod alarms;
+pub(super) mod asking;
 mod results;
 
 use nisse_model::{DeploymentId, Timestamp};
@@ -23,6 +25,11 @@ impl Orchestrator {
             }
             Event::AssignedElsewhere { deployment } => {
                 if self.bids.contains_key(&deployment) {
+                    self.decide(&mut effects, Decision::BidLost { deployment });
+                }
+            }
+            Event::Reopened { deployment, round } => {
+                if self.bids.get(&deployment).is_some_and(|bid| bid.order.round < round) {
                     self.decide(&mut effects, Decision::BidLost { deployment });
                 }
             }
@@ -70,7 +77,7 @@ impl Orchestrator {
             }
             (Command::Resume, Life::Paused { .. }) => {
                 self.decide(&mut effects, Decision::Resumed { deployment, at: now });
-                self.prepare(deployment, &mut effects);
+                self.bring_up(deployment, &mut effects);
             }
             (Command::Rollback, Life::Running { .. }) => {
                 self.decide(&mut effects, Decision::RollbackAsked { deployment });
@@ -175,7 +182,7 @@ impl Orchestrator {
         self.decide(effects, Decision::Assigned { deployment, placement, assignment });
         match refusal {
             Some(refusal) => self.fail(deployment, FailureStage::Node, refusal.to_string(), now, effects),
-            None => self.prepare(deployment, effects),
+            None => self.bring_up(deployment, effects),
         }
     }
 
@@ -198,16 +205,10 @@ impl Orchestrator {
         if !agent.life.is_live() || under_way.max(agent.revision_done) >= revision {
             return;
         }
-        let (busy, running) = (agent.next.is_some(), matches!(agent.life, Life::Running { .. }));
-        let refusal = self.judge_update(deployment, &next).err();
+        let busy = agent.next.is_some();
         self.decide(effects, Decision::UpdateBegan { deployment, next });
-        if busy {
-            return;
-        }
-        match refusal {
-            Some(refusal) => self.refuse_update(deployment, revision, refusal.to_string(), effects),
-            None if running => self.continue_update(deployment, effects),
-            None => {}
+        if !busy {
+            self.continue_update(deployment, effects);
         }
     }
 
@@ -230,23 +231,23 @@ impl Orchestrator {
         for (deployment, agent) in &mut self.agents {
             agent.raise_due_alarm(*deployment, now, effects);
             results::bring_up_again(*deployment, agent, now, effects);
-            let ended = agent.ends_at().is_some_and(|end| end <= chain);
-            if ended && !agent.expiry_sent {
-                agent.expiry_sent = true;
+            agent.acknowledge_again(*deployment, now, effects);
+            if agent.ends_at().is_some_and(|end| end <= chain) && agent.expiring.begin(now).is_some() {
                 effects.actions.push(Action::Expire { deployment: *deployment });
             }
         }
         for (deployment, bid) in &mut self.bids {
-            let OpenBid { order, rate: Some(_), assign_sent } = bid else { continue };
-            if !*assign_sent && order.bids_until.is_some_and(|until| until < chain) {
-                *assign_sent = true;
-                effects.actions.push(Action::Assign { deployment: *deployment });
+            let OpenBid { order, rate: Some(_), assigning } = bid else { continue };
+            if order.bids_until.is_some_and(|until| until < chain)
+                && let Some(attempt) = assigning.begin(now)
+            {
+                effects.actions.push(Action::Assign { deployment: *deployment, round: order.round, attempt });
             }
         }
     }
 
-    fn prepare(&mut self, deployment: DeploymentId, effects: &mut Effects) {
-        let placement = self.agents[&deployment].placement.clone();
-        effects.actions.push(Action::Prepare { deployment, placement });
+    fn bring_up(&mut self, deployment: DeploymentId, effects: &mut Effects) {
+        let agent = self.agents.get_mut(&deployment);
+        effects.actions.extend(agent.map(|agent| agent.bring_up(deployment)));
     }
 }

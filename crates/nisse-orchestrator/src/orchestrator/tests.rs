@@ -1,6 +1,8 @@
 //! The life of agents as stories, without time passing by itself; here, what all of them begin with.
 
 mod alarms;
+mod asking;
+mod interrupted;
 mod journal;
 mod leases;
 mod orders;
@@ -16,7 +18,7 @@ use nisse_model::{
 
 use super::*;
 use crate::agent::{Assignment, Lease, NextPackage};
-use crate::event::{ActionResult, AlarmEnd, Command, Event, PrepareError};
+use crate::event::{ActionResult, AlarmEnd, Command, Event, MarketStep, PrepareError};
 use crate::policy::{Accept, Capacity};
 use crate::reason::{CloseReason, FailureStage};
 

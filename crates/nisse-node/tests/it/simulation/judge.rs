@@ -91,15 +91,21 @@ impl Slot {
             self.deployments.push(deployment.clone());
             self.since = clock.now().0;
         }
-        if matches!(life, Life::Running | Life::Paused) {
+        let interrupted = matches!(asked, Some(Asked::PausedUpdate(_) | Asked::StoppedUpdate(_)));
+        if matches!(life, Life::Running | Life::Paused) || interrupted {
             let found = &agents[0].version;
             let version = found.split('.').nth(1).and_then(|minor| minor.parse().ok()).unwrap_or(u32::MAX);
             let (was, asked) = (self.version, self.asked);
             check(self.may_run(version), || format!("{name} was 1.{was}.0, {asked:?} was asked, and it is {found}"))?;
             match self.asked {
                 Some(Asked::Rollback(_)) if version != was => self.rolled_back(clock),
-                Some(Asked::Update(_)) if version == was => self.before_update = None,
-                _ => self.version = version,
+                Some(Asked::Update(_) | Asked::StoppedUpdate(_)) if version == was => self.before_update = None,
+                // Nobody knows whether the chain has heard of it.
+                Some(Asked::PausedUpdate(next)) if version == was && life == Life::Paused => self.pending = Some(next),
+                _ => {
+                    self.pending = self.pending.filter(|next| *next != version);
+                    self.version = version;
+                }
             }
         }
         match (self.asked, life) {

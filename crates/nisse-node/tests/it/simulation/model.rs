@@ -24,6 +24,8 @@ pub(super) struct Slot {
     /// The package that runs, and the newest that was ever asked for.
     pub(super) version: u32,
     pub(super) version_newest: u32,
+    /// An update that was asked for and may come to its end at any time while the agent runs.
+    pub(super) pending: Option<u32>,
     /// What was asked and not answered when the last life ended.
     pub(super) asked: Option<Asked>,
     /// All deployments, oldest first; the last one is the one that lives.
@@ -84,6 +86,10 @@ pub(super) enum Asked {
     Resume,
     Fund,
     Update(u32),
+    /// An update, and a pause and a resume while it was under way.
+    PausedUpdate(u32),
+    /// An update, and a stop while it was under way.
+    StoppedUpdate(u32),
     Rollback(u32),
     Destroy,
 }
@@ -121,6 +127,7 @@ impl Slot {
             life: Life::Absent,
             version: 0,
             version_newest: 0,
+            pending: None,
             asked: None,
             deployments: Vec::new(),
             memory: Memory::default(),
@@ -143,7 +150,7 @@ impl Slot {
     pub(super) async fn deploy(&mut self, node: &Node, now: Timestamp) -> Result<(), Failure> {
         self.asked = Some(Asked::Deploy);
         // Every start sets the alarm.
-        (self.memory.due, self.before_update, self.since) = (None, None, now.0);
+        (self.memory.due, self.before_update, self.pending, self.since) = (None, None, None, now.0);
         // A start pays what the lease before had been paid, less what came in when it was about to end.
         let again = self.life == Life::Stopped;
         self.paid = if again { self.paid + GIFT * self.funded } else { PAYMENT };
@@ -174,8 +181,9 @@ impl Slot {
     pub(super) fn may_be(&self, life: Life) -> bool {
         let asked_for = match self.asked {
             Some(Asked::Deploy | Asked::Resume) => life == Life::Running,
-            Some(Asked::Stop) => life == Life::Stopped,
+            Some(Asked::Stop | Asked::StoppedUpdate(_)) => life == Life::Stopped,
             Some(Asked::Pause) => life == Life::Paused,
+            Some(Asked::PausedUpdate(_)) => matches!(life, Life::Running | Life::Paused),
             Some(Asked::Destroy) => matches!(life, Life::Stopped | Life::Absent),
             Some(Asked::Fund | Asked::Update(_) | Asked::Rollback(_)) | None => false,
         };
@@ -185,8 +193,10 @@ impl Slot {
     /// Whether this may be the package that runs.
     pub(super) fn may_run(&self, version: u32) -> bool {
         match self.asked {
-            Some(Asked::Update(next) | Asked::Rollback(next)) => version == next || version == self.version,
-            _ => version == self.version,
+            Some(
+                Asked::Update(next) | Asked::Rollback(next) | Asked::PausedUpdate(next) | Asked::StoppedUpdate(next),
+            ) => version == next || version == self.version,
+            _ => version == self.version || Some(version) == self.pending,
         }
     }
 }

@@ -1,5 +1,7 @@
 //! What the owners and the callers do: any of it, in any order, some of it at once.
 
+mod interrupted;
+
 use std::time::Duration;
 
 use futures::future::join_all;
@@ -35,7 +37,8 @@ impl Model {
                 (Life::Running, 6..=8) => self.rush(node, clock, random).await?,
                 (Life::Running, 9) => slot.stop(node).await?,
                 (Life::Running, 10) => slot.pause(node).await?,
-                (Life::Running, 11..=12) => slot.update(node).await?,
+                (Life::Running, 11) => slot.update(node).await?,
+                (Life::Running, 12) => slot.interrupt(node, clock, random).await?,
                 (Life::Running, 13) => slot.roll_back(node, clock).await?,
                 (Life::Running, 14) if slot.pays => slot.fund(node).await?,
                 (Life::Running | Life::Stopped, 15) => slot.destroy(node, clock).await?,
@@ -133,7 +136,10 @@ impl Slot {
         node.resume(self.name).await?;
         self.asked = None;
         self.life = Life::Running;
-        Ok(())
+        match self.pending {
+            Some(_) => self.settle(node).await,
+            None => Ok(()),
+        }
     }
 
     async fn fund(&mut self, node: &Node) -> Result<(), Failure> {

@@ -27,6 +27,8 @@ impl Orchestrator {
             ActionResult::Prepared(result) => self.prepared(deployment, result, now, effects),
             ActionResult::Started(result) => self.started(deployment, result, now, effects),
             ActionResult::Swapped { revision, result } => self.swapped(deployment, revision, result, now, effects),
+            ActionResult::SwapLost { revision, error } => self.swap_lost(deployment, revision, error, now, effects),
+            ActionResult::NotTaken(step) => self.not_taken(deployment, step, now, effects),
             ActionResult::AlarmHandled { number, end } => self.alarm_handled(deployment, number, end, now, effects),
         }
     }
@@ -54,7 +56,7 @@ impl Orchestrator {
         now: Timestamp,
         effects: &mut Effects,
     ) {
-        let Some(agent) = self.agents.get(&deployment).filter(|agent| agent.life.is_live()) else { return };
+        let Some(agent) = self.agents.get_mut(&deployment).filter(|agent| agent.life.is_live()) else { return };
         let (incarnation, life) = (agent.incarnation, agent.life.clone());
         match (result, life) {
             (Err(error), Life::Running { .. }) => self.set_back(deployment, error, now, effects),
@@ -66,6 +68,12 @@ impl Orchestrator {
             (Ok(()), Life::Starting) => {
                 effects.actions.push(Action::Start { deployment, incarnation, raise_started: true });
             }
+            // An update came meanwhile: behind its swap this would start the old package on the new one's state.
+            (Ok(()), Life::Running { .. }) if agent.next.is_some() => {
+                if !agent.swapping {
+                    effects.actions.push(agent.bring_up(deployment));
+                }
+            }
             (Ok(()), Life::Running { .. }) => {
                 effects.actions.push(Action::Start { deployment, incarnation, raise_started: false });
             }
@@ -76,7 +84,6 @@ impl Orchestrator {
 
     fn started(&mut self, deployment: DeploymentId, result: Result<(), String>, now: Timestamp, effects: &mut Effects) {
         let Some(agent) = self.agents.get_mut(&deployment) else { return };
-        let incarnation = agent.incarnation;
         if result.is_ok() {
             agent.setback = None;
             agent.alarm_pace.came_up();
@@ -88,24 +95,26 @@ impl Orchestrator {
             (Err(reason), life) if life.is_live() => self.fail(deployment, FailureStage::Start, reason, now, effects),
             (Ok(()), Life::Starting) => {
                 self.decide(effects, Decision::Started { deployment, at: now });
-                effects.actions.push(Action::Acknowledge { deployment, incarnation });
+                self.acknowledge(deployment, now, effects);
                 self.continue_update(deployment, effects);
             }
-            (Ok(()), Life::Running { acknowledged, .. }) => {
-                if acknowledged.is_none() {
-                    effects.actions.push(Action::Acknowledge { deployment, incarnation });
-                }
+            (Ok(()), Life::Running { .. }) => {
+                self.acknowledge(deployment, now, effects);
                 self.continue_update(deployment, effects);
             }
             _ => {}
         }
     }
 
-    /// Begins the update that waits, if one does: it is judged when its turn comes.
+    /// Begins the update that waits, if one does: it is judged when its turn comes. A paused agent is not swapped but
+    /// when it is resumed.
     pub(super) fn continue_update(&mut self, deployment: DeploymentId, effects: &mut Effects) {
-        let Some(next) = self.agents.get(&deployment).and_then(|agent| agent.next.clone()) else { return };
+        let Some(agent) = self.agents.get(&deployment).filter(|agent| !agent.swapping) else { return };
+        let Some(next) = agent.next.clone() else { return };
+        let running = matches!(agent.life, Life::Running { .. });
         match self.judge_update(deployment, &next) {
-            Ok(()) => effects.actions.extend(self.agents[&deployment].swap(deployment)),
+            Ok(()) if running => self.bring_up(deployment, effects),
+            Ok(()) => {}
             Err(refusal) => self.refuse_update(deployment, next.revision, refusal.to_string(), effects),
         }
     }
@@ -123,6 +132,7 @@ impl Orchestrator {
             return;
         }
         agent.alarm_pace.came_up();
+        (agent.swapping, agent.setback) = (false, None);
         let incarnation = agent.incarnation + 1;
         match result {
             Ok(()) => {
@@ -133,6 +143,23 @@ impl Orchestrator {
             Err(PrepareError { stage, reason }) => {
                 self.refuse_update(deployment, revision, format!("{stage}: {reason}"), effects);
             }
+        }
+    }
+
+    /// Neither package runs. The update stays where it is: to try again is to put the state back first.
+    fn swap_lost(
+        &mut self,
+        deployment: DeploymentId,
+        revision: u32,
+        error: PrepareError,
+        now: Timestamp,
+        effects: &mut Effects,
+    ) {
+        let Some(agent) = self.agents.get_mut(&deployment) else { return };
+        let running = matches!(agent.life, Life::Running { .. });
+        if running && agent.next.as_ref().is_some_and(|next| next.revision == revision) {
+            agent.swapping = false;
+            self.set_back(deployment, error, now, effects);
         }
     }
 
@@ -174,7 +201,7 @@ pub(super) fn bring_up_again(deployment: DeploymentId, agent: &mut Agent, now: T
     };
     setback.due = None;
     // One that its owner paused meanwhile is prepared when it is resumed.
-    if matches!(agent.life, Life::Running { .. }) {
-        effects.actions.push(Action::Prepare { deployment, placement: agent.placement.clone() });
+    if matches!(agent.life, Life::Running { .. }) && !agent.swapping {
+        effects.actions.push(agent.bring_up(deployment));
     }
 }

@@ -9,7 +9,7 @@ use super::*;
 /// Any event at all, about few deployments, so that sequences meet every state.
 fn any_event() -> impl Strategy<Value = Event> {
     let error = || PrepareError { stage: FailureStage::Fetch, reason: "gone".to_owned() };
-    (1u64..4, 0u8..16, 0u64..100).prop_map(move |(number, kind, later)| {
+    (1u64..4, 0u8..20, 0u64..100).prop_map(move |(number, kind, later)| {
         let id = deployment(number);
         let at = NOW.plus_ms(later * 1_000_000);
         let finished = |result| Event::Finished { deployment: id, result };
@@ -33,6 +33,10 @@ fn any_event() -> impl Strategy<Value = Event> {
             12 => finished(ActionResult::Swapped { revision: later as u32, result: Ok(()) }),
             13 => finished(ActionResult::AlarmHandled { number: later, end: AlarmEnd::Retry }),
             14 => Event::AlarmChanged { deployment: id, at: Some(at) },
+            15 => Event::Reopened { deployment: id, round: later },
+            16 => finished(ActionResult::SwapLost { revision: later as u32, error: error() }),
+            17 => finished(ActionResult::NotTaken(MarketStep::Acknowledge)),
+            18 => finished(ActionResult::NotTaken(MarketStep::Bid { round: later % 3 })),
             _ => Event::Tick { chain: at },
         }
     })

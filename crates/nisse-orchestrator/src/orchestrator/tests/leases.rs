@@ -15,7 +15,7 @@ fn an_order_is_inspected_bid_on_won_prepared_started_and_acknowledged() {
     let start = Action::Start { deployment: deployment(1), incarnation: 1, raise_started: true };
     assert_eq!(effects.actions, [start]);
     let effects = finish(&mut node, 1, ActionResult::Started(Ok(())));
-    assert_eq!(effects.actions, [Action::Acknowledge { deployment: deployment(1), incarnation: 1 }]);
+    assert_eq!(effects.actions, [Action::Acknowledge { deployment: deployment(1), incarnation: 1, attempt: 1 }]);
     node.handle(Event::Acknowledged { deployment: deployment(1), at: NOW }, NOW);
     assert_eq!(*life(&node, 1), Life::Running { since: NOW, acknowledged: Some(NOW) });
 }
