@@ -11,6 +11,9 @@ use nisse_model::{HostName, HostNameError, parse_port};
 
 use crate::tls::CaFile;
 
+/// Where TLS is at home: an exception for this port is for `https` alone.
+const HTTPS_PORT: u16 = 443;
+
 /// One exception.
 #[derive(Debug, Clone)]
 pub struct ConnectTo {
@@ -25,6 +28,12 @@ pub struct ConnectTo {
 }
 
 impl ConnectTo {
+    /// Whether only `https` is led there: an authority was given for it, or its port says so. A request in the clear
+    /// would pass by the certificate that the operator counts on.
+    pub fn is_tls_only(&self) -> bool {
+        self.ca.is_some() || self.port == HTTPS_PORT
+    }
+
     /// The same exception, with this authority in place of the public ones.
     pub fn with_ca(self, ca: CaFile) -> Self {
         Self { ca: Some(ca), ..self }

@@ -64,8 +64,10 @@ const V6_BLOCKS: [(Ipv6Addr, u32, AddressClass); 6] = [
 /// The block from which public IPv6 addresses are given out.
 const V6_GLOBAL_UNICAST: (Ipv6Addr, u32) = (Ipv6Addr::new(0x2000, 0, 0, 0, 0, 0, 0, 0), 3);
 
-/// Metadata services of clouds that sit in blocks which are private otherwise.
-const METADATA: [IpAddr; 3] = [
+/// Metadata services of clouds that sit in blocks which are private or public otherwise.
+const METADATA: [IpAddr; 4] = [
+    // Azure's WireServer, which looks public and is the machine's own host.
+    IpAddr::V4(Ipv4Addr::new(168, 63, 129, 16)),
     IpAddr::V4(Ipv4Addr::new(100, 100, 100, 200)),
     IpAddr::V6(Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254)),
     IpAddr::V6(Ipv6Addr::new(0xfd20, 0xce, 0, 0, 0, 0, 0, 0x254)),
@@ -218,7 +220,9 @@ mod tests {
     #[test]
     fn isatap_and_metadata_are_never_reached() {
         assert!(!public("2001:470::5efe:7f00:1") && !public("2001:470::200:5efe:a9fe:a9fe"));
-        for metadata in ["169.254.169.254", "100.100.100.200", "fd00:ec2::254", "fd20:ce::254", "192.0.0.192"] {
+        for metadata in
+            ["169.254.169.254", "100.100.100.200", "fd00:ec2::254", "fd20:ce::254", "192.0.0.192", "168.63.129.16"]
+        {
             let class = classify(metadata.parse().expect("an address"));
             assert!(matches!(class, Forbidden(_)), "{metadata} is {class:?}");
         }

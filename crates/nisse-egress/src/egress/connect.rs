@@ -66,10 +66,11 @@ impl Inner {
             tls_number,
         };
         let name = target.host_name();
-        let exception = self
-            .connect_to
-            .iter()
-            .position(|(exception, _)| Some(&exception.host) == name.as_ref() && exception.port == port);
+        let in_the_clear = target.scheme() == NetworkScheme::Http;
+        let exception = self.connect_to.iter().position(|(exception, _)| {
+            let meant = Some(&exception.host) == name.as_ref() && exception.port == port;
+            meant && !(in_the_clear && exception.is_tls_only())
+        });
         if let Some((index, (exception, tls))) = exception.and_then(|index| Some((index, self.connect_to.get(index)?)))
         {
             draft.line.via_connect_to = true;

@@ -160,3 +160,18 @@ async fn a_local_service_is_reached_at_exactly_its_host_and_port() {
         assert_eq!(refused.reason(), "not_granted", "{other}");
     }
 }
+
+#[tokio::test]
+async fn an_exception_for_tls_leads_nothing_in_the_clear() {
+    let port = feed(None).await;
+    let rule = format!("http://{RULE}:443");
+    let authority = format!("{RULE}:443");
+    let tls_only: ConnectTo = format!("{RULE}:443:127.0.0.1:{port}").parse().expect("an exception");
+    let egress_of = |exception: ConnectTo| egress(vec![exception], &AuditLog::default());
+    let refused = get(&egress_of(tls_only), &[&rule], &[], "http", &authority).await.expect_err("no exception");
+    assert_eq!(refused.reason(), "resolve");
+    // One that is not for TLS leads both.
+    let plain: ConnectTo = format!("{RULE}:8080:127.0.0.1:{port}").parse().expect("an exception");
+    let rule = format!("http://{RULE}:8080");
+    get(&egress_of(plain), &[&rule], &[], "http", &format!("{RULE}:8080")).await.expect("led there");
+}
