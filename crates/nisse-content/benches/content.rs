@@ -52,7 +52,7 @@ fn main() {
     });
     let store = &stores[0];
     let root = cid_of(&bytes, Profile::UnixFs2025);
-    let pin = time(&mut |round| store.pin(&format!("pin-{round}"), &[root]).unwrap());
+    let pin = time(&mut |round| store.pin(&format!("added/{round}"), &[root]).unwrap());
     let read = time(&mut |_| {
         std::hint::black_box(store.read_file(root, BYTES as u64).unwrap());
     });

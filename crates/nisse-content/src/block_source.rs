@@ -10,16 +10,27 @@ use bytes::Bytes;
 use nisse_model::ContentId;
 use nisse_store::Clock;
 
-use crate::block_store::BlockStore;
-use crate::unixfs::{FileReader, ReadError, ReadLimits};
+use crate::block_store::{BlockStore, PublicBlocks};
+use crate::unixfs::{Blocks, FileReader, ReadError, ReadLimits};
 
-/// How much one fetch may take.
+/// Who reads what is fetched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reader {
+    /// The node itself: all that is held.
+    Node,
+    /// An agent, by a CID of its choice: what is public and nothing else.
+    Agent,
+}
+
+/// How much one fetch may take, and for whom.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FetchLimits {
     /// File bytes.
     pub bytes_max: u64,
     /// Time from the call to the last byte.
     pub deadline: Duration,
+    /// For whom.
+    pub reader: Reader,
 }
 
 /// A file that was fetched whole, every block of it verified.
@@ -43,7 +54,7 @@ pub trait BlockSource: Send + Sync {
     fn fetch(&self, cid: ContentId, limits: FetchLimits) -> Fetching<'_>;
 }
 
-/// The node's own store. Answers from disk, within the deadline, without waiting for anyone but the disk.
+/// The node's own store. Answers from memory or disk, within the deadline, without waiting for anyone but the disk.
 pub struct LocalSource {
     store: Arc<BlockStore>,
     clock: Arc<dyn Clock>,
@@ -64,7 +75,12 @@ impl LocalSource {
             }
             source => FetchError::Read { cid, source },
         };
-        let reader = FileReader::open(&*self.store, cid, ReadLimits::bytes(limits.bytes_max)).map_err(failed)?;
+        let public = PublicBlocks::of(&self.store);
+        let blocks: &dyn Blocks = match limits.reader {
+            Reader::Node => &*self.store,
+            Reader::Agent => &public,
+        };
+        let reader = FileReader::open(blocks, cid, ReadLimits::bytes(limits.bytes_max)).map_err(failed)?;
         let mut bytes = Vec::new();
         for part in reader {
             bytes.extend_from_slice(&part.map_err(failed)?);

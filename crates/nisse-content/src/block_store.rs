@@ -3,11 +3,14 @@
 //! Order is the whole of its safety: blocks are synced before the pin that names them is written, a pack is synced
 //! before the pack it replaces is removed, and every block is hashed again when it is read.
 
+mod cache;
 mod error;
 mod gc;
 mod pack;
 mod pin;
+mod pin_name;
 mod pins;
+mod public;
 mod record;
 mod walk;
 
@@ -21,12 +24,16 @@ use bytes::Bytes;
 use nisse_model::{ByteSize, ContentId, Hash256};
 use nisse_store::Disk;
 
+pub use cache::VERIFIED_BYTES_MAX;
+use cache::VerifiedCache;
 pub use error::{AddError, StoreError};
 pub use gc::{Collected, GcError};
 use pack::Packs;
 pub use pin::{Pin, PinError, PinState};
+pub use pin_name::{PinKind, PinName};
 use pins::PinLog;
 pub use pins::{PIN_NAME_BYTES_MAX, PINS_MAX};
+pub use public::PublicBlocks;
 pub(crate) use walk::DAG_BLOCKS_MAX;
 pub use walk::WalkError;
 
@@ -57,6 +64,7 @@ pub struct BlockStore {
     pins: Mutex<PinLog>,
     packs: Mutex<Packs>,
     index: RwLock<Index>,
+    verified: VerifiedCache,
     next_batch: AtomicU64,
     /// Set once a sync failed: what is on disk is then unknown until the store is opened again.
     stopped: AtomicBool,
@@ -79,7 +87,7 @@ struct Index {
     /// What open batches have put or counted on.
     held: HashMap<u64, HashSet<Hash256>>,
     /// How many pins reach each block.
-    pinned: HashMap<Hash256, u32>,
+    pinned: HashMap<Hash256, pin::Reaching>,
     /// What each pin reaches.
     reached: HashMap<String, pin::PinReach>,
     stored_bytes: u64,
@@ -142,6 +150,7 @@ impl BlockStore {
             pins: Mutex::new(log),
             packs: Mutex::new(packs),
             index: RwLock::new(index),
+            verified: VerifiedCache::default(),
             next_batch: AtomicU64::new(0),
             stopped: AtomicBool::new(false),
         };
@@ -178,9 +187,14 @@ impl BlockStore {
         self.block_bytes(&cid.digest()).is_some()
     }
 
-    /// Whether a pin reaches the block: only then is it served.
+    /// Whether a pin reaches the block, so that a collection leaves it.
     pub fn is_pinned(&self, cid: &ContentId) -> bool {
         self.read_index().pinned.contains_key(&cid.digest())
+    }
+
+    /// Whether a pin of a public kind reaches the block: only then may strangers and agents read it.
+    pub fn is_public(&self, cid: &ContentId) -> bool {
+        self.read_index().pinned.get(&cid.digest()).is_some_and(|reaching| reaching.public > 0)
     }
 
     /// Keeps one block after checking that it is what `cid` names. Durable on return; not pinned.

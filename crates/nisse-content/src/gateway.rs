@@ -1,7 +1,8 @@
 //! The trustless gateway as a pure function: a request in, a response with a body of pieces out.
 //!
-//! It answers only what a pin reaches, at once, and never fetches: content that is not held is 404. Bytes may come
-//! from strangers, so every answer forbids a browser to interpret them.
+//! It answers only what a pin of a public kind reaches, at once, and never fetches: all else is 404, held or not. Bytes may
+//! come from strangers, so every answer forbids a browser to interpret them. What is answered without a body is answered
+//! without reading it.
 
 mod body;
 mod problem;
@@ -14,37 +15,39 @@ use http::header::{
     IF_NONE_MATCH, RANGE, VARY,
 };
 use http::{HeaderValue, Method, Request, Response, StatusCode};
-use nisse_model::ContentId;
+use nisse_model::{CidCodec, ContentId};
 
-pub use body::Body;
+use body::FilePieces;
+pub use body::{Body, PIECE_BYTES_MAX};
 use problem::Problem;
 use request::{Asked, Format};
 
-use crate::block_store::BlockStore;
+use crate::VerifiedBlock;
+use crate::block_store::{BlockStore, PublicBlocks};
 use crate::car::CarStream;
-use crate::unixfs::{Blocks, FileReader, ReadError, ReadLimits, Resolved, resolve};
+use crate::unixfs::{Blocks as _, FileReader, ReadError, ReadLimits, Resolved, resolve};
 
 /// Largest file that is answered as plain bytes; a larger one is answered as CAR.
 pub const FILE_BYTES_MAX: u64 = 4 << 30;
 
 /// Answers one request for `/ipfs/…`. The body may read from disk while it is iterated.
 pub fn handle(store: &Arc<BlockStore>, request: &Request<()>) -> Response<Body> {
-    match answer(store, request) {
+    match answer(&PublicBlocks::of(store), request) {
         Ok(response) => response,
         Err(problem) => problem.into_response(request.method() == Method::HEAD),
     }
 }
 
-fn answer(store: &Arc<BlockStore>, request: &Request<()>) -> Result<Response<Body>, Problem> {
+fn answer(public: &PublicBlocks, request: &Request<()>) -> Result<Response<Body>, Problem> {
     if request.method() != Method::GET && request.method() != Method::HEAD {
         return Err(Problem::method(request.method()));
     }
     let asked = request::parse(request)?;
-    if !store.is_pinned(&asked.root) {
+    if !public.has(&asked.root) {
         return Err(Problem::not_held(asked.root));
     }
-    let path = resolve(store, asked.root, &asked.names)?;
-    if !store.is_pinned(&path.target) {
+    let path = resolve(public, asked.root, &asked.names)?;
+    if !public.has(&path.target) {
         return Err(Problem::not_held(path.target));
     }
     let tag = entity_tag(&asked, &path);
@@ -56,13 +59,15 @@ fn answer(store: &Arc<BlockStore>, request: &Request<()>) -> Result<Response<Bod
         return Ok(response);
     }
     let mut response = match asked.format {
-        Format::Raw => raw(store, path.target, request)?,
+        Format::Raw => part_of(public, ContentId::raw(path.target.digest()), request)?,
         Format::Car(scope) => {
-            // The root is read before the head is sent, so that a damaged one is an error and not a short stream.
-            held(store, path.target)?;
-            Response::new(Body::stream(CarStream::new(Arc::clone(store), path.clone(), scope), None))
+            if request.method() == Method::GET {
+                read_first(public, path.target)?;
+            }
+            let car = CarStream::new(public.clone(), path.clone(), scope).in_pieces(PIECE_BYTES_MAX);
+            Response::new(Body::stream(car, None))
         }
-        Format::File => file(store, path.target, request)?,
+        Format::File => part_of(public, path.target, request)?,
     };
     common(&mut response, &asked, &path, &tag);
     if request.method() == Method::HEAD {
@@ -71,24 +76,25 @@ fn answer(store: &Arc<BlockStore>, request: &Request<()>) -> Result<Response<Bod
     Ok(response)
 }
 
-fn held(store: &BlockStore, cid: ContentId) -> Result<bytes::Bytes, ReadError> {
-    Ok(store.block(&cid)?.ok_or(ReadError::NotHeld { cid })?.into_bytes())
+/// Reads the root before the head is sent, so that a damaged one is an error and not a short answer.
+fn read_first(public: &PublicBlocks, cid: ContentId) -> Result<VerifiedBlock, ReadError> {
+    public.block(&cid)?.ok_or(ReadError::NotHeld { cid })
 }
 
-fn raw(store: &BlockStore, cid: ContentId, request: &Request<()>) -> Result<Response<Body>, Problem> {
-    let block = held(store, cid)?;
-    let length = block.len() as u64;
+/// The whole of a block or a file, or the range of it that was asked for.
+fn part_of(public: &PublicBlocks, cid: ContentId, request: &Request<()>) -> Result<Response<Body>, Problem> {
+    let length = match (cid.codec(), public.block_bytes(&cid)) {
+        (CidCodec::Raw, Some(length)) => length,
+        (CidCodec::Raw, None) => read_first(public, cid)?.bytes().len() as u64,
+        (CidCodec::DagPb, _) => FileReader::open(public, cid, ReadLimits::bytes(FILE_BYTES_MAX))?.file_bytes(),
+    };
     let part = request::range(request.headers().get(RANGE), length)?;
-    Ok(ranged(length, part, |part| Body::full(block.slice(part.start as usize..part.end as usize))))
-}
-
-fn file(store: &Arc<BlockStore>, cid: ContentId, request: &Request<()>) -> Result<Response<Body>, Problem> {
-    let reader = FileReader::open(Arc::clone(store), cid, ReadLimits::bytes(FILE_BYTES_MAX))?;
-    let length = reader.file_bytes();
-    let part = request::range(request.headers().get(RANGE), length)?;
-    Ok(ranged(length, part, |part| {
-        let bytes = part.end - part.start;
-        Body::stream(reader.range(part), Some(bytes))
+    if request.method() == Method::GET && cid.codec() == CidCodec::Raw {
+        read_first(public, cid)?;
+    }
+    Ok(ranged(length, part, |left| {
+        let bytes = left.end - left.start;
+        Body::stream(FilePieces { blocks: public.clone(), cid, left }, Some(bytes))
     }))
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use nisse_content::{BlockSource, FetchError, FetchLimits, Fetching, LocalSource};
+use nisse_content::{BlockSource, FetchError, FetchLimits, Fetching, LocalSource, Reader};
 use nisse_model::{Address, ByteSize, Config, ContentId, Grants, Manifest, Package, Policy};
 use nisse_orchestrator::{FailureStage, Placement, PrepareError};
 use nisse_sandbox::limits::AGENT_MEMORY_BYTES_MAX;
@@ -100,7 +100,7 @@ impl Preparer {
     }
 
     async fn fetch(&self, cid: ContentId, bytes_max: u64) -> Result<Vec<u8>, PrepareError> {
-        let limits = FetchLimits { bytes_max, deadline: FETCH_TIME_MAX };
+        let limits = FetchLimits { bytes_max, deadline: FETCH_TIME_MAX, reader: Reader::Node };
         let fetched = self.content.fetch(cid, limits).await.map_err(|error| at(FailureStage::Fetch, &error))?;
         Ok(Vec::from(fetched.bytes))
     }

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use nisse_model::{ByteSize, ContentId, Hash256};
 
+use super::pin_name::PinKind;
 use super::pins::{LogError, PIN_NAME_BYTES_MAX, PIN_ROOTS_MAX, PINS_MAX};
 use super::walk::{Reached, WalkError, reach};
 use super::{BlockStore, Index};
@@ -40,6 +41,14 @@ pub(super) struct PinReach {
     broken: Option<String>,
 }
 
+/// How many pins reach a block.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Reaching {
+    all: u32,
+    /// Of a public kind.
+    pub(super) public: u32,
+}
+
 impl From<Reached> for PinReach {
     fn from(reached: Reached) -> Self {
         let broken = reached.broken.map(|error| error.to_string());
@@ -49,9 +58,10 @@ impl From<Reached> for PinReach {
 
 impl BlockStore {
     /// Pins `roots` under `name`, durably, after checking that every block beneath is held and durable. A pin of the
-    /// same name is replaced.
+    /// same name is replaced. Its name begins with its kind.
     pub fn pin(&self, name: &str, roots: &[ContentId]) -> Result<(), PinError> {
-        if name.is_empty() || name.len() > PIN_NAME_BYTES_MAX || !name.bytes().all(|byte| byte.is_ascii_graphic()) {
+        let spelled = name.len() <= PIN_NAME_BYTES_MAX && name.bytes().all(|byte| byte.is_ascii_graphic());
+        if !spelled || PinKind::of(name).is_none() {
             return Err(PinError::Name(name.chars().take(80).collect()));
         }
         if roots.is_empty() || roots.len() > PIN_ROOTS_MAX {
@@ -128,17 +138,22 @@ impl BlockStore {
 
 impl Index {
     fn set_reach(&mut self, name: &str, reach: Option<PinReach>) {
+        // Whatever stands in the log under a kind that this version does not know is kept, and private.
+        let public = u32::from(PinKind::of(name).is_some_and(PinKind::is_public));
         for digest in reach.iter().flat_map(|reach| &reach.digests) {
-            *self.pinned.entry(*digest).or_default() += 1;
+            let reaching = self.pinned.entry(*digest).or_default();
+            reaching.all += 1;
+            reaching.public += public;
         }
         let before = match reach {
             Some(reach) => self.reached.insert(name.to_owned(), reach),
             None => self.reached.remove(name),
         };
         for digest in before.iter().flat_map(|reach| &reach.digests) {
-            if let Some(count) = self.pinned.get_mut(digest) {
-                *count -= 1;
-                if *count == 0 {
+            if let Some(reaching) = self.pinned.get_mut(digest) {
+                reaching.all -= 1;
+                reaching.public -= public;
+                if reaching.all == 0 {
                     self.pinned.remove(digest);
                 }
             }
@@ -150,7 +165,10 @@ impl Index {
 #[derive(Debug, thiserror::Error)]
 pub enum PinError {
     /// Not a name.
-    #[error("use `{0}` as a pin's name: 1 to {PIN_NAME_BYTES_MAX} printable ASCII characters without spaces are taken")]
+    #[error(
+        "use `{0}` as a pin's name: a known kind and a slash come first, and at most {PIN_NAME_BYTES_MAX} printable ASCII \
+         characters without spaces are taken"
+    )]
     Name(String),
     /// Too few or too many roots.
     #[error("pin {0} roots under one name: 1 to {PIN_ROOTS_MAX} are taken")]
@@ -183,5 +201,32 @@ impl PinError {
             Self::Store(error) => error.hint(),
             Self::Name(_) | Self::Roots(_) | Self::TooMany => None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::{Profile, StoreOptions};
+
+    #[test]
+    fn a_pin_of_a_kind_that_is_not_known_is_kept_and_private() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let open = || {
+            let disk = Arc::new(nisse_store::SystemDisk);
+            BlockStore::open(disk, folder.path().join("content"), StoreOptions::default()).expect("it opens")
+        };
+        let store = open();
+        let cid = store.add_bytes(b"of another version", Profile::UnixFs2025).expect("there is room");
+        assert!(matches!(store.pin("later/a", &[cid]), Err(PinError::Name(_))));
+        assert!(store.lock_pins().pin("later/a", &[cid]).is_ok(), "as another version wrote it");
+        drop(store);
+        let store = open();
+        assert_eq!(store.pins().first().map(|pin| pin.name.as_str()), Some("later/a"));
+        assert!(store.is_pinned(&cid) && !store.is_public(&cid));
+        store.unpin("later/a").expect("its owner may give it up");
+        assert_eq!(store.gc().expect("nothing is broken").blocks, 1);
     }
 }

@@ -1,4 +1,4 @@
-//! Writes what is held as a stream of pieces, without holding more than one block.
+//! Writes what is held as a stream of pieces, without holding more than one block, or not even that between two of them.
 
 use std::collections::HashSet;
 
@@ -8,7 +8,7 @@ use nisse_model::{CidCodec, ContentId};
 use super::DagScope;
 use crate::block_store::DAG_BLOCKS_MAX;
 use crate::unixfs::{Blocks, Node, ReadError, Resolved};
-use crate::varint;
+use crate::{VerifiedBlock, varint};
 
 /// The pieces of a CAR file, as an iterator: its header, then a head and a body for each block. After an error the
 /// stream is cut short, and its reader sees that blocks are missing.
@@ -19,7 +19,17 @@ pub struct CarStream<B> {
     through: std::vec::IntoIter<ContentId>,
     pending: Vec<ContentId>,
     seen: HashSet<ContentId>,
-    ready: Option<Bytes>,
+    ready: Option<Ready>,
+    /// Longest piece; blocks are whole where there is no limit.
+    piece_bytes_max: Option<usize>,
+}
+
+/// What comes before the next block's head.
+enum Ready {
+    /// A head, or a whole block.
+    Bytes(Bytes),
+    /// The rest of a block, from this byte on. It is read again for each piece.
+    Block(ContentId, usize),
 }
 
 impl<B: Blocks> CarStream<B> {
@@ -32,13 +42,23 @@ impl<B: Blocks> CarStream<B> {
             through: path.through.into_iter(),
             pending: vec![path.target],
             seen: HashSet::new(),
-            ready: Some(header(root)),
+            ready: Some(Ready::Bytes(header(root))),
+            piece_bytes_max: None,
         }
     }
 
+    /// In pieces of at most this many bytes, each a copy of its own: whoever takes them slowly holds one piece and no
+    /// block. `blocks` gives the same block again at little cost.
+    pub fn in_pieces(mut self, piece_bytes_max: usize) -> Self {
+        self.piece_bytes_max = Some(piece_bytes_max.max(1));
+        self
+    }
+
     fn step(&mut self) -> Result<Option<Bytes>, ReadError> {
-        if let Some(ready) = self.ready.take() {
-            return Ok(Some(ready));
+        match self.ready.take() {
+            Some(Ready::Bytes(bytes)) => return Ok(Some(bytes)),
+            Some(Ready::Block(cid, from)) => return self.piece(cid, from).map(Some),
+            None => {}
         }
         let (cid, is_through) = loop {
             let (cid, is_through) = match (self.through.next(), self.pending.pop()) {
@@ -56,7 +76,7 @@ impl<B: Blocks> CarStream<B> {
         if self.seen.len() > DAG_BLOCKS_MAX {
             return Err(ReadError::TooManyBlocks { cid, blocks_max: DAG_BLOCKS_MAX as u64 });
         }
-        let block = self.blocks.block(&cid)?.ok_or(ReadError::NotHeld { cid })?;
+        let block = self.block(cid)?;
         if !is_through && cid.codec() == CidCodec::DagPb && self.scope != DagScope::Block {
             let node = Node::decode(block.shared()).map_err(|source| ReadError::Node { cid, source })?;
             let start = self.pending.len();
@@ -67,8 +87,25 @@ impl<B: Blocks> CarStream<B> {
         let mut head = Vec::with_capacity(varint::VARINT_BYTES_MAX + id.len());
         varint::write(&mut head, (id.len() + block.bytes().len()) as u64);
         head.extend_from_slice(&id);
-        self.ready = Some(block.into_bytes());
+        self.ready = Some(match self.piece_bytes_max {
+            Some(_) => Ready::Block(cid, 0),
+            None => Ready::Bytes(block.into_bytes()),
+        });
         Ok(Some(Bytes::from(head)))
+    }
+
+    fn block(&self, cid: ContentId) -> Result<VerifiedBlock, ReadError> {
+        self.blocks.block(&cid)?.ok_or(ReadError::NotHeld { cid })
+    }
+
+    fn piece(&mut self, cid: ContentId, from: usize) -> Result<Bytes, ReadError> {
+        let block = self.block(cid)?;
+        let length = block.bytes().len();
+        let end = self.piece_bytes_max.map_or(length, |bytes_max| length.min(from + bytes_max));
+        if end < length {
+            self.ready = Some(Ready::Block(cid, end));
+        }
+        Ok(Bytes::copy_from_slice(&block.bytes()[from..end]))
     }
 }
 
@@ -80,6 +117,7 @@ impl<B: Blocks> Iterator for CarStream<B> {
         if step.is_err() {
             self.through = Vec::new().into_iter();
             self.pending.clear();
+            self.ready = None;
         }
         step.transpose()
     }

@@ -34,7 +34,7 @@ impl Problem {
     }
 
     pub(super) fn not_held(cid: ContentId) -> Self {
-        let detail = format!("{cid} is not held here, and this gateway does not fetch");
+        let detail = format!("{cid} is not served here, and this gateway does not fetch");
         Self::new(StatusCode::NOT_FOUND, "content-not-held", detail)
     }
 

@@ -67,7 +67,7 @@ fn what_one_store_writes_another_receives() {
         let batch = to.store.batch();
         let reader = CarReader::new(root, DagScope::All, CarLimits::file_bytes(4_000_000));
         let received = receive(&batch, &mut &*car, reader).unwrap();
-        batch.commit_and_pin("received", &[root]).unwrap();
+        batch.commit_and_pin("added/received", &[root]).unwrap();
         assert_eq!(received.blocks, to.store.usage().blocks);
         let to = to.reopened();
         assert!(to.store.read_file(root, 4_000_000).unwrap() == bytes);

@@ -15,7 +15,7 @@ fn after_a_failed_sync_nothing_is_written_until_the_store_is_opened_again() {
     let disk = SimDisk::new(1);
     let store = open(&disk);
     let kept = store.add_bytes(b"kept", Profile::UnixFs2025).unwrap();
-    store.pin("kept", &[kept]).unwrap();
+    store.pin("added/kept", &[kept]).unwrap();
     disk.fail(Fault::Sync(0));
     let error = store.add_bytes(b"lost", Profile::UnixFs2025).unwrap_err();
     assert!(matches!(error, AddError::Store(StoreError::Io { action: "sync", .. })), "{error}");
@@ -23,8 +23,8 @@ fn after_a_failed_sync_nothing_is_written_until_the_store_is_opened_again() {
     let error = store.add_bytes(b"more", Profile::UnixFs2025).unwrap_err();
     assert!(matches!(error, AddError::Store(StoreError::Stopped)), "{error}");
     assert_eq!(error.hint().unwrap(), "check the disk, then start the node again");
-    assert!(matches!(store.pin("more", &[kept]), Err(PinError::Store(StoreError::Stopped))));
-    assert!(matches!(store.unpin("kept"), Err(PinError::Store(StoreError::Stopped))));
+    assert!(matches!(store.pin("added/more", &[kept]), Err(PinError::Store(StoreError::Stopped))));
+    assert!(matches!(store.unpin("added/kept"), Err(PinError::Store(StoreError::Stopped))));
     assert!(matches!(store.gc(), Err(GcError::Store(StoreError::Stopped))));
     assert_eq!(store.read_file(kept, 100).unwrap(), b"kept");
     drop(store);
@@ -46,11 +46,11 @@ fn a_full_disk_is_told_and_passes() {
     }
     for room in 0..2 {
         disk.fail(Fault::NoSpace(room));
-        assert!(store.pin("kept", &[kept]).is_err());
+        assert!(store.pin("added/kept", &[kept]).is_err());
         disk.heal();
     }
     let other = store.add_bytes(b"other", Profile::UnixFs2025).unwrap();
-    store.pin("both", &[kept, other]).unwrap();
+    store.pin("added/both", &[kept, other]).unwrap();
     drop(store);
     let store = open(&disk);
     assert_eq!(store.pins().len(), 1);
@@ -72,7 +72,7 @@ fn a_collection_on_a_full_disk_drops_whole_packs_and_says_what_needs_room() {
     let file = |seed: u8| [seed; 4_000];
     // Three packs: one of which everything is kept, one of which a half is, one of which nothing is.
     let cids: Vec<_> = (0..6).map(|seed| store.add_bytes(&file(seed), Profile::UnixFs2025).unwrap()).collect();
-    for (name, kept) in [("a", 0), ("b", 1), ("c", 2)] {
+    for (name, kept) in [("added/a", 0), ("added/b", 1), ("added/c", 2)] {
         store.pin(name, &[cids[kept]]).unwrap();
     }
     disk.fail(Fault::NoSpace(0));
@@ -99,7 +99,7 @@ fn a_collection_on_a_full_disk_drops_whole_packs_and_says_what_needs_room() {
     disk.heal();
     let more = store.add_bytes(&file(9), Profile::UnixFs2025).unwrap();
     store.add_bytes(&[7; 100], Profile::UnixFs2025).unwrap();
-    store.pin("d", &[more]).unwrap();
+    store.pin("added/d", &[more]).unwrap();
     let before = stored(&disk);
     for room in 1..4 {
         disk.fail(Fault::NoSpace(room));
@@ -122,8 +122,8 @@ fn the_pin_log_is_rewritten_when_most_of_it_is_history() {
     let disk = SimDisk::new(3);
     let store = open(&disk);
     let cid = store.add_bytes(b"pinned often", Profile::UnixFs2025).unwrap();
-    store.pin("stays", &[cid]).unwrap();
-    let name = "n".repeat(200);
+    store.pin("added/stays", &[cid]).unwrap();
+    let name = format!("added/{}", "n".repeat(194));
     for _ in 0..600 {
         store.pin(&name, &[cid]).unwrap();
         store.unpin(&name).unwrap();
@@ -134,7 +134,7 @@ fn the_pin_log_is_rewritten_when_most_of_it_is_history() {
     let store = open(&disk);
     assert!(length(&disk) < 200);
     assert_eq!(store.pins().len(), 1);
-    store.pin("after", &[cid]).unwrap();
+    store.pin("added/after", &[cid]).unwrap();
     drop(store);
     disk.power_cut(9);
     assert_eq!(open(&disk).pins().len(), 2);

@@ -2,7 +2,7 @@
 
 use http::{Method, Request, Response, StatusCode};
 use nisse_content::car::assemble;
-use nisse_content::gateway::{Body, handle};
+use nisse_content::gateway::{Body, PIECE_BYTES_MAX, handle};
 use nisse_content::{Profile, VerifiedBlock};
 use nisse_model::ContentId;
 
@@ -37,7 +37,7 @@ fn code(response: &Response<Vec<u8>>) -> (u16, String) {
 fn pinned(bytes: &[u8]) -> (Home, ContentId) {
     let home = Home::new();
     let root = home.store.add_bytes(bytes, Profile::UnixFs2025).unwrap();
-    home.store.pin("pinned", &[root]).unwrap();
+    home.store.pin("added/pinned", &[root]).unwrap();
     (home, root)
 }
 
@@ -115,10 +115,104 @@ fn what_is_not_pinned_is_not_answered() {
     let home = Home::new();
     let root = home.store.add_bytes(b"held, but nobody vouches for it", Profile::UnixFs2025).unwrap();
     assert_eq!(code(&get(&home, &format!("/ipfs/{root}"))), (404, "content-not-held".to_owned()));
-    home.store.pin("now", &[root]).unwrap();
+    home.store.pin("added/now", &[root]).unwrap();
     assert_eq!(get(&home, &format!("/ipfs/{root}")).status(), StatusCode::OK);
-    home.store.unpin("now").unwrap();
+    home.store.unpin("added/now").unwrap();
     assert_eq!(get(&home, &format!("/ipfs/{root}")).status(), StatusCode::NOT_FOUND);
+}
+
+#[test]
+fn what_is_kept_for_an_agent_is_not_answered_whoever_knows_its_cid() {
+    let home = Home::new();
+    let bytes = Seeded::bytes("state", 1_200_000);
+    let root = home.store.add_bytes(&bytes, Profile::UnixFs2025).unwrap();
+    let leaf = home.store.ls().into_iter().find(|block| block.bytes.0 == 1 << 20).unwrap().cid;
+    let asked = |query: &str| {
+        [root, leaf].map(|cid| get(&home, &format!("/ipfs/{cid}{query}"))).map(|answer| answer.status().as_u16())
+    };
+    for name in ["config/1", "state/1/2", "destroyed/1"] {
+        home.store.pin(name, &[root]).unwrap();
+        for query in ["", "?format=raw", "?format=car"] {
+            assert_eq!(asked(query), [404, 404], "{name} {query}");
+            let head = ask(&home, Method::HEAD, &format!("/ipfs/{root}{query}"), &[("if-none-match", "*")]);
+            assert_eq!(head.status(), StatusCode::NOT_FOUND, "{name} {query}");
+        }
+    }
+    home.store.pin("package/1", &[root]).unwrap();
+    assert_eq!(asked("?format=raw"), [200, 200]);
+    home.store.unpin("package/1").unwrap();
+    assert_eq!(asked("?format=raw"), [404, 404], "what was answered a moment ago is not remembered");
+}
+
+#[test]
+fn public_bytes_lead_to_nothing_that_is_kept_for_an_agent() {
+    let home = Home::new();
+    let secret = home.store.add_bytes(b"a secret", Profile::UnixFs2025).unwrap();
+    home.store.pin("destroyed/1", &[secret]).unwrap();
+    let file = node(&[(secret, "")], 2, b"", 8, &[8]);
+    let folder = node(&[(secret, "a")], 1, b"", 0, &[]);
+    for block in [&file, &folder] {
+        let public = home.store.add_bytes(block.bytes(), Profile::UnixFs2025).unwrap();
+        home.store.pin(&format!("added/{public}"), &[public]).unwrap();
+    }
+    assert_eq!(code(&get(&home, &format!("/ipfs/{}/a", folder.cid()))), (404, "content-not-held".to_owned()));
+    for target in [format!("{}", file.cid()), format!("{}?format=car", folder.cid())] {
+        let request = Request::builder().uri(format!("/ipfs/{target}")).body(()).unwrap();
+        let pieces: Vec<_> = handle(&home.store, &request).into_body().collect();
+        assert!(pieces.last().unwrap().is_err(), "{target}");
+        let told: Vec<u8> = pieces.into_iter().flatten().flatten().collect();
+        assert!(!told.windows(8).any(|bytes| bytes == b"a secret"), "{target}");
+    }
+}
+
+#[test]
+fn what_has_no_body_is_answered_from_the_index() {
+    let (home, root) = pinned(b"hello");
+    // Reading it would be an error.
+    home.flip(0, 1);
+    for query in ["", "?format=raw"] {
+        let target = format!("/ipfs/{root}{query}");
+        let head = ask(&home, Method::HEAD, &target, &[]);
+        assert_eq!((head.status(), header(&head, "content-length")), (StatusCode::OK, "5"), "{query}");
+        let head = ask(&home, Method::HEAD, &target, &[("range", "bytes=1-2")]);
+        assert_eq!((head.status(), header(&head, "content-range")), (StatusCode::PARTIAL_CONTENT, "bytes 1-2/5"));
+        let beyond = ask(&home, Method::GET, &target, &[("range", "bytes=5-")]);
+        assert_eq!(code(&beyond), (416, "range-not-satisfiable".to_owned()));
+    }
+    assert_eq!(ask(&home, Method::HEAD, &format!("/ipfs/{root}?format=car"), &[]).status(), StatusCode::OK);
+    assert_eq!(code(&get(&home, &format!("/ipfs/{root}"))), (500, "content-damaged".to_owned()));
+    assert_eq!(ask(&home, Method::HEAD, &format!("/ipfs/{root}"), &[]).status(), StatusCode::INTERNAL_SERVER_ERROR);
+}
+
+#[test]
+fn a_block_is_read_and_hashed_once_for_all_its_parts() {
+    let bytes = Seeded::bytes("parts", 1 << 20);
+    let (home, root) = pinned(&bytes);
+    let part = |range: &str| ask(&home, Method::GET, &format!("/ipfs/{root}?format=raw"), &[("range", range)]);
+    assert_eq!(part("bytes=0-0").body(), &bytes[..1]);
+    // Nobody reads the disk any more: what is on it now would be refused.
+    home.flip(0, 1);
+    assert_eq!(part("bytes=1048575-").body(), &bytes[1_048_575..]);
+    assert!(get(&home, &format!("/ipfs/{root}")).body() == &bytes);
+}
+
+#[test]
+fn bodies_come_in_pieces_that_hold_no_block() {
+    let bytes = Seeded::bytes("pieces", 2_500_000);
+    for profile in [Profile::UnixFs2025, Profile::UnixFs2015] {
+        let home = Home::new();
+        let root = home.store.add_bytes(&bytes, profile).unwrap();
+        home.store.pin("added/1", &[root]).unwrap();
+        for (query, range) in [("", "bytes=0-"), ("", "bytes=100000-2400000"), ("?format=car", ""), ("?format=raw", "")]
+        {
+            let request = Request::builder().uri(format!("/ipfs/{root}{query}")).header("range", range);
+            let body = handle(&home.store, &request.body(()).unwrap()).into_body();
+            let length = body.length();
+            let pieces: Vec<usize> = body.map(|piece| piece.unwrap().len()).collect();
+            assert!(pieces.iter().all(|piece| (1..=PIECE_BYTES_MAX).contains(piece)), "{query}: {pieces:?}");
+            assert!(length.is_none_or(|length| length == pieces.iter().sum::<usize>() as u64), "{query}: {pieces:?}");
+        }
+    }
 }
 
 #[test]
@@ -180,7 +274,7 @@ fn a_path_leads_through_folders_and_a_car_of_it_proves_the_way() {
     let file = home.store.add_bytes(b"in a folder", Profile::UnixFs2025).unwrap();
     let folder = node(&[(file, "a b.txt")], 1, b"", 0, &[]);
     home.store.put_verified_block(folder.cid(), folder.bytes()).unwrap();
-    home.store.pin("folder", &[folder.cid()]).unwrap();
+    home.store.pin("added/folder", &[folder.cid()]).unwrap();
     let target = format!("/ipfs/{}/a%20b.txt", folder.cid());
     let response = get(&home, &target);
     assert_eq!(response.body(), b"in a folder");

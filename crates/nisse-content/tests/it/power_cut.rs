@@ -70,7 +70,7 @@ impl Told {
 
     fn work(&mut self, store: &BlockStore, random: &mut Random) -> Result<(), Failure> {
         let number = random.below(40);
-        let name = format!("p{}", random.below(4));
+        let name = format!("added/{}", random.below(4));
         let (blocks, root, _) = file(number);
         match random.below(7) {
             0..=2 => {

@@ -4,14 +4,15 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use nisse_content::{BlockSource, FetchError, FetchLimits, Fetched, LocalSource, Profile};
+use nisse_content::{BlockSource, FetchError, FetchLimits, Fetched, LocalSource, Profile, Reader};
 use nisse_model::{ContentId, Hash256, Timestamp};
 use nisse_store::Clock;
 use nisse_testkit::SimClock;
 
-use crate::support::{Home, Seeded};
+use crate::support::{Home, Seeded, node};
 
-const LIMITS: FetchLimits = FetchLimits { bytes_max: 3_000_000, deadline: Duration::from_secs(60) };
+const LIMITS: FetchLimits =
+    FetchLimits { bytes_max: 3_000_000, deadline: Duration::from_secs(60), reader: Reader::Node };
 
 /// The local source never waits, so one poll is all it takes.
 fn fetch(home: &Home, cid: ContentId, limits: FetchLimits) -> Result<Fetched, FetchError> {
@@ -67,4 +68,38 @@ fn a_fetch_ends_at_its_deadline() {
     let cid = home.store.add_bytes(&Seeded::bytes("slow", 2_900_000), Profile::UnixFs2025).unwrap();
     let error = fetch_by(Arc::new(SlowClock(SimClock::default())), &home, cid, LIMITS).unwrap_err();
     assert_eq!(error.to_string(), format!("fetch {cid} within 60000 ms"));
+}
+
+#[test]
+fn an_agent_reads_what_is_public_and_cannot_tell_what_else_is_held() {
+    let home = Home::new();
+    let bytes = Seeded::bytes("theirs", 1_500_000);
+    let cid = home.store.add_bytes(&bytes, Profile::UnixFs2025).unwrap();
+    let agent = FetchLimits { reader: Reader::Agent, ..LIMITS };
+    for name in ["config/1", "state/1/2", "destroyed/1"] {
+        home.store.pin(name, &[cid]).unwrap();
+        assert!(
+            matches!(fetch(&home, cid, agent), Err(FetchError::NotFound { missing, .. }) if missing == cid),
+            "{name}"
+        );
+        assert!(fetch(&home, cid, LIMITS).unwrap().bytes == bytes);
+    }
+    home.store.pin("added/1", &[cid]).unwrap();
+    assert!(fetch(&home, cid, agent).unwrap().bytes == bytes);
+    home.store.unpin("added/1").unwrap();
+    assert!(fetch(&home, cid, agent).is_err(), "what was read a moment ago is not remembered for it");
+}
+
+#[test]
+fn bytes_that_are_public_lead_to_nothing_that_is_not() {
+    let home = Home::new();
+    let secret = home.store.add_bytes(b"a secret", Profile::UnixFs2025).unwrap();
+    home.store.pin("state/1/1", &[secret]).unwrap();
+    // A public file whose bytes are a node that links to it.
+    let link = node(&[(secret, "")], 2, b"", 8, &[8]);
+    let file = home.store.add_bytes(link.bytes(), Profile::UnixFs2025).unwrap();
+    home.store.pin("added/1", &[file]).unwrap();
+    let agent = FetchLimits { reader: Reader::Agent, ..LIMITS };
+    assert!(fetch(&home, file, agent).unwrap().bytes == link.bytes());
+    assert!(matches!(fetch(&home, link.cid(), agent), Err(FetchError::NotFound { missing, .. }) if missing == secret));
 }

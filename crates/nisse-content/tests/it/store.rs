@@ -1,7 +1,7 @@
 //! The store on a real disk: what it keeps, what it refuses, what it notices.
 
 use nisse_content::{
-    AddError, GcError, PackageError, PinError, PinState, Profile, StoreError, artifact_cid, ipfs_add_cid,
+    AddError, GcError, PackageError, PinError, PinKind, PinState, Profile, StoreError, artifact_cid, ipfs_add_cid,
 };
 use nisse_model::{CidCodec, ContentId, Hash256};
 
@@ -12,11 +12,11 @@ fn a_file_is_there_after_opening_again() {
     let home = Home::new();
     let bytes = Seeded::bytes("again", 3_000_000);
     let cid = home.store.add_bytes(&bytes, Profile::UnixFs2025).unwrap();
-    home.store.pin("again", &[cid]).unwrap();
+    home.store.pin("added/again", &[cid]).unwrap();
     let home = home.reopened();
     assert!(home.store.read_file(cid, 3_000_000).unwrap() == bytes);
     let pins = home.store.pins();
-    assert_eq!((pins[0].name.as_str(), pins[0].blocks, &pins[0].state), ("again", 4, &PinState::Complete));
+    assert_eq!((pins[0].name.as_str(), pins[0].blocks, &pins[0].state), ("added/again", 4, &PinState::Complete));
     assert!(home.store.is_pinned(&cid));
 }
 
@@ -39,7 +39,7 @@ fn a_flipped_byte_is_noticed_never_given_out_and_healed_by_adding_again() {
     let home = Home::new();
     let bytes = Seeded::bytes("flip", 2_500_000);
     let cid = home.store.add_bytes(&bytes, Profile::UnixFs2025).unwrap();
-    home.store.pin("flip", &[cid]).unwrap();
+    home.store.pin("added/flip", &[cid]).unwrap();
     // The root stands last; before it the third leaf.
     home.flip(0, 1000);
     let error = home.store.read_file(cid, 2_500_000).unwrap_err();
@@ -47,7 +47,7 @@ fn a_flipped_byte_is_noticed_never_given_out_and_healed_by_adding_again() {
     assert_eq!(error.hint().unwrap(), "add or fetch the same content again: the block is then written anew");
     assert!(matches!(&home.store.pins()[0].state, PinState::Broken(text) if text.contains("is damaged")));
     assert!(matches!(home.store.gc(), Err(GcError::BrokenPin { .. })));
-    assert!(matches!(home.store.pin("more", &[cid]), Err(PinError::Incomplete { .. })));
+    assert!(matches!(home.store.pin("added/more", &[cid]), Err(PinError::Incomplete { .. })));
     assert_eq!(home.store.add_bytes(&bytes, Profile::UnixFs2025).unwrap(), cid);
     assert!(home.store.read_file(cid, 2_500_000).unwrap() == bytes);
     assert_eq!(home.store.pins()[0].state, PinState::Complete);
@@ -89,24 +89,48 @@ fn any_flipped_byte_costs_at_most_one_block() {
 fn a_pin_needs_all_of_its_content() {
     let home = Home::new();
     let absent = ContentId::raw(Hash256::of(b"absent"));
-    let error = home.store.pin("gone", &[absent]).unwrap_err();
-    assert_eq!(error.to_string(), "pin `gone`: not all of it is held");
-    for name in ["", "two words", "line\nbreak", &"x".repeat(201)] {
+    let error = home.store.pin("added/gone", &[absent]).unwrap_err();
+    assert_eq!(error.to_string(), "pin `added/gone`: not all of it is held");
+    for name in ["", "added", "other/a", "added/two words", "added/line\nbreak", &format!("added/{}", "x".repeat(195))]
+    {
         assert!(matches!(home.store.pin(name, &[absent]), Err(PinError::Name(_))));
     }
-    assert!(matches!(home.store.pin("none", &[]), Err(PinError::Roots(0))));
+    assert!(matches!(home.store.pin("added/none", &[]), Err(PinError::Roots(0))));
     assert!(matches!(home.store.unpin("none"), Err(PinError::NoSuchPin(_))));
+}
+
+#[test]
+fn a_block_is_public_while_a_pin_of_a_public_kind_reaches_it() {
+    let home = Home::new();
+    let root = home.store.add_bytes(&Seeded::bytes("shared", 1_500_000), Profile::UnixFs2025).unwrap();
+    let private = [PinKind::Config, PinKind::State, PinKind::Destroyed].map(|kind| kind.name("1"));
+    for name in &private {
+        home.store.pin(name.as_str(), &[root]).unwrap();
+        assert!(home.store.is_pinned(&root) && !home.store.is_public(&root), "{name}");
+    }
+    for kind in [PinKind::Added, PinKind::Package] {
+        home.store.pin(kind.name("1").as_str(), &[root]).unwrap();
+    }
+    let home = home.reopened();
+    assert!(home.store.is_public(&root));
+    home.store.unpin("package/1").unwrap();
+    home.store.pin("added/1", &[root]).unwrap();
+    assert!(home.store.is_public(&root));
+    home.store.unpin("added/1").unwrap();
+    assert!(home.store.is_pinned(&root) && !home.store.is_public(&root));
+    private.iter().for_each(|name| home.store.unpin(name.as_str()).unwrap());
+    assert!(!home.store.is_pinned(&root));
 }
 
 #[test]
 fn a_pin_of_the_same_name_replaces_the_one_before() {
     let home = Home::new();
     let [first, second] = [b"first", b"secnd"].map(|bytes| home.store.add_bytes(bytes, Profile::UnixFs2025).unwrap());
-    home.store.pin("agent", &[first]).unwrap();
-    home.store.pin("both", &[first, second]).unwrap();
-    home.store.pin("agent", &[second]).unwrap();
+    home.store.pin("added/agent", &[first]).unwrap();
+    home.store.pin("added/both", &[first, second]).unwrap();
+    home.store.pin("added/agent", &[second]).unwrap();
     assert!(home.store.is_pinned(&first));
-    home.store.unpin("both").unwrap();
+    home.store.unpin("added/both").unwrap();
     let home = home.reopened();
     assert!(!home.store.is_pinned(&first) && home.store.is_pinned(&second));
     assert_eq!(home.store.pins().len(), 1);
@@ -119,7 +143,7 @@ fn a_collection_keeps_what_is_pinned_and_frees_the_rest() {
     let loose = Seeded::bytes("loose", 1_500_000);
     let kept_cid = home.store.add_bytes(&kept, Profile::RawLeaves256KiB).unwrap();
     let loose_cid = home.store.add_bytes(&loose, Profile::RawLeaves256KiB).unwrap();
-    home.store.pin("kept", &[kept_cid]).unwrap();
+    home.store.pin("added/kept", &[kept_cid]).unwrap();
     let batch = home.store.batch();
     let open = batch.add(&mut &b"in an open batch"[..], Profile::UnixFs2025).unwrap();
     let collected = home.store.gc().unwrap();

@@ -9,7 +9,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::StreamExt as _;
-use nisse_content::{BlockSource, FetchError, FetchLimits};
+use nisse_content::{BlockSource, FetchError, FetchLimits, Reader};
 use nisse_egress::{Egress, EgressError, GuestRequest, RequestBody, RequestTimeouts};
 use nisse_model::{ContentId, Grants};
 use nisse_sandbox::{
@@ -81,7 +81,8 @@ impl AgentHost {
             Ok(cid) => cid,
             Err(error) => return HostReply::failed(HostFailureKind::Malformed, error),
         };
-        let limits = FetchLimits { bytes_max: IPFS_READ_BYTES_MAX, deadline: IPFS_READ_TIME_MAX };
+        let limits =
+            FetchLimits { bytes_max: IPFS_READ_BYTES_MAX, deadline: IPFS_READ_TIME_MAX, reader: Reader::Agent };
         match self.content.fetch(cid, limits).await {
             Ok(fetched) => HostReply::Content { bytes: fetched.bytes.to_vec() },
             Err(error) => {
