@@ -1,8 +1,9 @@
 //! Makes an invocation's end durable, applies it, and hands its effects on.
 
+mod append;
 mod open;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
 use std::sync::Arc;
 
@@ -11,17 +12,17 @@ use nisse_model::{
     Timestamp,
 };
 use nisse_sandbox::{CallContext, Trace, Trap};
-use nisse_store::{AgentState, Clock, Entropy, Position, StateError, StateWrite};
+use nisse_store::{AgentState, Clock, Entropy, Position, StateError};
 use tokio::sync::mpsc;
 
 use super::chance::Chance;
 use super::halt::UnderWay;
-use super::outward::{Outward, outward_effects, state_writes};
-use crate::entry::{CompletionParts, CompletionWriter};
-use crate::error::chain;
+use super::outward::{Outward, outward_effects};
+use crate::entry::CompletionWriter;
 use crate::ledger::Ledger;
 use crate::logs::AgentLog;
-use crate::records::{self, Records};
+use crate::records::Records;
+use append::Form;
 
 /// What an agent is made of.
 pub(crate) struct AgentParts {
@@ -64,6 +65,8 @@ pub(crate) struct Committer {
     open: Option<Open>,
     /// Whether that head is being committed now.
     opening: UnderWay,
+    /// Whether a record is between its making and the end of all that follows from it: see `append.rs`.
+    unsettled: bool,
 }
 
 /// What the record of a streamed answer takes from its head.
@@ -85,20 +88,20 @@ impl Committer {
         let (state_root, state_bytes) = (parts.state.root()?, parts.state.usage()?.bytes);
         let writer = CompletionWriter::new(parts.deployment, parts.owner, &parts.package.agent_id.name);
         let chance = Chance::new(Arc::clone(&parts.entropy));
-        let (first, position, record, open, opening) = (true, Position(0), Vec::new(), None, UnderWay::default());
         Ok(Self {
             parts,
             writer,
             chance,
             next_seq,
             previous,
-            first,
+            first: true,
             state_root,
             state_bytes,
-            position,
-            record,
-            open,
-            opening,
+            position: Position(0),
+            record: Vec::new(),
+            open: None,
+            opening: UnderWay::default(),
+            unsettled: false,
         })
     }
 
@@ -139,70 +142,16 @@ impl Committer {
         trace: Trace,
         may_wait: bool,
     ) -> Result<u64, String> {
+        debug_assert!(trace.outcome == RecordOutcome::Ok || effects.is_empty(), "only what succeeded changes anything");
         self.parts.stats.count(trace.fuel, matches!(trace.outcome, RecordOutcome::Trap(_)));
+        self.unsettle()?;
         let (seq, time) = (self.next_seq, self.now());
-        let outcome = trace.outcome;
-        let (hash, _) = self.append(id, &effects, trace, may_wait, Form::Completion).await?;
-        self.advance(seq, hash);
-        self.hand_on(id, &effects, time).await;
-        debug_assert!(outcome == RecordOutcome::Ok || effects.is_empty(), "only what succeeded changes anything");
-        Ok(seq)
-    }
-
-    /// Brings a completion or an opening into the journal and applies its state: durable when it changes something.
-    async fn append(
-        &mut self,
-        id: InvocationId,
-        effects: &[Effect],
-        trace: Trace,
-        may_wait: bool,
-        form: Form,
-    ) -> Result<(Hash256, Hash256), String> {
-        let parts = &self.parts;
-        let writes = state_writes(effects);
-        let state_before = self.state_root;
-        let state_after = match writes.is_empty() {
-            true => state_before,
-            false => parts.state.root_after(&writes).map_err(|error| chain(&error))?,
-        };
-        let (seq, now) = (self.next_seq, parts.clock.now());
-        let succeeded = form == Form::Opening || trace.outcome == RecordOutcome::Ok;
-        let hash = self.make_record(Place { seq, time: now, state_before, state_after }, trace);
-        let record = self.record.as_slice();
-        let entry = CompletionParts { at: now, invocation: id.0, succeeded, effects, record };
-        let write = |buffer: &mut Vec<u8>| match form {
-            Form::Completion => self.writer.write(&entry, buffer),
-            Form::Opening => self.writer.write_opening(&entry, buffer),
-        };
-        let parts = &self.parts;
-        let mark = (self.first || records::is_marked(seq)).then_some((parts.deployment, seq));
-        if effects.is_empty() && may_wait {
-            parts.records.later(mark, write).await.map_err(|error| chain(&error))?;
-            return Ok((hash, state_after));
+        let appended = self.append(id, &effects, trace, may_wait, Form::Completion).await;
+        if appended.is_ok() {
+            self.hand_on(id, &effects, time).await;
         }
-        let commit = parts.records.now(mark, !effects.is_empty(), write).await.map_err(|error| chain(&error))?;
-        let position = commit.position();
-        self.position = position;
-        if !effects.is_empty() {
-            commit.durable().await.map_err(|error| chain(&error))?;
-        }
-        if !writes.is_empty()
-            && let Err(error) = self.apply(position, &writes)
-        {
-            // The record stands, so its place is taken. What came behind it would be applied without it, for good.
-            self.advance(seq, hash);
-            let reason = format!("apply what an agent changed to its state: {}", chain(&error));
-            self.parts.records.end(reason.clone());
-            return Err(reason);
-        }
-        Ok((hash, state_after))
-    }
-
-    fn apply(&mut self, position: Position, writes: &[StateWrite]) -> Result<(), StateError> {
-        let state = &self.parts.state;
-        self.state_root = state.apply(position, writes)?;
-        self.state_bytes = state.usage()?.bytes;
-        Ok(())
+        self.settle();
+        appended.map(|_| seq)
     }
 
     /// Encodes a record into its buffer and gives its hash.
@@ -232,13 +181,6 @@ impl Committer {
         Hash256::of(&self.record)
     }
 
-    /// The chain goes on behind this record.
-    fn advance(&mut self, seq: u64, hash: Hash256) {
-        self.next_seq = seq + 1;
-        self.previous = hash;
-        self.first = false;
-    }
-
     /// Sends on what leaves the agent.
     async fn hand_on(&self, id: InvocationId, effects: &[Effect], now: Timestamp) {
         if effects.is_empty() {
@@ -259,26 +201,10 @@ impl Committer {
     }
 }
 
-/// Which of the two entries that carry effects.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Form {
-    Completion,
-    Opening,
-}
-
 /// Where a record stands.
 struct Place {
     seq: u64,
     time: Timestamp,
     state_before: Hash256,
     state_after: Hash256,
-}
-
-impl Drop for Committer {
-    /// Whoever lives next under this deployment goes on from here.
-    fn drop(&mut self) {
-        if !self.first {
-            self.parts.ledger.set_tip(self.parts.deployment, self.next_seq - 1, self.previous);
-        }
-    }
 }

@@ -5,7 +5,8 @@
 use nisse_model::{CutKind, Effect, Hash256, InvocationId, RecordOutcome};
 use nisse_sandbox::Trace;
 
-use super::{Committer, Form, Open, Place};
+use super::append::Form;
+use super::{Committer, Open, Place};
 use crate::agent::halt::UnderWay;
 use crate::entry::{Closing, Entry};
 
@@ -16,6 +17,13 @@ impl Committer {
         debug_assert_eq!(trace.outcome, RecordOutcome::Cut(CutKind::Interrupted), "what stands without a closing");
         // To its end, with all that it hands on, whoever halts the agent meanwhile.
         let _opening = self.opening.begin();
+        self.unsettle()?;
+        let opened = self.open_unsettled(id, effects, trace).await;
+        self.settle();
+        opened
+    }
+
+    async fn open_unsettled(&mut self, id: InvocationId, effects: Vec<Effect>, trace: Trace) -> Result<u64, String> {
         let (seq, time, state_before) = (self.next_seq, self.now(), self.state_root);
         let deployment = self.parts.deployment;
         // Before it can be found in the journal, so that nobody takes it for the record that will stand.
@@ -40,6 +48,13 @@ impl Committer {
     /// Completes the record of the open answer. Without the end's trace, the node itself has cut the guest off, and what
     /// the opening said stands. Durable with a group commit soon.
     pub(crate) async fn close(&mut self, trace: Option<Trace>) -> Result<u64, String> {
+        self.unsettle()?;
+        let closed = self.close_unsettled(trace).await;
+        self.settle();
+        closed
+    }
+
+    async fn close_unsettled(&mut self, trace: Option<Trace>) -> Result<u64, String> {
         let Some(Open { seq, hash: hash_of_opening, time, state_before, state_after, trace: head }) = self.open.take()
         else {
             return Err("no answer is open".to_owned());

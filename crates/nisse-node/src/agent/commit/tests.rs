@@ -13,19 +13,19 @@ const AGENT: DeploymentId = DeploymentId { chain: 1, contract: Address([2; 20]),
 const OWNER: Address = Address([1; 20]);
 
 /// A home whose journal is on one disk, and whose states are on another.
-struct World {
+pub(in crate::agent) struct World {
     journals: SimDisk,
     states: SimDisk,
 }
 
 impl World {
-    fn new() -> Self {
+    pub(in crate::agent) fn new() -> Self {
         let (journals, states) = (SimDisk::new(1), SimDisk::new(2));
         states.create_dir_durable(Path::new("/home")).expect("the simulated disk has room");
         Self { journals, states }
     }
 
-    fn states(&self) -> StateStore {
+    pub(in crate::agent) fn states(&self) -> StateStore {
         StateStore::open(Arc::new(self.states.clone()), Path::new("/home/states")).expect("the states open")
     }
 
@@ -38,7 +38,7 @@ impl World {
         .expect("the journal opens")
     }
 
-    fn committer(&self, states: &StateStore) -> Committer {
+    pub(in crate::agent) fn committer(&self, states: &StateStore) -> Committer {
         let package = package();
         let state = states.agent(OWNER, &package.agent_id.name);
         let index: Arc<dyn Disk> = Arc::new(SimDisk::new(3));
@@ -74,7 +74,7 @@ fn package() -> PackageRef {
     }
 }
 
-fn trace(outcome: RecordOutcome) -> Trace {
+pub(in crate::agent) fn trace(outcome: RecordOutcome) -> Trace {
     Trace {
         instance: InstanceId([0; 16]),
         index: 0,
@@ -142,4 +142,55 @@ async fn a_streamed_answer_whose_end_is_refused_is_followed_by_what_follows_its_
     drop(committer);
     let opening = records.get(&AGENT, seq).expect("it is not open any more").expect("it is durable");
     assert_eq!(ledger.tip(&AGENT), Some((seq, Hash256::of(&opening))));
+}
+
+/// A commit that is left alone in the middle, as a panic or the end of its runtime would leave it.
+async fn broken_off(committer: &mut Committer) -> u64 {
+    for made in 0..1_000 {
+        let id = InvocationId([9; 16]);
+        let commit = committer.commit(id, megabyte(made), trace(RecordOutcome::Ok), false);
+        // Most of a megabyte's way to the disk is still before it, but a machine may be faster than that.
+        if futures::poll!(std::pin::pin!(commit)).is_pending() {
+            return made;
+        }
+    }
+    panic!("no commit ever waited");
+}
+
+#[tokio::test]
+async fn a_number_whose_record_may_stand_is_never_given_again() {
+    let world = World::new();
+    let states = world.states();
+    let mut committer = world.committer(&states);
+    let stands = broken_off(&mut committer).await + 1;
+    let refused = committer.commit(InvocationId([1; 16]), Vec::new(), trace(RecordOutcome::Ok), true).await;
+    let words = "learn whether an agent's last record stands: the call that made it broke off";
+    assert_eq!(refused.expect_err("nobody knows what came before"), words);
+    let interrupted = trace(RecordOutcome::Cut(CutKind::Interrupted));
+    committer.open(InvocationId([1; 16]), Vec::new(), interrupted).await.expect_err("an opening is a record as well");
+    let (records, ledger) = (Arc::clone(&committer.parts.records), Arc::clone(&committer.parts.ledger));
+    drop(committer);
+    assert_eq!(ledger.tip(&AGENT), None, "nobody goes on from there in this life of the node");
+    let supervisor = crate::supervisor::Supervisor::default();
+    records.run(supervisor.stop_signal()).await.expect_err("the node cannot go on");
+    drop(records);
+    let mut seqs = Vec::new();
+    drop(world.journal(|entry| {
+        let Entry::Completion(completion) = entry else { panic!("{entry:?}") };
+        seqs.extend(InvocationRecord::seq_of(&completion.record));
+    }));
+    assert_eq!(seqs, (1..=stands).collect::<Vec<_>>(), "each number once");
+}
+
+#[tokio::test]
+async fn a_number_is_given_again_when_the_disk_has_refused_its_record() {
+    let world = World::new();
+    let states = world.states();
+    let mut committer = world.committer(&states);
+    let ok = || trace(RecordOutcome::Ok);
+    assert_eq!(committer.commit(InvocationId([1; 16]), megabyte(1), ok(), false).await, Ok(1));
+    world.journals.fail(Fault::NoSpace(0));
+    committer.commit(InvocationId([2; 16]), megabyte(2), ok(), false).await.expect_err("there is no room");
+    world.journals.heal();
+    assert_eq!(committer.commit(InvocationId([3; 16]), megabyte(3), ok(), false).await, Ok(2));
 }
