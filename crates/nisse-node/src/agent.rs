@@ -8,13 +8,13 @@ mod commit;
 mod halt;
 mod host;
 mod outward;
+mod patience;
 mod stats;
 mod stream;
 mod task;
 mod turn;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
 use http::{Request, Response};
@@ -29,7 +29,7 @@ pub(crate) use stats::Stats;
 pub use stream::{AnswerBody, BrokenOff, ChunkStream};
 use task::Task;
 pub(crate) use task::run;
-use turn::{Turn, unbroken};
+use turn::{Queue, Turn, Wants, unbroken};
 
 /// Speaks to a live agent. Cheap to clone.
 #[derive(Clone)]
@@ -38,9 +38,7 @@ pub(crate) struct AgentHandle(Arc<Agent>);
 struct Agent {
     /// Taken away when the agent ends.
     task: Arc<Mutex<Option<Task>>>,
-    /// Calls that wait or run, and how many may.
-    calls: Arc<AtomicUsize>,
-    calls_max: usize,
+    queue: Queue,
     halt: watch::Sender<bool>,
     stats: Arc<Stats>,
     /// What every receipt's name begins with.
@@ -91,8 +89,7 @@ impl AgentHandle {
         let task = Task::new(program, committer, halt.subscribe());
         Self(Arc::new(Agent {
             task: Arc::new(Mutex::new(Some(task))),
-            calls: Arc::default(),
-            calls_max,
+            queue: Queue::new(calls_max),
             halt,
             stats,
             receipts: format!("{deployment}/"),
@@ -101,7 +98,7 @@ impl AgentHandle {
 
     /// Answers a request, or says at once that too many wait. An answer that is streamed goes on after this returns.
     pub(crate) async fn http(&self, request: Request<Bytes>) -> Result<HttpAnswer, CallError> {
-        let mut turn = self.turn().await?;
+        let mut turn = self.turn(Wants::Request).await?;
         let (streams, mut streamed) = oneshot::channel();
         let mut call = unbroken(async move { turn.task()?.http(request, streams).await });
         tokio::select! {
@@ -120,7 +117,7 @@ impl AgentHandle {
 
     /// Handles an event, or says at once that too many wait.
     pub(crate) async fn event(&self, invocation: Invocation) -> Result<EventAnswer, CallError> {
-        let mut turn = self.turn().await?;
+        let mut turn = self.turn(Wants::Event).await?;
         unbroken(async move { turn.task()?.event(invocation).await }).await
     }
 
@@ -150,17 +147,14 @@ impl AgentHandle {
         &self.0.stats
     }
 
-    /// Waits for the agent's turn, first come, first served. A caller that leaves while it waits gives its place up.
-    async fn turn(&self) -> Result<Turn, CallError> {
+    /// Waits for the agent's turn, first come, first served. A caller that leaves while it waits gives its place up, and
+    /// its call is never begun.
+    async fn turn(&self, wants: Wants) -> Result<Turn, CallError> {
         let agent = &self.0;
         if *agent.halt.borrow() {
             return Err(CallError::Halted);
         }
-        if agent.calls.fetch_add(1, Ordering::Relaxed) >= agent.calls_max {
-            agent.calls.fetch_sub(1, Ordering::Relaxed);
-            return Err(CallError::Busy(agent.calls_max));
-        }
-        let place = turn::Place::new(Arc::clone(&agent.calls));
+        let place = agent.queue.enter(wants)?;
         let task = match Arc::clone(&agent.task).try_lock_owned() {
             Ok(task) => task,
             Err(_) => Arc::clone(&agent.task).lock_owned().await,

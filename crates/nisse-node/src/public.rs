@@ -48,7 +48,8 @@ pub enum AgentCallError {
 }
 
 impl PublicAgent {
-    /// Answers a request. The answer's record is complete once its body has come to its end.
+    /// Answers a request. The answer's record is complete once its body has come to its end. Whoever drops this while the
+    /// request waits for its turn takes it back.
     pub async fn http(&self, request: Request<Bytes>) -> Result<PublicAnswer, AgentCallError> {
         let answer = self.handle.http(request).await.map_err(|error| match error {
             CallError::Busy(_) => AgentCallError::Busy,

@@ -4,7 +4,6 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -13,13 +12,11 @@ use nisse_model::{CutKind, InvocationId};
 use nisse_sandbox::{Opening, Outflow};
 use tokio::sync::{mpsc, oneshot};
 
+use super::patience::Patience;
 use super::{Committer, HttpAnswer};
 
 /// Chunks that wait for the client; the guest stands still while there is no room for one more.
 const CHUNKS_WAITING_MAX: usize = 4;
-/// How long a client may take nothing while its answer waits; then the answer is cut off.
-pub(crate) const CLIENT_STALL_MAX: Duration = Duration::from_secs(10);
-
 /// The body of an agent's answer.
 pub enum AnswerBody {
     /// In one piece.
@@ -83,11 +80,13 @@ pub(super) struct Outlet<'a> {
     whole: Arc<AtomicBool>,
     /// Ready once nobody takes chunks any more.
     gone: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
+    patience: Patience,
 }
 
 impl<'a> Outlet<'a> {
     pub(super) fn new(committer: &'a mut Committer, id: InvocationId, answered: oneshot::Sender<HttpAnswer>) -> Self {
-        Self { committer, id, answered: Some(answered), chunks: None, whole: Arc::default(), gone: None }
+        let (whole, patience) = (Arc::default(), Patience::default());
+        Self { committer, id, answered: Some(answered), chunks: None, whole, gone: None, patience }
     }
 
     /// The end of the body, to be told of how it ended. `None` when nothing has left.
@@ -118,8 +117,13 @@ impl Outflow for Outlet<'_> {
 
     async fn chunk(&mut self, bytes: Bytes) -> Result<(), CutKind> {
         let Some(chunks) = &self.chunks else { return Err(CutKind::Gone) };
-        match tokio::time::timeout(CLIENT_STALL_MAX, chunks.send(bytes)).await {
-            Ok(Ok(())) => Ok(()),
+        let (clock, length) = (&self.committer.parts.clock, bytes.len());
+        let begun = clock.elapsed();
+        match tokio::time::timeout(self.patience.left(), chunks.send(bytes)).await {
+            Ok(Ok(())) => {
+                self.patience.took(length, clock.elapsed().saturating_sub(begun));
+                Ok(())
+            }
             Ok(Err(_)) => Err(CutKind::Gone),
             Err(_) => Err(CutKind::Stalled),
         }
@@ -132,3 +136,6 @@ impl Outflow for Outlet<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

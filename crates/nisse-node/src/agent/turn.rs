@@ -1,4 +1,5 @@
-//! The right to run one call, and the promise that a call that has begun comes to its end.
+//! The queue for an agent's one turn, the right to run one call, and the promise that a call that has begun comes to its
+//! end.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -10,15 +11,43 @@ use tokio::sync::OwnedMutexGuard;
 use super::CallError;
 use super::task::Task;
 
-/// One place among the calls that wait or run.
-pub(super) struct Place(Arc<AtomicUsize>);
+/// Places that no request takes: however many callers there are, an alarm finds one.
+const EVENT_PLACES: usize = 1;
 
-impl Place {
-    /// Takes over a place that was counted.
-    pub(super) fn new(counted: Arc<AtomicUsize>) -> Self {
-        Self(counted)
+/// What wants the agent's turn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Wants {
+    /// A request.
+    Request,
+    /// An event.
+    Event,
+}
+
+/// How many calls wait or run, and how many may.
+pub(super) struct Queue {
+    calls: Arc<AtomicUsize>,
+    calls_max: usize,
+}
+
+impl Queue {
+    pub(super) fn new(calls_max: usize) -> Self {
+        assert!(calls_max > EVENT_PLACES, "requests need a place as well");
+        Self { calls: Arc::default(), calls_max }
+    }
+
+    /// Takes a place, or says at once that there is none.
+    pub(super) fn enter(&self, wants: Wants) -> Result<Place, CallError> {
+        let most = match wants {
+            Wants::Request => self.calls_max - EVENT_PLACES,
+            Wants::Event => self.calls_max,
+        };
+        let place = Place(Arc::clone(&self.calls));
+        if self.calls.fetch_add(1, Ordering::Relaxed) >= most { Err(CallError::Busy(most)) } else { Ok(place) }
     }
 }
+
+/// One place among the calls that wait or run.
+pub(super) struct Place(Arc<AtomicUsize>);
 
 impl Drop for Place {
     fn drop(&mut self) {
@@ -114,11 +143,28 @@ mod tests {
 
     #[tokio::test]
     async fn a_place_is_given_back_with_its_turn() {
-        let calls = Arc::new(AtomicUsize::new(1));
+        let queue = Queue::new(2);
         let task = Arc::new(tokio::sync::Mutex::new(None));
-        let mut turn = Turn::new(Arc::clone(&task).lock_owned().await, Place::new(Arc::clone(&calls)));
+        let place = queue.enter(Wants::Request).expect("it is empty");
+        let mut turn = Turn::new(Arc::clone(&task).lock_owned().await, place);
         assert!(matches!(turn.task(), Err(CallError::Halted)), "the agent has ended");
+        assert!(queue.enter(Wants::Request).is_err());
         drop(turn);
-        assert_eq!(calls.load(Ordering::Relaxed), 0);
+        assert!(queue.enter(Wants::Request).is_ok());
+    }
+
+    #[test]
+    fn callers_of_an_agent_leave_one_place_to_its_events() {
+        let queue = Queue::new(8);
+        let requests: Vec<Place> = (0..7).map(|_| queue.enter(Wants::Request).ok().expect("there is room")).collect();
+        for _ in 0..3 {
+            assert_eq!(queue.enter(Wants::Request).err(), Some(CallError::Busy(7)));
+        }
+        let event = queue.enter(Wants::Event).ok().expect("a request never takes the last place");
+        assert_eq!(queue.enter(Wants::Event).err(), Some(CallError::Busy(8)));
+        drop(requests);
+        let events: Vec<Place> = (0..7).map(|_| queue.enter(Wants::Event).ok().expect("there is room")).collect();
+        drop((event, events));
+        assert_eq!(queue.calls.load(Ordering::Relaxed), 0, "each refusal gave back what it had counted");
     }
 }
