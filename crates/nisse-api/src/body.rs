@@ -2,14 +2,23 @@
 //!
 //! hyper limits how long a head may take and nothing behind it. Whoever sends a body slowly would hold a connection for
 //! ever, and whoever sends many would hold memory: both end here. A request without a body passes by all of it.
+//!
+//! A body is read before its request takes a place in its agent's queue: slow bodies cost memory, which is counted here
+//! and shared out by address, and never an agent's places, of which there are few.
 
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use http::StatusCode;
 use http_body::Body;
 use http_body_util::BodyExt as _;
 use tokio::time::timeout;
+
+use crate::slots::{ADDRESS_SHARE, counted};
 
 /// Largest body of a request to an agent, in bytes.
 pub(crate) const REQUEST_BYTES_MAX: usize = 8 << 20;
@@ -17,6 +26,8 @@ pub(crate) const REQUEST_BYTES_MAX: usize = 8 << 20;
 pub(crate) const BODY_STALL_MAX: Duration = Duration::from_secs(10);
 /// How long a whole body may take.
 pub(crate) const BODY_TIME_MAX: Duration = Duration::from_secs(60);
+/// What bodies come from on listeners that only this machine reaches.
+pub(crate) const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 /// What all bodies together may hold, from their first byte until their calls are answered.
 const BODIES_BYTES_MAX: usize = 256 << 20;
 
@@ -31,8 +42,8 @@ pub(crate) enum BodyError {
     )]
     Slow,
     /// It is larger than any body may be.
-    #[error("a request's body has at most {REQUEST_BYTES_MAX} bytes")]
-    TooLarge,
+    #[error("a request's body has at most {0} bytes")]
+    TooLarge(usize),
     /// Other bodies have taken the room.
     #[error("this node holds as many requests' bodies as it may; try again")]
     NoRoom,
@@ -41,38 +52,68 @@ pub(crate) enum BodyError {
     Broken,
 }
 
+impl BodyError {
+    /// What a request without its body is answered with.
+    pub(crate) fn status(self) -> StatusCode {
+        match self {
+            Self::Slow => StatusCode::REQUEST_TIMEOUT,
+            Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::NoRoom => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Broken => StatusCode::BAD_REQUEST,
+        }
+    }
+}
+
 /// The room that all bodies of a listener share.
 pub(crate) struct Bodies {
+    one_max: usize,
     held: AtomicUsize,
     held_max: usize,
+    /// What bodies from one address hold, for those that are counted by it.
+    held_from: Mutex<HashMap<IpAddr, usize>>,
 }
 
 impl Default for Bodies {
     fn default() -> Self {
-        Self { held: AtomicUsize::new(0), held_max: BODIES_BYTES_MAX }
+        Self::new(BODIES_BYTES_MAX)
     }
 }
 
 /// What one body takes of the room; given back when this is dropped.
 pub(crate) struct Room<'a> {
     bodies: &'a Bodies,
+    from: Option<IpAddr>,
     bytes: usize,
 }
 
 impl Room<'_> {
     fn take(&mut self, bytes: usize) -> Result<(), BodyError> {
-        if self.bytes + bytes > REQUEST_BYTES_MAX {
-            return Err(BodyError::TooLarge);
+        let Bodies { held, held_max, one_max, .. } = self.bodies;
+        if self.bytes + bytes > *one_max {
+            return Err(BodyError::TooLarge(*one_max));
         }
-        let held = self.bodies.held.fetch_add(bytes, Ordering::Relaxed);
+        let mut most = held.fetch_add(bytes, Ordering::Relaxed) + bytes > *held_max;
         self.bytes += bytes;
-        if held + bytes > self.bodies.held_max { Err(BodyError::NoRoom) } else { Ok(()) }
+        if let Some(from) = self.from {
+            let mut held_from = self.bodies.held_from();
+            let held = held_from.entry(from).or_default();
+            *held += bytes;
+            most |= *held > *held_max / ADDRESS_SHARE;
+        }
+        if most { Err(BodyError::NoRoom) } else { Ok(()) }
     }
 }
 
 impl Drop for Room<'_> {
     fn drop(&mut self) {
         self.bodies.held.fetch_sub(self.bytes, Ordering::Relaxed);
+        let Some(from) = self.from.filter(|_| self.bytes > 0) else { return };
+        let mut held_from = self.bodies.held_from();
+        let held = held_from.get_mut(&from).expect("it was counted when it was taken");
+        *held -= self.bytes;
+        if *held == 0 {
+            held_from.remove(&from);
+        }
     }
 }
 
@@ -84,20 +125,37 @@ pub(crate) struct Held<'a> {
 }
 
 impl Bodies {
-    /// Reads a body to its end.
-    pub(crate) async fn whole<B: Body<Data = Bytes> + Unpin>(&self, body: B) -> Result<Held<'_>, BodyError> {
+    fn new(held_max: usize) -> Self {
+        Self::sized(REQUEST_BYTES_MAX, held_max)
+    }
+
+    /// Room for bodies of at most so many bytes each, and all together.
+    pub(crate) fn sized(one_max: usize, held_max: usize) -> Self {
+        Self { one_max, held: AtomicUsize::new(0), held_max, held_from: Mutex::default() }
+    }
+
+    fn held_from(&self) -> MutexGuard<'_, HashMap<IpAddr, usize>> {
+        self.held_from.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Reads a body that comes from this address, to its end.
+    pub(crate) async fn whole<B: Body<Data = Bytes> + Unpin>(
+        &self,
+        from: IpAddr,
+        body: B,
+    ) -> Result<Held<'_>, BodyError> {
         if body.is_end_stream() {
             return Ok(Held { bytes: Bytes::new(), room: None });
         }
         // Said before a byte of it is asked for.
-        if body.size_hint().lower() > REQUEST_BYTES_MAX as u64 {
-            return Err(BodyError::TooLarge);
+        if body.size_hint().lower() > self.one_max as u64 {
+            return Err(BodyError::TooLarge(self.one_max));
         }
-        timeout(BODY_TIME_MAX, self.read(body)).await.unwrap_or(Err(BodyError::Slow))
+        timeout(BODY_TIME_MAX, self.read(from, body)).await.unwrap_or(Err(BodyError::Slow))
     }
 
-    async fn read<B: Body<Data = Bytes> + Unpin>(&self, mut body: B) -> Result<Held<'_>, BodyError> {
-        let mut room = Room { bodies: self, bytes: 0 };
+    async fn read<B: Body<Data = Bytes> + Unpin>(&self, from: IpAddr, mut body: B) -> Result<Held<'_>, BodyError> {
+        let mut room = Room { bodies: self, from: counted(from), bytes: 0 };
         let mut first = Bytes::new();
         let mut all = BytesMut::new();
         while let Some(frame) = timeout(BODY_STALL_MAX, body.frame()).await.map_err(|_| BodyError::Slow)? {

@@ -17,8 +17,8 @@ const LOOPBACK_MAX: u64 = 256;
 const FILES_RESERVE: u64 = 1_024;
 /// A listener on loopback takes at most this part of the open files.
 const LOOPBACK_SHARE: u64 = 8;
-/// One address takes at most this part of the public listener's connections.
-const ADDRESS_SHARE: usize = 8;
+/// One address takes at most this part of the public listener's connections, and of the room for bodies.
+pub(crate) const ADDRESS_SHARE: usize = 8;
 
 /// The connections of one listener.
 pub(crate) struct Slots {
@@ -86,7 +86,7 @@ impl Drop for Slot {
 
 /// What a connection counts for: its address, in IPv6 the network that one customer gets. Not loopback, where a proxy in
 /// front of the node speaks for everybody.
-fn counted(from: IpAddr) -> Option<IpAddr> {
+pub(crate) fn counted(from: IpAddr) -> Option<IpAddr> {
     match from.to_canonical() {
         own if own.is_loopback() => None,
         IpAddr::V4(address) => Some(address.into()),

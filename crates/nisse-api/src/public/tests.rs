@@ -1,5 +1,6 @@
 //! What a client reads whose body was not taken, and that its connection ends there.
 
+use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use hyper::service::service_fn;
@@ -11,13 +12,15 @@ use super::*;
 use crate::body::{BODY_STALL_MAX, BODY_TIME_MAX, REQUEST_BYTES_MAX};
 use crate::listen::server;
 
+const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+
 /// A connection to a listener that reads bodies as agents get theirs, and answers with their length.
 fn connection() -> tokio::io::DuplexStream {
     let (there, here) = tokio::io::duplex(64 << 10);
     tokio::spawn(async move {
         let bodies = Bodies::default();
         let service = service_fn(|request: Request<Incoming>| async {
-            Ok::<_, Infallible>(match bodies.whole(request.into_body()).await {
+            Ok::<_, Infallible>(match bodies.whole(HERE, request.into_body()).await {
                 Ok(body) => text(StatusCode::OK, &format!("{} bytes", body.bytes.len())),
                 Err(error) => without_body(error),
             })
@@ -105,4 +108,32 @@ async fn a_head_without_an_end_is_refused_before_it_fills_memory() {
     assert!(all.starts_with(b"HTTP/1.1 431 "), "{}", String::from_utf8_lossy(&all));
     drop(from);
     assert!(flood.await.expect("it ends with the connection") <= 256 << 10);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_whose_caller_leaves_while_it_waits_for_its_turn_is_taken_back() {
+    for sent in ["GET / HTTP/1.1\r\nhost: a\r\n\r\n", "POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 3\r\n\r\nabc"] {
+        let (mut there, here) = tokio::io::duplex(64 << 10);
+        let turn = Arc::new(tokio::sync::Mutex::new(()));
+        let running = Arc::clone(&turn).lock_owned().await;
+        let (queued, waits) = tokio::sync::mpsc::unbounded_channel();
+        let queue = Arc::clone(&turn);
+        let connection = tokio::spawn(async move {
+            let service = service_fn(|request: Request<Incoming>| async {
+                let _body = request.into_body().collect().await;
+                queued.send(()).expect("the test listens");
+                let _turn = queue.lock().await;
+                Ok::<_, Infallible>(text(StatusCode::OK, "it ran"))
+            });
+            server().serve_connection(TokioIo::new(here), service).await
+        });
+        let mut waits = waits;
+        there.write_all(sent.as_bytes()).await.expect("it listens");
+        waits.recv().await.expect("it waits for its turn");
+        drop(there);
+        let ended = connection.await.expect("no panic");
+        assert!(ended.expect_err("its caller has left").is_incomplete_message(), "{sent}");
+        drop(running);
+        assert_eq!(Arc::strong_count(&turn), 1, "nothing waits for the turn any more");
+    }
 }
