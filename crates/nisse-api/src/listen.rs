@@ -117,21 +117,16 @@ async fn bind_loopback(address: SocketAddr, purpose: &'static str) -> Result<Tcp
 }
 
 async fn serve_router(listener: TcpListener, slots: Slots, router: Router, stop: Stop) {
-    serve(listener, slots, Some(Door::default()), stop, move |io, _, caller, graceful| {
-        let (router, caller) = (router.clone(), caller.cloned());
-        let service = service_fn(move |mut request: http::Request<hyper::body::Incoming>| {
-            if let Some(caller) = &caller {
-                request.extensions_mut().insert(caller.clone());
-            }
-            router.clone().oneshot(request)
-        });
-        graceful.watch(server().serve_connection(io, service))
+    let service = hyper_util::service::TowerToHyperService::new(router);
+    serve(listener, slots, stop, move |io, _, graceful| {
+        let connection = server().serve_connection(io, service.clone());
+        graceful.watch(connection)
     })
     .await;
 }
 
 async fn serve_public(listener: TcpListener, slots: Slots, agents: Arc<Public>, stop: Stop) {
-    serve(listener, slots, None, stop, move |io, from, _, graceful| {
+    serve(listener, slots, stop, move |io, from, graceful| {
         let agents = Arc::clone(&agents);
         let service = service_fn(move |request| public::answer(Arc::clone(&agents), from, request));
         let connection = server().serve_connection(io, service);
@@ -148,9 +143,9 @@ pub(crate) fn server() -> http1::Builder {
 }
 
 /// Accepts connections until the node stops, then lets open ones finish for a while.
-async fn serve<F, C>(listener: TcpListener, slots: Slots, door: Option<Door>, mut stop: Stop, connect: F)
+async fn serve<F, C>(listener: TcpListener, slots: Slots, mut stop: Stop, connect: F)
 where
-    F: Fn(Impatient<TokioIo<TcpStream>>, IpAddr, Option<&Caller>, &GracefulShutdown) -> C,
+    F: Fn(Impatient<TokioIo<tokio::net::TcpStream>>, IpAddr, &GracefulShutdown) -> C,
     C: Future<Output = Result<(), hyper::Error>> + Send + 'static,
 {
     let graceful = GracefulShutdown::new();
@@ -159,7 +154,10 @@ where
         let accepted = tokio::select! {
             () = stop.requested() => break,
             Some(_) = connections.join_next() => continue,
-            accepted = accept(&listener, &slots, door.as_ref()) => accepted,
+            accepted = async {
+                let place = slots.free().await;
+                (place, listener.accept().await)
+            } => accepted,
         };
         let (place, Ok((stream, from))) = accepted else {
             tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -169,41 +167,12 @@ where
         let Some(slot) = slots.take(place, from.ip()) else { continue };
         // Small answers leave at once; a failure here only costs latency.
         let _ = stream.set_nodelay(true);
-        let caller = door.as_ref().map(Door::enter);
-        let connection = connect(Impatient::new(TokioIo::new(stream)), from.ip(), caller.as_ref(), &graceful);
+        let connection = connect(Impatient::new(TokioIo::new(stream)), from.ip(), &graceful);
         connections.spawn(async move {
-            let told_to_go = async {
-                match &caller {
-                    Some(caller) => caller.told_to_go().await,
-                    None => std::future::pending().await,
-                }
-            };
-            tokio::select! {
-                // A client that breaks off is no news.
-                _ = connection => {}
-                () = told_to_go => {}
-            }
+            // A client that breaks off is no news.
+            let _ = connection.await;
             drop(slot);
         });
     }
     let _ = tokio::time::timeout(DRAIN_TIME_MAX, graceful.shutdown()).await;
-}
-
-/// Waits for a place, then for a connection. Where there is a door, whoever knocks while all places are taken has
-/// another one make room: nothing is lost when this is dropped, since a connection is only taken last.
-async fn accept(
-    listener: &TcpListener,
-    slots: &Slots,
-    door: Option<&Door>,
-) -> (OwnedSemaphorePermit, std::io::Result<(TcpStream, SocketAddr)>) {
-    let place = match door {
-        None => slots.free().await,
-        Some(door) => loop {
-            if let Ok(place) = tokio::time::timeout(ROOM_PAUSE, slots.free()).await {
-                break place;
-            }
-            door.make_room();
-        },
-    };
-    (place, listener.accept().await)
 }
