@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use nisse_market::LocalKey;
-use nisse_store::{Disk, Entropy};
+use nisse_store::{Disk, Entropy, HomeError};
 
 use crate::error::{ErrorKind, NodeError};
 
@@ -50,8 +50,7 @@ impl KeyName {
 impl Home {
     /// Opens the home at `path`, making it where nothing stands.
     pub(crate) fn open(disk: Arc<dyn Disk>, entropy: &dyn Entropy, path: &Path) -> Result<Self, NodeError> {
-        let lock = nisse_store::Home::open(&disk, path)
-            .map_err(|error| NodeError::caused(ErrorKind::Refused, "home_refused", &error))?;
+        let lock = nisse_store::Home::open(&disk, path)?;
         for folder in FOLDERS {
             disk.create_dir_all(&path.join(folder)).map_err(|error| failed("make", &path.join(folder), &error))?;
         }
@@ -123,6 +122,33 @@ impl Home {
 
     fn key_path(&self, name: KeyName) -> PathBuf {
         self.join("keys").join(name.as_str())
+    }
+}
+
+impl From<HomeError> for NodeError {
+    fn from(error: HomeError) -> Self {
+        let (kind, hint) = match &error {
+            HomeError::Locked(_) => (ErrorKind::Refused, "end that one first, or name another home with --home"),
+            HomeError::Newer { .. } => (ErrorKind::Refused, "use the nisse that made it, or a newer one"),
+            HomeError::Foreign { .. } => {
+                (ErrorKind::Refused, "name an empty folder, or one that a node has made, with --home")
+            }
+            HomeError::Unreadable(_) => (
+                ErrorKind::Refused,
+                "put its `format` file back from a copy: nisse makes nothing anew where a node lived",
+            ),
+            HomeError::Disk { source, .. } => (ErrorKind::Failed, hint_of(source.kind())),
+        };
+        Self::caused(kind, "home_refused", &error).with_hint(hint.to_owned())
+    }
+}
+
+/// What to do about a folder that the disk refuses.
+fn hint_of(kind: io::ErrorKind) -> &'static str {
+    match kind {
+        io::ErrorKind::PermissionDenied => "run it as the user who owns the folder, or name another home with --home",
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "make room on that disk",
+        _ => "name a folder on a disk that can be written to with --home",
     }
 }
 

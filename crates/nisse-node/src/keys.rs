@@ -26,6 +26,8 @@ pub(crate) struct Keys {
     /// The newest version that the address book lists, which may be younger than this run.
     newest: AtomicU64,
     queues: Mutex<BTreeMap<String, TxQueue>>,
+    /// Why no version of the market is known, as the last look said.
+    unknown: Mutex<Option<String>>,
 }
 
 impl Keys {
@@ -38,7 +40,8 @@ impl Keys {
         folder: &'static str,
     ) -> Self {
         let (versions, newest, queues) = (RwLock::default(), AtomicU64::default(), Mutex::default());
-        Self { disk, clock, entropy, client, options, folder, versions, newest, queues }
+        let unknown = Mutex::default();
+        Self { disk, clock, entropy, client, options, folder, versions, newest, queues, unknown }
     }
 
     /// The chain's client.
@@ -54,6 +57,21 @@ impl Keys {
     /// Says where the contracts are, oldest version first; clients can be made from then on.
     pub(crate) fn set_versions(&self, versions: Vec<MarketAddresses>) {
         *self.versions.write().unwrap_or_else(PoisonError::into_inner) = versions;
+    }
+
+    /// Says why the contracts were not found.
+    pub(crate) fn set_unknown(&self, why: &str) {
+        *self.unknown.lock().unwrap_or_else(PoisonError::into_inner) = Some(why.to_owned());
+    }
+
+    fn unknown(&self) -> NodeError {
+        let why = self.unknown.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let why = why.unwrap_or_else(|| "the chain has not answered since this home was opened".to_owned());
+        let why = why.strip_prefix("failed to ").unwrap_or(&why);
+        let text = format!("failed to find the market's contracts: {why}");
+        NodeError::new(ErrorKind::Unreachable, "market_unknown", text).with_hint(
+            "the node looks again every few seconds; `--chain` and `--contract` of `nisse up` say where".to_owned(),
+        )
     }
 
     /// Every version of the market that is known, oldest first.
@@ -128,7 +146,7 @@ impl Keys {
 
     /// The newest version of the market as this key sees it.
     pub(crate) fn market(&self, home: &Home, supervisor: &Supervisor, name: KeyName) -> Result<Market, NodeError> {
-        let newest = self.versions().last().copied().ok_or_else(unknown)?;
+        let newest = self.versions().last().copied().ok_or_else(|| self.unknown())?;
         self.at(home, supervisor, name, newest)
     }
 
@@ -142,7 +160,7 @@ impl Keys {
     ) -> Result<Market, NodeError> {
         let versions = self.versions();
         if versions.is_empty() {
-            return Err(unknown());
+            return Err(self.unknown());
         }
         let found = versions.into_iter().find(|addresses| addresses.manager == contract).ok_or_else(|| {
             let text = format!("failed to find the market {contract} in the address book of this chain");
@@ -166,9 +184,4 @@ impl Keys {
 /// The key that makes the contracts of one version.
 pub(crate) fn maker_key(home: &Home, entropy: &dyn Entropy, version: u64) -> Result<LocalKey, NodeError> {
     Ok(home.key(KeyName::Operator, entropy)?.derived(&format!("contracts/{version}")))
-}
-
-fn unknown() -> NodeError {
-    let text = "the market's contracts are not known yet: the chain did not answer since this home was opened";
-    NodeError::new(ErrorKind::Unreachable, "market_unknown", text)
 }

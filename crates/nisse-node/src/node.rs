@@ -4,6 +4,7 @@ mod content;
 mod deploy;
 mod find;
 mod gateway;
+mod invoke;
 mod life;
 mod market;
 mod orders;

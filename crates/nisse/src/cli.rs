@@ -77,6 +77,7 @@ pub(crate) enum Command {
     Fund {
         agent: String,
         /// TALOS
+        #[arg(allow_negative_numbers = true)]
         amount: String,
     },
     /// Packages on disk
@@ -146,7 +147,7 @@ pub(crate) struct Up {
     #[arg(long, value_name = "WHO")]
     pub(crate) accept: Vec<String>,
     /// What one hour costs others, in TALOS
-    #[arg(long, value_name = "TALOS")]
+    #[arg(long, value_name = "TALOS", allow_negative_numbers = true)]
     pub(crate) price: Option<String>,
 }
 
@@ -166,10 +167,10 @@ pub(crate) struct Deploy {
     #[arg(long, value_name = "KEY=VALUE")]
     pub(crate) set: Vec<String>,
     /// TALOS for a lease on the market; without it the agent runs here as a home lease
-    #[arg(long, value_name = "TALOS")]
+    #[arg(long, value_name = "TALOS", allow_negative_numbers = true)]
     pub(crate) payment: Option<String>,
     /// The most to pay per hour
-    #[arg(long, value_name = "TALOS", requires = "payment")]
+    #[arg(long, value_name = "TALOS", requires = "payment", allow_negative_numbers = true)]
     pub(crate) max_rate: Option<String>,
     /// Which key of the home deploys: `operator` or `deployer`
     #[arg(long, value_name = "NAME")]

@@ -11,6 +11,7 @@ mod pkg;
 mod receipt;
 mod up;
 
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::path::Path;
 
@@ -18,7 +19,7 @@ use nisse_api::client::Client;
 
 use crate::cli::{Cli, Command, ConfigCommand, Shared, Shell};
 use crate::config;
-use crate::failure::{Exit, Failure};
+use crate::failure::{Exit, Failure, unreadable};
 use crate::{internal, output};
 
 /// Runs one command to its end.
@@ -58,10 +59,12 @@ pub(crate) fn client(shared: &Shared) -> Result<Client, Failure> {
         let text = format!("failed to find a running node on {}", home.display());
         Failure::new(Exit::Unreachable, text).hint("start it with `nisse up`, or name another home with --home")
     };
-    let run: serde_json::Value = std::fs::read(home.join("run.json"))
-        .ok()
-        .and_then(|bytes| serde_json::from_slice(&bytes).ok())
-        .ok_or_else(absent)?;
+    let run_file = home.join("run.json");
+    let bytes = std::fs::read(&run_file).map_err(|error| match error.kind() {
+        ErrorKind::NotFound => absent(),
+        _ => unreadable(&run_file, &error),
+    })?;
+    let run: serde_json::Value = serde_json::from_slice(&bytes).map_err(|_| absent())?;
     let api: SocketAddr = run["api"].as_str().and_then(|api| api.parse().ok()).ok_or_else(absent)?;
     let token = read_text(&home.join("token"))?;
     Ok(Client::new(api, token.trim()))
@@ -69,8 +72,7 @@ pub(crate) fn client(shared: &Shared) -> Result<Client, Failure> {
 
 /// A file's text, or a sentence.
 pub(crate) fn read_text(path: &Path) -> Result<String, Failure> {
-    std::fs::read_to_string(path)
-        .map_err(|error| Failure::new(Exit::Failed, format!("failed to read {}: {error}", path.display())))
+    std::fs::read_to_string(path).map_err(|error| unreadable(path, &error))
 }
 
 /// A path of the control API for an agent. What cannot stand in a path is never an agent's name.

@@ -140,6 +140,7 @@ pub(crate) fn load(home: &Path, flags: &Up) -> Result<Config, Failure> {
         picker.note("egress.connect_to", one.clone(), if from_flags { "flag" } else { "file" });
     }
 
+    check_flags(&chain, flags)?;
     let options = NodeOptions {
         home: home.to_owned(),
         api: parse("listen.api", &api)?,
@@ -163,15 +164,14 @@ pub(crate) fn load(home: &Path, flags: &Up) -> Result<Config, Failure> {
 fn read(path: &Path) -> Result<File, Failure> {
     match std::fs::metadata(path) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(File::default()),
-        Err(error) => return Err(Failure::new(Exit::Failed, format!("failed to read {}: {error}", path.display()))),
+        Err(error) => return Err(crate::failure::unreadable(path, &error)),
         Ok(found) if found.len() > FILE_BYTES_MAX => {
             let text = format!("failed to read {}: it is longer than {FILE_BYTES_MAX} bytes", path.display());
             return Err(Failure::usage(text));
         }
         Ok(_) => {}
     }
-    let text = std::fs::read_to_string(path)
-        .map_err(|error| Failure::new(Exit::Failed, format!("failed to read {}: {error}", path.display())))?;
+    let text = std::fs::read_to_string(path).map_err(|error| crate::failure::unreadable(path, &error))?;
     toml::from_str(&text).map_err(|error| {
         let text = format!("failed to read {}: {}", path.display(), error.to_string().trim_end());
         Failure::usage(text).hint("mend that line, or take it out: every key has a value that is built in")
@@ -220,7 +220,12 @@ fn parse<T: std::str::FromStr>(key: &str, text: &str) -> Result<T, Failure>
 where
     T::Err: std::fmt::Display,
 {
-    text.parse().map_err(|error: T::Err| Failure::usage(format!("failed to read {key} = \"{text}\": {error}")))
+    text.parse().map_err(|error: T::Err| {
+        let why = error.to_string();
+        // It names the text that it could not read, as this sentence does.
+        let named = why.strip_prefix(&format!("read `{text}`")).and_then(|rest| rest.split_once(": "));
+        Failure::usage(format!("failed to read {key} = \"{text}\": {}", named.map_or(why.as_str(), |(_, rest)| rest)))
+    })
 }
 
 fn parse_suffix(text: &str) -> Result<String, Failure> {
@@ -230,6 +235,16 @@ fn parse_suffix(text: &str) -> Result<String, Failure> {
         return Ok(text.to_owned());
     }
     Err(Failure::usage(format!("failed to read listen.suffix = \"{text}\": a lower-case host name is expected")))
+}
+
+/// What names another chain is of no use without one.
+fn check_flags(chain: &str, flags: &Up) -> Result<(), Failure> {
+    let unused = [("--contract", flags.contract.is_some()), ("--chain-id", flags.chain_id.is_some())];
+    match unused.into_iter().find(|(_, given)| *given && chain == "embedded") {
+        Some((flag, _)) => Err(Failure::usage(format!("failed to use {flag}: it is for a chain elsewhere"))
+            .hint("name that chain with --chain URL")),
+        None => Ok(()),
+    }
 }
 
 fn parse_chain(chain: &str, id: Option<&str>, contract: Option<&str>, dev: bool) -> Result<ChainChoice, Failure> {
@@ -261,8 +276,12 @@ fn parse_accept(text: &str) -> Result<AcceptList, Failure> {
         ["any"] => Ok(AcceptList::Any),
         [] => Err(Failure::usage("failed to read market.accept: `own`, `any` or addresses are expected")),
         addresses => {
-            let owners = addresses.iter().filter(|word| **word != "own").map(|word| parse("market.accept", word));
-            Ok(AcceptList::Owners(owners.collect::<Result<BTreeSet<Address>, _>>()?))
+            let owners = addresses.iter().filter(|word| **word != "own").map(|word| word.parse::<Address>());
+            owners.collect::<Result<BTreeSet<Address>, _>>().map(AcceptList::Owners).map_err(|_| {
+                Failure::usage(format!(
+                    "failed to read market.accept = \"{text}\": `own`, `any` or addresses (0x and 40 hex digits) are expected"
+                ))
+            })
         }
     }
 }
@@ -276,8 +295,7 @@ fn parse_connect_to(texts: &[String], authorities: &[PathBuf]) -> Result<Vec<Con
     for (index, text) in texts.iter().enumerate() {
         let mut one: ConnectTo = parse("--connect-to", text)?;
         if let Some(path) = authorities.get(index) {
-            let pem = std::fs::read_to_string(path)
-                .map_err(|error| Failure::usage(format!("failed to read {}: {error}", path.display())))?;
+            let pem = std::fs::read_to_string(path).map_err(|error| crate::failure::unreadable(path, &error))?;
             let authority = CaFile::from_pem(&pem)
                 .map_err(|error| Failure::usage(format!("failed to use {}: {error}", path.display())))?;
             one = one.with_ca(authority);

@@ -13,7 +13,7 @@ use std::time::Duration;
 use nisse_egress::{CaFile, ConnectTo};
 use nisse_model::AmountPerHour;
 use nisse_node::control::{DeployRequest, PackageUpload};
-use nisse_node::{AcceptList, KeyName, Node, NodeOptions};
+use nisse_node::{AcceptList, KeyName, Node, NodeError, NodeOptions};
 use nisse_store::{Disk, SystemDisk};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::{Child, Command};
@@ -134,7 +134,7 @@ async fn deploy(node: &Node) -> Result<String, Failure> {
 fn make_home(path: &Path) -> Result<(), Failure> {
     let disk: Arc<dyn Disk> = Arc::new(SystemDisk);
     let made = nisse_store::Home::open(&disk, path);
-    made.map(drop).map_err(|error| Failure::new(Exit::Refused, format!("failed to {error}")))
+    made.map(drop).map_err(|error| NodeError::from(error).into())
 }
 
 /// The same program in another process: a server that the node knows nothing of.

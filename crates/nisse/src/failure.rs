@@ -1,6 +1,7 @@
 //! How a command ends when it does not succeed: a sentence, its cause, a hint, an exit code.
 
 use std::fmt;
+use std::path::Path;
 use std::process::ExitCode;
 
 use nisse_api::client::ClientError;
@@ -41,19 +42,28 @@ impl Failure {
         self
     }
 
+    /// What went wrong, without a hint.
+    pub(crate) fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// Whether something that is needed does not answer.
+    pub(crate) fn is_unreachable(&self) -> bool {
+        self.exit == Exit::Unreachable
+    }
+
     /// Says it on stderr, for people or for programs.
-    #[expect(clippy::print_stderr, reason = "errors go to stderr, so that stdout holds data alone")]
     pub(crate) fn report(&self, json: bool) -> ExitCode {
         let exit = self.exit as u8;
         if json {
-            eprintln!("{}", serde_json::json!({ "error": self.text, "hint": self.hint, "exit": exit }));
+            output::aside(&serde_json::json!({ "error": self.text, "hint": self.hint, "exit": exit }).to_string());
             return ExitCode::from(exit);
         }
         let colour = output::has_colour(&std::io::stderr());
         let word = |word: &str, code| if colour { format!("\u{1b}[{code}m{word}\u{1b}[0m") } else { word.to_string() };
-        eprintln!("{} {}", word("error:", "1;31"), self.text);
+        output::aside(&format!("{} {}", word("error:", "1;31"), self.text));
         if let Some(hint) = &self.hint {
-            eprintln!("{} {hint}", word("hint:", "1;36"));
+            output::aside(&format!("{} {hint}", word("hint:", "1;36")));
         }
         ExitCode::from(exit)
     }
@@ -102,6 +112,16 @@ impl From<ClientError> for Failure {
 impl From<anyhow::Error> for Failure {
     fn from(error: anyhow::Error) -> Self {
         Self::new(Exit::Failed, format!("{error:#}"))
+    }
+}
+
+/// A file that is not there or not to be read.
+pub(crate) fn unreadable(path: &Path, error: &std::io::Error) -> Failure {
+    let failure = Failure::new(Exit::Failed, format!("failed to read {}: {error}", path.display()));
+    match error.kind() {
+        std::io::ErrorKind::PermissionDenied => failure.hint("run it as the user who owns the file or its folder"),
+        std::io::ErrorKind::NotADirectory => failure.hint("name a folder: there is a file in its place"),
+        _ => failure,
     }
 }
 

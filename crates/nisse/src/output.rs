@@ -16,13 +16,16 @@ pub(crate) fn line(text: impl AsRef<str>) {
 }
 
 /// A sentence beside the data: on stderr, so that what reads stdout finds data alone.
-#[expect(clippy::print_stderr, reason = "stdout holds data alone")]
 pub(crate) fn note(json: bool, text: &str) {
-    if json {
-        eprintln!("{}", serde_json::json!({ "note": text }));
-    } else {
-        eprintln!("note: {text}");
+    match json {
+        true => aside(&serde_json::json!({ "note": text }).to_string()),
+        false => aside(&format!("note: {text}")),
     }
+}
+
+/// One line on stderr. Nobody may be there to read it: that changes no exit code.
+pub(crate) fn aside(text: &str) {
+    let _ = writeln!(std::io::stderr(), "{text}");
 }
 
 /// JSON, as one document.

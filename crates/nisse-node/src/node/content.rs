@@ -2,9 +2,11 @@
 
 use bytes::Bytes;
 use nisse_content::{Listed, Profile};
-use nisse_model::ContentId;
+use nisse_model::{AgentName, ContentId, DeploymentId, PackageRef};
+use nisse_orchestrator::Agent;
 
 use super::Node;
+use super::orders::Order;
 use crate::control::{ContentAdded, ContentCollected, ContentEntry};
 use crate::error::{ErrorKind, NodeError};
 use crate::packages::on_disk;
@@ -62,18 +64,69 @@ impl Node {
         .await
     }
 
-    /// Takes away the pin of `content add`; packages and states keep theirs.
+    /// Takes away the pins that name it: that of `content add`, of a destroyed agent's state, and what agents left
+    /// behind that this home knows no more. What one of them still needs stays.
     pub async fn content_remove(&self, text: &str) -> Result<(), NodeError> {
         let cid = parse(text)?;
-        if self.core.pinned(&pin_name(cid)).is_none() {
-            let text = format!("failed to remove {cid}: it was not added by `content add`");
+        let pins = self.core.content.pins().into_iter().filter(|pin| pin.roots.contains(&cid));
+        let named: Vec<String> = pins.map(|pin| pin.name).collect();
+        if named.is_empty() {
+            let text = format!("failed to remove {cid}: no pin names it");
             return Err(NodeError::new(ErrorKind::NotFound, "content_unknown", text)
-                .with_hint("`nisse content ls` shows which pins hold it".to_owned()));
+                .with_hint("`nisse content ls` shows what is pinned".to_owned()));
+        }
+        let mut needed_by = None;
+        let mut free = Vec::new();
+        for name in named {
+            match self.needs(&name, cid).await? {
+                Some(agent) => needed_by = Some(agent),
+                None => free.push(name),
+            }
+        }
+        if let Some(agent) = needed_by.filter(|_| free.is_empty()) {
+            let text = format!("failed to remove {cid}: {agent} needs it");
+            return Err(NodeError::new(ErrorKind::Refused, "content_needed", text)
+                .with_hint(format!("`nisse destroy {agent}` gives it up")));
         }
         on_disk(&self.core, "unpin content", move |core| {
-            core.content.unpin(&pin_name(cid)).map_err(|error| failed(&error))
+            free.iter()
+                .try_for_each(|name| core.content.unpin(name))
+                .map_err(|error| failed(&error).with_hint(error.hint()))
         })
         .await
+    }
+
+    /// The agent of this home that a pin is kept for.
+    async fn needs(&self, pin: &str, cid: ContentId) -> Result<Option<AgentName>, NodeError> {
+        let of_package = move |package: &PackageRef| {
+            [package.manifest_cid, package.artifact_cid, ContentId::raw(package.config_hash)].contains(&cid)
+        };
+        if let Some(state) = pin.strip_prefix("state/") {
+            let deployment = state.rsplit_once('/').and_then(|(deployment, _)| deployment.parse::<DeploymentId>().ok());
+            let Some(deployment) = deployment else { return Ok(None) };
+            let agent = self.look(move |all| all.agent(&deployment).map(name_of)).await?;
+            return Ok(agent);
+        }
+        if !pin.starts_with("package/") && !pin.starts_with("config/") {
+            return Ok(None);
+        }
+        let needing = self.look(move |all| {
+            let needs = |agent: &Agent| {
+                let coming = agent.next.iter().chain(&agent.queued).map(|next| &next.placement.package);
+                [&agent.placement.package].into_iter().chain(&agent.previous).chain(coming).any(of_package)
+            };
+            all.agents().values().find(|agent| needs(agent)).map(name_of)
+        });
+        if let Some(agent) = needing.await? {
+            return Ok(Some(agent));
+        }
+        // A node that takes the order fetches it from here.
+        let ordered = |order: &Order| {
+            [order.view.manifest_cid, order.view.artifact_cid].contains(&cid)
+                || ContentId::raw(order.view.config_hash) == cid
+        };
+        let orders = self.orders().await?;
+        Ok(orders.iter().find(|order| ordered(order)).map(|order| order.agent_id.name.clone()))
     }
 
     /// Drops what no pin holds.
@@ -84,6 +137,10 @@ impl Node {
         })
         .await
     }
+}
+
+fn name_of(agent: &Agent) -> AgentName {
+    agent.placement.package.agent_id.name.clone()
 }
 
 fn failed(error: &dyn std::error::Error) -> NodeError {

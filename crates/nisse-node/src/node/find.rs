@@ -108,6 +108,9 @@ impl Node {
         names.extend(orders.listed.iter().map(|order| order.agent_id.name.to_string()));
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
         let hint = match nisse_model::nearest(text, &names) {
+            None if text.parse::<u64>().is_ok() => {
+                format!("`nisse market show {text}` shows a deployment by its number")
+            }
             Some(name) => format!("did you mean `{name}`? `nisse ls` lists the agents of this node"),
             None => "`nisse ls` lists the agents of this node".to_owned(),
         };

@@ -9,9 +9,12 @@ use super::{Node, market_error};
 use crate::control::{MarketEntry, MarketEventLine, MarketList, ReceiptBundle};
 use crate::error::{ErrorKind, NodeError};
 use crate::home::KeyName;
+use crate::watcher;
 
 /// Deployments listed at once, the newest ones.
 const LISTED_MAX: usize = 200;
+/// What to do about a deployment that is not there.
+const LISTED: &str = "`nisse market ls` lists the deployments";
 /// Events of one deployment shown at once, the newest ones.
 const EVENTS_MAX: usize = 1_000;
 
@@ -40,7 +43,7 @@ impl Node {
         let market = self.market_at(deployment.contract)?;
         let view = market.deployment(deployment.number).await.map_err(|_| {
             let text = format!("failed to find deployment {} on the market", deployment.number);
-            NodeError::new(ErrorKind::NotFound, "deployment_unknown", text)
+            NodeError::new(ErrorKind::NotFound, "deployment_unknown", text).with_hint(LISTED.to_owned())
         })?;
         let refused = self.look(move |all| all.refused().get(&deployment).map(ToString::to_string)).await?;
         let mut shown = entry(deployment, &view, refused);
@@ -82,6 +85,7 @@ impl Node {
             .map_err(|error| NodeError::caused(ErrorKind::Failed, "record_damaged", &error))?;
         let hash = Hash256::of(&record);
         let signed = Receipt { deployment, seq, record: hash }.sign(self.core.signer.as_ref()).await;
+                    .with_hint("the `nisse-receipt` header of each answer names its record".to_owned())
         let signed = signed.map_err(|error| NodeError::caused(ErrorKind::Failed, "signing_failed", &error))?;
         Ok(ReceiptBundle {
             deployment: deployment.to_string(),
@@ -116,7 +120,16 @@ impl Node {
             return self.numbered(number).await;
         }
         match text.parse() {
-            Ok(deployment) => Ok(deployment),
+            Ok(deployment) => {
+                let DeploymentId { chain, .. } = deployment;
+                let here = self.core.keys.chain_id();
+                if chain == here {
+                    return Ok(deployment);
+                }
+                let text =
+                    format!("failed to find {deployment}: it is on chain {chain}, and this node on chain {here}");
+                Err(NodeError::new(ErrorKind::NotFound, "deployment_unknown", text).with_hint(LISTED.to_owned()))
+            }
             Err(_) => self.find(text).await.map(|(deployment, _)| deployment),
         }
     }

@@ -4,7 +4,6 @@ use std::path::Path;
 
 use base64::Engine as _;
 use nisse_api::client::Client;
-use nisse_model::Manifest;
 use nisse_node::control::{
     AgentList, AgentStatus, DeployRequest, Deployed, Destroyed, FundRequest, GasStatus, LogLine, PackageUpload,
     UpdateRequest,
@@ -12,7 +11,8 @@ use nisse_node::control::{
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::{agent_path, client, invoke, read_text};
+use super::pkg::{self, OnDisk};
+use super::{agent_path, client, invoke};
 use crate::cli::{Command, Shared};
 use crate::failure::{Exit, Failure};
 use crate::{output, progress};
@@ -95,16 +95,11 @@ fn live(deployed: Deployed) -> Result<(), Failure> {
     })
 }
 
-/// Reads a package from disk.
-pub(crate) fn upload(dir: &Path, set: Vec<String>) -> Result<PackageUpload, Failure> {
-    let manifest = read_text(&dir.join("agent.yaml"))?;
-    let parsed = Manifest::parse(&manifest)
-        .map_err(|errors| Failure::usage(format!("failed to read {}:\n{errors}", dir.join("agent.yaml").display())))?;
-    let path = dir.join(parsed.entry_point.as_str());
-    let artifact = std::fs::read(&path)
-        .map_err(|error| Failure::new(Exit::Failed, format!("failed to read {}: {error}", path.display())))?;
+/// A package on its way to the node.
+fn upload(dir: &Path, set: Vec<String>) -> Result<PackageUpload, Failure> {
+    let OnDisk { text, artifact, .. } = pkg::read(dir)?;
     let artifact = base64::engine::general_purpose::STANDARD.encode(artifact);
-    Ok(PackageUpload { manifest, artifact, set })
+    Ok(PackageUpload { manifest: text, artifact, set })
 }
 
 pub(super) fn show<T: Serialize>(shared: &Shared, value: &T, print: impl FnOnce(&T)) {

@@ -20,10 +20,7 @@ struct Check {
 pub(crate) async fn run(shared: &Shared) -> Result<(), Failure> {
     let home = config::home(shared.home.as_deref())?;
     let mut checks = vec![
-        check(
-            "home",
-            home.join("format").is_file().then_some(()).ok_or("no home stands here; `nisse up` makes one".to_owned()),
-        ),
+        check("home", stands(&home)),
         check(
             "configuration",
             config::load(&home, &crate::cli::Up::default())
@@ -34,7 +31,10 @@ pub(crate) async fn run(shared: &Shared) -> Result<(), Failure> {
         check("token", private(&home.join("token"))),
     ];
     match super::client(shared) {
-        Err(_) => checks.push(Check { name: "node", problem: Some("not running; `nisse up` starts it".to_owned()) }),
+        Err(failure) if failure.is_unreachable() => {
+            checks.push(check("node", Err("not running; `nisse up` starts it".to_owned())));
+        }
+        Err(failure) => checks.push(check("node", Err(failure.text().to_owned()))),
         Ok(client) => running(&client, &mut checks).await,
     }
     let sound = checks.iter().all(|check| check.problem.is_none());
@@ -52,6 +52,16 @@ pub(crate) async fn run(shared: &Shared) -> Result<(), Failure> {
 
 fn check(name: &'static str, result: Result<(), String>) -> Check {
     Check { name, problem: result.err() }
+}
+
+fn stands(home: &Path) -> Result<(), String> {
+    match std::fs::metadata(home.join("format")) {
+        Ok(_) => Ok(()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            Err("no home stands here; `nisse up` makes one".to_owned())
+        }
+        Err(error) => Err(format!("{}: {error}", home.display())),
+    }
 }
 
 /// A secret file is there and closed to others.

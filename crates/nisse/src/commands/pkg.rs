@@ -19,15 +19,20 @@ pub(crate) fn run(command: &Pkg, shared: &Shared) -> Result<(), Failure> {
     }
 }
 
-struct OnDisk {
-    text: String,
+/// A package as it lies in its folder.
+pub(super) struct OnDisk {
+    pub(super) text: String,
     manifest: Manifest,
-    artifact: Vec<u8>,
+    pub(super) artifact: Vec<u8>,
 }
 
-fn read(dir: &Path) -> Result<OnDisk, Failure> {
+/// Reads a package from disk.
+pub(super) fn read(dir: &Path) -> Result<OnDisk, Failure> {
     let path = dir.join("agent.yaml");
-    let text = read_text(&path)?;
+    let text = read_text(&path).map_err(|failure| match path.is_file() {
+        true => failure,
+        false => failure.hint("name the folder in which agent.yaml lies"),
+    })?;
     let manifest = Manifest::parse(&text)
         .map_err(|errors| Failure::usage(format!("failed to read {}:\n{errors}", path.display())))?;
     let path = dir.join(manifest.entry_point.as_str());

@@ -29,7 +29,12 @@ pub(crate) async fn run(shared: &Shared, command: ReceiptCommand) -> Result<(), 
 }
 
 async fn fetch(client: &Client, receipt: &str) -> Result<ReceiptBundle, Failure> {
-    let unreadable = || Failure::usage(format!("failed to read `{receipt}` as a receipt: expected DEPLOYMENT/SEQ"));
+    let unreadable = || {
+        Failure::usage(format!(
+            "failed to read `{receipt}` as a receipt: expected DEPLOYMENT/SEQ, or a file that is there"
+        ))
+        .hint("the `nisse-receipt` header of each answer names its receipt")
+    };
     let (deployment, seq) = receipt.rsplit_once('/').ok_or_else(unreadable)?;
     let seq: u64 = seq.parse().map_err(|_| unreadable())?;
     let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | ':' | '@');
@@ -96,8 +101,10 @@ fn check(bundle: &ReceiptBundle, node: Address) -> Result<InvocationRecord, Fail
 async fn verify(shared: &Shared, receipt: &str, node: Option<String>, depth: u64) -> Result<(), Failure> {
     let file = Path::new(receipt);
     if file.is_file() {
-        let bundle: ReceiptBundle = serde_json::from_str(&read_text(file)?)
-            .map_err(|error| Failure::usage(format!("failed to read {receipt}: {error}")))?;
+        let bundle: ReceiptBundle = serde_json::from_str(&read_text(file)?).map_err(|error| {
+            Failure::usage(format!("failed to read {receipt} as a receipt: {error}"))
+                .hint("`nisse --json receipt show DEPLOYMENT/SEQ > FILE` writes one")
+        })?;
         let node = node.unwrap_or_else(|| bundle.node.clone());
         check(&bundle, parse_node(&node)?)?;
         return said(shared, &bundle, &node, 1);

@@ -77,12 +77,22 @@ fn a_rollback_brings_back_the_package_and_the_state_before_the_update() {
 fn a_destroyed_agent_leaves_its_state_as_content_and_nothing_that_answers() {
     let home = Home::new();
     let node = home.up(&[]);
-    home.ok(&["deploy", &example("counter")]);
+    let deployed = home.json(&["deploy", &example("counter")]);
+    let artifact = deployed["cid"].as_str().unwrap();
+    let needed = home.run(&["content", "rm", artifact]);
+    assert_eq!(needed.code, 3, "{needed:?}");
+    assert!(needed.err.contains("nisse.test.counter needs it\nhint: `nisse destroy nisse.test.counter`"), "{needed:?}");
     assert_eq!(count(&node, "POST"), 1);
     let destroyed = home.json(&["destroy", COUNTER]);
     let cid = destroyed["state_cid"].as_str().expect("its state is exported");
     assert!(!home.ok(&["content", "get", cid]).is_empty());
     assert_eq!(home.json(&["ls"]), serde_json::json!([]));
+    home.ok(&["content", "rm", cid]);
+    home.ok(&["content", "gc"]);
+    assert_eq!(home.run(&["content", "get", cid]).code, 1, "its owner gave it up");
+
+    // Its package is needed by nobody now.
+    home.ok(&["content", "rm", artifact]);
 
     // A new agent of the same name begins at nothing.
     home.ok(&["deploy", &example("counter")]);

@@ -62,6 +62,7 @@ fn a_package_that_is_not_in_order_is_refused_with_the_line_to_change() {
     refused!(home, ["deploy", missing.path()], @r#"
     exit 1
     error: failed to read TEMP/missing/nowhere.wasm: No such file or directory (os error 2)
+    hint: build the artifact, or correct `entry_point` in agent.yaml
     "#);
     let outside = home.copy_of("recursion", "outside");
     outside.edit("recursion.wasm", "../recursion.wasm");
@@ -73,6 +74,7 @@ fn a_package_that_is_not_in_order_is_refused_with_the_line_to_change() {
     refused!(home, ["deploy", "nowhere"], @r#"
     exit 1
     error: failed to read nowhere/agent.yaml: No such file or directory (os error 2)
+    hint: name the folder in which agent.yaml lies
     "#);
     assert_eq!(home.json(&["ls"]), serde_json::json!([]), "nothing of it runs");
     assert_eq!(home.json(&["market", "ls"]), serde_json::json!([]), "nothing of it was ordered");
@@ -172,10 +174,15 @@ fn an_agent_that_is_not_there_or_not_in_that_state_is_refused() {
     refused!(home, ["market", "show", "99"], @r#"
     exit 1
     error: failed to find deployment 99 on the market
+    hint: `nisse market ls` lists the deployments
     "#);
+    let elsewhere = home.run(&["market", "show", "5:0x471f7ee69270436f105ba77da8c7340fa8e9c9cf:1"]);
+    assert_eq!(elsewhere.code, 1, "{elsewhere:?}");
+    assert!(elsewhere.err.contains(":1: it is on chain 5, and this node on chain "), "{elsewhere:?}");
     refused!(home, ["receipt", "show", "nonsense"], @r#"
     exit 2
-    error: failed to read `nonsense` as a receipt: expected DEPLOYMENT/SEQ
+    error: failed to read `nonsense` as a receipt: expected DEPLOYMENT/SEQ, or a file that is there
+    hint: the `nisse-receipt` header of each answer names its receipt
     "#);
     refused!(home, ["content", "get", "xyz"], @r#"
     exit 2
@@ -192,7 +199,7 @@ fn money_that_cannot_be_read_or_paid_is_refused_before_anything_is_ordered() {
     exit 2
     error: failed to read `abc`: expected an amount of TALOS such as 1000 or 0.25
     "#);
-    refused!(home, ["deploy", &recursion, "--payment=-5"], @r#"
+    refused!(home, ["deploy", &recursion, "--payment", "-5"], @r#"
     exit 2
     error: failed to read `-5`: expected an amount of TALOS such as 1000 or 0.25
     "#);
@@ -211,7 +218,16 @@ fn money_that_cannot_be_read_or_paid_is_refused_before_anything_is_ordered() {
         assert!(ended.err.contains(&format!("error: failed to pay {payment} TALOS: 0x")), "{ended:?}");
         assert!(ended.err.contains(" holds 0\nhint: without --payment it runs here as a home lease"), "{ended:?}");
     }
-    assert_ne!(home.run(&["deploy", &recursion, "--payment", "0"]).code, 0);
+    refused!(home, ["deploy", &recursion, "--payment", "0"], @r#"
+    exit 2
+    error: failed to pay 0 TALOS: more than nothing is expected
+    "#);
+    refused!(home, ["deploy", &recursion, "--key", "deployer"], @r#"
+    exit 3
+    error: failed to deploy at home with the key `deployer`: a home lease is its node operator's
+    hint: add --payment TALOS for a lease on the market, or leave --key out
+    "#);
+    assert_eq!(home.json(&["market", "ls"]), serde_json::json!([]), "nothing was published for nothing");
     assert_eq!(home.json(&["market", "ls"]), serde_json::json!([]));
 }
 

@@ -48,7 +48,10 @@ pub(super) async fn open_market_patiently(core: &Core) -> Market {
     loop {
         match open_market(core).await {
             Ok(market) => return market,
-            Err(error) => tracing::warn!(error = error.text, "the market is not reached yet; agents run on"),
+            Err(error) => {
+                core.keys.set_unknown(&error.text);
+                tracing::warn!(error = error.text, "the market is not reached yet; agents run on");
+            }
         }
         tokio::time::sleep(MARKET_RETRY).await;
     }

@@ -1,0 +1,113 @@
+//! What a deployment is refused for before anything is published or paid.
+
+use nisse_market::Market;
+use nisse_model::{AgentName, Amount, ByteSize, Cpu, DeploymentId, ParseUnitError};
+use nisse_orchestrator::{Agent, Assignment};
+
+use crate::error::{ErrorKind, NodeError};
+use crate::home::KeyName;
+use crate::node::life::may_be_open;
+use crate::node::orders::Order;
+use crate::node::{Node, market_error};
+use crate::packages::Stored;
+
+impl Node {
+    pub(super) fn deploying_key(&self, name: Option<&str>, payment: Option<Amount>) -> Result<KeyName, NodeError> {
+        match name {
+            None if payment.is_some() && self.core.home.has_key(KeyName::Deployer) => Ok(KeyName::Deployer),
+            None | Some("operator") => Ok(KeyName::Operator),
+            Some("deployer") if payment.is_none() => {
+                let text = "failed to deploy at home with the key `deployer`: a home lease is its node operator's";
+                Err(NodeError::new(ErrorKind::Refused, "home_lease_foreign", text)
+                    .with_hint("add --payment TALOS for a lease on the market, or leave --key out".to_owned()))
+            }
+            Some("deployer") => Ok(KeyName::Deployer),
+            Some(other) => {
+                let text = format!("failed to find the key `{other}`: a home has `operator` and `deployer`");
+                Err(NodeError::new(ErrorKind::Usage, "key_unknown", text))
+            }
+        }
+    }
+
+    /// One live deployment per owner and name.
+    pub(super) async fn check_free(&self, market: &Market, stored: &Stored) -> Result<(), NodeError> {
+        let (owner, name) = (market.key(), stored.reference.agent_id.name.clone());
+        let shown = name.clone();
+        let orders = self.orders().await?;
+        let twin = |order: &&Order| order.agent_id.name == shown && order.view.owner == owner;
+        if let Some(open) = orders.iter().find(twin) {
+            return Err(still_held(&shown, open.deployment));
+        }
+        let known = self.look(move |all| all.find(Some(owner), &name).map(|(id, agent)| (*id, agent.clone()))).await?;
+        let Some((deployment, agent)) = known else { return Ok(()) };
+        self.check_closed(deployment, &agent).await?;
+        if agent.life.is_live() {
+            let text = format!("failed to deploy {shown}: an agent of this owner and name is live on this node");
+            return Err(NodeError::new(ErrorKind::Conflict, "agent_live", text)
+                .with_hint(format!("`nisse update {shown} DIR` swaps its package")));
+        }
+        Ok(())
+    }
+
+    /// A paid agent that failed here left an order, with its deposit, on the market.
+    pub(super) async fn check_closed(&self, deployment: DeploymentId, agent: &Agent) -> Result<(), NodeError> {
+        let paid = agent.assignment != Assignment::Home;
+        if paid && may_be_open(&agent.life) && self.is_held(deployment).await? {
+            return Err(still_held(&agent.placement.package.agent_id.name, deployment));
+        }
+        Ok(())
+    }
+
+    /// A home lease has no other node to go to: what does not fit is refused before anything is published.
+    pub(super) async fn check_room(&self, stored: &Stored) -> Result<(), NodeError> {
+        let used = self.look(|all| all.used()).await?;
+        let (asked, lent) = (stored.manifest.resources, &self.core.options);
+        let cpu = Cpu { millis: lent.cpu.millis.saturating_sub(used.cpu.millis) };
+        let memory = ByteSize(lent.memory.0.saturating_sub(used.memory.0));
+        let lacking = if asked.gpu {
+            "a GPU, and this node has none".to_owned()
+        } else if asked.cpu > cpu {
+            format!("{} cpu, and {cpu} is free on this node", asked.cpu)
+        } else if asked.memory > memory {
+            format!("{} of memory, and {memory} is free on this node", asked.memory)
+        } else {
+            return Ok(());
+        };
+        let text = format!("failed to deploy {}: it asks for {lacking}", stored.reference.agent_id.name);
+        Err(NodeError::new(ErrorKind::Refused, "room_lacking", text).with_hint(
+            "ask for less under `resources` in agent.yaml, stop another agent, or lend more in nisse.toml".to_owned(),
+        ))
+    }
+
+    pub(in crate::node) async fn check_balance(&self, market: &Market, payment: Amount) -> Result<(), NodeError> {
+        let balance = market.balance(market.key()).await.map_err(|error| market_error(&error))?;
+        if balance >= payment {
+            return Ok(());
+        }
+        let text = format!("failed to pay {payment} TALOS: {} holds {balance}", market.key());
+        Err(NodeError::new(ErrorKind::Refused, "balance_low", text)
+            .with_hint("send TALOS to that address, or pay less".to_owned()))
+    }
+}
+
+fn still_held(name: &AgentName, deployment: DeploymentId) -> NodeError {
+    let text = format!("failed to deploy {name}: the market still holds deployment {} of it", deployment.number);
+    NodeError::new(ErrorKind::Conflict, "order_open", text)
+        .with_hint(format!("`nisse status {name}` says where it stands; `nisse stop {name}` closes it"))
+}
+
+/// An amount of TALOS.
+pub(in crate::node) fn parse_amount(text: &str) -> Result<Amount, NodeError> {
+    text.parse().map_err(|error: ParseUnitError| {
+        NodeError::new(ErrorKind::Usage, "amount_invalid", format!("failed to {error}"))
+    })
+}
+
+/// An amount that somebody pays.
+pub(in crate::node) fn parse_payment(text: &str) -> Result<Amount, NodeError> {
+    let amount = parse_amount(text)?;
+    if amount.0 > 0 {
+        return Ok(amount);
+    }
+    Err(NodeError::new(ErrorKind::Usage, "amount_invalid", "failed to pay 0 TALOS: more than nothing is expected"))
+}
