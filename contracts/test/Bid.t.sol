@@ -2,7 +2,7 @@
 pragma solidity ^0.8.28;
 
 import {Deployment, DeployParams, State} from "../src/Types.sol";
-import {Nodes} from "../src/Nodes.sol";
+import {NodesEvents} from "../src/NodesEvents.sol";
 import {MarketEvents} from "../src/market/MarketEvents.sol";
 import {World} from "./Base.sol";
 
@@ -67,17 +67,17 @@ contract BidTest is World {
         uint64 id = _deploy(600);
         _refused(bob, 99, RATE, abi.encodeWithSelector(MarketEvents.UnknownDeployment.selector, 99));
         _refused(bob, id, 0, abi.encodeWithSelector(MarketEvents.RateZero.selector));
-        _refused(stranger, id, RATE, abi.encodeWithSelector(Nodes.NotRegistered.selector, stranger));
+        _refused(stranger, id, RATE, abi.encodeWithSelector(NodesEvents.NotRegistered.selector, stranger));
         vm.prank(bob);
         nodes.pauseNode();
-        _refused(bob, id, RATE, abi.encodeWithSelector(Nodes.NodeIsPaused.selector, bob));
+        _refused(bob, id, RATE, abi.encodeWithSelector(NodesEvents.NodeIsPaused.selector, bob));
     }
 
     function test_a_node_below_the_least_stake_may_not_bid() external {
         uint64 id = _deploy(600);
         vm.prank(bob);
         nodes.requestUnbond(1);
-        _refused(bob, id, RATE, abi.encodeWithSelector(Nodes.StakeTooLow.selector, STAKE - 1, STAKE));
+        _refused(bob, id, RATE, abi.encodeWithSelector(NodesEvents.StakeTooLow.selector, STAKE - 1, STAKE));
     }
 
     function test_a_leading_bid_locks_stake_until_it_is_outbid() external {
@@ -99,7 +99,7 @@ contract BidTest is World {
         }
         uint64 id = _deploy(600);
         uint256 lock = uint256(RATE) * LOCK_HOURS;
-        _refused(bob, id, RATE, abi.encodeWithSelector(Nodes.FreeStakeTooLow.selector, bob, STAKE - 8 * lock, lock));
+        _refused(bob, id, RATE, abi.encodeWithSelector(NodesEvents.FreeStakeTooLow.selector, bob, STAKE - 8 * lock, lock));
     }
 
     function test_an_order_for_one_node_takes_bids_from_no_other() external {

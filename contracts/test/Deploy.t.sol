@@ -7,6 +7,7 @@ import {DeployParams, Deployment, Resources, State} from "../src/Types.sol";
 import {Cid} from "../src/Cid.sol";
 import {Manager} from "../src/Manager.sol";
 import {Nodes} from "../src/Nodes.sol";
+import {NodesEvents} from "../src/NodesEvents.sol";
 import {TokenIn} from "../src/TokenIn.sol";
 import {MarketEvents} from "../src/market/MarketEvents.sol";
 import {World} from "./Base.sol";
@@ -191,7 +192,7 @@ contract DeployTest is World {
     function test_only_nodes_in_good_standing_attest() external {
         uint64 id = _unverified();
         vm.prank(stranger);
-        vm.expectRevert(abi.encodeWithSelector(Nodes.NotRegistered.selector, stranger));
+        vm.expectRevert(abi.encodeWithSelector(NodesEvents.NotRegistered.selector, stranger));
         manager.attest(id);
         vm.startPrank(bob);
         manager.reject(id, "hash is another");
@@ -201,7 +202,7 @@ contract DeployTest is World {
         vm.prank(carol);
         nodes.pauseNode();
         vm.prank(carol);
-        vm.expectRevert(abi.encodeWithSelector(Nodes.NodeIsPaused.selector, carol));
+        vm.expectRevert(abi.encodeWithSelector(NodesEvents.NodeIsPaused.selector, carol));
         manager.attest(id);
     }
 

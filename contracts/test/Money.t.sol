@@ -5,7 +5,7 @@ import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 import {Deployment, State} from "../src/Types.sol";
 import {Escrow} from "../src/Escrow.sol";
 import {Manager} from "../src/Manager.sol";
-import {Nodes} from "../src/Nodes.sol";
+import {NodesEvents} from "../src/NodesEvents.sol";
 import {MarketEvents} from "../src/market/MarketEvents.sol";
 import {World} from "./Base.sol";
 
@@ -190,7 +190,7 @@ contract MoneyTest is World {
         uint64 id = other.deploy(_params(1));
         vm.stopPrank();
         vm.prank(bob);
-        vm.expectRevert(abi.encodeWithSelector(Nodes.NotManager.selector, address(other)));
+        vm.expectRevert(abi.encodeWithSelector(NodesEvents.NotManager.selector, address(other)));
         other.bid(id, RATE);
     }
 }

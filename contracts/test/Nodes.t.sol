@@ -5,6 +5,7 @@ import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 import {Ownable} from "@openzeppelin/contracts/access/Ownable.sol";
 import {Resources} from "../src/Types.sol";
 import {Nodes} from "../src/Nodes.sol";
+import {NodesEvents} from "../src/NodesEvents.sol";
 import {World} from "./Base.sol";
 
 contract NodesTest is World {
@@ -13,7 +14,7 @@ contract NodesTest is World {
 
     function test_a_node_reads_back() external view {
         Nodes.Node memory node = nodes.node(bob);
-        eq(uint256(node.status), uint256(Nodes.Status.Active), "status");
+        eq(uint256(node.status), uint256(NodesEvents.Status.Active), "status");
         eq(node.stake, STAKE, "stake");
         eq(node.capacity.cpuMillis, 4000, "cpu");
         eq(bytes(node.endpoint), "https://node.example", "endpoint");
@@ -24,24 +25,24 @@ contract NodesTest is World {
     function test_registrations_without_sense_are_refused() external {
         Resources memory capacity = Resources(1000, 1 << 30, false);
         vm.startPrank(stranger);
-        vm.expectRevert(abi.encodeWithSelector(Nodes.StakeTooLow.selector, STAKE - 1, STAKE));
+        vm.expectRevert(abi.encodeWithSelector(NodesEvents.StakeTooLow.selector, STAKE - 1, STAKE));
         nodes.register("x", capacity, STAKE - 1);
-        vm.expectRevert(Nodes.EndpointEmpty.selector);
+        vm.expectRevert(NodesEvents.EndpointEmpty.selector);
         nodes.register("", capacity, STAKE);
-        vm.expectRevert(abi.encodeWithSelector(Nodes.EndpointTooLong.selector, 257, 256));
+        vm.expectRevert(abi.encodeWithSelector(NodesEvents.EndpointTooLong.selector, 257, 256));
         nodes.register(string(new bytes(257)), capacity, STAKE);
-        vm.expectRevert(Nodes.CapacityZero.selector);
+        vm.expectRevert(NodesEvents.CapacityZero.selector);
         nodes.register("x", Resources(0, 1, false), STAKE);
-        vm.expectRevert(abi.encodeWithSelector(Nodes.AmountTooLarge.selector, 1 << 96, (1 << 96) - 1));
+        vm.expectRevert(abi.encodeWithSelector(NodesEvents.AmountTooLarge.selector, 1 << 96, (1 << 96) - 1));
         nodes.register("x", capacity, 1 << 96);
         vm.stopPrank();
         vm.prank(bob);
-        vm.expectRevert(abi.encodeWithSelector(Nodes.AlreadyRegistered.selector, bob));
+        vm.expectRevert(abi.encodeWithSelector(NodesEvents.AlreadyRegistered.selector, bob));
         nodes.register("x", capacity, STAKE);
     }
 
     function test_strangers_have_nothing_to_change() external {
-        bytes memory why = abi.encodeWithSelector(Nodes.NotRegistered.selector, address(this));
+        bytes memory why = abi.encodeWithSelector(NodesEvents.NotRegistered.selector, address(this));
         vm.expectRevert(why);
         nodes.addStake(1);
         vm.expectRevert(why);
@@ -61,20 +62,20 @@ contract NodesTest is World {
     function test_stake_leaves_only_after_the_unbonding_time() external {
         uint256 before = token.balanceOf(bob);
         vm.startPrank(bob);
-        vm.expectRevert(abi.encodeWithSelector(Nodes.NothingUnbonding.selector, bob));
+        vm.expectRevert(abi.encodeWithSelector(NodesEvents.NothingUnbonding.selector, bob));
         nodes.withdraw();
-        vm.expectRevert(Nodes.AmountZero.selector);
+        vm.expectRevert(NodesEvents.AmountZero.selector);
         nodes.requestUnbond(0);
         nodes.addStake(500 ether);
         nodes.requestUnbond(200 ether);
         _pass(UNBONDING - 1);
-        vm.expectRevert(abi.encodeWithSelector(Nodes.StillUnbonding.selector, bob, _now() + 1, _now()));
+        vm.expectRevert(abi.encodeWithSelector(NodesEvents.StillUnbonding.selector, bob, _now() + 1, _now()));
         nodes.withdraw();
         // A second request counts both anew.
         nodes.requestUnbond(300 ether);
         _pass(1);
         vm.expectRevert(
-            abi.encodeWithSelector(Nodes.StillUnbonding.selector, bob, _now() - 1 + UNBONDING, _now())
+            abi.encodeWithSelector(NodesEvents.StillUnbonding.selector, bob, _now() - 1 + UNBONDING, _now())
         );
         nodes.withdraw();
         _pass(UNBONDING);
@@ -88,7 +89,7 @@ contract NodesTest is World {
         uint64 id = _running();
         uint256 locked = uint256(RATE) * LOCK_HOURS;
         vm.startPrank(bob);
-        vm.expectRevert(abi.encodeWithSelector(Nodes.FreeStakeTooLow.selector, bob, STAKE - locked, STAKE));
+        vm.expectRevert(abi.encodeWithSelector(NodesEvents.FreeStakeTooLow.selector, bob, STAKE - locked, STAKE));
         nodes.requestUnbond(STAKE);
         nodes.requestUnbond(uint128(STAKE - locked));
         manager.stop(id);
@@ -99,18 +100,18 @@ contract NodesTest is World {
 
     function test_a_node_changes_what_it_says_of_itself() external {
         vm.startPrank(bob);
-        vm.expectRevert(Nodes.AmountZero.selector);
+        vm.expectRevert(NodesEvents.AmountZero.selector);
         nodes.addStake(0);
-        vm.expectRevert(Nodes.CapacityZero.selector);
+        vm.expectRevert(NodesEvents.CapacityZero.selector);
         nodes.setCapacity(Resources(1, 0, false));
         nodes.setCapacity(Resources(8000, 1 << 34, true));
-        vm.expectRevert(Nodes.EndpointEmpty.selector);
+        vm.expectRevert(NodesEvents.EndpointEmpty.selector);
         nodes.setEndpoint("");
         nodes.setEndpoint("https://other.example");
-        vm.expectRevert(abi.encodeWithSelector(Nodes.NodeNotPaused.selector, bob));
+        vm.expectRevert(abi.encodeWithSelector(NodesEvents.NodeNotPaused.selector, bob));
         nodes.resumeNode();
         nodes.pauseNode();
-        vm.expectRevert(abi.encodeWithSelector(Nodes.NodeIsPaused.selector, bob));
+        vm.expectRevert(abi.encodeWithSelector(NodesEvents.NodeIsPaused.selector, bob));
         nodes.pauseNode();
         nodes.resumeNode();
         vm.stopPrank();
@@ -158,7 +159,7 @@ contract NodesTest is World {
         eq(node.unbonding, 4000 ether, "unbonding");
         eq(node.locked, 0, "a lock never outgrows the stake");
         vm.prank(court);
-        vm.expectRevert(abi.encodeWithSelector(Nodes.SlashTooLarge.selector, bob, 4001 ether, 4000 ether));
+        vm.expectRevert(abi.encodeWithSelector(NodesEvents.SlashTooLarge.selector, bob, 4001 ether, 4000 ether));
         nodes.slash(bob, id, 4001 ether, "down", finder, client, 0);
         vm.prank(client);
         manager.stop(id);
@@ -170,7 +171,7 @@ contract NodesTest is World {
         _slash(100 ether, 20 ether);
         vm.startPrank(client);
         eq(nodes.claimSlashed(), 20 ether, "victim");
-        vm.expectRevert(abi.encodeWithSelector(Nodes.NothingToClaim.selector, client));
+        vm.expectRevert(abi.encodeWithSelector(NodesEvents.NothingToClaim.selector, client));
         nodes.claimSlashed();
         vm.stopPrank();
         vm.prank(treasury);
@@ -178,17 +179,17 @@ contract NodesTest is World {
     }
 
     function test_only_the_slasher_slashes() external {
-        vm.expectRevert(abi.encodeWithSelector(Nodes.NotSlasher.selector, address(this)));
+        vm.expectRevert(abi.encodeWithSelector(NodesEvents.NotSlasher.selector, address(this)));
         nodes.slash(bob, 0, 1, "x", finder, client, 0);
         nodes.setSlasher(court);
         vm.startPrank(court);
-        vm.expectRevert(Nodes.AmountZero.selector);
+        vm.expectRevert(NodesEvents.AmountZero.selector);
         nodes.slash(bob, 0, 0, "x", finder, client, 0);
-        vm.expectRevert(Nodes.ZeroAddress.selector);
+        vm.expectRevert(NodesEvents.ZeroAddress.selector);
         nodes.slash(bob, 0, 1, "x", address(0), client, 0);
-        vm.expectRevert(Nodes.ZeroAddress.selector);
+        vm.expectRevert(NodesEvents.ZeroAddress.selector);
         nodes.slash(bob, 0, 1, "x", finder, address(0), 1);
-        vm.expectRevert(abi.encodeWithSelector(Nodes.NotRegistered.selector, stranger));
+        vm.expectRevert(abi.encodeWithSelector(NodesEvents.NotRegistered.selector, stranger));
         nodes.slash(stranger, 0, 1, "x", finder, client, 0);
         vm.stopPrank();
     }
@@ -196,9 +197,9 @@ contract NodesTest is World {
     // ---- roles -----------------------------------------------------------------------------------
 
     function test_only_managers_lock_and_unlock() external {
-        vm.expectRevert(abi.encodeWithSelector(Nodes.NotManager.selector, address(this)));
+        vm.expectRevert(abi.encodeWithSelector(NodesEvents.NotManager.selector, address(this)));
         nodes.lock(bob, 1);
-        vm.expectRevert(abi.encodeWithSelector(Nodes.NotManager.selector, address(this)));
+        vm.expectRevert(abi.encodeWithSelector(NodesEvents.NotManager.selector, address(this)));
         nodes.unlock(bob, 1);
     }
 
@@ -209,11 +210,11 @@ contract NodesTest is World {
         vm.expectRevert(abi.encodeWithSelector(Ownable.OwnableUnauthorizedAccount.selector, bob));
         nodes.setSlasher(bob);
         vm.stopPrank();
-        vm.expectRevert(Nodes.ZeroAddress.selector);
+        vm.expectRevert(NodesEvents.ZeroAddress.selector);
         nodes.addManager(address(0));
-        vm.expectRevert(Nodes.ZeroAddress.selector);
+        vm.expectRevert(NodesEvents.ZeroAddress.selector);
         new Nodes(IERC20(address(0)), STAKE, UNBONDING, treasury, address(this));
-        vm.expectRevert(Nodes.ZeroAddress.selector);
+        vm.expectRevert(NodesEvents.ZeroAddress.selector);
         new Nodes(token, STAKE, UNBONDING, address(0), address(this));
     }
 }
