@@ -4,5 +4,6 @@ mod addresses;
 mod floods;
 mod lifetime;
 mod names;
+mod own_addresses;
 mod rewriting;
 mod tls;
