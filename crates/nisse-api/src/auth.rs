@@ -6,8 +6,10 @@
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use http::{HeaderMap, StatusCode, header};
+use http::{StatusCode, header};
 
+use crate::authority::Authority;
+use crate::door::Caller;
 use crate::problem::Problem;
 use crate::routes::Scope;
 
@@ -20,19 +22,26 @@ pub(crate) struct Guard {
 
 /// Refuses what may not pass.
 pub(crate) async fn check(State(guard): State<Guard>, request: Request, next: Next) -> Response {
-    match guard.admit(request.headers()) {
-        Ok(()) => next.run(request).await,
+    match guard.admit(&request) {
+        Ok(()) => {
+            if guard.scope == Scope::Owner
+                && let Some(caller) = request.extensions().get::<Caller>()
+            {
+                caller.is_known();
+            }
+            next.run(request).await
+        }
         Err(problem) => problem.into_response(),
     }
 }
 
 impl Guard {
-    fn admit(&self, headers: &HeaderMap) -> Result<(), Problem> {
-        local_only(headers)?;
+    fn admit<B>(&self, request: &http::Request<B>) -> Result<(), Problem> {
+        local_only(request)?;
         if self.scope == Scope::Anyone {
             return Ok(());
         }
-        let mut tokens = headers.get_all(header::AUTHORIZATION).iter();
+        let mut tokens = request.headers().get_all(header::AUTHORIZATION).iter();
         let given = tokens.next().and_then(|value| value.to_str().ok()).and_then(|value| value.strip_prefix("Bearer "));
         let right = given.is_some_and(|given| same(given.as_bytes(), self.token.as_bytes()));
         if right && tokens.next().is_none() {
@@ -43,32 +52,22 @@ impl Guard {
     }
 }
 
-/// Host must be a loopback name, Origin absent or a loopback origin.
-pub(crate) fn local_only(headers: &HeaderMap) -> Result<(), Problem> {
-    let mut hosts = headers.get_all(header::HOST).iter();
-    let host = hosts.next().and_then(|value| value.to_str().ok());
-    if !host.is_some_and(is_loopback_authority) || hosts.next().is_some() {
+/// Host and target must be one loopback name, Origin absent or a loopback origin.
+pub(crate) fn local_only<B>(request: &http::Request<B>) -> Result<(), Problem> {
+    let asked = Authority::of(request);
+    let Some(asked) = asked.filter(Authority::is_loopback) else {
         let text = "this address serves `localhost` and loopback addresses only";
         return Err(Problem::new(StatusCode::MISDIRECTED_REQUEST, "host_refused", text));
-    }
-    let foreign = headers.get_all(header::ORIGIN).iter().any(|origin| {
-        let origin = origin.to_str().unwrap_or_default();
-        origin.strip_prefix("http://").is_none_or(|authority| Some(authority) != host)
+    };
+    let foreign = request.headers().get_all(header::ORIGIN).iter().any(|origin| {
+        let origin = origin.to_str().ok().and_then(|origin| origin.strip_prefix("http://"));
+        origin.and_then(Authority::parse) != Some(asked.clone())
     });
     if foreign {
         let text = "a page of another origin may not call the control API";
         return Err(Problem::new(StatusCode::FORBIDDEN, "origin_refused", text));
     }
     Ok(())
-}
-
-fn is_loopback_authority(authority: &str) -> bool {
-    let (host, port) = match authority.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
-        Some((host, port)) => (host, port.strip_prefix(':').unwrap_or(port)),
-        None => authority.rsplit_once(':').unwrap_or((authority, "")),
-    };
-    let port_is_plain = port.is_empty() || port.bytes().all(|byte| byte.is_ascii_digit());
-    port_is_plain && matches!(host, "localhost" | "127.0.0.1" | "::1")
 }
 
 /// Compares in a time that does not depend on where the texts differ.
@@ -83,17 +82,21 @@ mod tests {
     use super::*;
 
     fn admitted(scope: Scope, pairs: &[(header::HeaderName, &str)]) -> Result<(), String> {
-        let mut headers = HeaderMap::new();
+        asked("/api/v1/health", scope, pairs)
+    }
+
+    fn asked(target: &str, scope: Scope, pairs: &[(header::HeaderName, &str)]) -> Result<(), String> {
+        let mut request = http::Request::builder().uri(target).body(()).expect("a request");
         for (name, value) in pairs {
-            headers.append(name, HeaderValue::from_str(value).expect("a header value"));
+            request.headers_mut().append(name, HeaderValue::from_str(value).expect("a header value"));
         }
         let guard = Guard { token: "secret".to_owned(), scope };
-        guard.admit(&headers).map_err(|problem| problem.code)
+        guard.admit(&request).map_err(|problem| problem.code)
     }
 
     #[test]
     fn only_a_loopback_host_is_served() {
-        for host in ["localhost", "localhost:80", "127.0.0.1:7474", "[::1]:7474", "[::1]"] {
+        for host in ["localhost", "localhost:80", "127.0.0.1:7474", "[::1]:7474", "[::1]", "LOCALHOST"] {
             assert_eq!(admitted(Scope::Anyone, &[(header::HOST, host)]), Ok(()), "{host}");
         }
         for host in
@@ -105,6 +108,16 @@ mod tests {
         assert_eq!(admitted(Scope::Anyone, &[]), Err("host_refused".to_owned()));
         let twice = [(header::HOST, "localhost"), (header::HOST, "localhost")];
         assert_eq!(admitted(Scope::Anyone, &twice), Err("host_refused".to_owned()));
+    }
+
+    #[test]
+    fn a_target_that_names_another_host_is_not_served() {
+        let host = [(header::HOST, "localhost:1")];
+        assert_eq!(asked("http://localhost:1/api/v1/health", Scope::Anyone, &host), Ok(()));
+        for target in ["http://evil.example/api/v1/health", "http://localhost/x", "https://localhost:1/x", "ftp://a/x"]
+        {
+            assert_eq!(asked(target, Scope::Anyone, &host), Err("host_refused".to_owned()), "{target}");
+        }
     }
 
     #[test]

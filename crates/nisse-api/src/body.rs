@@ -7,12 +7,13 @@
 //! and shared out by address, and never an agent's places, of which there are few.
 
 use std::collections::HashMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use http::StatusCode;
 use http_body::Body;
 use http_body_util::BodyExt as _;
 use tokio::time::timeout;
@@ -24,7 +25,10 @@ pub(crate) const REQUEST_BYTES_MAX: usize = 8 << 20;
 /// How long a client may send nothing of a body that it has not finished.
 pub(crate) const BODY_STALL_MAX: Duration = Duration::from_secs(10);
 /// How long a whole body may take.
-pub(crate) const BODY_TIME_MAX: Duration = Duration::from_secs(60);/// What all bodies together may hold, from their first byte until their calls are answered.
+pub(crate) const BODY_TIME_MAX: Duration = Duration::from_secs(60);
+/// What bodies come from on listeners that only this machine reaches.
+pub(crate) const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+/// What all bodies together may hold, from their first byte until their calls are answered.
 const BODIES_BYTES_MAX: usize = 256 << 20;
 
 /// Why there is no body, in words for strangers.
@@ -38,8 +42,8 @@ pub(crate) enum BodyError {
     )]
     Slow,
     /// It is larger than any body may be.
-    #[error("a request's body has at most {REQUEST_BYTES_MAX} bytes")]
-    TooLarge,
+    #[error("a request's body has at most {0} bytes")]
+    TooLarge(usize),
     /// Other bodies have taken the room.
     #[error("this node holds as many requests' bodies as it may; try again")]
     NoRoom,
@@ -48,8 +52,21 @@ pub(crate) enum BodyError {
     Broken,
 }
 
+impl BodyError {
+    /// What a request without its body is answered with.
+    pub(crate) fn status(self) -> StatusCode {
+        match self {
+            Self::Slow => StatusCode::REQUEST_TIMEOUT,
+            Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::NoRoom => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Broken => StatusCode::BAD_REQUEST,
+        }
+    }
+}
+
 /// The room that all bodies of a listener share.
 pub(crate) struct Bodies {
+    one_max: usize,
     held: AtomicUsize,
     held_max: usize,
     /// What bodies from one address hold, for those that are counted by it.
@@ -71,9 +88,9 @@ pub(crate) struct Room<'a> {
 
 impl Room<'_> {
     fn take(&mut self, bytes: usize) -> Result<(), BodyError> {
-        let Bodies { held, held_max, .. } = self.bodies;
-        if self.bytes + bytes > REQUEST_BYTES_MAX {
-            return Err(BodyError::TooLarge);
+        let Bodies { held, held_max, one_max, .. } = self.bodies;
+        if self.bytes + bytes > *one_max {
+            return Err(BodyError::TooLarge(*one_max));
         }
         let mut most = held.fetch_add(bytes, Ordering::Relaxed) + bytes > *held_max;
         self.bytes += bytes;
@@ -109,7 +126,12 @@ pub(crate) struct Held<'a> {
 
 impl Bodies {
     fn new(held_max: usize) -> Self {
-        Self { held: AtomicUsize::new(0), held_max, held_from: Mutex::default() }
+        Self::sized(REQUEST_BYTES_MAX, held_max)
+    }
+
+    /// Room for bodies of at most so many bytes each, and all together.
+    pub(crate) fn sized(one_max: usize, held_max: usize) -> Self {
+        Self { one_max, held: AtomicUsize::new(0), held_max, held_from: Mutex::default() }
     }
 
     fn held_from(&self) -> MutexGuard<'_, HashMap<IpAddr, usize>> {
@@ -126,8 +148,8 @@ impl Bodies {
             return Ok(Held { bytes: Bytes::new(), room: None });
         }
         // Said before a byte of it is asked for.
-        if body.size_hint().lower() > REQUEST_BYTES_MAX as u64 {
-            return Err(BodyError::TooLarge);
+        if body.size_hint().lower() > self.one_max as u64 {
+            return Err(BodyError::TooLarge(self.one_max));
         }
         timeout(BODY_TIME_MAX, self.read(from, body)).await.unwrap_or(Err(BodyError::Slow))
     }

@@ -3,18 +3,21 @@
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::DefaultBodyLimit;
-use axum::middleware::from_fn_with_state;
+use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse as _, Response};
 use http::{HeaderValue, StatusCode, header};
 use nisse_node::Node;
 
 use crate::auth::{Guard, check};
+use crate::body::{Bodies, HERE, Held};
 use crate::problem::Problem;
 use crate::routes::ROUTES;
 
 /// Largest request body: an artifact of 64 MiB in base64, with its manifest.
 const BODY_BYTES_MAX: usize = 96 << 20;
+/// What all bodies hold until their requests are answered.
+const BODIES_BYTES_MAX: usize = 256 << 20;
 
 /// What the handlers share.
 #[derive(Clone)]
@@ -25,10 +28,13 @@ pub(crate) struct App {
 /// All control routes, each behind its guard.
 pub(crate) fn router(node: Arc<Node>) -> Router {
     let token = node.token().to_owned();
+    let bodies = Arc::new(Bodies::sized(BODY_BYTES_MAX, BODIES_BYTES_MAX));
     let mut router = Router::new();
     for route in ROUTES {
         let guard = Guard { token: token.clone(), scope: route.scope };
-        router = router.route(route.path, (route.handler)().layer(from_fn_with_state(guard, check)));
+        // The guard comes before the body: nothing of it is read for strangers.
+        let handler = (route.handler)().layer(from_fn_with_state(Arc::clone(&bodies), whole_body));
+        router = router.route(route.path, handler.layer(from_fn_with_state(guard, check)));
     }
     router
         .fallback(|| async {
@@ -40,15 +46,25 @@ pub(crate) fn router(node: Arc<Node>) -> Router {
         })
         .layer(axum::middleware::map_response(harden))
         .layer(axum::middleware::from_fn(local))
-        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
+        .layer(DefaultBodyLimit::disable())
         .with_state(App { node })
 }
 
 /// Before anything else: loopback names and no foreign page, whatever the path.
-async fn local(request: axum::extract::Request, next: axum::middleware::Next) -> Response {
-    match crate::auth::local_only(request.headers()) {
+async fn local(request: Request, next: Next) -> Response {
+    match crate::auth::local_only(&request) {
         Ok(()) => next.run(request).await,
         Err(problem) => problem.into_response(),
+    }
+}
+
+/// Reads a body within its size and its time before the handler sees anything of it.
+async fn whole_body(State(bodies): State<Arc<Bodies>>, request: Request, next: Next) -> Response {
+    let (head, body) = request.into_parts();
+    match bodies.whole(HERE, body).await {
+        // The room is kept until the request is answered.
+        Ok(Held { bytes, room: _room }) => next.run(Request::from_parts(head, bytes.into())).await,
+        Err(error) => Problem::without_body(error),
     }
 }
 

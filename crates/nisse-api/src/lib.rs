@@ -5,9 +5,12 @@
 #![forbid(unsafe_code)]
 
 mod auth;
+mod authority;
 mod body;
 pub mod client;
 mod control;
+mod cookies;
+mod door;
 mod handlers;
 mod listen;
 mod openapi;

@@ -10,9 +10,12 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use nisse_node::{Node, Stop};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::OwnedSemaphorePermit;
+use tower::ServiceExt as _;
 
 use crate::body::Bodies;
+use crate::door::{Caller, Door};
 use crate::public::Public;
 use crate::slots::Slots;
 use crate::stall::Impatient;
@@ -27,6 +30,8 @@ const BUFFER_BYTES_MAX: usize = 64 << 10;
 const DRAIN_TIME_MAX: Duration = Duration::from_secs(3);
 /// How long accepting rests after it failed: out of file descriptors, for one.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// Between two looks for a connection that can make room.
+const ROOM_PAUSE: Duration = Duration::from_millis(50);
 
 /// Why a listener is not there.
 #[derive(Debug, thiserror::Error)]
@@ -117,16 +122,21 @@ async fn bind_loopback(address: SocketAddr, purpose: &'static str) -> Result<Tcp
 }
 
 async fn serve_router(listener: TcpListener, slots: Slots, router: Router, stop: Stop) {
-    let service = hyper_util::service::TowerToHyperService::new(router);
-    serve(listener, slots, stop, move |io, _, graceful| {
-        let connection = server().serve_connection(io, service.clone());
-        graceful.watch(connection)
+    serve(listener, slots, Some(Door::default()), stop, move |io, _, caller, graceful| {
+        let (router, caller) = (router.clone(), caller.cloned());
+        let service = service_fn(move |mut request: http::Request<hyper::body::Incoming>| {
+            if let Some(caller) = &caller {
+                request.extensions_mut().insert(caller.clone());
+            }
+            router.clone().oneshot(request)
+        });
+        graceful.watch(server().serve_connection(io, service))
     })
     .await;
 }
 
 async fn serve_public(listener: TcpListener, slots: Slots, agents: Arc<Public>, stop: Stop) {
-    serve(listener, slots, stop, move |io, from, graceful| {
+    serve(listener, slots, None, stop, move |io, from, _, graceful| {
         let agents = Arc::clone(&agents);
         let service = service_fn(move |request| public::answer(Arc::clone(&agents), from, request));
         let connection = server().serve_connection(io, service);
@@ -143,9 +153,9 @@ pub(crate) fn server() -> http1::Builder {
 }
 
 /// Accepts connections until the node stops, then lets open ones finish for a while.
-async fn serve<F, C>(listener: TcpListener, slots: Slots, mut stop: Stop, connect: F)
+async fn serve<F, C>(listener: TcpListener, slots: Slots, door: Option<Door>, mut stop: Stop, connect: F)
 where
-    F: Fn(Impatient<TokioIo<tokio::net::TcpStream>>, IpAddr, &GracefulShutdown) -> C,
+    F: Fn(Impatient<TokioIo<TcpStream>>, IpAddr, Option<&Caller>, &GracefulShutdown) -> C,
     C: Future<Output = Result<(), hyper::Error>> + Send + 'static,
 {
     let graceful = GracefulShutdown::new();
@@ -154,10 +164,7 @@ where
         let accepted = tokio::select! {
             () = stop.requested() => break,
             Some(_) = connections.join_next() => continue,
-            accepted = async {
-                let place = slots.free().await;
-                (place, listener.accept().await)
-            } => accepted,
+            accepted = accept(&listener, &slots, door.as_ref()) => accepted,
         };
         let (place, Ok((stream, from))) = accepted else {
             tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -167,12 +174,45 @@ where
         let Some(slot) = slots.take(place, from.ip()) else { continue };
         // Small answers leave at once; a failure here only costs latency.
         let _ = stream.set_nodelay(true);
-        let connection = connect(Impatient::new(TokioIo::new(stream)), from.ip(), &graceful);
+        let caller = door.as_ref().map(Door::enter);
+        let connection = connect(Impatient::new(TokioIo::new(stream)), from.ip(), caller.as_ref(), &graceful);
         connections.spawn(async move {
-            // A client that breaks off is no news.
-            let _ = connection.await;
+            let told_to_go = async {
+                match &caller {
+                    Some(caller) => caller.told_to_go().await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                // A client that breaks off is no news.
+                _ = connection => {}
+                () = told_to_go => {}
+            }
             drop(slot);
         });
     }
     let _ = tokio::time::timeout(DRAIN_TIME_MAX, graceful.shutdown()).await;
+}
+
+/// Waits for a place, then for a connection. Where there is a door, one place is always kept free for the next who
+/// comes. Nothing is lost when this is dropped, since a connection is taken last.
+async fn accept(
+    listener: &TcpListener,
+    slots: &Slots,
+    door: Option<&Door>,
+) -> (OwnedSemaphorePermit, std::io::Result<(TcpStream, SocketAddr)>) {
+    let place = match door {
+        None => slots.free().await,
+        Some(door) => loop {
+            if let Some(place) = slots.free_now() {
+                break place;
+            }
+            door.make_room();
+            // Where all are being answered, the next one that is done makes room.
+            if let Ok(place) = tokio::time::timeout(ROOM_PAUSE, slots.free()).await {
+                break place;
+            }
+        },
+    };
+    (place, listener.accept().await)
 }

@@ -7,6 +7,8 @@ use nisse_node::{ErrorKind, NodeError};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::body::BodyError;
+
 /// What a refused or failed request answers with.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Problem {
@@ -25,6 +27,13 @@ impl Problem {
     /// A problem without a hint.
     pub fn new(status: StatusCode, code: &str, title: impl Into<String>) -> Self {
         Self { status: status.as_u16(), code: code.to_owned(), title: title.into(), hint: None }
+    }
+
+    /// For a request whose body was not read to its end. Its connection ends with it: the rest is never asked for.
+    pub(crate) fn without_body(error: BodyError) -> Response {
+        let mut response = Self::new(error.status(), "body_refused", error.to_string()).into_response();
+        response.headers_mut().insert(header::CONNECTION, header::HeaderValue::from_static("close"));
+        response
     }
 
     /// The same with a hint.

@@ -8,13 +8,15 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures::StreamExt as _;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
+use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt as _, Either, Full, StreamBody};
 use hyper::body::{Frame, Incoming};
 use nisse_node::{AgentCallError, AnswerBody, Node, PublicRoute};
 
+use crate::authority::Authority;
 use crate::body::{Bodies, BodyError, Held};
+use crate::cookies;
 
 /// Names the receipt of an answer.
 const RECEIPT: HeaderName = HeaderName::from_static("nisse-receipt");
@@ -39,10 +41,11 @@ pub(crate) async fn answer(
     request: Request<Incoming>,
 ) -> Result<Response<Body>, Infallible> {
     let Public { node, bodies } = &*public;
-    let Some(host) = host_of(request.headers(), &request) else {
-        return Ok(text(StatusCode::BAD_REQUEST, "a request names its host once"));
+    let Some(asked) = Authority::of(&request) else {
+        return Ok(text(StatusCode::BAD_REQUEST, "a request names its host once, as HOST or HOST:PORT"));
     };
-    Ok(match node.route(host) {
+    let route = node.route(&asked.host);
+    Ok(match route {
         PublicRoute::Agent(agent) => to_agent(agent, bodies, from, request).await,
         PublicRoute::Away(state) => {
             let mut response = text(StatusCode::SERVICE_UNAVAILABLE, &format!("this agent is {state}"));
@@ -55,23 +58,6 @@ pub(crate) async fn answer(
             text(StatusCode::MISDIRECTED_REQUEST, words)
         }
     })
-}
-
-/// The one Host, without its port. Absolute-form requests must agree with it.
-fn host_of<'a>(headers: &'a HeaderMap, request: &'a Request<Incoming>) -> Option<&'a str> {
-    let mut hosts = headers.get_all(header::HOST).iter();
-    let host = hosts.next()?.to_str().ok()?;
-    if hosts.next().is_some() {
-        return None;
-    }
-    if request.uri().authority().is_some_and(|authority| authority.as_str() != host) {
-        return None;
-    }
-    let name = match host.strip_prefix('[') {
-        Some(rest) => rest.split_once(']')?.0,
-        None => host.rsplit_once(':').map_or(host, |(name, _)| name),
-    };
-    (!name.is_empty()).then_some(name)
 }
 
 async fn to_agent(
@@ -95,6 +81,7 @@ async fn to_agent(
                 AnswerBody::Whole(bytes) => Either::Left(Full::new(bytes)),
                 AnswerBody::Stream(chunks) => Either::Right(chunks.map_err(|_| BrokenOff).boxed_unsync()),
             });
+            cookies::keep_to_their_host(response.headers_mut());
             response.headers_mut().insert(RECEIPT, answer.receipt);
             response
         }
@@ -116,13 +103,7 @@ async fn to_agent(
 
 /// Refuses a request whose body was not read to its end. Its connection ends with it: the rest is never asked for.
 fn without_body(error: BodyError) -> Response<Body> {
-    let status = match error {
-        BodyError::Slow => StatusCode::REQUEST_TIMEOUT,
-        BodyError::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-        BodyError::NoRoom => StatusCode::SERVICE_UNAVAILABLE,
-        BodyError::Broken => StatusCode::BAD_REQUEST,
-    };
-    let mut response = text(status, &error.to_string());
+    let mut response = text(error.status(), &error.to_string());
     let headers = response.headers_mut();
     headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
     if error == BodyError::NoRoom {

@@ -3,34 +3,51 @@
 use std::sync::Arc;
 
 use axum::Router;
-use axum::body::Bytes;
-use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use http::{HeaderValue, header};
 use nisse_node::Node;
 
-/// Largest request.
+use crate::body::{Bodies, HERE, Held};
+use crate::door::Caller;
+use crate::problem::Problem;
+
+/// Largest request, and what all of them hold until they are answered.
 const BODY_BYTES_MAX: usize = 1 << 20;
+const BODIES_BYTES_MAX: usize = 64 << 20;
+
+#[derive(Clone)]
+struct Rpc {
+    node: Arc<Node>,
+    bodies: Arc<Bodies>,
+}
 
 pub(crate) fn router(node: Arc<Node>) -> Router {
+    let bodies = Arc::new(Bodies::sized(BODY_BYTES_MAX, BODIES_BYTES_MAX));
     Router::new()
         .route("/", axum::routing::post(answer))
         .layer(axum::middleware::from_fn(local))
-        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
-        .with_state(node)
+        .with_state(Rpc { node, bodies })
 }
 
 async fn local(request: Request, next: Next) -> Response {
-    match crate::auth::local_only(request.headers()) {
+    match crate::auth::local_only(&request) {
         Ok(()) => next.run(request).await,
         Err(problem) => problem.into_response(),
     }
 }
 
-async fn answer(State(node): State<Arc<Node>>, body: Bytes) -> Response {
+async fn answer(State(Rpc { node, bodies }): State<Rpc>, request: Request) -> Response {
+    let caller = request.extensions().get::<Caller>().cloned();
+    let Held { bytes, room: _room } = match bodies.whole(HERE, request.into_body()).await {
+        Ok(body) => body,
+        Err(error) => return Problem::without_body(error),
+    };
+    // Whoever has sent a whole request is not sent away before its answer.
+    let _busy = caller.as_ref().map(Caller::busy);
     // A block is synced before its answer, so this may wait for the disk: it runs where waiting is allowed.
-    let answered = tokio::task::spawn_blocking(move || node.chain_rpc(&body)).await;
+    let answered = tokio::task::spawn_blocking(move || node.chain_rpc(&bytes)).await;
     let mut response = answered.unwrap_or_default().into_response();
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response

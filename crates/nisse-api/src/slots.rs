@@ -57,6 +57,11 @@ impl Slots {
         Arc::clone(&self.all).acquire_owned().await.expect("it is never closed")
     }
 
+    /// A place that is free at this moment.
+    pub(crate) fn free_now(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.all).try_acquire_owned().ok()
+    }
+
     /// Gives the place to a connection from this address, unless that one holds its share already.
     pub(crate) fn take(&self, place: OwnedSemaphorePermit, from: IpAddr) -> Option<Slot> {
         let from = counted(from);

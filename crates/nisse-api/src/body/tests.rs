@@ -1,7 +1,6 @@
 //! Bodies that come in time, late, too large, and too many.
 
 use std::convert::Infallible;
-use std::net::Ipv4Addr;
 
 use futures::StreamExt as _;
 use futures::stream;
@@ -10,9 +9,6 @@ use http_body_util::{Full, StreamBody};
 use tokio::time::{Instant, sleep};
 
 use super::*;
-
-/// A proxy in front of the node: not counted by its address.
-const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
 /// Pieces of this size, one after each pause, as many as are asked for.
 fn pieces(count: usize, bytes: usize, pause: Duration) -> impl Body<Data = Bytes> + Unpin {
@@ -68,9 +64,9 @@ async fn a_body_is_too_large_by_one_byte() {
     let body = pieces(REQUEST_BYTES_MAX / 4_096, 4_096, Duration::ZERO);
     assert_eq!(bodies.whole(HERE, body).await.expect("the largest is taken").bytes.len(), REQUEST_BYTES_MAX);
     let body = pieces(REQUEST_BYTES_MAX / 4_096 + 1, 4_096, Duration::ZERO);
-    assert_eq!(refused(&bodies, body).await, BodyError::TooLarge);
+    assert_eq!(refused(&bodies, body).await, BodyError::TooLarge(REQUEST_BYTES_MAX));
     let body = Full::new(Bytes::from(vec![0; REQUEST_BYTES_MAX + 1]));
-    assert_eq!(refused(&bodies, body).await, BodyError::TooLarge);
+    assert_eq!(refused(&bodies, body).await, BodyError::TooLarge(REQUEST_BYTES_MAX));
 }
 
 #[tokio::test(start_paused = true)]

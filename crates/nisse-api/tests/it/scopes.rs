@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use nisse_api::Listeners;
 use nisse_api::client::{Client, ClientError};
@@ -14,11 +15,14 @@ use tokio::net::TcpStream;
 
 /// As many open files as a careful system gives a process.
 const FILES_MAX: u64 = 256;
+/// How long the listener waits for a head.
+const HEAD_TIME_MAX: Duration = Duration::from_secs(10);
 
 struct Running {
     node: Arc<Node>,
     api: SocketAddr,
     public: SocketAddr,
+    rpc: SocketAddr,
     _home: tempfile::TempDir,
 }
 
@@ -45,12 +49,12 @@ async fn running() -> Running {
     let seams =
         Seams { disk: Arc::new(SystemDisk), clock: Arc::new(SystemClock::default()), entropy: Arc::new(SystemEntropy) };
     let node = Node::open(options, seams).await.unwrap();
-    let listeners = Listeners::bind(any, any, None).await.unwrap();
+    let listeners = Listeners::bind(any, any, Some(any)).await.unwrap();
     let bound = listeners.bound().unwrap();
     node.listening(bound.api, bound.public, bound.rpc);
     listeners.serve(&node, FILES_MAX);
     node.serving().unwrap();
-    Running { node, api: bound.api, public: bound.public, _home: home }
+    Running { node, api: bound.api, public: bound.public, rpc: bound.rpc.unwrap(), _home: home }
 }
 
 /// One raw request; the status line's number.
@@ -160,5 +164,109 @@ async fn strangers_who_take_every_connection_leave_the_owner_theirs() {
     drop(strangers);
     let head = "GET / HTTP/1.1\r\nHost: nobody.localhost\r\nConnection: close\r\n\r\n";
     assert_eq!(status(running.public, head).await, 421, "the next ones are served once those have gone");
+    running.node.shut_down().await;
+}
+
+/// Connections that begin to ask and never come to the end of it, several times as many as there are places.
+async fn half_asked(address: SocketAddr, begin: &str) -> Vec<TcpStream> {
+    let mut held = Vec::new();
+    for _ in 0..FILES_MAX {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        // One that was sent away already is of no use to it.
+        let _ = stream.write_all(begin.as_bytes()).await;
+        held.push(stream);
+    }
+    held
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_asks_half_never_keeps_the_owner_out() {
+    let running = running().await;
+    let host = running.api;
+    let token = running.node.token().to_owned();
+    let heads = half_asked(host, "GET /api/v1/health HTTP/1.1\r\n").await;
+    let guessed =
+        half_asked(host, &format!("POST /api/v1/content HTTP/1.1\r\nHost: {host}\r\nContent-Length: 9\r\n\r\n[")).await;
+    let begun = Instant::now();
+    let client = Client::new(host, token.as_str());
+    client.get::<serde_json::Value>("/api/v1/node").await.unwrap();
+    assert!(begun.elapsed() < HEAD_TIME_MAX, "{:?}: one of them had to give up first", begun.elapsed());
+    drop((heads, guessed));
+
+    let rpc = running.rpc;
+    let bodies = half_asked(rpc, &format!("POST / HTTP/1.1\r\nHost: {rpc}\r\nContent-Length: 1000000\r\n\r\n[")).await;
+    let begun = Instant::now();
+    let ask = r#"{"jsonrpc":"2.0","id":1,"method":"eth_chainId","params":[]}"#;
+    let head =
+        format!("POST / HTTP/1.1\r\nHost: {rpc}\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{ask}", ask.len());
+    assert_eq!(status(rpc, &head).await, 200);
+    assert!(begun.elapsed() < HEAD_TIME_MAX, "{:?}", begun.elapsed());
+    drop(bodies);
+    running.node.shut_down().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_owner_asked_for_goes_on_while_others_knock() {
+    let running = running().await;
+    let (host, token) = (running.api, running.node.token().to_owned());
+    let mut owner = TcpStream::connect(host).await.unwrap();
+    let head = format!(
+        "POST /api/v1/content HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\nAuthorization: Bearer \
+         {token}\r\nContent-Length: 4\r\n\r\nab"
+    );
+    owner.write_all(head.as_bytes()).await.unwrap();
+    // Its head has been read once another of its requests is answered, which came later.
+    Client::new(host, token.as_str()).get::<serde_json::Value>("/api/v1/node").await.unwrap();
+    let held = half_asked(host, "GET /api/v1/health HTTP/1.1\r\n").await;
+    owner.write_all(b"cd").await.unwrap();
+    let mut answer = String::new();
+    owner.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    drop(held);
+    running.node.shut_down().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_that_is_too_large_is_refused_before_it_comes() {
+    let running = running().await;
+    let (host, rpc, token) = (running.api, running.rpc, running.node.token().to_owned());
+    let head = format!(
+        "POST /api/v1/content HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {token}\r\nContent-Length: {}\r\n\r\n",
+        (96 << 20) + 1
+    );
+    assert_eq!(status(host, &head).await, 413);
+    let head = format!("POST / HTTP/1.1\r\nHost: {rpc}\r\nContent-Length: {}\r\n\r\n", (1 << 20) + 1);
+    assert_eq!(status(rpc, &head).await, 413);
+    running.node.shut_down().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_public_listener_takes_a_host_in_one_form_only() {
+    let running = running().await;
+    let public = running.public;
+    let ask = async |line: &str, host: &str| {
+        status(public, &format!("{line} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n")).await
+    };
+    for host in ["localhost", "LOCALHOST", "localhost:80", "127.0.0.1"] {
+        assert_eq!(ask("GET /", host).await, 404, "{host}: the node's own name");
+    }
+    for host in [
+        "localhost:80@evil",
+        "localhost:abc",
+        "localhost:99999999",
+        "localhost:]",
+        "localhost: 80",
+        "[localhost]",
+        "[::1]x",
+    ] {
+        assert_eq!(ask("GET /", host).await, 400, "{host}");
+    }
+    for target in ["ftp://localhost/", "https://localhost/", "http://evil/", "localhost", "*"] {
+        assert_eq!(ask(&format!("GET {target}"), "localhost").await, 400, "{target}");
+    }
+    assert_eq!(ask("GET http://localhost/", "localhost").await, 404);
+    let control =
+        format!("GET http://evil.example/api/v1/health HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", running.api);
+    assert_eq!(status(running.api, &control).await, 421);
     running.node.shut_down().await;
 }
