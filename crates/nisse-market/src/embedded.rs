@@ -4,6 +4,7 @@
 //! running the log again, from the last snapshot on. One transaction makes one block, at once; the base fee is zero.
 
 mod block;
+mod budget;
 mod dev;
 mod evm;
 mod json;

@@ -5,6 +5,7 @@ use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use super::EmbeddedChain;
+use super::budget::Budget;
 use super::rpc::RpcError;
 
 /// Largest request body.
@@ -30,7 +31,7 @@ impl EmbeddedChain {
             return failure(None, &RpcError::new(-32600, format!("a body has at most {RPC_BODY_BYTES_MAX} bytes")));
         }
         if body.iter().find(|byte| !byte.is_ascii_whitespace()) != Some(&b'[') {
-            return self.one(body).unwrap_or_default();
+            return self.one(body, &mut Budget::of_body()).unwrap_or_default();
         }
         let calls: Vec<&RawValue> = match serde_json::from_slice(body) {
             Ok(calls) => calls,
@@ -39,14 +40,16 @@ impl EmbeddedChain {
         if calls.is_empty() || calls.len() > RPC_BATCH_MAX {
             return failure(None, &RpcError::new(-32600, format!("a batch holds 1 to {RPC_BATCH_MAX} calls")));
         }
-        let answers: Vec<Vec<u8>> = calls.iter().filter_map(|call| self.one(call.get().as_bytes())).collect();
+        let mut budget = Budget::of_body();
+        let answers: Vec<Vec<u8>> =
+            calls.iter().filter_map(|call| self.one(call.get().as_bytes(), &mut budget)).collect();
         if answers.is_empty() {
             return Vec::new();
         }
         [b"[".as_slice(), &answers.join(b",".as_slice()), b"]"].concat()
     }
 
-    fn one(&self, body: &[u8]) -> Option<Vec<u8>> {
+    fn one(&self, body: &[u8], budget: &mut Budget) -> Option<Vec<u8>> {
         if let Err(error) = serde_json::from_slice::<&RawValue>(body) {
             return Some(failure(None, &RpcError::new(-32700, format!("parse error: {error}"))));
         }
@@ -57,13 +60,14 @@ impl EmbeddedChain {
         if call.jsonrpc != "2.0" {
             return Some(failure(call.id, &RpcError::new(-32600, "invalid request: jsonrpc is \"2.0\"")));
         }
-        let answer = self.handle(&call.method, &call.params);
+        let answer = self.handle_within(&call.method, &call.params, budget);
         // A call without an id wants no answer.
         let id = call.id?;
-        Some(match answer {
-            Ok(result) => format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{result}}}"#).into_bytes(),
-            Err(error) => failure(Some(id), &error),
-        })
+        let answer = answer.and_then(|result| {
+            let text = format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{result}}}"#);
+            budget.answered(text.len()).map(|()| text.into_bytes())
+        });
+        Some(answer.unwrap_or_else(|error| failure(Some(id), &error)))
     }
 }
 

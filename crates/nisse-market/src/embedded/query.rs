@@ -9,12 +9,15 @@ use serde_json::Value;
 
 use super::EmbeddedChain;
 use super::block::BLOCK_GAS_MAX;
+use super::budget::Budget;
 use super::evm::{self, Run};
 use super::rpc::{RpcError, value};
 use super::send::refusal;
 
 /// Logs that one answer holds.
 const LOGS_MAX: usize = 10_000;
+/// Bytes of data that they have together.
+const LOGS_BYTES_MAX: usize = 8 << 20;
 /// Filters open at once; the oldest one makes room.
 const FILTERS_MAX: usize = 64;
 /// What a call may always keep back from a callee (EIP-150), and the stipend of a transfer.
@@ -62,32 +65,32 @@ impl EmbeddedChain {
     }
 
     /// `eth_call`, as if it stood in the next block.
-    pub(super) fn call(&self, request: &TransactionRequest) -> Result<Bytes, RpcError> {
-        let result = self.simulate(request, BLOCK_GAS_MAX)?;
+    pub(super) fn call(&self, request: &TransactionRequest, budget: &mut Budget) -> Result<Bytes, RpcError> {
+        let result = self.simulate(request, BLOCK_GAS_MAX, budget)?;
         finished(result).map(|(_, output)| output)
     }
 
     /// The least gas limit that this call goes through with.
-    pub(super) fn estimate_gas(&self, request: &TransactionRequest) -> Result<u64, RpcError> {
+    pub(super) fn estimate_gas(&self, request: &TransactionRequest, budget: &mut Budget) -> Result<u64, RpcError> {
         let mut request = request.clone();
         let ceiling = request.gas.take().unwrap_or(BLOCK_GAS_MAX).min(BLOCK_GAS_MAX);
-        let (used, _) = finished(self.simulate(&request, ceiling)?)?;
+        let (used, _) = finished(self.simulate(&request, ceiling, budget)?)?;
         // A limit below what was burnt cannot do; refunds come only at the end, so more may be needed on the way.
         let (mut too_low, mut enough) = (used.saturating_sub(1), ceiling);
         let guess = (used + CALL_STIPEND).saturating_mul(64) / 63;
-        if guess < enough && self.goes_through(&request, guess)? {
+        if guess < enough && self.goes_through(&request, guess, budget)? {
             enough = guess;
         }
         while enough - too_low > 1 {
             let middle = too_low + (enough - too_low) / 2;
-            if self.goes_through(&request, middle)? { enough = middle } else { too_low = middle }
+            if self.goes_through(&request, middle, budget)? { enough = middle } else { too_low = middle }
         }
         Ok(enough)
     }
 
-    fn goes_through(&self, request: &TransactionRequest, gas: u64) -> Result<bool, RpcError> {
+    fn goes_through(&self, request: &TransactionRequest, gas: u64, budget: &mut Budget) -> Result<bool, RpcError> {
         use revm::context::result::{EVMError, InvalidTransaction};
-        match self.run(request, gas) {
+        match self.run(request, budget.for_run(gas)?, budget) {
             Ok(result) => Ok(result.is_success()),
             Err(EVMError::Transaction(
                 InvalidTransaction::CallGasCostMoreThanGasLimit { .. }
@@ -97,18 +100,30 @@ impl EmbeddedChain {
         }
     }
 
-    fn simulate(&self, request: &TransactionRequest, gas_max: u64) -> Result<ExecutionResult, RpcError> {
-        self.run(request, gas_max).map_err(|error| refusal(&error))
+    fn simulate(
+        &self,
+        request: &TransactionRequest,
+        gas_max: u64,
+        budget: &mut Budget,
+    ) -> Result<ExecutionResult, RpcError> {
+        self.run(request, budget.for_run(gas_max)?, budget).map_err(|error| refusal(&error))
     }
 
-    fn run(&self, request: &TransactionRequest, gas_max: u64) -> Result<ExecutionResult, evm::EvmError> {
+    fn run(
+        &self,
+        request: &TransactionRequest,
+        gas_max: u64,
+        budget: &mut Budget,
+    ) -> Result<ExecutionResult, evm::EvmError> {
         let now = self.time().seconds();
         let state = self.read();
         let block = evm::block_env(state.head(), now.max(state.head().header.timestamp));
         let nonce = state.database.basic_ref(request.from.unwrap_or_default());
         let nonce = nonce.map_or(0, |info| info.map_or(0, |info| info.nonce));
         let tx = evm::call_env(request, state.chain_id, nonce, gas_max);
-        evm::run(&state.database, state.chain_id, block, tx, Run::Call).map(|done| done.result)
+        let result = evm::run(&state.database, state.chain_id, block, tx, Run::Call)?.result;
+        budget.ran(evm::gas_used(&result));
+        Ok(result)
     }
 
     pub(super) fn logs(&self, filter: &types::Filter) -> Result<Vec<types::Log>, RpcError> {
@@ -136,15 +151,18 @@ impl EmbeddedChain {
 
     fn logs_between(&self, filter: &types::Filter, first: u64, last: u64) -> Result<Vec<types::Log>, RpcError> {
         let state = self.read();
-        let mut found = Vec::new();
+        let (mut found, mut bytes) = (Vec::new(), 0);
         for block in state.blocks(first, last) {
             if block.mined.is_none() || !filter.matches_bloom(block.header.logs_bloom) {
                 continue;
             }
-            found.extend(block.logs().into_iter().filter(|log| filter.matches(&log.inner)));
-            if found.len() > LOGS_MAX {
-                let text = format!("query returned more than {LOGS_MAX} results: ask for fewer blocks");
-                return Err(RpcError::new(-32005, text));
+            for log in block.logs().into_iter().filter(|log| filter.matches(&log.inner)) {
+                bytes += log.inner.data.data.len();
+                found.push(log);
+            }
+            if found.len() > LOGS_MAX || bytes > LOGS_BYTES_MAX {
+                let most = format!("{LOGS_MAX} results or {LOGS_BYTES_MAX} bytes");
+                return Err(RpcError::new(-32005, format!("query returned more than {most}: ask for fewer blocks")));
             }
         }
         Ok(found)

@@ -11,9 +11,12 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::EmbeddedChain;
+use super::budget::Budget;
 
 /// Blocks that one `eth_feeHistory` answer covers.
 const FEE_HISTORY_BLOCKS_MAX: u64 = 1_024;
+/// Percentiles that it takes, as other nodes do.
+const FEE_HISTORY_PERCENTILES_MAX: usize = 100;
 
 /// The code of an error that may be gone at another try (EIP-1474: resource unavailable).
 pub(crate) const UNAVAILABLE: i64 = -32002;
@@ -58,6 +61,10 @@ type Answer = Result<Value, RpcError>;
 impl EmbeddedChain {
     /// Answers one call. Blocks for an fsync when the call sends a transaction.
     pub fn handle(&self, method: &str, params: &Value) -> Result<Value, RpcError> {
+        self.handle_within(method, params, &mut Budget::unlimited())
+    }
+
+    pub(super) fn handle_within(&self, method: &str, params: &Value, budget: &mut Budget) -> Result<Value, RpcError> {
         let params = &Params::new(params)?;
         match method {
             "web3_clientVersion" => Ok(json!(concat!("nisse/", env!("CARGO_PKG_VERSION")))),
@@ -77,11 +84,11 @@ impl EmbeddedChain {
             }
             "eth_call" => {
                 self.check_call(params)?;
-                value(self.call(&params.get(0, "a call")?)?)
+                value(self.call(&params.get(0, "a call")?, budget)?)
             }
             "eth_estimateGas" => {
                 self.check_call(params)?;
-                quantity(self.estimate_gas(&params.get::<TransactionRequest>(0, "a call")?)?)
+                quantity(self.estimate_gas(&params.get::<TransactionRequest>(0, "a call")?, budget)?)
             }
             "eth_sendRawTransaction" => value(self.send_raw(&params.get::<Bytes>(0, "a signed transaction")?)?),
             "eth_getTransactionByHash" => {
@@ -165,6 +172,9 @@ impl EmbeddedChain {
         let newest = self.find(params.get::<BlockNumberOrTag>(1, "a block")?.into());
         let newest = newest.ok_or_else(|| RpcError::refused("header not found"))?.number();
         let percentiles: Vec<f64> = params.optional(2, "percentiles")?.unwrap_or_default();
+        if percentiles.len() > FEE_HISTORY_PERCENTILES_MAX {
+            return Err(RpcError::params(format!("at most {FEE_HISTORY_PERCENTILES_MAX} percentiles are taken")));
+        }
         let first = (newest + 1).saturating_sub(count);
         let state = self.read();
         let ratio = |block: &super::block::Block| block.header.gas_used as f64 / block.header.gas_limit as f64;

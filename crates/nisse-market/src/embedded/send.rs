@@ -20,6 +20,8 @@ use super::{EmbeddedChain, Writer};
 
 /// Largest signed transaction, in bytes.
 const TRANSACTION_BYTES_MAX: usize = 128 * 1024;
+/// Data in the logs of one transaction, in bytes: they are kept for ever, and gas is free here.
+const LOG_BYTES_MAX: usize = 256 * 1024;
 /// What is said once nothing can be written any more.
 const FAILED: &str = "the block log failed: restart the node";
 
@@ -51,6 +53,11 @@ impl EmbeddedChain {
                 None => (Block::next(state.head(), timestamp, None), EvmState::default()),
             }
         };
+        let log_bytes: usize = block.mined.iter().flat_map(|mined| &mined.logs).map(|log| log.data.data.len()).sum();
+        if log_bytes > LOG_BYTES_MAX {
+            let text = format!("the transaction logs {log_bytes} bytes: at most {LOG_BYTES_MAX} are kept");
+            return Err(RpcError::refused(text));
+        }
         self.log(writer, &Record::Block(Box::new(BlockRecord::of(&block))))?;
         writer.next_timestamp = None;
         let counts = block.mined.is_some();

@@ -1,9 +1,10 @@
 //! The wire: golden answers, and what is refused.
 
+use nisse_market::Signer as _;
 use nisse_market::embedded::{RPC_BATCH_MAX, RPC_BODY_BYTES_MAX};
 use serde_json::{Value, json};
 
-use crate::support::{Stage, World, rpc, talos};
+use crate::support::{CHAIN_ID, Stage, World, key, rpc, talos};
 
 fn text(answer: Vec<u8>) -> String {
     String::from_utf8(answer).unwrap()
@@ -147,4 +148,68 @@ async fn a_revert_carries_its_data() {
     let error = stage.chain.handle("eth_call", &call).unwrap_err();
     assert_eq!(error.code, 3);
     assert!(error.data.unwrap().as_str().unwrap().len() > 10);
+}
+
+fn call(id: usize, method: &str, params: Value) -> Value {
+    json!({ "jsonrpc": "2.0", "id": id, "method": method, "params": params })
+}
+
+#[test]
+fn a_history_of_fees_takes_no_more_percentiles_than_other_nodes_take() {
+    let chain = World::new().chain();
+    let history = |percentiles: usize| rpc(&chain, "eth_feeHistory", json!(["0x1", "latest", vec![1.0; percentiles]]));
+    assert_eq!(history(100)["reward"][0].as_array().map(Vec::len), Some(100));
+    assert_eq!(history(101)["code"], json!(-32602));
+}
+
+#[test]
+fn the_calls_of_one_body_use_a_limited_amount_of_gas_together() {
+    let chain = World::new().chain();
+    // JUMPDEST PUSH1 0 JUMP, for ever.
+    let endless = json!([{ "data": "0x5b600056" }]);
+    let batch: Vec<Value> = (0..12).map(|id| call(id, "eth_call", endless.clone())).collect();
+    let answers: Vec<Value> = serde_json::from_slice(&chain.handle_json(&serde_json::to_vec(&batch).unwrap())).unwrap();
+    let codes: Vec<_> = answers.iter().map(|answer| answer["error"]["code"].as_i64().unwrap()).collect();
+    assert_eq!(codes[0], -32000, "{}", answers[0]);
+    assert_eq!(codes[11], -32005, "{}", answers[11]);
+    // Each body begins anew, and what the node itself asks is not counted.
+    assert_eq!(rpc(&chain, "eth_call", endless)["code"], json!(-32000));
+}
+
+#[tokio::test]
+async fn a_transaction_that_logs_too_much_is_not_mined() {
+    let chain = World::new().chain();
+    // PUSH3 size, PUSH1 0, LOG0: that much memory as one log.
+    let logging = |nonce: u64, bytes: u32| {
+        let [_, high, middle, low] = bytes.to_be_bytes();
+        signed(nonce, vec![0x62, high, middle, low, 0x60, 0, 0xa0])
+    };
+    let refused = rpc(&chain, "eth_sendRawTransaction", json!([logging(0, 256 * 1024 + 1).await]));
+    assert_eq!(refused["message"], json!("the transaction logs 262145 bytes: at most 262144 are kept"));
+    assert_eq!(chain.head().0, 0);
+    for nonce in 0..33 {
+        let mined = rpc(&chain, "eth_sendRawTransaction", json!([logging(nonce, 256 * 1024).await]));
+        assert!(mined.is_string(), "{mined}");
+    }
+    // Thirty-two of them are one answer; all of them are asked for apart.
+    let logs = |first: u64| rpc(&chain, "eth_getLogs", json!([{ "fromBlock": format!("{first:#x}") }]));
+    assert_eq!(logs(2).as_array().map(Vec::len), Some(32));
+    assert_eq!(logs(1)["code"], json!(-32005));
+    let bodies = |calls: usize| {
+        let batch: Vec<Value> = (0..calls).map(|id| call(id, "eth_getLogs", json!([{ "fromBlock": "0x2" }]))).collect();
+        chain.handle_json(&serde_json::to_vec(&batch).unwrap())
+    };
+    assert!(text(bodies(1)).len() > 16 << 20);
+    assert!(text(bodies(20)).len() < 33 << 20);
+}
+
+/// A contract's creation by the richest key, signed.
+async fn signed(nonce: u64, code: Vec<u8>) -> String {
+    use alloy::consensus::{SignableTransaction as _, TxEnvelope, TxLegacy};
+    use alloy::eips::eip2718::Encodable2718 as _;
+    let tx =
+        TxLegacy { chain_id: Some(CHAIN_ID), nonce, gas_limit: 30_000_000, input: code.into(), ..TxLegacy::default() };
+    let signature = key(9).sign_hash(tx.signature_hash().0).await.unwrap();
+    let signature = alloy::primitives::Signature::from_raw_array(&signature.to_bytes()).unwrap();
+    format!("0x{}", hex::encode(TxEnvelope::Legacy(tx.into_signed(signature)).encoded_2718()))
 }
