@@ -3,6 +3,7 @@
 //! Order is the whole of its safety: blocks are synced before the pin that names them is written, a pack is synced
 //! before the pack it replaces is removed, and every block is hashed again when it is read.
 
+mod batch;
 mod cache;
 mod error;
 mod gc;
@@ -24,6 +25,7 @@ use bytes::Bytes;
 use nisse_model::{ByteSize, ContentId, Hash256};
 use nisse_store::Disk;
 
+pub use batch::Batch;
 pub use cache::VERIFIED_BYTES_MAX;
 use cache::VerifiedCache;
 pub use error::{AddError, StoreError};
@@ -38,7 +40,7 @@ pub(crate) use walk::DAG_BLOCKS_MAX;
 pub use walk::WalkError;
 
 use crate::VerifiedBlock;
-use crate::unixfs::{Blocks, FileBuilder, FileReader, Profile, ReadError, ReadLimits};
+use crate::unixfs::{Blocks, FileReader, Profile, ReadError, ReadLimits};
 
 /// How a store is opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -249,13 +251,6 @@ impl BlockStore {
         }
     }
 
-    /// Starts a batch: blocks that become durable together, with one sync.
-    pub fn batch(&self) -> Batch<'_> {
-        let id = self.next_batch.fetch_add(1, Ordering::Relaxed);
-        self.write_index().held.insert(id, HashSet::new());
-        Batch { store: self, id }
-    }
-
     fn block_bytes(&self, digest: &Hash256) -> Option<u64> {
         let index = self.read_index();
         let location = index.blocks.get(digest).filter(|_| !index.damaged.contains(digest));
@@ -302,66 +297,5 @@ impl BlockStore {
 impl Blocks for BlockStore {
     fn block(&self, cid: &ContentId) -> Result<Option<VerifiedBlock>, StoreError> {
         self.get_block(cid)
-    }
-}
-
-/// Blocks that become durable together. While it lives, a collection keeps what it put; dropped without a commit, the
-/// blocks stay until the next collection, as any that nothing pins.
-pub struct Batch<'a> {
-    store: &'a BlockStore,
-    id: u64,
-}
-
-impl Batch<'_> {
-    /// Puts one block, unless it is held already.
-    pub fn put<B: AsRef<[u8]>>(&self, block: &VerifiedBlock<B>) -> Result<(), StoreError> {
-        self.store.check_running()?;
-        let mut packs = self.store.lock_packs();
-        let digest = block.cid().digest();
-        let known = {
-            let mut index = self.store.write_index();
-            index.held.entry(self.id).or_default().insert(digest);
-            index.blocks.contains_key(&digest) && !index.damaged.contains(&digest)
-        };
-        if known { Ok(()) } else { self.store.append(&mut packs, digest, block.bytes(), self.store.options.quota) }
-    }
-
-    /// Cuts a stream into a file's blocks and puts them. Nothing is durable before the commit.
-    pub fn add(&self, reader: &mut dyn io::Read, profile: Profile) -> Result<ContentId, AddError> {
-        let mut builder = FileBuilder::new(profile);
-        let mut sink = |block: VerifiedBlock<&[u8]>| self.put(&block);
-        let mut buffer = vec![0; profile.chunk_bytes()];
-        loop {
-            // Filled as far as possible, so that whole chunks are hashed where they lie.
-            let mut filled = 0;
-            while filled < buffer.len() {
-                match reader.read(&mut buffer[filled..]) {
-                    Ok(0) => break,
-                    Ok(count) => filled += count,
-                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                    Err(error) => return Err(AddError::Read(error)),
-                }
-            }
-            builder.write(&buffer[..filled], &mut sink)?;
-            if filled < buffer.len() {
-                return Ok(builder.finish(&mut sink)?);
-            }
-        }
-    }
-
-    /// One sync makes all of it durable.
-    pub fn commit(self) -> Result<(), StoreError> {
-        self.store.sync(&mut self.store.lock_packs())
-    }
-
-    /// Makes all of it durable, then pins `roots` under `name`, in this order.
-    pub fn commit_and_pin(self, name: &str, roots: &[ContentId]) -> Result<(), PinError> {
-        self.store.pin(name, roots)
-    }
-}
-
-impl Drop for Batch<'_> {
-    fn drop(&mut self) {
-        self.store.write_index().held.remove(&self.id);
     }
 }
