@@ -6,11 +6,21 @@
 //!
 //! Only another hash at the same height undoes a block. One that an endpoint does not have is not there yet: endpoints
 //! lag, and several of them behind one address do not lag alike.
+//!
+//! Far behind on a chain elsewhere it catches up by ranges of final blocks (`range.rs`): block by block it would never
+//! arrive.
+
+mod position;
+mod range;
+
+pub use position::CursorPosition;
+
+use range::Range;
 
 use alloy::eips::BlockNumberOrTag;
-use alloy::primitives::{B256, Log};
+use alloy::primitives::B256;
 use alloy::providers::Provider as _;
-use alloy::rpc::types::{Filter, Header};
+use alloy::rpc::types::{Filter, Header, Log};
 use nisse_model::Address;
 
 use crate::event::{EventAt, MarketEvent, seconds};
@@ -21,17 +31,6 @@ use crate::tx::{BlockRef, ChainHash, to_alloy, to_model};
 pub const REORG_DEPTH_MAX: usize = 128;
 /// Blocks that one batch covers.
 const BATCH_BLOCKS_MAX: u64 = 256;
-/// Version of a position's bytes.
-const POSITION_VERSION: u8 = 1;
-/// Bytes of one block in a position.
-const ENTRY_LENGTH: usize = 40;
-
-/// Where a cursor stands: the newest blocks that it has told of, oldest first. The caller journals it together with
-/// what it made of the events.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct CursorPosition {
-    blocks: Vec<BlockRef>,
-}
 
 /// What changed since the last batch. Apply `reverted`, then `committed`, and journal `position` with both.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -60,6 +59,14 @@ pub enum CursorError {
         /// What does not fit.
         reason: &'static str,
     },
+    /// The chain's endpoint refuses to say what happened in one block.
+    #[error("read the log of block {number}: the chain's endpoint refuses: {reason}")]
+    Refused {
+        /// Its height.
+        number: u64,
+        /// In its words.
+        reason: String,
+    },
     /// The chain's endpoint has yet to come to a block that was told of already.
     #[error("read block {number} again: the chain's endpoint does not have it yet")]
     Behind {
@@ -74,47 +81,6 @@ pub enum CursorError {
     Position,
 }
 
-impl CursorPosition {
-    /// The bytes to journal.
-    pub fn to_bytes(&self) -> Vec<u8> {
-        let mut out = vec![POSITION_VERSION];
-        for block in &self.blocks {
-            out.extend_from_slice(&block.number.to_be_bytes());
-            out.extend_from_slice(&block.hash.0);
-        }
-        out
-    }
-
-    /// Reads journalled bytes.
-    pub fn from_bytes(bytes: &[u8]) -> Result<Self, CursorError> {
-        let Some((&POSITION_VERSION, entries)) = bytes.split_first() else { return Err(CursorError::Position) };
-        let (entries, rest) = entries.as_chunks::<ENTRY_LENGTH>();
-        if !rest.is_empty() || entries.len() > REORG_DEPTH_MAX {
-            return Err(CursorError::Position);
-        }
-        let block = |entry: &[u8; ENTRY_LENGTH]| {
-            let (number, hash) = entry.split_at(8);
-            let number = u64::from_be_bytes(number.try_into().expect("eight bytes"));
-            BlockRef { number, hash: ChainHash(hash.try_into().expect("thirty-two bytes")) }
-        };
-        let blocks: Vec<BlockRef> = entries.iter().map(block).collect();
-        let rises = blocks.windows(2).all(|pair| pair[0].number + 1 == pair[1].number);
-        if rises { Ok(Self { blocks }) } else { Err(CursorError::Position) }
-    }
-
-    /// The newest block that was told of.
-    pub fn head(&self) -> Option<BlockRef> {
-        self.blocks.last().copied()
-    }
-
-    fn push(&mut self, block: BlockRef) {
-        self.blocks.push(block);
-        if self.blocks.len() > REORG_DEPTH_MAX {
-            self.blocks.remove(0);
-        }
-    }
-}
-
 /// Reads the events of a few contracts in order.
 #[derive(Debug)]
 pub struct LogCursor {
@@ -123,12 +89,26 @@ pub struct LogCursor {
     position: CursorPosition,
     /// The first block that matters when the position is empty.
     first: u64,
+    range: Range,
+    /// Whether blocks that may be undone still are read by ranges as well.
+    hasty: bool,
 }
 
 impl LogCursor {
     /// A cursor over the logs of `contracts` that goes on behind `position`, or begins with block `first`.
     pub fn new(client: ChainClient, contracts: Vec<Address>, position: CursorPosition, first: u64) -> Self {
-        Self { client, contracts, position, first }
+        Self { client, contracts, position, first, range: Range::default(), hasty: false }
+    }
+
+    /// For one look at what happened: newest blocks are read as quickly as final ones, and what is undone later goes
+    /// untold.
+    pub fn hasty(self) -> Self {
+        Self { hasty: true, ..self }
+    }
+
+    /// Goes on behind another position.
+    pub fn go_to(&mut self, position: CursorPosition) {
+        self.position = position;
     }
 
     /// Where the cursor stands.
@@ -142,6 +122,11 @@ impl LogCursor {
         let mut batch = EventBatch::default();
         self.undo(&mut position, &mut batch).await?;
         let start = position.head().map_or(self.first, |head| head.number + 1);
+        let newest = self.client.provider().get_block_number().await.map_err(unreachable)?;
+        if let Some(end) = self.far_behind(start, newest).await? {
+            self.catch_up(start, end, &mut position, &mut batch).await?;
+            return Ok(Some(self.told(position, batch, newest)));
+        }
         for number in start..start.saturating_add(BATCH_BLOCKS_MAX) {
             let Some(header) = self.header(number).await? else { break };
             if position.head().is_some_and(|head| head.hash.0 != header.inner.parent_hash.0) {
@@ -155,11 +140,14 @@ impl LogCursor {
         if position == self.position {
             return Ok(None);
         }
+        Ok(Some(self.told(position, batch, newest)))
+    }
+
+    fn told(&mut self, position: CursorPosition, mut batch: EventBatch, newest: u64) -> EventBatch {
         batch.head = position.head().unwrap_or_default();
-        let newest = self.client.provider().get_block_number().await.map_err(unreachable)?;
         batch.more = newest > batch.head.number;
         self.position = position;
-        Ok(Some(batch))
+        batch
     }
 
     /// Drops the blocks that are no longer on the chain.
@@ -191,25 +179,34 @@ impl LogCursor {
     }
 
     async fn events(&self, header: &Header, block: BlockRef) -> Result<Vec<EventAt>, CursorError> {
-        let contracts: Vec<_> = self.contracts.iter().copied().map(to_alloy).collect();
-        let filter = Filter::new().at_block_hash(B256::from(block.hash.0)).address(contracts.clone());
+        let filter = self.filter().at_block_hash(B256::from(block.hash.0));
         if !filter.matches_bloom(header.logs_bloom) {
             return Ok(Vec::new());
         }
         let logs = self.client.provider().get_logs(&filter).await.map_err(unreachable)?;
+        self.read(header, logs)
+    }
+
+    fn filter(&self) -> Filter {
+        Filter::new().address(self.contracts.iter().copied().map(to_alloy).collect::<Vec<_>>())
+    }
+
+    /// The events of one block's logs.
+    fn read(&self, header: &Header, logs: Vec<Log>) -> Result<Vec<EventAt>, CursorError> {
+        let block = BlockRef { number: header.number, hash: ChainHash(header.hash.0) };
         let mut events = Vec::new();
         for log in logs {
             let inconsistent = |reason| CursorError::Inconsistent { number: block.number, reason };
-            if log.block_hash != Some(header.hash) || log.removed || !contracts.contains(&log.address()) {
+            let contract = to_model(log.address());
+            if log.block_hash != Some(header.hash) || log.removed || !self.contracts.contains(&contract) {
                 return Err(inconsistent("a log is of another block or contract"));
             }
             let (Some(tx), Some(log_index)) = (log.transaction_hash, log.log_index) else {
                 return Err(inconsistent("a log has no transaction"));
             };
             let Some(event) = MarketEvent::read(&log.inner) else { continue };
-            let Log { address, .. } = log.inner;
             let time = seconds(header.timestamp);
-            events.push(EventAt { block, time, tx: ChainHash(tx.0), log_index, contract: to_model(address), event });
+            events.push(EventAt { block, time, tx: ChainHash(tx.0), log_index, contract, event });
         }
         events.sort_by_key(|event| event.log_index);
         Ok(events)

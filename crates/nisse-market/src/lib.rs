@@ -17,7 +17,7 @@ mod tx;
 pub use cursor::{CursorError, CursorPosition, EventBatch, LogCursor, REORG_DEPTH_MAX};
 pub use event::{EventAt, MarketEvent, OrderView, ReopenedFor, StoppedBy};
 pub use market::{
-    ContractSettings, DeployOrder, DeploymentState, DeploymentView, FIRST_MANAGER_NONCE, Market, MarketAddresses,
+    ContractSettings, DeployOrder, DeploymentState, DeploymentView, FIRST_MANAGER_NONCE, FirstBlock, Market, MarketAddresses,
     MarketCall, MarketError, NodeStatus, NodeView, OracleAnswer, PublicationTerms, PublicationView, VERSIONS_MAX,
     Written, deploy_contracts, is_of_this_program, made_by, market_versions, upgrade_contracts,
 };

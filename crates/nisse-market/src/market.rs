@@ -3,6 +3,7 @@
 //! Every write has a name of the caller's (its intent). The same name is the same transaction, for ever: a crash
 //! between any two steps, or a second call, never doubles a bid, a payment or a publication.
 
+mod birth;
 mod call;
 mod deploy_contracts;
 mod time;
@@ -17,6 +18,7 @@ use alloy::rpc::types::TransactionRequest;
 use alloy::sol_types::SolCall;
 use nisse_model::{Address, DeploymentId};
 
+pub use birth::FirstBlock;
 pub use call::{DeployOrder, MarketCall, PublicationTerms};
 pub use deploy_contracts::{ContractSettings, FIRST_MANAGER_NONCE, deploy_contracts, is_of_this_program, made_by, upgrade_contracts};
 pub use view::{DeploymentState, DeploymentView, NodeStatus, NodeView, OracleAnswer, PublicationView};

@@ -4,10 +4,12 @@
 //! the log again: decisions are idempotent, and an old end or assignment is held against what the contract says now.
 //! Whatever a chain's endpoint answers, agents run on: trouble with it is waited out.
 
+mod beginning;
 mod place;
 mod reorg;
 mod translate;
 
+pub(crate) use beginning::first_block;
 pub(crate) use place::forget_places;
 
 use std::collections::BTreeSet;
@@ -72,14 +74,23 @@ pub(crate) enum Standing {
 /// Runs until the node stops, or until nothing of an old version is left here.
 pub(crate) async fn run(core: Arc<Core>, market: Market, standing: Standing, mut stop: Stop) {
     let place = Place::new(&core.database, market.addresses());
-    let (mut cursor, owed) = match place.read() {
-        Ok((position, owed)) => (market.events(position, 0), owed),
+    let (position, owed) = match place.read() {
+        Ok(read) => read,
         Err(error) => {
             tracing::error!(error = chain(&error), "the place in the chain's log was not read");
             return core.fail("the place in the chain's log was not read".to_owned());
         }
     };
     let poll = if core.chain.is_some() { POLL_EMBEDDED } else { POLL_REMOTE };
+    let first = match position.head() {
+        // Only a log that was never read is begun.
+        Some(_) => 0,
+        None => tokio::select! {
+            () = stop.requested() => return,
+            first = first_block_patiently(&core, &market) => first,
+        },
+    };
+    let mut cursor = market.events(position, first);
     let mut pause = Duration::ZERO;
     let mut reviewed: Option<Duration> = None;
     // What the log cannot tell is what is missing from it: looked for once at the start, and after a reorganisation.
@@ -120,6 +131,18 @@ pub(crate) async fn run(core: Arc<Core>, market: Market, standing: Standing, mut
                 (pause * 2).clamp(poll, POLL_FAILED_MAX)
             }
         };
+    }
+}
+
+async fn first_block_patiently(core: &Core, market: &Market) -> u64 {
+    let mut pause = POLL_REMOTE;
+    loop {
+        match first_block(core, market).await {
+            Ok(first) => return first,
+            Err(error) => tracing::warn!(error, "where the market's log begins was not found"),
+        }
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(POLL_FAILED_MAX);
     }
 }
 
@@ -164,16 +187,17 @@ async fn look(core: &Core, market: &Market, standing: Standing, cursor: &mut Log
         Ok(None) => return Ok(Looked::Done),
         Err(error @ CursorError::TooDeep) => {
             tracing::warn!(error = chain(&error), "the chain's log is read from its beginning");
+            let first = first_block(core, market).await?;
             let beginning = CursorPosition::default();
             place.write(&beginning, true).map_err(|error| chain(&error))?;
-            *cursor = market.events(beginning, 0);
+            *cursor = market.events(beginning, first);
             return Ok(Looked::Reorganised);
         }
         Err(error) => return Err(chain(&error)),
     };
     if let Err(error) = tell(core, market, standing, &batch).await {
         // Nothing of a batch may be skipped: it is told again, and what was told already is known.
-        *cursor = market.events(before, 0);
+        cursor.go_to(before);
         return Err(error);
     }
     place.write(cursor.position(), !batch.reverted.is_empty()).map_err(|error| chain(&error))?;

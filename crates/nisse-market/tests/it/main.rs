@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test stops at the first surprise")]
 
 mod anvil;
+mod catching_up;
 mod contract_sets;
 mod cursor;
 mod engine;

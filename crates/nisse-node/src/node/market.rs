@@ -47,7 +47,12 @@ impl Node {
         })?;
         let refused = self.look(move |all| all.refused().get(&deployment).map(ToString::to_string)).await?;
         let mut shown = entry(deployment, &view, refused);
-        let mut cursor = market.events(CursorPosition::default(), 0);
+        let first = watcher::first_block(&self.core, &market).await;
+        let first = first.map_err(|error| {
+            let text = format!("failed to find where the market's log begins: {error}");
+            NodeError::new(ErrorKind::Unreachable, "market_unreachable", text)
+        })?;
+        let mut cursor = market.events(CursorPosition::default(), first).hasty();
         loop {
             let batch = cursor.next().await;
             let batch =
@@ -80,12 +85,12 @@ impl Node {
             .ok_or_else(|| {
                 let text = format!("failed to find record {seq} of {deployment}");
                 NodeError::new(ErrorKind::NotFound, "record_unknown", text)
+                    .with_hint("the `nisse-receipt` header of each answer names its record".to_owned())
             })?;
         let read = nisse_model::InvocationRecord::decode(&record)
             .map_err(|error| NodeError::caused(ErrorKind::Failed, "record_damaged", &error))?;
         let hash = Hash256::of(&record);
         let signed = Receipt { deployment, seq, record: hash }.sign(self.core.signer.as_ref()).await;
-                    .with_hint("the `nisse-receipt` header of each answer names its record".to_owned())
         let signed = signed.map_err(|error| NodeError::caused(ErrorKind::Failed, "signing_failed", &error))?;
         Ok(ReceiptBundle {
             deployment: deployment.to_string(),

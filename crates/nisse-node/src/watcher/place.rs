@@ -14,13 +14,26 @@ pub(super) struct Place<'a> {
     database: &'a Database,
     place: String,
     check: String,
+    first: String,
 }
 
 impl<'a> Place<'a> {
     pub(super) fn new(database: &'a Database, addresses: &MarketAddresses) -> Self {
         let place = format!("{}:{}", addresses.chain, addresses.manager);
         let check = format!("{place}:check");
-        Self { database, place, check }
+        let first = format!("{}:{}:first", addresses.chain, addresses.book);
+        Self { database, place, check, first }
+    }
+
+    /// The block in which the log of every version begins, once it was found.
+    pub(super) fn first(&self) -> Result<Option<u64>, DatabaseError> {
+        let row = self.database.read(|rows| rows.get(CURSOR, self.first.as_bytes()))?;
+        Ok(row.and_then(|bytes| bytes.try_into().ok()).map(u64::from_be_bytes))
+    }
+
+    /// Keeps the block in which the log begins. Not synced: it can be found again.
+    pub(super) fn begin_at(&self, first: u64) -> Result<(), DatabaseError> {
+        self.database.write_lazily(|transaction| transaction.put(CURSOR, self.first.as_bytes(), &first.to_be_bytes()))
     }
 
     /// Where the cursor stood, and whether leases are to be read again as after a reorganisation.
@@ -103,7 +116,11 @@ mod tests {
         place.checked().expect("it is written");
         assert!(!place.read().expect("it reads").1);
         place.write(&position, true).expect("it is written");
+        assert_eq!(place.first().expect("it reads"), None);
+        place.begin_at(1 << 40).expect("it is written");
+        assert_eq!(place.first().expect("it reads"), Some(1 << 40));
         forget_places(&database, 7).expect("it is written");
         assert!(!place.read().expect("it reads").1, "a chain made anew owes nothing");
+        assert_eq!(place.first().expect("it reads"), None, "and begins where it begins");
     }
 }
