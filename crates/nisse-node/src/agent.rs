@@ -8,7 +8,7 @@ mod commit;
 mod halt;
 mod host;
 mod outward;
-mod patience;
+pub(crate) mod patience;
 mod stats;
 mod stream;
 mod task;
@@ -67,6 +67,9 @@ pub(crate) enum CallError {
     /// The queue is full.
     #[error("queue the call: {0} calls wait already")]
     Busy(usize),
+    /// As many instances live on the node as it has places for.
+    #[error("begin the call: the node has no place for another instance at the moment")]
+    Full,
     /// It was halted meanwhile.
     #[error("finish the call: the agent was stopped")]
     Halted,

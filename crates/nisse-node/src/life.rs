@@ -207,7 +207,7 @@ async fn handle_started(core: &Core, id: InvocationId, running: &Running) -> Res
         // A component without the handler has nothing to do at its start.
         Err(CallError::NoHandler) => Ok(()),
         // Its disk, for one: no fault of the package.
-        Err(error @ CallError::Node(_)) => Err(at(FailureStage::Node, error.to_string())),
+        Err(error @ (CallError::Node(_) | CallError::Full)) => Err(at(FailureStage::Node, error.to_string())),
         Err(error) => Err(at(FailureStage::Start, error.to_string())),
     }
 }
@@ -239,7 +239,7 @@ pub(crate) async fn raise_alarm(core: &Core, deployment: DeploymentId, incarnati
             FailureKind::Permanent => AlarmEnd::GiveUp,
         },
         Err(CallError::NoHandler) => AlarmEnd::GiveUp,
-        Err(CallError::Halted | CallError::Busy(_)) => AlarmEnd::NotUp,
+        Err(CallError::Halted | CallError::Busy(_) | CallError::Full) => AlarmEnd::NotUp,
         Err(_) => AlarmEnd::Retry,
     }
 }

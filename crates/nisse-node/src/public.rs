@@ -52,7 +52,7 @@ impl PublicAgent {
     /// request waits for its turn takes it back.
     pub async fn http(&self, request: Request<Bytes>) -> Result<PublicAnswer, AgentCallError> {
         let answer = self.handle.http(request).await.map_err(|error| match error {
-            CallError::Busy(_) => AgentCallError::Busy,
+            CallError::Busy(_) | CallError::Full => AgentCallError::Busy,
             CallError::Halted => AgentCallError::Halted,
             CallError::Trap(_) | CallError::NoHandler => AgentCallError::Trapped,
             CallError::Node(_) => AgentCallError::Node,

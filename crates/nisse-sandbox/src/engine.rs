@@ -161,7 +161,8 @@ fn pooled(instances: u32) -> Config {
         .total_core_instances(instances.saturating_mul(4))
         .total_memories(instances)
         .total_tables(instances.saturating_mul(2))
-        .total_stacks(instances)
+        // An instance that lives always finds a stack for its call, however many others are being born.
+        .total_stacks(instances.saturating_mul(2))
         .max_core_instances_per_component(CORE_INSTANCES_MAX as u32)
         .max_memories_per_component(MEMORIES_MAX as u32)
         .max_memories_per_module(MEMORIES_MAX as u32)

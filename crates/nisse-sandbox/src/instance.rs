@@ -1,19 +1,25 @@
 //! A live instance: one store that answers one call after another, until a trap, its count of calls, its idle time or
 //! an update ends it.
 
+mod end;
 mod http;
+mod start;
 
-pub(crate) use http::note_heads;
-pub use http::{HttpAnswer, Opening, Outflow};
+use self::end::Streamed;
+pub use self::end::{CallContext, InvocationEnd, Trace};
+pub(crate) use self::http::note_heads;
+pub use self::http::{HttpAnswer, Opening, Outflow};
+pub use self::start::StartError;
+use self::start::begin_fuel;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use nisse_model::{
-    CutKind, EVENT_DATA_LENGTH_MAX, Effect, Event, Failure, FailureKind, Fuel, Hash256, HostCallRecord, InstanceId,
-    Invocation, InvocationId, MessageHasher, Outcome, RecordOutcome, TrapKind,
+    EVENT_DATA_LENGTH_MAX, Event, Failure, FailureKind, Fuel, Hash256, InstanceId, Invocation, InvocationId, Outcome,
+    RecordOutcome, TrapKind,
 };
-use wasmtime::{Store, UpdateDeadline};
+use wasmtime::Store;
 use wasmtime_wasi_http::p2::bindings::Proxy;
 
 use crate::bindings::handler::Events;
@@ -22,51 +28,6 @@ use crate::dispatch::Recording;
 use crate::guest_state::GuestState;
 use crate::program::Program;
 use crate::trap::Trap;
-
-/// What the node knows about an invocation besides its event.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct CallContext {
-    /// Bytes of the agent's committed state, which its quota is counted against.
-    pub state_bytes: u64,
-    /// Why nothing may be published on chain (a spent gas budget), when nothing may.
-    pub publish_refused: Option<String>,
-}
-
-/// How one invocation ended, and everything that its completion record needs.
-#[derive(Debug)]
-pub struct InvocationEnd<T> {
-    /// The guest's answer, or why it was stopped.
-    pub result: Result<T, Trap>,
-    /// What it changed, to be committed as one; empty after a failure or a trap.
-    pub effects: Vec<Effect>,
-    /// The parts of the invocation record that the sandbox knows.
-    pub trace: Trace,
-    /// Whether the guest was entered at all. A call that never began is no invocation: it has no place in the chain of
-    /// records.
-    pub began: bool,
-}
-
-/// The parts of an invocation record that the sandbox knows.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Trace {
-    /// Which instance ran it.
-    pub instance: InstanceId,
-    /// Position within the instance's life, from 0.
-    pub index: u32,
-    /// SHA-256 of what the handler was given. Zero when nothing is recorded.
-    pub input: Hash256,
-    /// SHA-256 of what it answered; of nothing after a trap; of what had left, where a streamed answer did not come to
-    /// its end.
-    pub output: Hash256,
-    /// Every host call, in order.
-    pub host_calls: Vec<HostCallRecord>,
-    /// Fuel burnt.
-    pub fuel: Fuel,
-    /// How it ended.
-    pub outcome: RecordOutcome,
-    /// Log lines that were dropped because there were too many.
-    pub log_lines_dropped: u32,
-}
 
 /// An instance that is alive. One call at a time.
 pub struct LiveInstance {
@@ -83,32 +44,6 @@ pub struct LiveInstance {
 }
 
 impl LiveInstance {
-    pub(crate) async fn start(program: Arc<Program>, birth: InstanceId) -> Result<Self, Trap> {
-        let mut store = program.store();
-        let limits = &program.limits;
-        watch(&mut store, program.clone());
-        begin_fuel(&mut store, limits.fuel_per_call);
-        let instance = {
-            let _running = program.engine.running();
-            let instantiating = program.pre.instantiate_async(&mut store);
-            tokio::time::timeout(limits.http_time, instantiating).await
-        };
-        let trap =
-            |error: &wasmtime::Error, store: &Store<GuestState>| Trap::from_error(error, store.data().limiter.refused);
-        let instance = match instance {
-            Ok(instance) => instance.map_err(|error| trap(&error, &store))?,
-            Err(_) => return Err(Trap::new(TrapKind::Deadline, "it did not start in time")),
-        };
-        let load = |store: &mut Store<GuestState>| {
-            let handler = program.handler.as_ref().map(|indices| indices.load(&mut *store, &instance)).transpose()?;
-            let proxy = program.proxy.as_ref().map(|indices| indices.load(&mut *store, &instance)).transpose()?;
-            Ok::<_, wasmtime::Error>((handler, proxy))
-        };
-        let (handler, proxy) = load(&mut store).map_err(|error| trap(&error, &store))?;
-        let last_used = program.clock.elapsed();
-        Ok(Self { program, store, handler, proxy, birth, calls: 0, running: false, ended: false, last_used })
-    }
-
     /// Its name in records.
     pub fn birth(&self) -> InstanceId {
         self.birth
@@ -282,37 +217,4 @@ impl LiveInstance {
         };
         InvocationEnd { result: Err(trap), effects: Vec::new(), trace, began: false }
     }
-}
-
-/// Gives a call its fuel. A store always counts fuel, so this cannot fail.
-fn begin_fuel(store: &mut Store<GuestState>, fuel: Fuel) {
-    store.set_fuel(fuel.0).expect("the engine counts fuel");
-    store.data_mut().call.fuel_charged_at = fuel.0;
-    store.set_epoch_deadline(1);
-}
-
-/// At each beat of the epoch: charge the processor share, and let others run or wait until the share allows more.
-/// Between calls wasmtime writes the fuel counter down only where a slice of fuel ends, so what is charged here is
-/// right to a slice; [`LiveInstance::leave`] charges the rest.
-fn watch(store: &mut Store<GuestState>, program: Arc<Program>) {
-    store.epoch_deadline_callback(move |mut store| {
-        let left = store.get_fuel()?;
-        let charged_at = std::mem::replace(&mut store.data_mut().call.fuel_charged_at, left);
-        let burnt = charged_at.saturating_sub(left).saturating_add(store.data_mut().dispatcher().take_work());
-        let wait = program.cpu.charge(Fuel(burnt), program.clock.elapsed());
-        Ok(UpdateDeadline::YieldCustom(
-            1,
-            match wait.is_zero() {
-                true => Box::pin(tokio::task::yield_now()),
-                false => Box::pin(tokio::time::sleep(wait)),
-            },
-        ))
-    });
-}
-
-/// What has left of an answer that is streamed.
-struct Streamed {
-    hasher: MessageHasher,
-    /// Why it did not come to its end, where that was not the guest's doing.
-    cut: Option<CutKind>,
 }

@@ -35,7 +35,7 @@ pub use host::{
     RemoteError, RemoteHost, serve_host,
 };
 pub use inspection::{ARTIFACT_BYTES_MAX, ImportRefused, InspectError, Inspection};
-pub use instance::{CallContext, HttpAnswer, InvocationEnd, LiveInstance, Opening, Outflow, Trace};
+pub use instance::{CallContext, HttpAnswer, InvocationEnd, LiveInstance, Opening, Outflow, StartError, Trace};
 pub use limits::Limits;
 pub use memory::MemorySpent;
 pub use program::{AgentProgram, LinkError, ProgramOptions};

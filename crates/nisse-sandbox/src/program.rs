@@ -17,9 +17,8 @@ use crate::engine::Engine;
 use crate::guest_state::GuestState;
 use crate::host::Host;
 use crate::inspection::{ImportRefused, Inspection};
-use crate::instance::LiveInstance;
+use crate::instance::{LiveInstance, StartError};
 use crate::limits::{FUEL_SLICE, HOST_CALL_BYTES_MAX, Limits};
-use crate::trap::Trap;
 
 /// What a program is run with.
 pub struct ProgramOptions {
@@ -105,7 +104,7 @@ impl AgentProgram {
     }
 
     /// Brings an instance to life. Its start functions run now, within the limits of one call.
-    pub async fn start(&self, birth: InstanceId) -> Result<LiveInstance, Trap> {
+    pub async fn start(&self, birth: InstanceId) -> Result<LiveInstance, StartError> {
         LiveInstance::start(self.0.clone(), birth).await
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{Request, Response, StatusCode, header};
 use nisse_model::{Event, Failure, FailureKind, Invocation, InvocationId, Outcome, RecordOutcome};
-use nisse_sandbox::{AgentProgram, HttpAnswer as SandboxAnswer, InvocationEnd, LiveInstance};
+use nisse_sandbox::{AgentProgram, HttpAnswer as SandboxAnswer, InvocationEnd, LiveInstance, StartError};
 use tokio::sync::{oneshot, watch};
 
 use super::halt::until_halted;
@@ -208,9 +208,12 @@ impl Task {
         if self.instance.as_ref().is_none_or(LiveInstance::has_ended) {
             let birth = self.committer.new_instance();
             let born = self.program.start(birth).await;
-            self.instance = Some(born.map_err(|trap| {
-                self.committer.log_trap(&trap);
-                CallError::Trap(trap.text)
+            self.instance = Some(born.map_err(|error| match error {
+                StartError::Trap(trap) => {
+                    self.committer.log_trap(&trap);
+                    CallError::Trap(trap.text)
+                }
+                StartError::Full => CallError::Full,
             })?);
         }
         Ok(())

@@ -83,7 +83,11 @@ impl CodeCache {
         let path = self.path(artifact, engine);
         let mut file = self.head(artifact, engine, code);
         file.extend_from_slice(code);
-        self.disk.replace(&path, &file).map_err(|source| CacheError::Disk { path, source })
+        self.disk.replace(&path, &file).map_err(|source| {
+            // What was written of it takes room that a full disk needs, and nobody would read it. It may not be there.
+            let _ = self.disk.remove_file(&beside(&path));
+            CacheError::Disk { path, source }
+        })
     }
 
     fn path(&self, artifact: Hash256, engine: Hash256) -> PathBuf {
@@ -102,7 +106,39 @@ impl CodeCache {
     }
 }
 
+/// Where a file is written before it takes its place.
+fn beside(path: &Path) -> PathBuf {
+    let mut beside = path.as_os_str().to_owned();
+    beside.push(".new");
+    beside.into()
+}
+
 fn renew(disk: &dyn Disk, path: &Path, entropy: &dyn Entropy, key: &mut [u8; KEY_BYTES]) -> io::Result<()> {
     entropy.fill(key);
     disk.replace(path, key)
+}
+
+#[cfg(test)]
+mod tests {
+    use nisse_testkit::{Fault, SimDisk, SimEntropy};
+
+    use super::*;
+
+    #[test]
+    fn code_that_cannot_be_written_leaves_nothing_beside_the_cache() {
+        let disk = SimDisk::new(1);
+        let cache =
+            CodeCache::open(Arc::new(disk.clone()), PathBuf::from("/cwasm"), &SimEntropy::new(1)).expect("opens");
+        let (artifact, engine) = (Hash256::of(b"artifact"), Hash256::of(b"engine"));
+        let before = disk.files();
+        for fault in [Fault::NoSpace(0), Fault::NoSpace(1), Fault::Sync(0)] {
+            disk.fail(fault);
+            cache.put(artifact, engine, &[7; 10_000]).expect_err("the disk is full or broken");
+            disk.heal();
+            assert_eq!(disk.files(), before, "{fault:?}");
+            assert_eq!(cache.get(artifact, engine), None);
+        }
+        cache.put(artifact, engine, &[7; 10_000]).expect("there is room again");
+        assert_eq!(cache.get(artifact, engine), Some(vec![7; 10_000]));
+    }
 }
