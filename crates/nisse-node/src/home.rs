@@ -1,7 +1,8 @@
 //! The home folder: its layout, its format, its lock, its keys and its token.
 //!
 //! A home is made once. Where one stands, nothing is ever made "fresh" over it: a newer format, a lock that another
-//! process holds or a key that does not read is a refusal.
+//! process holds, a key that does not read or is gone is a refusal. Only the token is drawn anew at each start, so that
+//! one that leaked opens nothing any more.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -12,13 +13,16 @@ use nisse_store::{Disk, Entropy, HomeError};
 
 use crate::error::{ErrorKind, NodeError};
 
-/// Longest small file of a home: keys, token, `run.json`.
-const SMALL_FILE_BYTES_MAX: u64 = 64 << 10;
+/// Longest secret of a home: a key.
+const SECRET_BYTES_MAX: u64 = 64 << 10;
 /// Bytes of the control API's token before hex.
 const TOKEN_BYTES: usize = 32;
 
 /// The folders of DESIGN §5.16 that this nisse uses.
 const FOLDERS: [&str; 6] = ["keys", "chain", "content", "journal", "state", "cwasm"];
+
+/// What is written once a home's operator key is durable: where one of these holds anything, that key was once there.
+const TRACES: [&str; 3] = ["journal", "chain", "state"];
 
 /// An open, locked home.
 pub(crate) struct Home {
@@ -55,12 +59,12 @@ impl Home {
             disk.create_dir_all(&path.join(folder)).map_err(|error| failed("make", &path.join(folder), &error))?;
         }
         disk.sync_dir(path).map_err(|error| failed("sync", path, &error))?;
-        let mut home = Self { path: path.to_owned(), disk, token: String::new(), _lock: lock };
-        home.token = home.small_text("token", || {
-            let mut bytes = [0; TOKEN_BYTES];
-            entropy.fill(&mut bytes);
-            hex::encode(bytes)
-        })?;
+        let mut bytes = [0; TOKEN_BYTES];
+        entropy.fill(&mut bytes);
+        let home = Self { path: path.to_owned(), disk, token: hex::encode(bytes), _lock: lock };
+        // That of a killed node names a port which anybody may listen on by now.
+        home.remove_run_file();
+        home.write(&home.join("token"), home.token.as_bytes())?;
         Ok(home)
     }
 
@@ -79,10 +83,15 @@ impl Home {
         self.disk.exists(&self.key_path(name))
     }
 
-    /// A key of this home, drawn at first use.
+    /// A key of this home, drawn at first use. One that is missing where it was used before is a refusal.
     pub(crate) fn key(&self, name: KeyName, entropy: &dyn Entropy) -> Result<LocalKey, NodeError> {
         let file = format!("keys/{}", name.as_str());
-        let text = self.small_text(&file, || hex::encode(LocalKey::draw(entropy)))?;
+        let path = self.join(&file);
+        if !self.disk.exists(&path) {
+            self.check_never_used(name)?;
+            self.write(&path, hex::encode(LocalKey::draw(entropy)).as_bytes())?;
+        }
+        let text = self.secret(&path)?;
         let refused = || {
             let text =
                 format!("failed to read {}: it holds no secp256k1 key of 64 hex digits", self.join(&file).display());
@@ -96,8 +105,7 @@ impl Home {
 
     /// Writes `run.json`, by which the CLI finds the running node.
     pub(crate) fn write_run_file(&self, json: &serde_json::Value) -> Result<(), NodeError> {
-        let path = self.join("run.json");
-        self.disk.replace(&path, format!("{json}\n").as_bytes()).map_err(|error| failed("write", &path, &error))
+        self.write(&self.join("run.json"), format!("{json}\n").as_bytes())
     }
 
     /// Removes `run.json` at an orderly end.
@@ -106,18 +114,47 @@ impl Home {
         let _ = self.disk.remove_file(&self.join("run.json"));
     }
 
-    /// A small file's text, made durable with `make` when the file is not there.
-    pub(crate) fn small_text(&self, name: &str, make: impl FnOnce() -> String) -> Result<String, NodeError> {
-        let path = self.join(name);
-        if !self.disk.exists(&path) {
-            let text = make();
-            self.disk.replace(&path, text.as_bytes()).map_err(|error| failed("write", &path, &error))?;
-            return Ok(text);
-        }
-        let bytes = self.disk.read(&path, SMALL_FILE_BYTES_MAX).map_err(|error| failed("read", &path, &error))?;
+    /// A secret's text, if it is ours alone.
+    fn secret(&self, path: &Path) -> Result<String, NodeError> {
+        nisse_store::Home::check_secret(&*self.disk, path)?;
+        let bytes = self.disk.read(path, SECRET_BYTES_MAX).map_err(|error| failed("read", path, &error))?;
         String::from_utf8(bytes).map_err(|_| {
             NodeError::new(ErrorKind::Refused, "home_damaged", format!("failed to read {}: not text", path.display()))
         })
+    }
+
+    fn write(&self, path: &Path, bytes: &[u8]) -> Result<(), NodeError> {
+        self.disk.replace(path, bytes).map_err(|error| failed("write", path, &error))
+    }
+
+    /// Refuses to draw a key where one has left traces: a new one would be another identity (DESIGN §5.16).
+    fn check_never_used(&self, name: KeyName) -> Result<(), NodeError> {
+        let trace = match name {
+            KeyName::Operator => {
+                let holds = |folder: &Path| {
+                    let names = self.disk.read_dir(folder).map_err(|error| failed("list", folder, &error))?;
+                    Ok::<_, NodeError>(!names.is_empty())
+                };
+                let mut found = None;
+                for folder in TRACES.map(|folder| self.join(folder)) {
+                    if found.is_none() && holds(&folder)? {
+                        found = Some(folder);
+                    }
+                }
+                found
+            }
+            KeyName::Deployer => {
+                let queue = self.join("chain").join(format!("queue-{}", name.as_str()));
+                self.disk.exists(&queue).then_some(queue)
+            }
+        };
+        let Some(trace) = trace else { return Ok(()) };
+        let (path, trace) = (self.key_path(name), trace.display().to_string());
+        let text = format!("failed to read {}: it is gone, and {trace} shows that it was used", path.display());
+        Err(NodeError::new(ErrorKind::Refused, "key_missing", text).with_hint(format!(
+            "put {} back from a copy: no other key reaches what it owns. Another home begins anew with --home DIR",
+            path.display()
+        )))
     }
 
     fn key_path(&self, name: KeyName) -> PathBuf {
@@ -128,18 +165,25 @@ impl Home {
 impl From<HomeError> for NodeError {
     fn from(error: HomeError) -> Self {
         let (kind, hint) = match &error {
-            HomeError::Locked(_) => (ErrorKind::Refused, "end that one first, or name another home with --home"),
-            HomeError::Newer { .. } => (ErrorKind::Refused, "use the nisse that made it, or a newer one"),
+            HomeError::Locked(_) => (ErrorKind::Refused, "end that one first, or name another home with --home".into()),
+            HomeError::Newer { .. } => (ErrorKind::Refused, "use the nisse that made it, or a newer one".into()),
             HomeError::Foreign { .. } => {
-                (ErrorKind::Refused, "name an empty folder, or one that a node has made, with --home")
+                (ErrorKind::Refused, "name an empty folder, or one that a node has made, with --home".into())
             }
             HomeError::Unreadable(_) => (
                 ErrorKind::Refused,
-                "put its `format` file back from a copy: nisse makes nothing anew where a node lived",
+                "put its `format` file back from a copy: nisse makes nothing anew where a node lived".into(),
             ),
-            HomeError::Disk { source, .. } => (ErrorKind::Failed, hint_of(source.kind())),
+            HomeError::NotOurs(_) => {
+                (ErrorKind::Refused, "run it as the user who owns it, or name another home with --home".into())
+            }
+            HomeError::Open { path, closed, .. } => (
+                ErrorKind::Refused,
+                format!("see that nothing in it was changed, then `chmod {closed:o} {}`", path.display()),
+            ),
+            HomeError::Disk { source, .. } => (ErrorKind::Failed, hint_of(source.kind()).into()),
         };
-        Self::caused(kind, "home_refused", &error).with_hint(hint.to_owned())
+        Self::caused(kind, "home_refused", &error).with_hint(hint)
     }
 }
 
@@ -147,6 +191,7 @@ impl From<HomeError> for NodeError {
 fn hint_of(kind: io::ErrorKind) -> &'static str {
     match kind {
         io::ErrorKind::PermissionDenied => "run it as the user who owns the folder, or name another home with --home",
+        io::ErrorKind::NotFound => "put it back from a copy, or name another home with --home",
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "make room on that disk",
         _ => "name a folder on a disk that can be written to with --home",
     }
@@ -155,3 +200,6 @@ fn hint_of(kind: io::ErrorKind) -> &'static str {
 fn failed(verb: &str, path: &Path, error: &io::Error) -> NodeError {
     NodeError::new(ErrorKind::Failed, "home_failed", format!("failed to {verb} {}: {error}", path.display()))
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,7 +5,7 @@
 
 use std::fs;
 use std::io;
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 /// How a file is opened.
@@ -17,6 +17,27 @@ pub enum FileMode {
     Write,
     /// Reading and writing; must not exist yet (mode 0600).
     CreateNew,
+}
+
+/// Who may use a file or folder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Access {
+    /// Whether the user whom this process runs as owns it.
+    pub ours: bool,
+    /// The lowest nine bits of its mode.
+    pub mode: u32,
+}
+
+impl Access {
+    /// Whether users other than the owner may do anything with it.
+    pub fn is_open(self) -> bool {
+        self.mode & 0o077 != 0
+    }
+
+    /// Whether users other than the owner may change it.
+    pub fn is_writable_by_others(self) -> bool {
+        self.mode & 0o022 != 0
+    }
 }
 
 /// A file system: the machine's, or a simulated one.
@@ -38,6 +59,18 @@ pub trait Disk: Send + Sync + 'static {
     /// Takes the exclusive lock of a file, created (mode 0600) when absent. `None` when someone else holds it, in this
     /// process or another. The lock ends with the value, and with the process, however that ends.
     fn try_lock(&self, path: &Path) -> io::Result<Option<Box<dyn DiskLock>>>;
+
+    /// Who may use what stands at `path`. `None` on a disk that knows no users.
+    fn access(&self, path: &Path) -> io::Result<Option<Access>> {
+        let _ = path;
+        Ok(None)
+    }
+
+    /// Closes a folder to everyone but its owner (mode 0700), where the disk knows users.
+    fn close_to_others(&self, folder: &Path) -> io::Result<()> {
+        let _ = folder;
+        Ok(())
+    }
 
     /// Creates a folder and those above it, each name durable before the next is made. The name of the lowest folder
     /// that stands is synced too: the program that made it may have died before it did that.
@@ -154,10 +187,37 @@ impl Disk for SystemDisk {
     fn try_lock(&self, path: &Path) -> io::Result<Option<Box<dyn DiskLock>>> {
         let file = fs::OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)?;
         match rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => Ok(Some(Box::new(SystemLock { _file: file }))),
+            Ok(()) => {
+                // The lock that counts names nobody. This one beside it tells others which process holds it.
+                rustix::fs::fcntl_lock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive)?;
+                Ok(Some(Box::new(SystemLock { _file: file })))
+            }
             Err(rustix::io::Errno::WOULDBLOCK) => Ok(None),
             Err(error) => Err(error.into()),
         }
+    }
+
+    fn access(&self, path: &Path) -> io::Result<Option<Access>> {
+        let found = fs::metadata(path)?;
+        let ours = found.uid() == rustix::process::geteuid().as_raw();
+        Ok(Some(Access { ours, mode: found.mode() & 0o777 }))
+    }
+
+    fn close_to_others(&self, folder: &Path) -> io::Result<()> {
+        fs::set_permissions(folder, fs::Permissions::from_mode(0o700))
+    }
+}
+
+impl SystemDisk {
+    /// The other process that holds the lock of [`Disk::try_lock`]. Asking takes nothing from anyone who wants it.
+    pub fn lock_holder(&self, path: &Path) -> io::Result<Option<u32>> {
+        use rustix::process::{Flock, FlockType, fcntl_getlk};
+        let file = match fs::File::open(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            file => file?,
+        };
+        let held = fcntl_getlk(&file, &Flock::from(FlockType::WriteLock))?;
+        Ok(held.and_then(|lock| lock.pid).and_then(|pid| u32::try_from(pid.as_raw_nonzero().get()).ok()))
     }
 }
 

@@ -8,7 +8,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::{Disk, DiskLock};
+use crate::{Access, Disk, DiskLock, SystemDisk};
 
 /// The format that this program reads and writes.
 pub const HOME_FORMAT: u32 = 1;
@@ -43,6 +43,19 @@ pub enum HomeError {
     /// The format file says something else.
     #[error("use the home {}: its `format` file does not name a format", .0.display())]
     Unreadable(PathBuf),
+    /// Another user owns it, or one of the secrets in it.
+    #[error("use {}: another user owns it", .0.display())]
+    NotOurs(PathBuf),
+    /// Others may change or read it, or one of the secrets in it.
+    #[error("use {}: it is open to other users (mode {mode:o})", path.display())]
+    Open {
+        /// The home, or a file in it.
+        path: PathBuf,
+        /// What others may do.
+        mode: u32,
+        /// What closes it.
+        closed: u32,
+    },
     /// An operation of the disk failed.
     #[error("{action} {}", path.display())]
     Disk {
@@ -81,8 +94,14 @@ impl Home {
         let format_path = folder.join(FORMAT_FILE);
         // Looked at before the lock file is made, so that a foreign folder is left as it was.
         let known = disk.exists(&format_path);
+        if known {
+            Self::check_closed(&**disk, folder)?;
+        }
         if !known && let Some(found) = foreign(&**disk, folder).map_err(failed("list", folder))? {
             return Err(HomeError::Foreign { path: folder.to_owned(), found });
+        }
+        if !known {
+            close(&**disk, folder)?;
         }
         let lock = disk.try_lock(&lock_path).map_err(failed("lock", &lock_path))?;
         let lock = lock.ok_or_else(|| HomeError::Locked(folder.to_owned()))?;
@@ -102,6 +121,21 @@ impl Home {
         Ok(Self { folder: folder.to_owned(), fresh, _lock: lock })
     }
 
+    /// Refuses a home that another user owns, or that others may look into.
+    pub fn check_closed(disk: &dyn Disk, folder: &Path) -> Result<(), HomeError> {
+        check_access(disk, folder, 0o700, Access::is_open)
+    }
+
+    /// Refuses a secret that another user owns or others may read.
+    pub fn check_secret(disk: &dyn Disk, path: &Path) -> Result<(), HomeError> {
+        check_access(disk, path, 0o600, Access::is_open)
+    }
+
+    /// The process that runs on the home in `folder`, if another one than this does.
+    pub fn holder(folder: &Path) -> io::Result<Option<u32>> {
+        SystemDisk.lock_holder(&folder.join(LOCK_FILE))
+    }
+
     /// The folder.
     pub fn folder(&self) -> &Path {
         &self.folder
@@ -110,6 +144,24 @@ impl Home {
     /// Whether this call made the home.
     pub fn is_fresh(&self) -> bool {
         self.fresh
+    }
+}
+
+/// Closes an empty folder that becomes a home. Where others may write, they may have left what is not seen yet: such a
+/// folder is refused.
+fn close(disk: &dyn Disk, folder: &Path) -> Result<(), HomeError> {
+    check_access(disk, folder, 0o700, Access::is_writable_by_others)?;
+    let closing = |source| HomeError::Disk { action: "close to others", path: folder.to_owned(), source };
+    disk.close_to_others(folder).map_err(closing)?;
+    check_access(disk, folder, 0o700, Access::is_open)
+}
+
+fn check_access(disk: &dyn Disk, path: &Path, closed: u32, is_wrong: fn(Access) -> bool) -> Result<(), HomeError> {
+    let looking = |source| HomeError::Disk { action: "look at", path: path.to_owned(), source };
+    match disk.access(path).map_err(looking)? {
+        Some(access) if !access.ours => Err(HomeError::NotOurs(path.to_owned())),
+        Some(access) if is_wrong(access) => Err(HomeError::Open { path: path.to_owned(), mode: access.mode, closed }),
+        _ => Ok(()),
     }
 }
 

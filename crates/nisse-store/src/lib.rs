@@ -16,7 +16,7 @@ pub use clock::{Clock, SystemClock};
 pub use database::{
     Database, DatabaseError, KEY_BYTES_MAX, ReadTransaction, Rows, Table, VALUE_BYTES_MAX, WriteTransaction,
 };
-pub use disk::{Disk, DiskFile, DiskLock, FileMode, SystemDisk};
+pub use disk::{Access, Disk, DiskFile, DiskLock, FileMode, SystemDisk};
 pub use entropy::{Entropy, SystemEntropy};
 pub use home::{HOME_FORMAT, Home, HomeError};
 pub use journal::{
