@@ -17,6 +17,7 @@ use nisse_node::{AgentCallError, AnswerBody, Node, PublicRoute};
 use crate::authority::Authority;
 use crate::body::{Bodies, BodyError, Held};
 use crate::cookies;
+use crate::slots::counted;
 
 /// Names the receipt of an answer.
 const RECEIPT: HeaderName = HeaderName::from_static("nisse-receipt");
@@ -52,7 +53,7 @@ pub(crate) async fn answer(
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
             response
         }
-        PublicRoute::Node => to_node(node, &request).await,
+        PublicRoute::Node => to_node(node, from, &request).await,
         PublicRoute::Unknown => {
             let words = "no agent of this name lives here";
             text(StatusCode::MISDIRECTED_REQUEST, words)
@@ -113,7 +114,7 @@ fn without_body(error: BodyError) -> Response<Body> {
 }
 
 /// The node's own name: content only.
-async fn to_node(node: &Node, request: &Request<Incoming>) -> Response<Body> {
+async fn to_node(node: &Node, from: IpAddr, request: &Request<Incoming>) -> Response<Body> {
     if !request.uri().path().starts_with("/ipfs/") {
         return text(StatusCode::NOT_FOUND, "this node serves agents by their names, and content under /ipfs/");
     }
@@ -121,7 +122,7 @@ async fn to_node(node: &Node, request: &Request<Incoming>) -> Response<Body> {
     *bare.method_mut() = request.method().clone();
     *bare.uri_mut() = request.uri().clone();
     *bare.headers_mut() = request.headers().clone();
-    let (head, pieces) = node.gateway(bare).await.into_parts();
+    let (head, pieces) = node.gateway(counted(from), bare).await.into_parts();
     let frames = pieces.map(|piece| piece.map(Frame::data).map_err(|_| BrokenOff));
     Response::from_parts(head, Either::Right(StreamBody::new(frames).boxed_unsync()))
 }

@@ -24,7 +24,6 @@ use bytes::Bytes;
 use nisse_egress::OwnAddresses;
 use nisse_market::Market;
 use nisse_model::{Address, AgentName};
-use tokio::sync::Semaphore;
 
 use crate::core::Core;
 use crate::error::{ErrorKind, NodeError};
@@ -37,8 +36,8 @@ use crate::supervisor::Stop;
 pub struct Node {
     core: Arc<Core>,
     listeners: OnceLock<Listening>,
-    /// Turns at reading content for the public listener.
-    strangers_reads: Arc<Semaphore>,
+    /// What reading content for the public listener may take.
+    strangers: Arc<gateway::Strangers>,
 }
 
 /// Where the node is reached.

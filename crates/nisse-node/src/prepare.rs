@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use nisse_content::{BlockSource, FetchError, FetchLimits, Fetching, LocalSource, Reader};
-use nisse_model::{Address, ByteSize, Config, ContentId, Grants, Manifest, Package, Policy};
+use nisse_model::{Address, ByteSize, Config, ContentId, Grants, Hash256, Manifest, Package, Policy};
 use nisse_orchestrator::{FailureStage, Placement, PrepareError};
 use nisse_sandbox::limits::AGENT_MEMORY_BYTES_MAX;
 use nisse_sandbox::{AgentProgram, Compiler, Engine, Host, Inspection, Limits, ProgramOptions, Recording};
@@ -64,7 +64,11 @@ impl Preparer {
         let reference = &placement.package;
         let manifest = self.fetch(reference.manifest_cid, SMALL_BLOCK_BYTES_MAX).await?;
         let artifact = self.fetch(reference.artifact_cid, Package::ARTIFACT_LENGTH_MAX as u64).await?;
-        let config = self.fetch(ContentId::raw(reference.config_hash), SMALL_BLOCK_BYTES_MAX).await;
+        let config = match reference.config_hash {
+            // "None" on the market: what agent.yaml says by itself.
+            Hash256::ZERO => None,
+            hash => Some(self.fetch(ContentId::raw(hash), SMALL_BLOCK_BYTES_MAX).await),
+        };
         let (placement, operator) = (placement.clone(), self.operator);
         // To hash an artifact and to read it takes as long as it is large.
         let work = move || verify(&placement, operator, manifest, artifact, config);
@@ -112,12 +116,15 @@ fn verify(
     operator: Address,
     manifest: Vec<u8>,
     artifact: Vec<u8>,
-    config: Result<Vec<u8>, PrepareError>,
+    config: Option<Result<Vec<u8>, PrepareError>>,
 ) -> Result<Checked, PrepareError> {
     let package =
         Package::verify(manifest, artifact, &placement.package).map_err(|error| at(FailureStage::Verify, &error))?;
     // A package that is not what it says is told first, whatever else is missing.
-    let config = Config::from_bytes(&config?).map_err(|error| at(FailureStage::Verify, &error))?;
+    let config = match config {
+        Some(bytes) => Config::from_bytes(&bytes?).map_err(|error| at(FailureStage::Verify, &error))?,
+        None => package.manifest().config.clone(),
+    };
     let owner_is_node_operator = placement.owner == operator;
     let manifest = package.manifest().clone();
     if manifest.resources != placement.resources {

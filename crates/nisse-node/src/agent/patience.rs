@@ -1,4 +1,4 @@
-//! How long an agent stands still for a client that takes its answer slowly.
+//! How long whoever answers waits for a client that takes its answer slowly.
 //!
 //! An agent has one turn, and a streamed answer holds it: whoever reads a byte at a time would hold the agent. So the
 //! time that the agent waits is counted, and what the client takes earns it back at the lowest rate. An answer that the
@@ -12,9 +12,9 @@ const CLIENT_STALL_MAX: Duration = Duration::from_secs(10);
 /// down, and with it the answer.
 const CLIENT_RATE_MIN: u64 = 64 << 10;
 
-/// What is left of an agent's patience with one client.
+/// What is left of the patience with one client.
 #[derive(Debug)]
-pub(super) struct Patience(Duration);
+pub(crate) struct Patience(Duration);
 
 impl Default for Patience {
     fn default() -> Self {
@@ -24,12 +24,12 @@ impl Default for Patience {
 
 impl Patience {
     /// How long the next chunk may wait.
-    pub(super) fn left(&self) -> Duration {
+    pub(crate) fn left(&self) -> Duration {
         self.0
     }
 
     /// There was room for a chunk of this length, after this long.
-    pub(super) fn took(&mut self, bytes: usize, waited: Duration) {
+    pub(crate) fn took(&mut self, bytes: usize, waited: Duration) {
         let earned = Duration::from_micros((bytes as u64).saturating_mul(1_000_000) / CLIENT_RATE_MIN);
         self.0 = (self.0.saturating_sub(waited) + earned).min(CLIENT_STALL_MAX);
     }

@@ -15,10 +15,9 @@ use nisse_market::Signer;
 use nisse_orchestrator::{Accept, Capacity, Orchestrator, Policy};
 use nisse_sandbox::{CompileLimits, Compiler, Engine, EngineOptions};
 use nisse_store::{Clock, Database, Disk, Entropy, Journal, JournalError, Position, StateStore};
-use tokio::sync::{Semaphore, broadcast, mpsc};
+use tokio::sync::{broadcast, mpsc};
 
 use super::Node;
-use super::gateway::READS_MAX;
 use crate::agent::OUTWARD_QUEUE_MAX;
 use crate::core::{Core, MILESTONES_MAX, Moving};
 use crate::driver::{Driver, DriverHandle, outbox};
@@ -157,7 +156,7 @@ impl Node {
             };
             market::follow(market_core, market, stop).await;
         });
-        Ok(Arc::new(Self { core, listeners: OnceLock::new(), strangers_reads: Arc::new(Semaphore::new(READS_MAX)) }))
+        Ok(Arc::new(Self { core, listeners: OnceLock::new(), strangers: Arc::default() }))
     }
 }
 
