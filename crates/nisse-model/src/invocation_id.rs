@@ -17,11 +17,30 @@ impl InvocationId {
         bytes[6..].copy_from_slice(&chance);
         Self(bytes)
     }
+
+    /// Its text, as it is displayed. Every call is told its name, so this takes no way round by formatting.
+    pub fn to_text(self) -> String {
+        text(&self.digits()).to_owned()
+    }
+
+    fn digits(self) -> [u8; 32] {
+        const DIGITS: &[u8; 16] = b"0123456789abcdef";
+        let mut digits = [0; 32];
+        for (pair, byte) in digits.chunks_exact_mut(2).zip(self.0) {
+            pair[0] = DIGITS[usize::from(byte >> 4)];
+            pair[1] = DIGITS[usize::from(byte & 15)];
+        }
+        digits
+    }
+}
+
+fn text(digits: &[u8; 32]) -> &str {
+    std::str::from_utf8(digits).expect("hex digits are ASCII")
 }
 
 impl fmt::Display for InvocationId {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&hex::encode(self.0))
+        formatter.write_str(text(&self.digits()))
     }
 }
 
@@ -47,5 +66,20 @@ impl FromStr for InvocationId {
         let mut bytes = [0; 16];
         hex::decode_to_slice(text, &mut bytes).map_err(|_| refused())?;
         Ok(Self(bytes))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_byte_is_written_as_two_digits_that_read_back() {
+        for first in (0..=255_u8).step_by(16) {
+            let id = InvocationId(std::array::from_fn(|place| first + place as u8));
+            assert_eq!(id.to_text(), hex::encode(id.0));
+            assert_eq!(id.to_string(), id.to_text());
+            assert_eq!(id.to_text().parse(), Ok(id));
+        }
     }
 }

@@ -89,7 +89,7 @@ impl LiveInstance {
         let Invocation { id, function, event, attempt, deadline } = invocation;
         let Event { id: event_id, source, kind, time, content_type, data } = event;
         let call = wit::Invocation {
-            id: id.to_string(),
+            id: id.to_text(),
             function: function.clone(),
             event: wit::Event {
                 id: event_id.clone(),
