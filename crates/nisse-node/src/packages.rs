@@ -8,6 +8,7 @@ use nisse_content::Profile;
 use nisse_market::PublicationTerms;
 use nisse_model::{
     Address, AgentName, AmountPerHour, Config, ConfigSetting, ContentId, Grants, Manifest, Package, PackageRef, Policy,
+    Resources,
 };
 use nisse_sandbox::Inspection;
 use nisse_store::Snapshot;
@@ -18,7 +19,7 @@ use crate::entry::{Entry, StateChange};
 use crate::error::{ErrorKind, NodeError};
 
 /// Gas that a node may spend for an agent in each started hour: about sixty answers to a feed.
-pub(crate) const GAS_BUDGET_PER_HOUR: u64 = 6_000_000;
+const GAS_BUDGET_PER_HOUR: u64 = 6_000_000;
 
 /// An upload that is what it says, lies in the store and is pinned.
 pub(crate) struct Stored {
@@ -96,16 +97,16 @@ fn config(manifest: &Manifest, set: &[String]) -> Result<Config, NodeError> {
     manifest.config.with_settings(&settings).map_err(|error| invalid(&error))
 }
 
-/// What a stored package is published with.
-pub(crate) fn terms(stored: &Stored, max_rate: AmountPerHour) -> PublicationTerms {
-    let PackageRef { agent_id, manifest_cid, artifact_cid, artifact_hash, config_hash } = stored.reference.clone();
+/// What a package is published with.
+pub(crate) fn terms(package: &PackageRef, resources: Resources, max_rate: AmountPerHour) -> PublicationTerms {
+    let PackageRef { agent_id, manifest_cid, artifact_cid, artifact_hash, config_hash } = package.clone();
     PublicationTerms {
         agent_id: agent_id.to_string(),
         manifest_cid,
         artifact_cid,
         artifact_hash,
         config_hash,
-        resources: stored.manifest.resources,
+        resources,
         max_rate,
         bid_window_seconds: 0,
         gas_budget: GAS_BUDGET_PER_HOUR,

@@ -134,7 +134,7 @@ impl Node {
         {
             return Ok(known.number);
         }
-        let terms = packages::terms(stored, max_rate);
+        let terms = packages::terms(reference, stored.manifest.resources, max_rate);
         market.publish(&self.core.fresh_name("publish"), terms).await.map_err(|error| market_error(&error))
     }
 

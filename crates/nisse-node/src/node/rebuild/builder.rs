@@ -4,26 +4,25 @@
 //! Transactions that the node would send again at its next start carry the node's own names for them, so that they
 //! count as sent.
 
+mod contracts;
+
 use std::sync::Arc;
 
-use nisse_market::{
-    ContractSettings, DeployOrder, FIRST_MANAGER_NONCE, Market, MarketCall, MarketError, PublicationTerms, QueueError,
-    Signer as _, VERSIONS_MAX, deploy_contracts, made_by, upgrade_contracts,
-};
+use nisse_market::{DeployOrder, Market, MarketCall, MarketError, QueueError};
 use nisse_model::{Address, Amount, AmountPerHour, ByteSize, ContentId, Cpu, DeploymentId, Hash256, Resources};
 use nisse_orchestrator::{Agent, Assignment, Placement};
 
 use super::history::{History, acknowledged};
 use super::{PastClock, RebuiltDeployment};
 use crate::driver::shortened;
-use crate::error::{ErrorKind, NodeError};
+use crate::error::NodeError;
 use crate::home::{Home, KeyName};
-use crate::keys::{Keys, maker_key};
+use crate::keys::Keys;
 use crate::node::market_error;
 use crate::node::start::Seams;
 use crate::node::start::market::lay_down_stake;
 use crate::options::NodeOptions;
-use crate::packages::GAS_BUDGET_PER_HOUR;
+use crate::packages::terms;
 use crate::supervisor::Supervisor;
 
 /// The agent that stands where the journal has forgotten which one did.
@@ -82,37 +81,6 @@ impl<'a> Builder<'a> {
         }
         let lost = lost(&self.told);
         Ok((self.told, lost))
-    }
-
-    /// The versions of the market that the journal speaks of, where they were.
-    async fn make_contracts(&self, history: &History) -> Result<(), NodeError> {
-        let queue = self.keys.queue(self.home, self.supervisor, KeyName::Operator)?;
-        let (client, settings) = (self.keys.client(), ContractSettings::default());
-        let made = deploy_contracts(client, &queue, &settings).await;
-        let mut versions = vec![made.map_err(|error| market_error(&error))?];
-        debug_assert_eq!(versions[0].manager, made_by(queue.address(), FIRST_MANAGER_NONCE));
-        let mut wanted: Vec<Address> = history.highest.keys().copied().collect();
-        wanted.retain(|manager| *manager != versions[0].manager);
-        while !wanted.is_empty() {
-            let newest = versions[versions.len() - 1];
-            let version = newest.version + 1;
-            if version > VERSIONS_MAX {
-                return Err(elsewhere(&wanted));
-            }
-            let key = maker_key(self.home, self.seams.entropy.as_ref(), version)?;
-            let later = (version..=VERSIONS_MAX).map(|at| maker_key(self.home, self.seams.entropy.as_ref(), at));
-            let later: Vec<Address> =
-                later.map(|key| Ok(made_by(key?.address(), 0))).collect::<Result<_, NodeError>>()?;
-            if !wanted.iter().all(|manager| later.contains(manager)) {
-                return Err(elsewhere(&wanted));
-            }
-            let maker = self.keys.maker(self.home, self.supervisor, version)?;
-            let made = upgrade_contracts(client, &queue, &maker, &settings, &newest).await;
-            versions.push(made.map_err(|error| market_error(&error))?);
-            wanted.retain(|manager| *manager != made_by(key.address(), 0));
-        }
-        self.keys.set_versions(versions);
-        Ok(())
     }
 
     fn market(&self, name: KeyName, at: Address) -> Result<Market, MarketError> {
@@ -240,18 +208,7 @@ impl<'a> Builder<'a> {
         placement: &Placement,
         max_rate: AmountPerHour,
     ) -> Result<u64, MarketError> {
-        let package = placement.package.clone();
-        let terms = PublicationTerms {
-            agent_id: package.agent_id.to_string(),
-            manifest_cid: package.manifest_cid,
-            artifact_cid: package.artifact_cid,
-            artifact_hash: package.artifact_hash,
-            config_hash: package.config_hash,
-            resources: placement.resources,
-            max_rate,
-            bid_window_seconds: 0,
-            gas_budget: GAS_BUDGET_PER_HOUR,
-        };
+        let terms = terms(&placement.package, placement.resources, max_rate);
         owner.publish(&self.name("publish"), terms).await
     }
 
@@ -285,11 +242,6 @@ impl<'a> Builder<'a> {
         let agent_id = agent.map(|agent| agent.placement.package.agent_id.to_string());
         self.told.push(RebuiltDeployment { deployment: id.to_string(), agent_id, live, outcome });
     }
-}
-
-fn elsewhere(wanted: &[Address]) -> NodeError {
-    let text = format!("failed to rebuild the market {}: it was not made with this home's key", wanted[0]);
-    NodeError::new(ErrorKind::Refused, "market_other", text)
 }
 
 /// A package that stands for one that nothing is known of.

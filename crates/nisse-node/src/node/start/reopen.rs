@@ -7,7 +7,7 @@
 
 use std::collections::HashSet;
 
-use nisse_market::{DeployOrder, Market, MarketError, MarketEvent, PublicationTerms};
+use nisse_market::{DeployOrder, Market, MarketError, MarketEvent};
 use nisse_model::{AmountPerHour, DeploymentId, Timestamp};
 use nisse_orchestrator::{ActionResult, Agent, AlarmEnd, Assignment, CloseReason, Decision, Event, Life, Orchestrator};
 
@@ -18,7 +18,7 @@ use crate::entry::Entry;
 use crate::error::{ErrorKind, NodeError, chain};
 use crate::home::KeyName;
 use crate::life::{alarm_id, started_id};
-use crate::packages::GAS_BUDGET_PER_HOUR;
+use crate::packages::terms;
 
 /// Reopens what can be reopened. What cannot stays where it is and is tried again at the next start.
 pub(super) async fn reopen_home_leases(
@@ -103,18 +103,7 @@ async fn journal(core: &Core, decisions: &[Decision]) -> Result<(), NodeError> {
 
 /// The new deployment's number, and when it was started.
 async fn reopen(market: &Market, id: DeploymentId, agent: &Agent) -> Result<(u64, Option<Timestamp>), MarketError> {
-    let package = agent.placement.package.clone();
-    let terms = PublicationTerms {
-        agent_id: package.agent_id.to_string(),
-        manifest_cid: package.manifest_cid,
-        artifact_cid: package.artifact_cid,
-        artifact_hash: package.artifact_hash,
-        config_hash: package.config_hash,
-        resources: agent.placement.resources,
-        max_rate: AmountPerHour(0),
-        bid_window_seconds: 0,
-        gas_budget: GAS_BUDGET_PER_HOUR,
-    };
+    let terms = terms(&agent.placement.package, agent.placement.resources, AmountPerHour(0));
     let publication = market.publish(&format!("reopen:{id}:publish"), terms).await?;
     let order = DeployOrder { publication, supersedes: Some((id.contract, id.number)), ..DeployOrder::default() };
     let number = market.deploy_home(&format!("reopen:{id}:deploy"), order).await?;
