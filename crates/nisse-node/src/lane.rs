@@ -58,6 +58,11 @@ impl Lanes {
     pub(crate) fn known(&self, deployment: &DeploymentId) -> Option<Arc<Lane>> {
         lock(&self.0).get(deployment).cloned()
     }
+
+    /// Lets the lane of an ended deployment go. What waits in it is still done.
+    pub(crate) fn forget(&self, deployment: &DeploymentId) {
+        lock(&self.0).remove(deployment);
+    }
 }
 
 impl Lane {

@@ -45,6 +45,11 @@ impl Logs {
         let mut agents = lock(&self.agents);
         Arc::clone(agents.entry(agent.to_owned()).or_default())
     }
+
+    /// Lets the log of an agent go that nothing is known of any more.
+    pub(crate) fn forget(&self, agent: &str) {
+        lock(&self.agents).remove(agent);
+    }
 }
 
 impl Default for AgentLog {

@@ -48,4 +48,6 @@ pub enum Action {
     RaiseAlarm { deployment: DeploymentId, alarm: Alarm },
     /// The deposit is used up: settle and close on chain.
     Expire { deployment: DeploymentId },
+    /// Nothing of it is known here any more: let go of what is held for it.
+    Forget { deployment: DeploymentId, placement: Placement },
 }

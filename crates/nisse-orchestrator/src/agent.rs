@@ -2,9 +2,7 @@
 
 mod update;
 
-use nisse_model::{
-    Address, AgentName, Amount, AmountPerHour, DeploymentId, LeaseTerms, PackageRef, Resources, Timestamp,
-};
+use nisse_model::{Address, AgentName, Amount, AmountPerHour, LeaseTerms, PackageRef, Resources, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::orchestrator::{AlarmPace, Asking};
@@ -173,6 +171,9 @@ pub struct Agent {
     pub queued: Option<NextPackage>,
     /// Alarms set so far.
     pub alarms: u64,
+    /// It came as far as serving, so there may be a state that its owner wants back. Before this was noted, all did.
+    #[serde(default = "yes")]
+    pub(crate) ran: bool,
     /// A wake-up was handed to the agent and has not come back.
     #[serde(skip)]
     pub(crate) alarm_in_flight: bool,
@@ -191,6 +192,10 @@ pub struct Agent {
     /// It had been running and did not come up again after a restart of the node.
     #[serde(skip)]
     pub(crate) setback: Option<Setback>,
+}
+
+fn yes() -> bool {
+    true
 }
 
 /// A running agent that did not come up again: tried a bounded number of times before its lease is given back.
@@ -223,6 +228,7 @@ impl Agent {
             rollback_asked: false,
             queued: None,
             alarms: 0,
+            ran: false,
             alarm_in_flight: false,
             alarm_pace: AlarmPace::default(),
             swapping: false,

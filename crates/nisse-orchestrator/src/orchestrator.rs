@@ -1,6 +1,7 @@
 //! The state machine: one `handle`, one `apply`.
 
 mod apply;
+mod ended;
 mod handle;
 #[cfg(test)]
 mod tests;
@@ -140,6 +141,7 @@ impl Orchestrator {
     pub fn boot(&mut self, now: Timestamp) -> Effects {
         let mut effects = Effects::default();
         self.decide(&mut effects, Decision::Booted { at: now });
+        self.forget_ended(&mut effects);
         for (deployment, agent) in &mut self.agents {
             reissue(*deployment, agent, &mut effects.actions);
         }

@@ -7,6 +7,30 @@ use serde::{Deserialize, Serialize};
 
 use crate::stored::text;
 
+/// Bytes of a stored reason. A guest's trap can be as long as it likes.
+pub(crate) const REASON_BYTES_MAX: usize = 1_000;
+
+/// A reason as it is kept: of one line's length in the journal, whatever is in it. Control characters, of which JSON makes
+/// six bytes each, become blanks, but for ends of lines.
+pub(crate) fn bounded(text: &str) -> String {
+    let mut bytes = 0;
+    let stored = |c: char| match c {
+        '\n' | '"' | '\\' => 2,
+        c => c.len_utf8(),
+    };
+    let visible = text.chars().map(|c| if c.is_control() && c != '\n' { ' ' } else { c });
+    let mut kept: String = visible
+        .take_while(|c| {
+            bytes += stored(*c);
+            bytes <= REASON_BYTES_MAX
+        })
+        .collect();
+    if bytes > REASON_BYTES_MAX {
+        kept.push('…');
+    }
+    kept
+}
+
 /// Why a deployment ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -96,6 +96,14 @@ impl Driver {
                 let call = MarketCall::Expire { deployment: deployment.number };
                 self.ask(deployment, MarketStep::Expire, format!("expire:{deployment}:{at}"), call);
             }
+            Action::Forget { deployment, placement } => {
+                core.lanes.forget(&deployment);
+                drop(core.take_prepared(&deployment));
+                let key = placement.key();
+                if !self.orchestrator.agents().values().any(|agent| agent.placement.key() == key) {
+                    core.logs.forget(&core.label(key.0, &key.1));
+                }
+            }
         }
     }
 

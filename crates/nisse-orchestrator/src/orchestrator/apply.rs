@@ -83,7 +83,10 @@ impl Agent {
     fn apply(&mut self, decision: &Decision) {
         match decision {
             Decision::Prepared { .. } => self.life = Life::Starting,
-            Decision::Started { at, .. } => self.life = Life::Running { since: *at, acknowledged: None },
+            Decision::Started { at, .. } => {
+                self.ran = true;
+                self.life = Life::Running { since: *at, acknowledged: None };
+            }
             Decision::Acknowledged { at, .. } => match &mut self.life {
                 Life::Running { acknowledged, .. } | Life::Paused { acknowledged, .. } => *acknowledged = Some(*at),
                 _ => {}

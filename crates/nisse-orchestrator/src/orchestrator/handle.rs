@@ -12,7 +12,7 @@ use crate::action::{Action, Effects};
 use crate::agent::{Assignment, Life, NextPackage, Placement};
 use crate::decision::Decision;
 use crate::event::{Command, Event, Order};
-use crate::reason::{CloseReason, FailureStage, Refusal};
+use crate::reason::{CloseReason, FailureStage, Refusal, bounded};
 
 impl Orchestrator {
     /// Decides. `now` is the node's clock.
@@ -57,6 +57,10 @@ impl Orchestrator {
                 }
             }
             Event::Tick { chain } => self.tick(chain, now, &mut effects),
+        }
+        let ends = |decision: &Decision| matches!(decision, Decision::Failed { .. } | Decision::Stopped { .. });
+        if effects.decisions.iter().any(ends) {
+            self.forget_ended(&mut effects);
         }
         effects
     }
@@ -110,7 +114,7 @@ impl Orchestrator {
             return Err(CommandError::NotNow { verb: "forget", life: life.word() });
         }
         let mut effects = Effects::default();
-        self.decide(&mut effects, Decision::Forgotten { deployment });
+        self.let_go(deployment, &mut effects);
         Ok(effects)
     }
 
@@ -222,6 +226,7 @@ impl Orchestrator {
     }
 
     fn refuse_update(&mut self, deployment: DeploymentId, revision: u32, reason: String, effects: &mut Effects) {
+        let reason = bounded(&reason);
         self.decide(effects, Decision::UpdateRefused { deployment, reason: reason.clone() });
         effects.actions.push(Action::RefuseUpdate { deployment, revision, reason });
         self.continue_update(deployment, effects);

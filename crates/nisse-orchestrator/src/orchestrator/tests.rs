@@ -2,6 +2,7 @@
 
 mod alarms;
 mod asking;
+mod ended;
 mod interrupted;
 mod journal;
 mod leases;

@@ -7,7 +7,7 @@ use crate::action::{Action, Effects};
 use crate::agent::{Agent, Assignment, Life, Setback};
 use crate::decision::Decision;
 use crate::event::{ActionResult, PrepareError};
-use crate::reason::{FailureStage, Refusal};
+use crate::reason::{FailureStage, Refusal, bounded};
 
 /// How often an agent that had been running is brought up before it is given up.
 const BRING_UP_TRIES_MAX: u32 = 7;
@@ -38,7 +38,7 @@ impl Orchestrator {
         let order = bid.order.clone();
         let verdict = match result {
             Ok(()) => self.judge(&order),
-            Err(PrepareError { stage, reason }) => Err(Refusal::Package { stage, reason }),
+            Err(PrepareError { stage, reason }) => Err(Refusal::Package { stage, reason: bounded(&reason) }),
         };
         match verdict {
             Ok(rate) => {
@@ -168,6 +168,7 @@ impl Orchestrator {
     fn set_back(&mut self, deployment: DeploymentId, error: PrepareError, now: Timestamp, effects: &mut Effects) {
         let Some(agent) = self.agents.get_mut(&deployment) else { return };
         let PrepareError { stage, reason } = error;
+        let reason = bounded(&reason);
         let tries = agent.setback.as_ref().map_or(0, |setback| setback.tries) + 1;
         if tries >= BRING_UP_TRIES_MAX {
             agent.setback = None;
@@ -186,6 +187,7 @@ impl Orchestrator {
         effects: &mut Effects,
     ) {
         let home = self.agents[&deployment].assignment == Assignment::Home;
+        let reason = bounded(&reason);
         self.decide(effects, Decision::Failed { deployment, stage, reason: reason.clone(), at: now });
         effects.actions.push(Action::Halt { deployment });
         // A home lease pays nothing and has no other node to go to; a paid one goes back to the market.
