@@ -3,19 +3,22 @@
 //!
 //! A completion carries every effect of its invocation; its fsync is the only commit (DESIGN §5.1).
 
+mod stored;
 mod writer;
 
-use minicbor::{Decode, Encode};
-use nisse_model::{Address, AgentName, AssetName, ContentId, DeploymentId, Effect, Timestamp};
+use nisse_model::{Address, AgentName, ContentId, DeploymentId, Effect, Timestamp};
 use nisse_orchestrator::Decision;
+use stored::{StoredClosing, StoredCompletion, StoredEffect};
 pub(crate) use writer::{CompletionParts, CompletionWriter};
 
 const KIND_DECISION: u8 = 1;
 const KIND_COMPLETION: u8 = 2;
 const KIND_SNAPSHOT: u8 = 3;
+const SNAPSHOT_VERSION: u8 = 1;
 const KIND_STATE: u8 = 4;
 const STATE_VERSION: u8 = 1;
 const KIND_INTENT: u8 = 5;
+const INTENT_VERSION: u8 = 1;
 const COMPLETION_VERSION: u8 = 1;
 const KIND_OPENING: u8 = 6;
 const KIND_CLOSING: u8 = 7;
@@ -89,99 +92,20 @@ pub enum DecodeEntryError {
     /// A decision that does not decode.
     #[error("read a decision in the journal")]
     Decision(#[source] nisse_orchestrator::DecodeError),
-    /// A completion of a version that this nisse does not know.
-    #[error("read a completion of version {0}: this nisse knows version {COMPLETION_VERSION}")]
-    Version(u8),
+    /// A record of a version that this nisse does not know.
+    #[error("read a journal record of kind {kind} and version {version}: this nisse knows no such version")]
+    Version {
+        /// What it is.
+        kind: u8,
+        /// How it is written.
+        version: u8,
+    },
     /// A completion that does not decode.
     #[error("read a completion in the journal")]
     Completion(#[source] minicbor::decode::Error),
     /// Text inside a completion that is not what it should be.
     #[error("read `{0}` in a completion")]
     Text(String),
-}
-
-/// The stored form of a completion; a field keeps its number for ever.
-#[derive(Encode, Decode)]
-struct StoredCompletion {
-    #[n(0)]
-    chain: u64,
-    #[n(1)]
-    at_ms: u64,
-    #[cbor(n(2), with = "minicbor::bytes")]
-    invocation: [u8; 16],
-    #[n(3)]
-    succeeded: bool,
-    #[n(4)]
-    effects: Vec<StoredEffect>,
-    #[cbor(n(5), with = "minicbor::bytes")]
-    record: Vec<u8>,
-    #[cbor(n(6), with = "minicbor::bytes")]
-    owner: [u8; 20],
-    #[n(7)]
-    agent: String,
-    #[cbor(n(8), with = "minicbor::bytes")]
-    contract: [u8; 20],
-    #[n(9)]
-    number: u64,
-}
-
-/// The stored form of a closing; a field keeps its number for ever.
-#[derive(Encode, Decode)]
-struct StoredClosing {
-    #[n(0)]
-    chain: u64,
-    #[cbor(n(1), with = "minicbor::bytes")]
-    contract: [u8; 20],
-    #[n(2)]
-    number: u64,
-    #[cbor(n(3), with = "minicbor::bytes")]
-    record: Vec<u8>,
-}
-
-impl From<&Closing> for StoredClosing {
-    fn from(closing: &Closing) -> Self {
-        let DeploymentId { chain, contract, number } = closing.deployment;
-        Self { chain, contract: contract.0, number, record: closing.record.clone() }
-    }
-}
-
-impl From<StoredClosing> for Closing {
-    fn from(stored: StoredClosing) -> Self {
-        let StoredClosing { chain, contract, number, record } = stored;
-        Self { deployment: DeploymentId { chain, contract: Address(contract), number }, record }
-    }
-}
-
-#[derive(Encode, Decode)]
-enum StoredEffect {
-    #[n(0)]
-    StatePut {
-        #[n(0)]
-        key: String,
-        #[cbor(n(1), with = "minicbor::bytes")]
-        value: Vec<u8>,
-    },
-    #[n(1)]
-    StateDelete {
-        #[n(0)]
-        key: String,
-    },
-    #[n(2)]
-    AlarmSet {
-        #[n(0)]
-        at_ms: u64,
-    },
-    #[n(3)]
-    AlarmClear,
-    #[n(4)]
-    PublishToChain {
-        #[n(0)]
-        asset: String,
-        #[n(1)]
-        value: i64,
-        #[n(2)]
-        decimals: u8,
-    },
 }
 
 impl Entry {
@@ -209,7 +133,7 @@ impl Entry {
                 bytes
             }
             Self::Snapshot(decisions) => {
-                let mut bytes = vec![KIND_SNAPSHOT];
+                let mut bytes = vec![KIND_SNAPSHOT, SNAPSHOT_VERSION];
                 for decision in decisions {
                     let one = nisse_orchestrator::encode(decision);
                     bytes.extend(u32::try_from(one.len()).expect("a decision is far below 4 GiB").to_be_bytes());
@@ -218,7 +142,7 @@ impl Entry {
                 bytes
             }
             Self::Intent(text) => {
-                let mut bytes = vec![KIND_INTENT];
+                let mut bytes = vec![KIND_INTENT, INTENT_VERSION];
                 bytes.extend(text.as_bytes());
                 bytes
             }
@@ -249,13 +173,23 @@ impl Entry {
                 let stored: StoredClosing = minicbor::decode(rest).map_err(DecodeEntryError::Completion)?;
                 Ok(Self::Closing(stored.into()))
             }
-            [KIND_COMPLETION | KIND_OPENING | KIND_CLOSING, version, ..] => Err(DecodeEntryError::Version(*version)),
             [KIND_STATE, STATE_VERSION, rest @ ..] => decode_state(rest).map(Self::State),
-            [KIND_INTENT, rest @ ..] => Ok(Self::Intent(String::from_utf8_lossy(rest).into_owned())),
-            [KIND_SNAPSHOT, rest @ ..] => decode_snapshot(rest).map(Self::Snapshot),
+            [KIND_INTENT, INTENT_VERSION, rest @ ..] => Ok(intent(rest)),
+            [KIND_SNAPSHOT, SNAPSHOT_VERSION, rest @ ..] => decode_snapshot(rest).map(Self::Snapshot),
+            // The first form had no version: a snapshot began with a decision's length, below 16 MiB, an intent with a digit.
+            [KIND_SNAPSHOT] => decode_snapshot(&[]).map(Self::Snapshot),
+            [KIND_SNAPSHOT, rest @ ..] if rest[0] == 0 => decode_snapshot(rest).map(Self::Snapshot),
+            [KIND_INTENT, rest @ ..] if rest.first().is_some_and(u8::is_ascii_hexdigit) => Ok(intent(rest)),
+            [KIND_COMPLETION | KIND_OPENING | KIND_CLOSING | KIND_STATE | KIND_INTENT | KIND_SNAPSHOT, version, ..] => {
+                Err(DecodeEntryError::Version { kind: bytes[0], version: *version })
+            }
             other => Err(DecodeEntryError::Kind(other.first().copied())),
         }
     }
+}
+
+fn intent(text: &[u8]) -> Entry {
+    Entry::Intent(String::from_utf8_lossy(text).into_owned())
 }
 
 fn decode_snapshot(mut rest: &[u8]) -> Result<Vec<Decision>, DecodeEntryError> {
@@ -283,73 +217,6 @@ fn decode_state(rest: &[u8]) -> Result<StateChange, DecodeEntryError> {
     };
     let (owner, agent) = (owner.parse().map_err(|_| refused())?, agent.parse().map_err(|_| refused())?);
     Ok(StateChange { owner, agent, snapshot })
-}
-
-impl From<&Completion> for StoredCompletion {
-    fn from(completion: &Completion) -> Self {
-        Self {
-            chain: completion.deployment.chain,
-            at_ms: completion.at.0,
-            invocation: completion.invocation,
-            succeeded: completion.succeeded,
-            effects: completion.effects.iter().map(StoredEffect::from).collect(),
-            record: completion.record.clone(),
-            owner: completion.owner.0,
-            agent: completion.agent.to_string(),
-            contract: completion.deployment.contract.0,
-            number: completion.deployment.number,
-        }
-    }
-}
-
-impl TryFrom<StoredCompletion> for Completion {
-    type Error = DecodeEntryError;
-
-    fn try_from(stored: StoredCompletion) -> Result<Self, DecodeEntryError> {
-        let (chain, contract, number) = (stored.chain, Address(stored.contract), stored.number);
-        let deployment = DeploymentId { chain, contract, number };
-        Ok(Self {
-            deployment,
-            at: Timestamp(stored.at_ms),
-            invocation: stored.invocation,
-            succeeded: stored.succeeded,
-            effects: stored.effects.into_iter().map(Effect::try_from).collect::<Result<_, _>>()?,
-            record: stored.record,
-            owner: Address(stored.owner),
-            agent: stored.agent.parse().map_err(|_| DecodeEntryError::Text(stored.agent))?,
-        })
-    }
-}
-
-impl From<&Effect> for StoredEffect {
-    fn from(effect: &Effect) -> Self {
-        match effect {
-            Effect::StatePut { key, value } => Self::StatePut { key: key.clone(), value: value.clone() },
-            Effect::StateDelete { key } => Self::StateDelete { key: key.clone() },
-            Effect::AlarmSet { at } => Self::AlarmSet { at_ms: at.0 },
-            Effect::AlarmClear => Self::AlarmClear,
-            Effect::PublishToChain { asset, value, decimals } => {
-                Self::PublishToChain { asset: asset.to_string(), value: *value, decimals: *decimals }
-            }
-        }
-    }
-}
-
-impl TryFrom<StoredEffect> for Effect {
-    type Error = DecodeEntryError;
-
-    fn try_from(stored: StoredEffect) -> Result<Self, DecodeEntryError> {
-        Ok(match stored {
-            StoredEffect::StatePut { key, value } => Self::StatePut { key, value },
-            StoredEffect::StateDelete { key } => Self::StateDelete { key },
-            StoredEffect::AlarmSet { at_ms } => Self::AlarmSet { at: Timestamp(at_ms) },
-            StoredEffect::AlarmClear => Self::AlarmClear,
-            StoredEffect::PublishToChain { asset, value, decimals } => {
-                let asset: AssetName = asset.parse().map_err(|_| DecodeEntryError::Text(asset))?;
-                Self::PublishToChain { asset, value, decimals }
-            }
-        })
-    }
 }
 
 #[cfg(test)]
@@ -406,7 +273,21 @@ mod tests {
         let refused = |bytes: &[u8]| Entry::decode(bytes).expect_err("not an entry").to_string();
         assert_eq!(refused(&[]), "read a journal record of kind None");
         assert_eq!(refused(&[77]), "read a journal record of kind Some(77)");
-        assert_eq!(refused(&[2, 9, 0]), "read a completion of version 9: this nisse knows version 1");
+        let version =
+            |kind| format!("read a journal record of kind {kind} and version 9: this nisse knows no such version");
+        for kind in 2..=7 {
+            assert_eq!(refused(&[kind, 9, 0]), version(kind));
+        }
+    }
+
+    #[test]
+    fn snapshots_and_intents_that_were_written_without_a_version_are_read() {
+        let snapshot = Entry::Snapshot(vec![Decision::Draining { draining: true }; 2]);
+        for entry in [snapshot, Entry::Snapshot(Vec::new()), Entry::Intent("0a:3 POST api.example.org".to_owned())] {
+            let mut bytes = entry.encode();
+            bytes.remove(1);
+            assert_eq!(Entry::decode(&bytes).expect("its first form"), entry);
+        }
     }
 
     #[test]
