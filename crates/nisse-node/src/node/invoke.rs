@@ -16,7 +16,9 @@ impl Node {
     /// Raises a `manual` event and gives the handler's answer.
     pub async fn invoke(&self, text: &str, request: InvokeRequest) -> Result<Invoked, NodeError> {
         let (deployment, agent) = self.find_here(text, "invoke").await?;
-        let Some(running) = self.core.running(&deployment) else { return Err(not_now("invoke", &agent)) };
+        // A package whose turn is not decided yet promises nothing.
+        let running = self.core.running(&deployment).filter(|running| running.incarnation == agent.incarnation);
+        let Some(running) = running else { return Err(not_now("invoke", &agent)) };
         let now = self.core.clock.now();
         let mut chance = [0; 10];
         self.core.entropy.fill(&mut chance);
