@@ -156,14 +156,14 @@ mod tests {
     #[test]
     fn callers_of_an_agent_leave_one_place_to_its_events() {
         let queue = Queue::new(8);
-        let requests: Vec<Place> = (0..7).map(|_| queue.enter(Wants::Request).ok().expect("there is room")).collect();
+        let requests: Vec<Place> = (0..7).map(|_| queue.enter(Wants::Request).expect("there is room")).collect();
         for _ in 0..3 {
             assert_eq!(queue.enter(Wants::Request).err(), Some(CallError::Busy(7)));
         }
-        let event = queue.enter(Wants::Event).ok().expect("a request never takes the last place");
+        let event = queue.enter(Wants::Event).expect("a request never takes the last place");
         assert_eq!(queue.enter(Wants::Event).err(), Some(CallError::Busy(8)));
         drop(requests);
-        let events: Vec<Place> = (0..7).map(|_| queue.enter(Wants::Event).ok().expect("there is room")).collect();
+        let events: Vec<Place> = (0..7).map(|_| queue.enter(Wants::Event).expect("there is room")).collect();
         drop((event, events));
         assert_eq!(queue.calls.load(Ordering::Relaxed), 0, "each refusal gave back what it had counted");
     }
