@@ -244,16 +244,20 @@ mod tests {
         }
     }
 
+    fn told(deployed: Deployed) -> String {
+        live(deployed).expect_err("it does not run").told()
+    }
+
     #[test]
     fn a_deployment_is_done_when_its_agent_runs_and_never_before() {
         assert!(live(deployed("running", Some("the chain has not taken the start yet"))).is_ok());
-        insta::assert_snapshot!(live(deployed("preparing", Some("its package is being compiled"))).unwrap_err().told(), @r"
+        insta::assert_snapshot!(told(deployed("preparing", Some("its package is being compiled"))), @r"
         exit 1
         error: failed to see a.b@v1.0.0 running within 180 s: it goes on, and is preparing: its package is being compiled
         hint: `nisse status 7:0xab:3` says how far it is
         ");
         for (state, exit) in [("starting", 1), ("assigned", 1), ("stopped", 1), ("open", 3), ("unverified", 3)] {
-            let told = live(deployed(state, None)).unwrap_err().told();
+            let told = told(deployed(state, None));
             assert!(told.starts_with(&format!("exit {exit}\n")), "{state}: {told}");
         }
     }
