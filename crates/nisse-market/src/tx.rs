@@ -75,7 +75,8 @@ pub struct MinedTx {
     pub gas_used: u64,
     /// The contract that it created.
     pub created: Option<Address>,
-    pub(crate) logs: Vec<Log>,
+    /// What its contracts said. `None` once it is long over: the chain still has its receipt.
+    pub(crate) logs: Option<Vec<Log>>,
 }
 
 pub(crate) fn to_alloy(address: Address) -> alloy::primitives::Address {

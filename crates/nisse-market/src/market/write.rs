@@ -26,7 +26,7 @@ pub struct Written {
 
 impl Written {
     pub(crate) fn of(mined: MinedTx) -> Self {
-        let events = mined.logs.iter().filter_map(MarketEvent::read).collect();
+        let events = mined.logs.iter().flatten().filter_map(MarketEvent::read).collect();
         Self { tx: mined.hash, block: mined.block, gas_used: mined.gas_used, events }
     }
 }

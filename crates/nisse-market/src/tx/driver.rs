@@ -4,6 +4,7 @@
 //! never sent; one with attempts is sent again as the same bytes; one with an outcome is over.
 
 mod batch;
+mod compaction;
 mod looking;
 mod sending;
 
@@ -53,6 +54,10 @@ pub(super) struct Driver {
     intents: HashMap<String, Intent>,
     pending: BTreeMap<u64, Pending>,
     kept: VecDeque<(u64, Bytes)>,
+    /// Intents that are over and whose logs are held, oldest first.
+    with_logs: VecDeque<String>,
+    /// Outcomes that were journalled since the journal was last written anew.
+    outcomes: usize,
     waiters: HashMap<String, Vec<Waiter>>,
 }
 
@@ -105,6 +110,8 @@ impl Driver {
             intents: HashMap::new(),
             pending: BTreeMap::new(),
             kept: VecDeque::new(),
+            with_logs: VecDeque::new(),
+            outcomes: 0,
             waiters: HashMap::new(),
         };
         for record in records {
@@ -119,7 +126,8 @@ impl Driver {
                 if chain_id != self.options.chain_id || key != self.signer.address() {
                     return Err(QueueError::OtherJournal { key, chain: chain_id });
                 }
-                self.next_nonce = Some(nonce);
+                // The journal says it again when it is written anew.
+                self.next_nonce = Some(self.next_nonce.unwrap_or(0).max(nonce));
             }
             Record::Signed(signed) => self.recover_signed(signed)?,
             Record::Batch(batch) => {
@@ -128,6 +136,8 @@ impl Driver {
                 }
             }
             Record::Done { intent, nonce, outcome } => self.leave(&intent, nonce, outcome),
+            Record::Known { intent, content, outcome } => self.know(intent, content, outcome),
+            Record::Kept { nonce, raw } => self.keep(nonce, raw),
         }
         Ok(())
     }
@@ -152,7 +162,9 @@ impl Driver {
             refused: 0,
             spent: Spent::default(),
         });
-        pending.attempts.push(envelope);
+        if pending.attempts.iter().all(|known| known.tx_hash() != envelope.tx_hash()) {
+            pending.attempts.push(envelope);
+        }
         pending.sent_at = sent_at;
     }
 
@@ -161,13 +173,13 @@ impl Driver {
         if let Some(pending) = self.pending.remove(&nonce)
             && let Some(last) = pending.attempts.last()
         {
-            self.kept.push_back((nonce, last.encoded_2718().into()));
-            if self.kept.len() > KEPT_RAW_MAX {
-                self.kept.pop_front();
-            }
+            let raw = last.encoded_2718().into();
+            self.keep(nonce, raw);
         }
+        self.outcomes += 1;
         if let Some(intent) = self.intents.get_mut(name) {
             intent.outcome = Some(outcome.clone());
+            self.hold_logs(name.to_owned());
         }
         for waiter in self.waiters.remove(name).unwrap_or_default() {
             let _ = waiter.send(Ok(outcome.clone()));
@@ -183,10 +195,10 @@ impl Driver {
         !self.pending.is_empty()
     }
 
-    pub(super) fn outcome(&mut self, name: &str, reply: Waiter) {
+    pub(super) async fn outcome(&mut self, name: &str, reply: Waiter) {
         let answer = match self.intents.get(name) {
             None => Err(QueueError::UnknownIntent(name.to_owned())),
-            Some(Intent { outcome: Some(outcome), .. }) => Ok(outcome.clone()),
+            Some(Intent { outcome: Some(outcome), .. }) => self.whole(outcome.clone()).await,
             Some(_) => {
                 self.waiters.entry(name.to_owned()).or_default().push(reply);
                 return;
@@ -315,6 +327,7 @@ impl Driver {
         let record = Record::Done { intent: intent.clone(), nonce, outcome: outcome.clone() };
         self.journal.append(&record.encode())?.durable().await?;
         self.leave(&intent, nonce, outcome);
+        self.compact_when_due().await;
         Ok(())
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use nisse_model::Address;
-use nisse_store::{Clock, Disk, Entropy, Journal};
+use nisse_store::{Clock, Disk, Entropy, Journal, JournalOptions};
 use tokio::sync::{mpsc, oneshot};
 
 use super::driver::Driver;
@@ -34,7 +34,15 @@ pub struct TxQueueOptions {
     pub resend_after: Duration,
     /// The most that is ever offered, in wei per gas.
     pub fee_per_gas_max: u128,
+    /// Outcomes after which the journal is written anew, at the earliest.
+    pub compact_after: usize,
+    /// Bytes after which the journal goes on in another file; whole files go when it was written anew.
+    pub segment_bytes: u64,
 }
+
+/// What keeps journals of some megabytes for each key.
+const COMPACT_AFTER: usize = 4_096;
+const JOURNAL_SEGMENT_BYTES: u64 = 4 << 20;
 
 impl TxQueueOptions {
     /// For the embedded chain, where a block is final at once and gas is free.
@@ -45,6 +53,8 @@ impl TxQueueOptions {
             poll: Duration::from_millis(20),
             resend_after: Duration::from_secs(2),
             fee_per_gas_max: 0,
+            compact_after: COMPACT_AFTER,
+            segment_bytes: JOURNAL_SEGMENT_BYTES,
         }
     }
 
@@ -56,6 +66,8 @@ impl TxQueueOptions {
             poll: Duration::from_secs(1),
             resend_after: Duration::from_secs(30),
             fee_per_gas_max: 100_000_000_000,
+            compact_after: COMPACT_AFTER,
+            segment_bytes: JOURNAL_SEGMENT_BYTES,
         }
     }
 }
@@ -101,7 +113,8 @@ impl TxQueue {
     ) -> Result<(Self, TxDriver), QueueError> {
         let (key, chain_id) = (signer.address(), options.chain_id);
         let mut records = Vec::new();
-        let journal = Journal::open(disk, entropy, folder, |_, bytes| -> Result<(), QueueError> {
+        let layout = JournalOptions { segment_bytes: options.segment_bytes };
+        let journal = Journal::open_with(disk, entropy, folder, layout, |_, bytes| -> Result<(), QueueError> {
             records.push(Record::decode(bytes)?);
             Ok(())
         })?;
@@ -186,7 +199,7 @@ impl TxDriver {
                 let taken = self.driver.submit_batch(batch).await;
                 let _ = reply.send(taken);
             }
-            Command::Outcome { name, reply } => self.driver.outcome(&name, reply),
+            Command::Outcome { name, reply } => self.driver.outcome(&name, reply).await,
         }
     }
 }

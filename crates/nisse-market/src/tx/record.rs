@@ -2,7 +2,7 @@
 //!
 //! Format v1: one version byte, one kind byte, one RLP list.
 
-use alloy::primitives::{Bytes, Log};
+use alloy::primitives::{B256, Bytes, Log};
 use alloy::rlp::{self, Decodable, Encodable};
 use nisse_model::Address;
 
@@ -13,6 +13,8 @@ const KIND_ADOPTED: u8 = 0;
 const KIND_SIGNED: u8 = 1;
 const KIND_DONE: u8 = 2;
 const KIND_BATCH: u8 = 3;
+const KIND_KNOWN: u8 = 4;
+const KIND_KEPT: u8 = 5;
 
 /// One record of the queue's journal.
 #[derive(Debug, Clone, PartialEq)]
@@ -25,6 +27,10 @@ pub(crate) enum Record {
     Batch(Vec<Signed>),
     /// The end of an intent.
     Done { intent: String, nonce: u64, outcome: TxOutcome },
+    /// An intent that is over, told again so that the records of its life can go. Without its logs when it is long over.
+    Known { intent: String, content: B256, outcome: TxOutcome },
+    /// A signed transaction that was mined, told again.
+    Kept { nonce: u64, raw: Bytes },
 }
 
 /// A signed transaction of an intent. An empty intent only fills its nonce.
@@ -87,6 +93,7 @@ impl Record {
                     }
                 };
                 let created: Bytes = tx.created.map(|address| address.0.to_vec().into()).unwrap_or_default();
+                let no_logs = Vec::new();
                 let (name, text) = reason.map_or(("", ""), |reason| (&reason.name, &reason.text));
                 let parts: [&dyn Encodable; 11] = [
                     intent,
@@ -96,12 +103,22 @@ impl Record {
                     &tx.block.hash.0,
                     &tx.gas_used,
                     &created,
-                    &tx.logs,
+                    tx.logs.as_ref().unwrap_or(&no_logs),
                     &reason.is_some(),
                     &name,
                     &text,
                 ];
                 list(&mut out, &parts);
+            }
+            Self::Known { intent, content, outcome } => {
+                out.push(KIND_KNOWN);
+                let let_go = matches!(outcome, TxOutcome::Mined(MinedTx { logs: None, .. }));
+                let done = Self::Done { intent: intent.clone(), nonce: 0, outcome: outcome.clone() };
+                list(&mut out, &[content, &let_go, &Bytes::from(done.encode())]);
+            }
+            Self::Kept { nonce, raw } => {
+                out.push(KIND_KEPT);
+                list(&mut out, &[nonce, raw]);
             }
         }
         out
@@ -127,6 +144,17 @@ impl Record {
             KIND_DONE => {
                 Self::Done { intent: String::decode(fields)?, nonce: u64::decode(fields)?, outcome: outcome(fields)? }
             }
+            KIND_KNOWN => {
+                let (content, let_go) = (B256::decode(fields)?, bool::decode(fields)?);
+                let Self::Done { intent, mut outcome, .. } = Self::decode(&Bytes::decode(fields)?)? else {
+                    return Err(TxRecordError::Malformed);
+                };
+                if let (true, TxOutcome::Mined(tx)) = (let_go, &mut outcome) {
+                    tx.logs = None;
+                }
+                Self::Known { intent, content, outcome }
+            }
+            KIND_KEPT => Self::Kept { nonce: u64::decode(fields)?, raw: Bytes::decode(fields)? },
             _ => return Err(TxRecordError::Malformed),
         };
         if fields.is_empty() && rest.is_empty() { Ok(record) } else { Err(TxRecordError::Malformed) }
@@ -161,7 +189,7 @@ fn outcome(fields: &mut &[u8]) -> Result<TxOutcome, TxRecordError> {
         0 => None,
         _ => Some(Address(created.as_ref().try_into().map_err(|_| TxRecordError::Malformed)?)),
     };
-    let tx = MinedTx { hash, block, gas_used, created, logs: Vec::<Log>::decode(fields)? };
+    let tx = MinedTx { hash, block, gas_used, created, logs: Some(Vec::<Log>::decode(fields)?) };
     let reverted = bool::decode(fields)?;
     let reason = Revert { name: String::decode(fields)?, text: String::decode(fields)? };
     Ok(if reverted { TxOutcome::Reverted { tx, reason } } else { TxOutcome::Mined(tx) })

@@ -9,6 +9,7 @@ mod engine;
 mod fees;
 mod flow;
 mod full_disk;
+mod growth;
 mod json_rpc;
 mod life;
 mod lost;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use nisse_market::embedded::{ChainOptions, EmbeddedChain};
-use nisse_market::{ChainClient, ChainHash, Market, MarketCall, MarketError, Signer, TxQueue, Written};
+use nisse_market::{ChainClient, ChainHash, Market, MarketCall, MarketError, Signer, TxQueue, TxQueueOptions, Written};
 use nisse_model::{Address, Amount};
 use nisse_testkit::{Failure, PowerCuts, Random, SimClock, SimDisk, SimEntropy, Subject, check};
 use serde_json::json;
@@ -50,7 +50,7 @@ impl Payments {
             Path::new("/tx"),
             client.clone(),
             Arc::new(key(2)),
-            options(),
+            growing(),
         )?;
         tokio::spawn(driver.run());
         let market = Market::with_addresses(client, queue, nowhere());
@@ -68,6 +68,11 @@ impl Payments {
         }
         Ok(())
     }
+}
+
+/// A queue that writes its journal anew after few outcomes, in files of few records.
+fn growing() -> TxQueueOptions {
+    TxQueueOptions { compact_after: 2, segment_bytes: 2_048, ..options() }
 }
 
 /// One payment; an error once the power is off, since then nobody will ever answer.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use alloy::consensus::Transaction as _;
 use alloy::eips::{BlockId, BlockNumberOrTag};
-use alloy::primitives::{B256, Bytes};
+use alloy::primitives::{B256, Bytes, Log};
 use alloy::providers::Provider as _;
 use alloy::rpc::types::{TransactionReceipt, TransactionRequest};
 use alloy::transports::RpcError;
@@ -21,6 +21,10 @@ const LOST_AFTER_LOOKS: u32 = 3;
 const LOST_AFTER: Duration = Duration::from_secs(5 * 60);
 /// The same where an endpoint does not tell the nonce at the final block.
 const LOST_AFTER_UNFINAL: Duration = Duration::from_secs(60 * 60);
+
+fn logs(receipt: &TransactionReceipt) -> Vec<Log> {
+    receipt.inner.logs().iter().map(|log| log.inner.clone()).collect()
+}
 
 /// How a transaction ends that is run again.
 enum Run {
@@ -104,6 +108,20 @@ impl Driver {
         Ok(last.map_err(QueueError::from_question)?.is_some_and(|last| last.header.number >= number))
     }
 
+    /// An outcome with what its contracts said, which the chain is asked for where it was let go.
+    pub(super) async fn whole(&self, mut outcome: TxOutcome) -> Result<TxOutcome, QueueError> {
+        if let TxOutcome::Mined(tx) = &mut outcome
+            && tx.logs.is_none()
+        {
+            let receipt = self.client.provider().get_transaction_receipt(B256::from(tx.hash.0)).await;
+            let receipt = receipt.map_err(QueueError::from_question)?;
+            let receipt =
+                receipt.ok_or_else(|| QueueError::Unreachable(format!("it has no receipt of {}", tx.hash)))?;
+            tx.logs = Some(logs(&receipt));
+        }
+        Ok(outcome)
+    }
+
     async fn read(&self, nonce: u64, receipt: TransactionReceipt) -> TxOutcome {
         let block = BlockRef {
             number: receipt.block_number.unwrap_or_default(),
@@ -114,7 +132,7 @@ impl Driver {
             block,
             gas_used: receipt.gas_used,
             created: receipt.contract_address.map(to_model),
-            logs: receipt.inner.logs().iter().map(|log| log.inner.clone()).collect(),
+            logs: Some(logs(&receipt)),
         };
         if receipt.inner.status() {
             return TxOutcome::Mined(mined);
