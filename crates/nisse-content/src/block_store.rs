@@ -7,6 +7,7 @@ mod batch;
 mod cache;
 mod error;
 mod gc;
+mod hold;
 mod pack;
 mod pin;
 mod pin_name;
@@ -30,6 +31,7 @@ pub use cache::VERIFIED_BYTES_MAX;
 use cache::VerifiedCache;
 pub use error::{AddError, StoreError};
 pub use gc::{Collected, GcError};
+pub use hold::{LoosePin, PinHold};
 use pack::Packs;
 pub use pin::{Pin, PinError, PinState};
 pub use pin_name::{PinKind, PinName};
@@ -62,11 +64,12 @@ pub struct BlockStore {
     disk: Arc<dyn Disk>,
     folder: PathBuf,
     options: StoreOptions,
-    // Taken in this order: pins, packs, index.
+    // Taken in this order: pins, packs, index, holds.
     pins: Mutex<PinLog>,
     packs: Mutex<Packs>,
     index: RwLock<Index>,
     verified: VerifiedCache,
+    holds: hold::Holds,
     next_batch: AtomicU64,
     /// Set once a sync failed: what is on disk is then unknown until the store is opened again.
     stopped: AtomicBool,
@@ -153,6 +156,7 @@ impl BlockStore {
             packs: Mutex::new(packs),
             index: RwLock::new(index),
             verified: VerifiedCache::default(),
+            holds: hold::Holds::default(),
             next_batch: AtomicU64::new(0),
             stopped: AtomicBool::new(false),
         };

@@ -16,8 +16,8 @@ mod varint;
 pub use block::{BLOCK_BYTES_MAX, VerifiedBlock, VerifyError};
 pub use block_source::{BlockSource, FetchError, FetchLimits, Fetched, Fetching, LocalSource, Reader};
 pub use block_store::{
-    AddError, Batch, BlockStore, Collected, GcError, Listed, PIN_NAME_BYTES_MAX, PINS_MAX, Pin, PinError, PinKind,
-    PinName, PinState, PublicBlocks, StoreError, StoreOptions, Usage, VERIFIED_BYTES_MAX, WalkError,
+    AddError, Batch, BlockStore, Collected, GcError, Listed, LoosePin, PIN_NAME_BYTES_MAX, PINS_MAX, Pin, PinError,
+    PinHold, PinKind, PinName, PinState, PublicBlocks, StoreError, StoreOptions, Usage, VERIFIED_BYTES_MAX, WalkError,
 };
 pub use package::{
     ARTIFACT_BYTES_MAX, MANIFEST_BYTES_MAX, PackageCids, PackageError, artifact_cid, ipfs_add_cid, manifest_cid,

@@ -6,7 +6,7 @@
 
 use nisse_model::{ContentId, Hash256};
 
-use crate::block_store::{BlockStore, PinError, StoreError};
+use crate::block_store::{BlockStore, PinError, PinKind, PinName, StoreError};
 use crate::unixfs::{Profile, cid_of};
 use crate::{AddError, BLOCK_BYTES_MAX, VerifiedBlock};
 
@@ -26,8 +26,8 @@ pub struct PackageCids {
 
 impl PackageCids {
     /// The pin that keeps both.
-    pub fn pin_name(&self) -> String {
-        format!("package/{}/{}", self.manifest, self.artifact)
+    pub fn pin_name(&self) -> PinName {
+        PinKind::Package.name(format_args!("{}/{}", self.manifest, self.artifact))
     }
 }
 
@@ -62,7 +62,7 @@ impl BlockStore {
             batch.add(&mut &*artifact, Profile::UnixFs2025)?
         };
         let cids = PackageCids { manifest: manifest.cid(), artifact };
-        batch.commit_and_pin(&cids.pin_name(), &[cids.manifest, cids.artifact])?;
+        batch.commit_and_pin(cids.pin_name().as_str(), &[cids.manifest, cids.artifact])?;
         Ok(cids)
     }
 }

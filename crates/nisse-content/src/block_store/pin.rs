@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use nisse_model::{ByteSize, ContentId, Hash256};
 
 use super::pin_name::PinKind;
-use super::pins::{LogError, PIN_NAME_BYTES_MAX, PIN_ROOTS_MAX, PINS_MAX};
+use super::pins::{LogError, PIN_NAME_BYTES_MAX, PIN_ROOTS_MAX, PINS_MAX, PinLog};
 use super::walk::{Reached, WalkError, reach};
 use super::{BlockStore, Index};
 use crate::StoreError;
@@ -71,6 +71,7 @@ impl BlockStore {
         if log.live.len() >= PINS_MAX && !log.live.contains_key(name) {
             return Err(PinError::TooMany);
         }
+        self.holds.made(name);
         let mut reached = reach(self, roots);
         if let Some(source) = reached.broken.take() {
             return Err(PinError::Incomplete { name: name.to_owned(), source });
@@ -89,7 +90,12 @@ impl BlockStore {
         if !log.live.contains_key(name) {
             return Err(PinError::NoSuchPin(name.chars().take(80).collect()));
         }
+        Ok(self.end_pin(&mut log, name)?)
+    }
+
+    pub(super) fn end_pin(&self, log: &mut PinLog, name: &str) -> Result<(), StoreError> {
         log.unpin(name).map_err(|error| self.log_failed(log.path(), error))?;
+        self.holds.ended(name);
         self.write_index().set_reach(name, None);
         Ok(())
     }

@@ -15,6 +15,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::cli::{Shared, Up};
 use crate::config;
 use crate::demo::Demo;
+use crate::events::EventLog;
 use crate::failure::{Exit, Failure};
 use crate::output;
 
@@ -23,7 +24,8 @@ const CHAIN_ID_TIME_MAX: Duration = Duration::from_secs(10);
 const CHAIN_ID_BYTES_MAX: usize = 4 << 10;
 
 pub(crate) async fn run(shared: &Shared, flags: &Up) -> Result<(), Failure> {
-    logging(shared.json);
+    let events = EventLog::default();
+    logging(shared.json, &events);
     let home = config::home(shared.home.as_deref())?;
     let mut options = config::load(&home, flags)?.options;
     let demo = match flags.demo {
@@ -45,6 +47,9 @@ pub(crate) async fn run(shared: &Shared, flags: &Up) -> Result<(), Failure> {
     let seams =
         Seams { disk: Arc::new(SystemDisk), clock: Arc::new(SystemClock::default()), entropy: Arc::new(SystemEntropy) };
     let node = Node::open(options, seams).await?;
+    events.open(&home).map_err(|error| {
+        Failure::new(Exit::Failed, format!("failed to write to {}: {error}", home.join("logs").display()))
+    })?;
     node.listening(bound.api, bound.public, bound.rpc);
     listeners.serve(&node, files_max);
     node.serving()?;
@@ -120,12 +125,15 @@ async fn until_the_end(node: &Node) -> Result<(), Failure> {
     }
 }
 
-/// Logs go to stderr; `RUST_LOG` chooses them.
-fn logging(json: bool) {
-    use tracing_subscriber::EnvFilter;
+/// Logs go to stderr, and `RUST_LOG` chooses them; events go to the home besides.
+fn logging(json: bool, events: &EventLog) {
+    use tracing_subscriber::layer::SubscriberExt as _;
+    use tracing_subscriber::util::SubscriberInitExt as _;
+    use tracing_subscriber::{EnvFilter, Layer as _};
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn"));
     let colour = output::has_colour(&std::io::stderr());
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colour).with_writer(std::io::stderr);
+    let lines = tracing_subscriber::fmt::layer().with_ansi(colour).with_writer(std::io::stderr);
+    let lines = if json { lines.json().boxed() } else { lines.boxed() };
     // Set once in the life of the process.
-    let _ = if json { builder.json().try_init() } else { builder.try_init() };
+    let _ = tracing_subscriber::registry().with(lines.with_filter(filter)).with(events.layer()).try_init();
 }

@@ -35,6 +35,11 @@ fn the_demo_deploys_by_contract_and_outlives_a_power_cut() {
     let history = node.ask(&host, "GET", "/history").json();
     assert_eq!(history.as_array().map(Vec::len), Some(1), "{history}");
 
+    let audit = std::fs::read_to_string(home.path().join("logs/events.jsonl")).unwrap();
+    let lines = audit.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let tries: Vec<_> = lines.filter(|line| line["target"] == "nisse::event::egress").collect();
+    assert_eq!((&tries[0]["host"], &tries[0]["verdict"]), (&"api.coingecko.com".into(), &"allowed".into()), "{audit}");
+
     let entry = home.json(&["market", "show", "1"]);
     let (state, rate, deposited) = (&entry["state"], &entry["rate"], &entry["deposited"]);
     assert_eq!((state.as_str(), rate.as_str(), deposited.as_str()), (Some("running"), Some("50"), Some("1000")));

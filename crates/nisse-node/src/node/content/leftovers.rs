@@ -1,0 +1,114 @@
+//! Ends the pins that updates and destroyed agents leave behind.
+//!
+//! Nothing is noted of what is left behind: it is what the orchestrator's durable state does not need. So a crash leaves
+//! nothing for ever, and whatever is ended is so behind the decision that made it needless.
+
+use std::sync::{Arc, Weak};
+
+use nisse_content::{LoosePin, PinKind};
+use nisse_model::PackageRef;
+use tokio::sync::broadcast::error::RecvError;
+
+use crate::error::{ErrorKind, NodeError};
+use crate::node::Node;
+use crate::node::orders::Order;
+use crate::packages::{self, on_disk, pins_of};
+use crate::supervisor::Stop;
+
+impl Node {
+    /// Follows updates, and ends what each of them leaves behind.
+    pub(in crate::node) fn follow_updates(self: &Arc<Self>) {
+        let node = Arc::downgrade(self);
+        // Subscribed before the first look, so that no update falls between the two.
+        let mut milestones = self.core.milestones.subscribe();
+        self.core.supervisor.spawn("leftovers", |mut stop: Stop| async move {
+            // An order that went out before a crash may not be on the market yet, and its package is needed then:
+            // packages wait for the next update.
+            tidy(&node, false).await;
+            loop {
+                let ended = tokio::select! {
+                    () = stop.requested() => return,
+                    milestone = milestones.recv() => match milestone {
+                        Ok(step) => step.name == "updated" || step.name == "update refused",
+                        Err(RecvError::Lagged(_)) => true,
+                        Err(RecvError::Closed) => return,
+                    },
+                };
+                if ended {
+                    tidy(&node, true).await;
+                }
+            }
+        });
+    }
+
+    /// Ends the pins of states that nothing comes back to, and where asked those of packages and configurations.
+    pub(in crate::node) async fn end_leftovers(&self, packages_too: bool) -> Result<(), NodeError> {
+        let loose = on_disk(&self.core, "list pins", |core| Ok(core.content.loose_pins())).await?;
+        // Behind the list: what was needed when it was made and is not now is found the next time.
+        let needed = self.look(packages::needed).await?;
+        let kind = |pin: &LoosePin| PinKind::of(pin.name());
+        let (mut states, mut packages) = (Vec::new(), Vec::new());
+        for pin in loose.into_iter().filter(|pin| !needed.contains_key(pin.name())) {
+            match kind(&pin) {
+                Some(PinKind::State) => states.push(pin),
+                Some(PinKind::Package | PinKind::Config) if packages_too => packages.push(pin),
+                _ => {}
+            }
+        }
+        self.end(states).await?;
+        if packages.is_empty() {
+            return Ok(());
+        }
+        // Where the market is not known yet, neither are orders.
+        if self.core.keys.versions().is_empty() {
+            return Ok(());
+        }
+        let orders = self.all_orders().await?;
+        // Among those that are too old to be looked through, one may still be open.
+        if orders.older > 0 {
+            return Ok(());
+        }
+        let ordered: Vec<String> = orders.listed.iter().flat_map(pins_of_order).collect();
+        packages.retain(|pin| !ordered.iter().any(|name| name == pin.name()));
+        self.end(packages).await
+    }
+
+    async fn end(&self, pins: Vec<LoosePin>) -> Result<(), NodeError> {
+        if pins.is_empty() {
+            return Ok(());
+        }
+        on_disk(&self.core, "end pins", move |core| {
+            // Behind the applied mark, recovery reads no export any more: only then may one go.
+            core.states.flush().map_err(|error| packages::state_failed(&error))?;
+            for pin in &pins {
+                let ended = core.content.unpin_loose(pin);
+                if ended.map_err(|error| NodeError::caused(ErrorKind::Failed, "content_failed", &error))? {
+                    tracing::debug!(pin = pin.name(), "nothing comes back to it: its pin is ended");
+                }
+            }
+            Ok(())
+        })
+        .await
+    }
+}
+
+async fn tidy(node: &Weak<Node>, packages_too: bool) {
+    let Some(node) = node.upgrade() else { return };
+    if let Err(error) = node.end_leftovers(packages_too).await {
+        // What is left is found after the next update.
+        tracing::debug!(error = error.text, "what updates left behind is not looked through");
+    }
+}
+
+/// The pins that a node which takes an order fetches from.
+pub(super) fn pins_of_order(order: &Order) -> impl Iterator<Item = String> + use<> {
+    let view = &order.view;
+    let package = PackageRef {
+        agent_id: order.agent_id.clone(),
+        manifest_cid: view.manifest_cid,
+        artifact_cid: view.artifact_cid,
+        artifact_hash: nisse_model::Hash256::ZERO,
+        config_hash: view.config_hash,
+    };
+    pins_of(&package).map(|pin| pin.to_string())
+}
