@@ -5,6 +5,7 @@ mod agents;
 mod chain;
 mod content;
 mod doctor;
+mod files;
 mod invoke;
 mod market;
 mod pkg;
@@ -16,6 +17,8 @@ use std::net::SocketAddr;
 use std::path::Path;
 
 use nisse_api::client::Client;
+use nisse_node::NodeError;
+use nisse_store::{Home, SystemDisk};
 
 use crate::cli::{Cli, Command, ConfigCommand, Shared, Shell};
 use crate::config;
@@ -52,7 +55,8 @@ fn block_on<F: Future<Output = Result<(), Failure>>>(command: F) -> Result<(), F
     result
 }
 
-/// A client of the node that runs on this home.
+/// A client of the node that runs on this home. The token goes to nobody but the process that holds the home's lock:
+/// whatever listens on the port of one that was killed may be anybody.
 pub(crate) fn client(shared: &Shared) -> Result<Client, Failure> {
     let home = config::home(shared.home.as_deref())?;
     let absent = || {
@@ -60,19 +64,31 @@ pub(crate) fn client(shared: &Shared) -> Result<Client, Failure> {
         Failure::new(Exit::Unreachable, text).hint("start it with `nisse up`, or name another home with --home")
     };
     let run_file = home.join("run.json");
-    let bytes = std::fs::read(&run_file).map_err(|error| match error.kind() {
-        ErrorKind::NotFound => absent(),
-        _ => unreadable(&run_file, &error),
-    })?;
-    let run: serde_json::Value = serde_json::from_slice(&bytes).map_err(|_| absent())?;
+    if run_file.symlink_metadata().is_err_and(|error| error.kind() == ErrorKind::NotFound) {
+        return Err(absent());
+    }
+    check_home(&home)?;
+    // Read first: should its node end from here on, what was read opens nothing any more.
+    let token = home.join("token");
+    Home::check_secret(&SystemDisk, &token).map_err(NodeError::from)?;
+    let token = files::read_text(&token)?;
+    let holder = Home::holder(&home).map_err(|error| unreadable(&home.join("lock"), &error))?.ok_or_else(absent)?;
+    let run: serde_json::Value = serde_json::from_str(&files::read_text(&run_file)?).map_err(|_| absent())?;
+    if run["pid"] != holder {
+        let text = format!("failed to reach the node on {}: process {holder} does not serve yet", home.display());
+        return Err(Failure::new(Exit::Unreachable, text).hint("try again in a moment"));
+    }
     let api: SocketAddr = run["api"].as_str().and_then(|api| api.parse().ok()).ok_or_else(absent)?;
-    let token = read_text(&home.join("token"))?;
     Ok(Client::new(api, token.trim()))
 }
 
-/// A file's text, or a sentence.
-pub(crate) fn read_text(path: &Path) -> Result<String, Failure> {
-    std::fs::read_to_string(path).map_err(|error| unreadable(path, &error))
+/// Refuses a home that stands and is another user's, or open to others.
+fn check_home(home: &Path) -> Result<(), Failure> {
+    match home.join("format").symlink_metadata() {
+        Ok(_) => Home::check_closed(&SystemDisk, home).map_err(|error| NodeError::from(error).into()),
+        // There is none yet, or whoever looks further says why not.
+        Err(_) => Ok(()),
+    }
 }
 
 /// A path of the control API for an agent. What cannot stand in a path is never an agent's name.

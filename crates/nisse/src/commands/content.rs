@@ -6,17 +6,19 @@ use nisse_node::control::{ContentAdded, ContentCollected, ContentEntry};
 
 use serde_json::json;
 
-use super::client;
+use super::{client, files};
 use crate::cli::{Content, Shared};
 use crate::failure::{Exit, Failure};
 use crate::{output, progress};
+
+/// Largest file that is added: as much as one request to the node takes.
+const FILE_BYTES_MAX: u64 = 96 << 20;
 
 pub(crate) async fn run(shared: &Shared, command: Content) -> Result<(), Failure> {
     let client = client(shared)?;
     match command {
         Content::Add { file } => {
-            let bytes = std::fs::read(&file)
-                .map_err(|error| Failure::new(Exit::Failed, format!("failed to read {}: {error}", file.display())))?;
+            let bytes = files::read(&file, FILE_BYTES_MAX)?;
             let adding = client.post_bytes("/api/v1/content", bytes.into());
             let added: ContentAdded = progress::during("adding", adding).await?;
             if shared.json { output::json(&added) } else { output::line(&added.cid) }

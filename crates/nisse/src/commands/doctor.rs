@@ -3,7 +3,9 @@
 use std::path::Path;
 
 use nisse_api::client::Client;
+use nisse_node::NodeError;
 use nisse_node::control::{AgentList, ContentEntry, NodeStatus};
+use nisse_store::{Home, HomeError, SystemDisk};
 use serde_json::json;
 
 use crate::cli::Shared;
@@ -20,15 +22,15 @@ struct Check {
 pub(crate) async fn run(shared: &Shared) -> Result<(), Failure> {
     let home = config::home(shared.home.as_deref())?;
     let mut checks = vec![
-        check("home", stands(&home)),
+        check("home", stands(&home).and_then(|()| closed(Home::check_closed(&SystemDisk, &home)))),
         check(
             "configuration",
             config::load(&home, &crate::cli::Up::default())
                 .map(drop)
                 .map_err(|_| "`nisse config show` says what is wrong".to_owned()),
         ),
-        check("keys", private(&home.join("keys/operator"))),
-        check("token", private(&home.join("token"))),
+        check("keys", closed(Home::check_secret(&SystemDisk, &home.join("keys/operator")))),
+        check("token", closed(Home::check_secret(&SystemDisk, &home.join("token")))),
     ];
     match super::client(shared) {
         Err(failure) if failure.is_unreachable() => {
@@ -64,16 +66,12 @@ fn stands(home: &Path) -> Result<(), String> {
     }
 }
 
-/// A secret file is there and closed to others.
-fn private(path: &Path) -> Result<(), String> {
-    use std::os::unix::fs::PermissionsExt as _;
-    let found = std::fs::metadata(path).map_err(|error| format!("{}: {error}", path.display()))?;
-    let mode = found.permissions().mode() & 0o777;
-    if mode & 0o077 == 0 {
-        Ok(())
-    } else {
-        Err(format!("{} is open to others (mode {mode:o}); chmod 600 it", path.display()))
-    }
+/// What is wrong with who may use a file or folder, and what to do about it.
+fn closed(checked: Result<(), HomeError>) -> Result<(), String> {
+    checked.map_err(|error| {
+        let NodeError { text, hint, .. } = error.into();
+        hint.map_or(text.clone(), |hint| format!("{text}; {hint}"))
+    })
 }
 
 async fn running(client: &Client, checks: &mut Vec<Check>) {

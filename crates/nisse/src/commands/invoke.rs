@@ -1,5 +1,6 @@
 //! invoke: what is typed, read from a file or from stdin becomes an event; the handler's answer is printed.
 
+use std::fs::File;
 use std::io::Read as _;
 
 use base64::Engine as _;
@@ -8,6 +9,7 @@ use nisse_model::EVENT_DATA_LENGTH_MAX;
 use nisse_node::control::{InvokeRequest, Invoked};
 
 use super::agents::show;
+use super::files::up_to;
 use crate::cli::Shared;
 use crate::failure::{Exit, Failure};
 use crate::output;
@@ -65,7 +67,9 @@ fn read(event: &str) -> Result<(String, Vec<u8>), Failure> {
     }
     match event.strip_prefix('@') {
         Some(file) => {
-            let bytes = std::fs::read(file).map_err(|error| failed(file, error))?;
+            // A pipe is as good as a file here, and may have no end.
+            let bytes = File::open(file).and_then(|opened| up_to(opened, EVENT_DATA_LENGTH_MAX as u64 + 1));
+            let bytes = bytes.map_err(|error| failed(file, error))?;
             Ok((file.to_owned(), bytes))
         }
         None => Ok(("--event".to_owned(), event.as_bytes().to_vec())),

@@ -1,15 +1,19 @@
 //! pkg check, seal, show: packages on disk, without a node.
 
+use std::io::Write as _;
 use std::path::Path;
 
 use nisse_model::{ArtifactHash, Hash256, Manifest};
-use nisse_sandbox::Inspection;
+use nisse_sandbox::{ARTIFACT_BYTES_MAX, Inspection};
 use serde_json::json;
 
-use super::read_text;
+use super::files::{read_inside, text as text_of};
 use crate::cli::{Pkg, Shared};
 use crate::failure::{Exit, Failure};
 use crate::output;
+
+/// What declares a package.
+const MANIFEST: &str = "agent.yaml";
 
 pub(crate) fn run(command: &Pkg, shared: &Shared) -> Result<(), Failure> {
     match command {
@@ -28,17 +32,19 @@ pub(super) struct OnDisk {
 
 /// Reads a package from disk.
 pub(super) fn read(dir: &Path) -> Result<OnDisk, Failure> {
-    let path = dir.join("agent.yaml");
-    let text = read_text(&path).map_err(|failure| match path.is_file() {
+    let path = dir.join(MANIFEST);
+    let bytes = read_inside(dir, MANIFEST, Manifest::LENGTH_MAX as u64).map_err(|failure| match path.exists() {
         true => failure,
         false => failure.hint("name the folder in which agent.yaml lies"),
     })?;
+    let text = text_of(&path, bytes)?;
     let manifest = Manifest::parse(&text)
         .map_err(|errors| Failure::usage(format!("failed to read {}:\n{errors}", path.display())))?;
-    let path = dir.join(manifest.entry_point.as_str());
-    let artifact = std::fs::read(&path).map_err(|error| {
-        Failure::new(Exit::Failed, format!("failed to read {}: {error}", path.display()))
-            .hint("build the artifact, or correct `entry_point` in agent.yaml")
+    let artifact = read_inside(dir, manifest.entry_point.as_str(), ARTIFACT_BYTES_MAX as u64).map_err(|failure| {
+        match dir.join(manifest.entry_point.as_str()).exists() {
+            true => failure,
+            false => failure.hint("build the artifact, or correct `entry_point` in agent.yaml"),
+        }
     })?;
     Ok(OnDisk { text, manifest, artifact })
 }
@@ -81,7 +87,7 @@ fn seal(dir: &Path, shared: &Shared) -> Result<(), Failure> {
     let hash = Hash256::of(&artifact);
     let sealed = Manifest::seal_text(&text, hash)
         .map_err(|errors| Failure::usage(format!("failed to seal agent.yaml:\n{errors}")))?;
-    let path = dir.join("agent.yaml");
+    let path = dir.join(MANIFEST);
     let changed = sealed != text;
     if changed {
         replace(&path, &sealed)?;
@@ -107,10 +113,15 @@ fn seal(dir: &Path, shared: &Shared) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Written beside and renamed, so that agent.yaml is never half there.
+/// Written beside and renamed, so that agent.yaml is never half there. What stands beside it is not written through: it
+/// may be a link out of the package.
 fn replace(path: &Path, text: &str) -> Result<(), Failure> {
     let beside = path.with_extension("yaml.new");
-    std::fs::write(&beside, text)
+    let written = match std::fs::remove_file(&beside) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
+        _ => std::fs::File::create_new(&beside).and_then(|mut file| file.write_all(text.as_bytes())),
+    };
+    written
         .and_then(|()| std::fs::rename(&beside, path))
         .map_err(|error| Failure::new(Exit::Failed, format!("failed to write {}: {error}", path.display())))
 }

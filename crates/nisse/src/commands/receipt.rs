@@ -8,7 +8,8 @@ use nisse_model::{Address, Hash256, InvocationRecord};
 use nisse_node::control::{NodeStatus, ReceiptBundle};
 use serde_json::json;
 
-use super::{client, read_text};
+use super::client;
+use super::files::read_text;
 use crate::cli::{ReceiptCommand, Shared};
 use crate::failure::{Exit, Failure};
 use crate::output;

@@ -27,6 +27,7 @@ pub(crate) async fn run(shared: &Shared, flags: &Up) -> Result<(), Failure> {
     let events = EventLog::default();
     logging(shared.json, &events);
     let home = config::home(shared.home.as_deref())?;
+    super::check_home(&home)?;
     let mut options = config::load(&home, flags)?.options;
     let demo = match flags.demo {
         Some(mode) => Some(Demo::prepare(mode, &home, &mut options).await?),

@@ -4,6 +4,7 @@
 mod chain_facts;
 mod comeback;
 mod demo;
+mod door;
 mod failures;
 mod harness;
 mod hostile;

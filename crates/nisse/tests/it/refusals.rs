@@ -244,7 +244,7 @@ fn without_a_node_the_commands_say_how_to_get_one() {
     // run.json of the killed node still lies there.
     let ended = home.run(&["status"]);
     assert_eq!(ended.code, 4, "{ended:?}");
-    assert!(ended.err.contains("hint: start the node with `nisse up`"), "{ended:?}");
+    assert!(ended.err.contains("hint: start it with `nisse up`"), "{ended:?}");
 }
 
 #[test]
