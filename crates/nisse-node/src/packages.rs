@@ -1,10 +1,12 @@
 //! Packages and states as the content store keeps them: what an upload must be before it is published, and the exports
 //! that make rollback and destruction reversible.
 
+mod needed;
+
 use std::sync::Arc;
 
 use base64::Engine as _;
-use nisse_content::Profile;
+use nisse_content::{PinHold, PinName, Profile, artifact_cid, manifest_cid};
 use nisse_market::PublicationTerms;
 use nisse_model::{
     Address, AgentName, AmountPerHour, Config, ConfigSetting, ContentId, Grants, Manifest, Package, PackageRef, Policy,
@@ -18,6 +20,9 @@ use crate::core::Core;
 use crate::entry::{Entry, StateChange};
 use crate::error::{ErrorKind, NodeError};
 
+use needed::config_pin;
+pub(crate) use needed::{needed, pins_of};
+
 /// Gas that a node may spend for an agent in each started hour: about sixty answers to a feed.
 const GAS_BUDGET_PER_HOUR: u64 = 6_000_000;
 
@@ -25,6 +30,16 @@ const GAS_BUDGET_PER_HOUR: u64 = 6_000_000;
 pub(crate) struct Stored {
     pub(crate) manifest: Manifest,
     pub(crate) reference: PackageRef,
+    /// Until an order or an agent names it, nothing else says that it is needed.
+    _hold: PinHold,
+}
+
+impl Stored {
+    /// A package that lies in the store and stays there while this lives.
+    pub(crate) fn held(core: &Core, manifest: Manifest, reference: PackageRef) -> Self {
+        let hold = core.content.hold(pins_of(&reference));
+        Self { manifest, reference, _hold: hold }
+    }
 }
 
 /// Work on the disk for a request: where waiting is allowed, and done to its end.
@@ -61,23 +76,24 @@ fn store_now(core: &Core, upload: &PackageUpload, owner: Address) -> Result<Stor
     })?;
     check_imports(&manifest, &artifact, owner == core.operator)?;
     let config = config(&manifest, &upload.set)?;
-    let cids = core
-        .content
+    let reference = PackageRef {
+        agent_id: manifest.agent_id.clone(),
+        manifest_cid: manifest_cid(upload.manifest.as_bytes()),
+        artifact_cid: artifact_cid(&artifact),
+        artifact_hash: verified.artifact_hash(),
+        config_hash: config.hash(),
+    };
+    // Held first: once it is pinned, it is needed.
+    let stored = Stored::held(core, manifest, reference);
+    core.content
         .add_package(upload.manifest.as_bytes(), &artifact)
         .map_err(|error| NodeError::caused(ErrorKind::Failed, "content_failed", &error).with_hint(error.hint()))?;
     let failed = |error: &dyn std::error::Error| NodeError::caused(ErrorKind::Failed, "content_failed", error);
     let batch = core.content.batch();
     // Far below one chunk, so this is one raw block whose digest is the configuration's hash.
     let cid = batch.add(&mut config.as_bytes(), Profile::UnixFs2025).map_err(|error| failed(&error))?;
-    batch.commit_and_pin(&format!("config/{cid}"), &[cid]).map_err(|error| failed(&error))?;
-    let reference = PackageRef {
-        agent_id: manifest.agent_id.clone(),
-        manifest_cid: cids.manifest,
-        artifact_cid: cids.artifact,
-        artifact_hash: verified.artifact_hash(),
-        config_hash: config.hash(),
-    };
-    Ok(Stored { manifest, reference })
+    batch.commit_and_pin(config_pin(cid).as_str(), &[cid]).map_err(|error| failed(&error))?;
+    Ok(stored)
 }
 
 fn check_imports(manifest: &Manifest, artifact: &[u8], owner_is_node_operator: bool) -> Result<(), NodeError> {
@@ -116,7 +132,7 @@ pub(crate) fn terms(package: &PackageRef, resources: Resources, max_rate: Amount
 /// Keeps an export of an agent's state under a pin of its own.
 pub(crate) async fn keep_state(
     core: &Arc<Core>,
-    pin: String,
+    pin: PinName,
     owner: Address,
     agent: &AgentName,
 ) -> Result<ContentId, NodeError> {
@@ -129,11 +145,11 @@ pub(crate) async fn keep_state(
 }
 
 /// Keeps bytes under a pin of their own.
-fn keep(core: &Core, pin: &str, bytes: &[u8], profile: Profile) -> Result<ContentId, NodeError> {
+fn keep(core: &Core, pin: &PinName, bytes: &[u8], profile: Profile) -> Result<ContentId, NodeError> {
     let failed = |error: &dyn std::error::Error| NodeError::caused(ErrorKind::Failed, "content_failed", error);
     let batch = core.content.batch();
     let cid = batch.add(&mut &*bytes, profile).map_err(|error| failed(&error))?;
-    batch.commit_and_pin(pin, &[cid]).map_err(|error| failed(&error))?;
+    batch.commit_and_pin(pin.as_str(), &[cid]).map_err(|error| failed(&error))?;
     Ok(cid)
 }
 

@@ -8,6 +8,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use nisse_content::{PinKind, PinName};
 use nisse_model::{Address, AgentName, DeploymentId};
 use nisse_orchestrator::{Agent, Orchestrator, Placement};
 use tokio::time::{sleep, timeout};
@@ -25,8 +26,8 @@ const LOOK_AGAIN: Duration = Duration::from_millis(250);
 pub(super) type Key = (Address, AgentName);
 
 /// The pin of the state as it was before the update of this number.
-pub(crate) fn kept_name(deployment: DeploymentId, revision: u32) -> String {
-    format!("state/{deployment}/{revision}")
+pub(crate) fn kept_name(deployment: DeploymentId, revision: u32) -> PinName {
+    PinKind::State.name(format_args!("{deployment}/{revision}"))
 }
 
 /// Reads the orchestrator's state, as soon as it decides anything.
@@ -51,7 +52,7 @@ pub(super) async fn keep(
     key: &Key,
 ) -> Result<(), NodeError> {
     let pin = kept_name(deployment, revision);
-    if core.pinned(&pin).is_some() {
+    if core.pinned(pin.as_str()).is_some() {
         return bring_back(core, deployment, revision, key).await;
     }
     packages::keep_state(core, pin, key.0, &key.1).await.map(drop)
@@ -64,7 +65,7 @@ pub(super) async fn bring_back(
     revision: u32,
     (owner, name): &Key,
 ) -> Result<(), NodeError> {
-    let Some(cid) = core.pinned(&kept_name(deployment, revision)) else {
+    let Some(cid) = core.pinned(kept_name(deployment, revision).as_str()) else {
         let text = format!("failed to put the state before update {revision} back: it is not in the content store");
         return Err(NodeError::new(ErrorKind::NotFound, "state_gone", text));
     };
@@ -84,14 +85,14 @@ pub(super) async fn put_back(
     key: &Key,
 ) -> Result<(), NodeError> {
     let pin = kept_name(deployment, revision);
-    if core.pinned(&pin).is_none() {
+    if core.pinned(pin.as_str()).is_none() {
         return Ok(());
     }
     bring_back(core, deployment, revision, key).await?;
     on_disk(core, "forget an update's state", move |core| {
         // Behind the applied mark, recovery reads the export no more: only then may it go.
         core.states.flush().map_err(|error| packages::state_failed(&error))?;
-        core.content.unpin(&pin).map_err(|error| NodeError::caused(ErrorKind::Failed, "content_failed", &error))
+        core.content.unpin(pin.as_str()).map_err(|error| NodeError::caused(ErrorKind::Failed, "content_failed", &error))
     })
     .await
 }

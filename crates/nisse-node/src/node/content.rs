@@ -1,15 +1,16 @@
 //! The content store as its owner sees it.
 
-use bytes::Bytes;
-use nisse_content::{Listed, Profile};
-use nisse_model::{AgentName, ContentId, DeploymentId, PackageRef};
-use nisse_orchestrator::Agent;
+mod leftovers;
 
+use bytes::Bytes;
+use nisse_content::{Listed, Pin, PinKind, PinName, Profile};
+use nisse_model::{AgentName, ContentId};
+
+use self::leftovers::pins_of_order;
 use super::Node;
-use super::orders::Order;
 use crate::control::{ContentAdded, ContentCollected, ContentEntry};
 use crate::error::{ErrorKind, NodeError};
-use crate::packages::on_disk;
+use crate::packages::{self, on_disk, state_failed};
 
 /// Largest file that one request reads.
 const FILE_BYTES_MAX: u64 = 64 << 20;
@@ -21,7 +22,7 @@ impl Node {
             let batch = core.content.batch();
             let cid = batch.add(&mut &*bytes, Profile::UnixFs2025);
             let cid = cid.map_err(|error| failed(&error).with_hint(error.hint()))?;
-            let pinned = batch.commit_and_pin(&pin_name(cid), &[cid]);
+            let pinned = batch.commit_and_pin(pin_name(cid).as_str(), &[cid]);
             pinned.map_err(|error| failed(&error).with_hint(error.hint()))?;
             Ok(ContentAdded { cid: cid.to_string(), bytes: bytes.len() as u64 })
         })
@@ -64,31 +65,34 @@ impl Node {
         .await
     }
 
-    /// Takes away the pins that name it: that of `content add`, of a destroyed agent's state, and what agents left
-    /// behind that this home knows no more. What one of them still needs stays.
+    /// Takes away a pin by its name, or all that name a CID: that of `content add`, of a destroyed agent's state, and what
+    /// agents left behind that this home knows no more. What one of them still needs stays.
     pub async fn content_remove(&self, text: &str) -> Result<(), NodeError> {
-        let cid = parse(text)?;
-        let pins = self.core.content.pins().into_iter().filter(|pin| pin.roots.contains(&cid));
-        let named: Vec<String> = pins.map(|pin| pin.name).collect();
+        let by_name = text.contains('/');
+        let cid = if by_name { None } else { Some(parse(text)?) };
+        let wanted = text.to_owned();
+        let named: Vec<String> = on_disk(&self.core, "list pins", move |core| {
+            let wanted = |pin: &Pin| cid.map_or(pin.name == wanted, |cid| pin.roots.contains(&cid));
+            Ok(core.content.pins().into_iter().filter(wanted).map(|pin| pin.name).collect())
+        })
+        .await?;
         if named.is_empty() {
-            let text = format!("failed to remove {cid}: no pin names it");
+            let text = match by_name {
+                true => format!("failed to remove {text}: there is no such pin"),
+                false => format!("failed to remove {text}: no pin names it"),
+            };
             return Err(NodeError::new(ErrorKind::NotFound, "content_unknown", text)
                 .with_hint("`nisse content ls` shows what is pinned".to_owned()));
         }
-        let mut needed_by = None;
-        let mut free = Vec::new();
-        for name in named {
-            match self.needs(&name, cid).await? {
-                Some(agent) => needed_by = Some(agent),
-                None => free.push(name),
-            }
-        }
-        if let Some(agent) = needed_by.filter(|_| free.is_empty()) {
-            let text = format!("failed to remove {cid}: {agent} needs it");
+        let (needed, free) = self.needed_of(named).await?;
+        if let Some(agent) = needed.filter(|_| free.is_empty()) {
+            let text = format!("failed to remove {text}: {agent} needs it");
             return Err(NodeError::new(ErrorKind::Refused, "content_needed", text)
                 .with_hint(format!("`nisse destroy {agent}` gives it up")));
         }
         on_disk(&self.core, "unpin content", move |core| {
+            // Behind the applied mark, recovery reads no export any more: only then may one go.
+            core.states.flush().map_err(|error| state_failed(&error))?;
             free.iter()
                 .try_for_each(|name| core.content.unpin(name))
                 .map_err(|error| failed(&error).with_hint(error.hint()))
@@ -96,37 +100,23 @@ impl Node {
         .await
     }
 
-    /// The agent of this home that a pin is kept for.
-    async fn needs(&self, pin: &str, cid: ContentId) -> Result<Option<AgentName>, NodeError> {
-        let of_package = move |package: &PackageRef| {
-            [package.manifest_cid, package.artifact_cid, ContentId::raw(package.config_hash)].contains(&cid)
-        };
-        if let Some(state) = pin.strip_prefix("state/") {
-            let deployment = state.rsplit_once('/').and_then(|(deployment, _)| deployment.parse::<DeploymentId>().ok());
-            let Some(deployment) = deployment else { return Ok(None) };
-            let agent = self.look(move |all| all.agent(&deployment).map(name_of)).await?;
-            return Ok(agent);
+    /// An agent of this home that needs one of these pins, and the pins that none needs.
+    async fn needed_of(&self, named: Vec<String>) -> Result<(Option<AgentName>, Vec<String>), NodeError> {
+        let needed = self.look(packages::needed).await?;
+        let mut by = named.iter().find_map(|name| needed.get(name).cloned());
+        let mut free: Vec<String> = named.into_iter().filter(|name| !needed.contains_key(name)).collect();
+        let is_package = |name: &String| matches!(PinKind::of(name), Some(PinKind::Package | PinKind::Config));
+        if free.iter().any(is_package) {
+            // A node that takes the order fetches it from here.
+            for order in self.orders().await? {
+                let ordered: Vec<String> = pins_of_order(&order).collect();
+                if free.iter().any(|name| ordered.contains(name)) {
+                    by = Some(order.agent_id.name.clone());
+                    free.retain(|name| !ordered.contains(name));
+                }
+            }
         }
-        if !pin.starts_with("package/") && !pin.starts_with("config/") {
-            return Ok(None);
-        }
-        let needing = self.look(move |all| {
-            let needs = |agent: &Agent| {
-                let coming = agent.next.iter().chain(&agent.queued).map(|next| &next.placement.package);
-                [&agent.placement.package].into_iter().chain(&agent.previous).chain(coming).any(of_package)
-            };
-            all.agents().values().find(|agent| needs(agent)).map(name_of)
-        });
-        if let Some(agent) = needing.await? {
-            return Ok(Some(agent));
-        }
-        // A node that takes the order fetches it from here.
-        let ordered = |order: &Order| {
-            [order.view.manifest_cid, order.view.artifact_cid].contains(&cid)
-                || ContentId::raw(order.view.config_hash) == cid
-        };
-        let orders = self.orders().await?;
-        Ok(orders.iter().find(|order| ordered(order)).map(|order| order.agent_id.name.clone()))
+        Ok((by, free))
     }
 
     /// Drops what no pin holds.
@@ -139,16 +129,12 @@ impl Node {
     }
 }
 
-fn name_of(agent: &Agent) -> AgentName {
-    agent.placement.package.agent_id.name.clone()
-}
-
 fn failed(error: &dyn std::error::Error) -> NodeError {
     NodeError::caused(ErrorKind::Failed, "content_failed", error)
 }
 
-fn pin_name(cid: ContentId) -> String {
-    format!("added/{cid}")
+fn pin_name(cid: ContentId) -> PinName {
+    PinKind::Added.name(cid)
 }
 
 fn parse(text: &str) -> Result<ContentId, NodeError> {

@@ -71,7 +71,7 @@ impl Node {
         let mut timeline = Timeline::begin(self);
         let market = self.market(self.owner_key(agent.placement.owner)?)?;
         let manifest = self.manifest_of(&agent.placement.package).await?;
-        let stored = Stored { manifest, reference: agent.placement.package.clone() };
+        let stored = Stored::held(&self.core, manifest, agent.placement.package.clone());
         // By its full name an older deployment is started while a newer one stands: one deposit is enough.
         self.check_free(&market, &stored).await?;
         let (payment, max_rate) = match &agent.assignment {

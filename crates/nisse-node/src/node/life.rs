@@ -2,6 +2,7 @@
 
 mod settle;
 
+use nisse_content::PinKind;
 use nisse_market::MarketError;
 use nisse_model::DeploymentId;
 use nisse_orchestrator::{Agent, Assignment, CloseReason, Command, CommandError, Life};
@@ -112,7 +113,7 @@ impl Node {
             let text = format!("failed to roll {} back: it was never updated", agent.placement.package.agent_id.name);
             return Err(NodeError::new(ErrorKind::Conflict, "never_updated", text));
         };
-        if self.core.pinned(&kept_name(deployment, agent.previous_revision)).is_none() {
+        if self.core.pinned(kept_name(deployment, agent.previous_revision).as_str()).is_none() {
             let text = "failed to roll back: the state before the update is not in the content store any more";
             return Err(NodeError::new(ErrorKind::NotFound, "state_gone", text));
         }
@@ -120,7 +121,7 @@ impl Node {
         // now is kept as an export by the swap itself.
         self.carry_out(deployment, Command::Rollback).await?;
         let manifest = self.manifest_of(&previous).await?;
-        self.swap_to(deployment, &agent, Stored { manifest, reference: previous }).await
+        self.swap_to(deployment, &agent, Stored::held(&self.core, manifest, previous)).await
     }
 
     async fn swap_to(&self, deployment: DeploymentId, agent: &Agent, stored: Stored) -> Result<AgentStatus, NodeError> {
@@ -186,7 +187,7 @@ impl Node {
         });
         // Another live deployment of the same agent goes on with the state.
         if !elsewhere && usage.await?.bytes > 0 {
-            let kept = packages::keep_state(&self.core, format!("destroyed/{deployment}"), owner, &name).await?;
+            let kept = packages::keep_state(&self.core, PinKind::Destroyed.name(deployment), owner, &name).await?;
             state_cid = Some(kept.to_string());
             packages::destroy_state(&self.core, owner, &name).await?;
         }
@@ -199,6 +200,10 @@ impl Node {
         for deployment in ended {
             let forgotten = self.core.driver.forget(deployment).await?;
             forgotten.map_err(|error| NodeError::new(ErrorKind::Conflict, "not_now", format!("failed to {error}")))?;
+        }
+        // What is left now is found after the next update as well.
+        if let Err(error) = self.end_leftovers(true).await {
+            tracing::debug!(error = error.text, "what the agent left behind is not looked through");
         }
         Ok(Destroyed { agent_id: agent_id.to_string(), state_cid })
     }

@@ -156,7 +156,9 @@ impl Node {
             };
             market::follow(market_core, market, stop).await;
         });
-        Ok(Arc::new(Self { core, listeners: OnceLock::new(), strangers: Arc::default() }))
+        let node = Arc::new(Self { core, listeners: OnceLock::new(), strangers: Arc::default() });
+        node.follow_updates();
+        Ok(node)
     }
 }
 
