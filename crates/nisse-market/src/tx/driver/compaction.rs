@@ -3,6 +3,8 @@
 //! No name is ever forgotten: one that was would be sent again. What counts is told again behind the old records, and
 //! these go only once it is durable; to be told twice changes nothing, so a crash at any point does no harm.
 
+use std::collections::HashSet;
+
 use alloy::eips::eip2718::Encodable2718;
 use alloy::primitives::{B256, Bytes};
 
@@ -36,6 +38,8 @@ impl Driver {
 
     /// Holds the logs of an intent that is over, and lets go those of the oldest one.
     pub(super) fn hold_logs(&mut self, name: String) {
+        // One that is told again counts as it did the last time.
+        self.with_logs.retain(|held| *held != name);
         self.with_logs.push_back(name);
         if self.with_logs.len() <= LOGS_HELD_MAX {
             return;
@@ -88,9 +92,12 @@ impl Driver {
             key: self.signer.address(),
             nonce,
         });
-        let known = self.intents.iter().filter_map(|(intent, Intent { content, outcome })| {
-            let outcome = outcome.clone()?;
-            Some(Record::Known { intent: intent.clone(), content: *content, outcome })
+        let held: HashSet<&String> = self.with_logs.iter().collect();
+        let older = self.intents.keys().filter(move |name| !held.contains(name));
+        // The oldest logs come first, so that they are the first to be let go after a restart as well.
+        let known = older.chain(&self.with_logs).filter_map(|name| {
+            let Intent { content, outcome } = self.intents.get(name)?;
+            Some(Record::Known { intent: name.clone(), content: *content, outcome: outcome.clone()? })
         });
         let kept = self.kept.iter().map(|(nonce, raw)| Record::Kept { nonce: *nonce, raw: raw.clone() });
         let waiting = self.pending.iter().flat_map(|(nonce, pending)| {
