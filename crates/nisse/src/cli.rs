@@ -216,8 +216,11 @@ pub(crate) enum Content {
     },
     /// List what is held
     Ls,
-    /// Unpin a file that was added
-    Rm { cid: String },
+    /// Unpin what a CID or the name of a pin names
+    Rm {
+        #[arg(value_name = "CID|PIN")]
+        named: String,
+    },
     /// Drop what no pin holds
     Gc,
 }

@@ -51,12 +51,13 @@ pub(crate) async fn run(shared: &Shared, command: Content) -> Result<(), Failure
                 output::table(&["cid", "bytes", "", "pins"], &entries.iter().map(row).collect::<Vec<_>>());
             }
         }
-        Content::Rm { cid } => {
-            client.delete(&path(&cid)?).await?;
+        Content::Rm { named } => {
+            let path = if named.contains('/') { path_of_pin(&named) } else { path(&named)? };
+            client.delete(&path).await?;
             if shared.json {
-                output::json(&json!({ "unpinned": cid }));
+                output::json(&json!({ "unpinned": named }));
             } else {
-                output::line(format!("unpinned {cid}; `nisse content gc` drops it where no other pin holds it"));
+                output::line(format!("unpinned {named}; `nisse content gc` drops what no other pin holds"));
             }
         }
         Content::Gc => {
@@ -72,6 +73,15 @@ pub(crate) async fn run(shared: &Shared, command: Content) -> Result<(), Failure
         }
     }
     Ok(())
+}
+
+/// A pin's name has slashes, and stands as one part of the path.
+fn path_of_pin(name: &str) -> String {
+    let encoded = name.bytes().map(|byte| match byte {
+        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => char::from(byte).to_string(),
+        _ => format!("%{byte:02X}"),
+    });
+    format!("/api/v1/content/{}", encoded.collect::<String>())
 }
 
 fn path(cid: &str) -> Result<String, Failure> {

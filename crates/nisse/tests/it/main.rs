@@ -3,6 +3,7 @@
 
 mod chain_facts;
 mod comeback;
+mod content;
 mod demo;
 mod door;
 mod failures;
