@@ -17,8 +17,8 @@ mod tx;
 pub use cursor::{CursorError, CursorPosition, EventBatch, LogCursor, REORG_DEPTH_MAX};
 pub use event::{EventAt, MarketEvent, OrderView, ReopenedFor, StoppedBy};
 pub use market::{
-    ContractSettings, DeployOrder, DeploymentState, DeploymentView, FIRST_MANAGER_NONCE, FirstBlock, Market, MarketAddresses,
-    MarketCall, MarketError, NodeStatus, NodeView, OracleAnswer, PublicationTerms, PublicationView, VERSIONS_MAX,
+    ContractSettings, DeployOrder, DeploymentState, DeploymentView, FIRST_MANAGER_NONCE, FirstBlock, Market,
+    MarketAddresses, MarketCall, MarketError, NodeStatus, NodeView, PublicationTerms, PublicationView, VERSIONS_MAX,
     Written, deploy_contracts, is_of_this_program, made_by, market_versions, upgrade_contracts,
 };
 pub use provider::{ChainClient, RpcPost, RpcPostError};

@@ -20,8 +20,10 @@ use nisse_model::{Address, DeploymentId};
 
 pub use birth::FirstBlock;
 pub use call::{DeployOrder, MarketCall, PublicationTerms};
-pub use deploy_contracts::{ContractSettings, FIRST_MANAGER_NONCE, deploy_contracts, is_of_this_program, made_by, upgrade_contracts};
-pub use view::{DeploymentState, DeploymentView, NodeStatus, NodeView, OracleAnswer, PublicationView};
+pub use deploy_contracts::{
+    ContractSettings, FIRST_MANAGER_NONCE, deploy_contracts, is_of_this_program, made_by, upgrade_contracts,
+};
+pub use view::{DeploymentState, DeploymentView, NodeStatus, NodeView, PublicationView};
 pub use write::Written;
 
 use crate::contracts::{AddressBook, Manager};

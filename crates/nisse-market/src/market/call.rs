@@ -58,11 +58,6 @@ pub enum MarketCall {
     Faucet {
         amount: Amount,
     },
-    /// Test tokens for somebody.
-    FaucetTo {
-        to: Address,
-        amount: Amount,
-    },
     /// Tokens of this key's.
     Transfer {
         to: Address,
@@ -77,13 +72,6 @@ pub enum MarketCall {
         capacity: Resources,
         stake: Amount,
     },
-    AddStake {
-        amount: Amount,
-    },
-    RequestUnbond {
-        amount: Amount,
-    },
-    WithdrawStake,
     Publish(PublicationTerms),
     Deploy(DeployOrder),
     /// The TIP's own `deploy(agent_id, cid, payment)`: the caller's own newest publication.
@@ -93,9 +81,6 @@ pub enum MarketCall {
         payment: Amount,
     },
     DeployHome(DeployOrder),
-    Attest {
-        deployment: u64,
-    },
     Reject {
         deployment: u64,
         reason: String,
@@ -153,13 +138,6 @@ pub enum MarketCall {
     Deposit {
         deployment: u64,
         amount: Amount,
-    },
-    RequestClientWithdraw {
-        deployment: u64,
-        amount: Amount,
-    },
-    ClientWithdraw {
-        deployment: u64,
     },
     /// What this key has earned or been refunded, to `to`.
     WithdrawEarnings {

@@ -5,11 +5,11 @@ mod shapes;
 
 use nisse_model::{Address, Amount};
 
-pub use shapes::{DeploymentState, DeploymentView, NodeStatus, NodeView, OracleAnswer, PublicationView};
+pub use shapes::{DeploymentState, DeploymentView, NodeStatus, NodeView, PublicationView};
 
 use super::{Market, MarketError};
-use crate::contracts::{Escrow, Manager, Nodes, OracleFeed, OracleFeeds, TalosToken};
-use crate::event::{amount, maybe, seconds};
+use crate::contracts::{Escrow, Manager, Nodes, TalosToken};
+use crate::event::amount;
 use crate::tx::to_alloy;
 
 impl Market {
@@ -32,23 +32,11 @@ impl Market {
         read::publication(&found).ok_or(MarketError::Malformed { what: "a publication" })
     }
 
-    /// One publication by number.
-    pub async fn publication_by_number(&self, number: u64) -> Result<PublicationView, MarketError> {
-        let call = Manager::publicationByIdCall { id: number };
-        let found = self.view(self.inner.addresses.manager, "a publication", call).await?;
-        read::publication(&found).ok_or(MarketError::Malformed { what: "a publication" })
-    }
-
     /// A node, or `None` when it is not registered.
     pub async fn node(&self, operator: Address) -> Result<Option<NodeView>, MarketError> {
         let call = Nodes::nodeCall { operator: to_alloy(operator) };
         let found = self.view(self.inner.addresses.nodes, "a node", call).await?;
         Ok(read::node(found))
-    }
-
-    /// The least stake of a node.
-    pub async fn min_stake(&self) -> Result<Amount, MarketError> {
-        self.view(self.inner.addresses.nodes, "the least stake", Nodes::minStakeCall {}).await.map(Amount)
     }
 
     /// Tokens in somebody's hands.
@@ -67,26 +55,5 @@ impl Market {
     pub async fn earned(&self, payee: Address) -> Result<Amount, MarketError> {
         let call = Escrow::earnedCall { payee: to_alloy(payee) };
         self.view(self.inner.addresses.escrow, "what was earned", call).await.map(amount)
-    }
-
-    /// Gas that the node may have spent for a running deployment by now.
-    pub async fn gas_allowance(&self, number: u64) -> Result<u64, MarketError> {
-        let call = Manager::gasAllowanceCall { id: number };
-        let allowance = self.view(self.inner.addresses.manager, "the gas allowance", call).await?;
-        Ok(allowance.saturating_to())
-    }
-
-    /// The newest answer of a deployment's feed, or `None` when it never published.
-    pub async fn latest_answer(&self, number: u64, asset: &str) -> Result<Option<OracleAnswer>, MarketError> {
-        let call = OracleFeeds::feedOfCall { deployment: number, asset: asset.to_owned() };
-        let feed = maybe(self.view(self.inner.addresses.feeds, "a feed", call).await?);
-        let Some(feed) = feed else { return Ok(None) };
-        let data = self.view(feed, "a feed's answer", OracleFeed::latestRoundDataCall {}).await?;
-        Ok(Some(OracleAnswer {
-            feed,
-            round: data.roundId.to(),
-            answer: data.answer.try_into().map_err(|_| MarketError::Malformed { what: "a feed's answer" })?,
-            updated: seconds(data.updatedAt.saturating_to()),
-        }))
     }
 }

@@ -77,12 +77,6 @@ impl Market {
         self.write(intent, &MarketCall::Register { endpoint: endpoint.to_owned(), capacity, stake }).await
     }
 
-    /// Adds to this node's stake.
-    pub async fn add_stake(&self, intent: &str, amount: Amount) -> Result<Written, MarketError> {
-        self.approve("nodes", self.inner.addresses.nodes, &MarketCall::ApproveNodes).await?;
-        self.write(intent, &MarketCall::AddStake { amount }).await
-    }
-
     /// Publishes a package; the publication's number.
     pub async fn publish(&self, intent: &str, terms: PublicationTerms) -> Result<u64, MarketError> {
         let written = self.write(intent, &MarketCall::Publish(terms)).await?;
@@ -122,24 +116,9 @@ impl Market {
         self.write(intent, &MarketCall::Bid { deployment, rate }).await
     }
 
-    /// Gives an order to its leading bidder once bids are closed.
-    pub async fn assign(&self, intent: &str, deployment: u64) -> Result<Written, MarketError> {
-        self.write(intent, &MarketCall::Assign { deployment }).await
-    }
-
     /// Says that the agent is live: money runs from here.
     pub async fn ack_start(&self, intent: &str, deployment: u64, incarnation: u32) -> Result<Written, MarketError> {
         self.write(intent, &MarketCall::AckStart { deployment, incarnation }).await
-    }
-
-    /// Puts an order whose node did not acknowledge back on the market.
-    pub async fn reopen(&self, intent: &str, deployment: u64) -> Result<Written, MarketError> {
-        self.write(intent, &MarketCall::Reopen { deployment }).await
-    }
-
-    /// Will not run an order, and says why.
-    pub async fn reject(&self, intent: &str, deployment: u64, reason: &str) -> Result<Written, MarketError> {
-        self.write(intent, &MarketCall::Reject { deployment, reason: reason.to_owned() }).await
     }
 
     /// Ends a deployment and refunds the rest.
@@ -203,36 +182,9 @@ impl Market {
         self.write(intent, &MarketCall::Deposit { deployment, amount }).await
     }
 
-    /// Credits the node with what is due.
-    pub async fn settle(&self, intent: &str, deployment: u64) -> Result<Written, MarketError> {
-        self.write(intent, &MarketCall::Settle { deployment }).await
-    }
-
-    /// Ends a lease whose deposit is used up.
-    pub async fn expire(&self, intent: &str, deployment: u64) -> Result<Written, MarketError> {
-        self.write(intent, &MarketCall::Expire { deployment }).await
-    }
-
     /// Draws what this key has earned or been refunded.
     pub async fn withdraw(&self, intent: &str, to: Address) -> Result<Written, MarketError> {
         self.write(intent, &MarketCall::WithdrawEarnings { to }).await
-    }
-
-    /// Publishes an answer of an agent that this node runs; its round.
-    pub async fn publish_answer(
-        &self,
-        intent: &str,
-        deployment: u64,
-        asset: &str,
-        answer: i128,
-    ) -> Result<u128, MarketError> {
-        let call = MarketCall::PublishAnswer { deployment, asset: asset.to_owned(), answer };
-        let written = self.write(intent, &call).await?;
-        let round = written.events.iter().find_map(|event| match event {
-            MarketEvent::AnswerPublished { round, .. } => Some(*round),
-            _ => None,
-        });
-        round.ok_or(MarketError::Malformed { what: "the answer's round" })
     }
 
     /// Approves a contract of this market; nothing is sent when it is approved already.

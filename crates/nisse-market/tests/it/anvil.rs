@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use nisse_market::{
-    ChainClient, ContractSettings, CursorPosition, LogCursor, Market, MarketAddresses, RpcPost, RpcPostError,
-    Signer as _, TxQueueOptions, deploy_contracts,
+    ChainClient, ContractSettings, CursorPosition, LogCursor, Market, MarketAddresses, MarketCall, RpcPost,
+    RpcPostError, Signer as _, TxQueueOptions, deploy_contracts,
 };
 use nisse_model::{Address, AmountPerHour};
 use nisse_store::Clock as _;
@@ -95,11 +95,12 @@ async fn tell(
     let node = Market::with_addresses(client.clone(), world.queue_with(2, &client, options.clone()), addresses);
     let gas = whole_life(&owner, &node, pass).await;
     assert_conserved(&owner, &node, talos(11_000)).await;
+    let answer = MarketCall::PublishAnswer { deployment: 1, asset: "ETH/USD".to_owned(), answer: 1 };
     let refusals = vec![
-        format!("{:?}", owner.expire("expire/again", 1).await.unwrap_err()),
+        format!("{:?}", owner.write("expire/again", &MarketCall::Expire { deployment: 1 }).await.unwrap_err()),
         format!("{:?}", node.bid("bid/again", 1, AmountPerHour(1)).await.unwrap_err()),
         format!("{:?}", owner.stop("stop/unknown", 7).await.unwrap_err()),
-        format!("{:?}", owner.publish_answer("answer/nobody", 1, "ETH/USD", 1).await.unwrap_err()),
+        format!("{:?}", owner.write("answer/nobody", &answer).await.unwrap_err()),
     ];
     let MarketAddresses { nodes, manager, feeds, .. } = addresses;
     let contracts: Vec<Address> = vec![manager, nodes, feeds];

@@ -36,14 +36,14 @@ pub(crate) async fn whole_life(owner: &Market, node: &Market, pass: impl AsyncFn
     step("ackStart", node.ack_start("ack/1", 1, 1).await.unwrap());
 
     pass(3600).await;
-    step("settle", node.settle("settle/1", 1).await.unwrap());
+    step("settle", node.write("settle/1", &MarketCall::Settle { deployment: 1 }).await.unwrap());
     let hour = owner.deployment(1).await.unwrap();
     let started = hour.started.unwrap();
     assert!(hour.paid.0 >= talos(50).0, "an hour is paid: {}", hour.paid);
     assert_eq!(hour.ends_at.unwrap().since_ms(started), 20 * 3600 * 1000);
 
     pass(19 * 3600 + 5).await;
-    let events = step("expire", owner.expire("expire/1", 1).await.unwrap());
+    let events = step("expire", owner.write("expire/1", &MarketCall::Expire { deployment: 1 }).await.unwrap());
     assert!(events.contains(&MarketEvent::Expired { deployment: 1, node: node.key() }));
     let view = owner.deployment(1).await.unwrap();
     assert_eq!((view.state, view.paid, view.due), (DeploymentState::Expired, talos(1_000), Amount(0)));

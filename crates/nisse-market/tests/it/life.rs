@@ -55,7 +55,7 @@ async fn a_home_lease_costs_nothing_and_has_no_end() {
     stage.pass(10 * 365 * 24 * 3600);
     let view = stage.node.deployment(number).await.unwrap();
     assert_eq!((view.state, view.home, view.ends_at, view.due), (DeploymentState::Running, true, None, Amount(0)));
-    let refused = stage.owner.expire("expire", number).await.unwrap_err();
+    let refused = stage.owner.write("expire", &MarketCall::Expire { deployment: number }).await.unwrap_err();
     let MarketError::Queue(nisse_market::QueueError::Refused(revert)) = refused else { panic!("{refused}") };
     assert_eq!(revert.name, "HomeLease");
 }
@@ -86,9 +86,10 @@ async fn an_update_is_answered_by_its_revision_only() {
 async fn a_silent_node_loses_the_order_unpaid() {
     let stage = Stage::funded().await;
     let number = stage.assigned(talos(100)).await;
-    assert!(stage.other.reopen("too early", number).await.is_err());
+    let reopen = MarketCall::Reopen { deployment: number };
+    assert!(stage.other.write("too early", &reopen).await.is_err());
     stage.pass(61);
-    stage.other.reopen("reopen", number).await.unwrap();
+    stage.other.write("reopen", &reopen).await.unwrap();
     stage.other.bid("bid", number, rate(40)).await.unwrap();
     stage.other.ack_start("ack", number, 1).await.unwrap();
     let view = stage.owner.deployment(number).await.unwrap();
@@ -100,14 +101,17 @@ async fn a_silent_node_loses_the_order_unpaid() {
 async fn a_running_agent_publishes_answers_and_nobody_else_does() {
     let stage = Stage::funded().await;
     let number = stage.running(talos(100)).await;
-    assert_eq!(stage.owner.latest_answer(number, "ETH/USD").await.unwrap(), None);
-    assert_eq!(stage.node.publish_answer("answer/1", number, "ETH/USD", 432_100_000_000).await.unwrap(), 1);
-    assert_eq!(stage.node.publish_answer("answer/2", number, "ETH/USD", 432_200_000_000).await.unwrap(), 2);
-    let answer = stage.owner.latest_answer(number, "ETH/USD").await.unwrap().unwrap();
-    assert_eq!((answer.round, answer.answer), (2, 432_200_000_000));
-    let refused = stage.other.publish_answer("answer", number, "ETH/USD", 1).await.unwrap_err();
+    let say = |answer| MarketCall::PublishAnswer { deployment: number, asset: "ETH/USD".to_owned(), answer };
+    for (round, said) in [(1, 432_100_000_000), (2, 432_200_000_000)] {
+        let written = stage.node.write(&format!("answer/{round}"), &say(said)).await.unwrap();
+        let published = written.events.iter().find_map(|event| match event {
+            MarketEvent::AnswerPublished { answer, round, .. } => Some((*round, *answer)),
+            _ => None,
+        });
+        assert_eq!(published, Some((round, said)));
+    }
+    let refused = stage.other.write("answer", &say(1)).await.unwrap_err();
     assert!(format!("{refused:?}").contains("NotActiveNode"), "{refused:?}");
-    assert!(stage.owner.gas_allowance(number).await.unwrap() >= 500_000);
 }
 
 #[tokio::test]

@@ -13,9 +13,6 @@ impl MarketCall {
     pub(super) fn encode(&self, at: &MarketAddresses) -> (Address, Vec<u8>) {
         match self {
             Self::Faucet { amount } => (at.token, TalosToken::faucetCall { amount: wide(*amount) }.abi_encode()),
-            Self::FaucetTo { to, amount } => {
-                (at.token, TalosToken::faucetToCall { to: to_alloy(*to), amount: wide(*amount) }.abi_encode())
-            }
             Self::Transfer { to, amount } => {
                 (at.token, TalosToken::transferCall { to: to_alloy(*to), amount: wide(*amount) }.abi_encode())
             }
@@ -28,9 +25,6 @@ impl MarketCall {
                     Nodes::registerCall { endpoint: endpoint.clone(), capacity: resources(capacity), stake: stake.0 };
                 (at.nodes, call.abi_encode())
             }
-            Self::AddStake { amount } => (at.nodes, Nodes::addStakeCall { amount: amount.0 }.abi_encode()),
-            Self::RequestUnbond { amount } => (at.nodes, Nodes::requestUnbondCall { amount: amount.0 }.abi_encode()),
-            Self::WithdrawStake => (at.nodes, Nodes::withdrawCall {}.abi_encode()),
             Self::WithdrawEarnings { to } => (at.escrow, Escrow::withdrawCall { to: to_alloy(*to) }.abi_encode()),
             Self::PublishAnswer { deployment, asset, answer } => {
                 let answer = I256::try_from(*answer).expect("128 bits fit into 256");
@@ -49,7 +43,6 @@ impl MarketCall {
                 Manager::deploy_1Call { agentId: agent_id, ipfsCid: cid, payment: wide(payment) }.abi_encode()
             }
             Self::DeployHome(order) => Manager::deployHomeCall { params: params(order) }.abi_encode(),
-            Self::Attest { deployment: id } => Manager::attestCall { id }.abi_encode(),
             Self::Reject { deployment: id, reason } => Manager::rejectCall { id, reason }.abi_encode(),
             Self::Bid { deployment: id, rate } => Manager::bid_0Call { id, rate: rate.0 }.abi_encode(),
             Self::BidLiteral { agent_id, rate } => {
@@ -77,19 +70,11 @@ impl MarketCall {
                 Manager::rejectUpdateCall { id, revision, reason }.abi_encode()
             }
             Self::Deposit { deployment: id, amount } => Manager::depositCall { id, amount: amount.0 }.abi_encode(),
-            Self::RequestClientWithdraw { deployment: id, amount } => {
-                Manager::requestClientWithdrawCall { id, amount: amount.0 }.abi_encode()
-            }
-            Self::ClientWithdraw { deployment: id } => Manager::clientWithdrawCall { id }.abi_encode(),
             Self::Faucet { .. }
-            | Self::FaucetTo { .. }
             | Self::Transfer { .. }
             | Self::ApproveEscrow
             | Self::ApproveNodes
             | Self::Register { .. }
-            | Self::AddStake { .. }
-            | Self::RequestUnbond { .. }
-            | Self::WithdrawStake
             | Self::WithdrawEarnings { .. }
             | Self::PublishAnswer { .. } => unreachable!("encoded for its own contract"),
         }

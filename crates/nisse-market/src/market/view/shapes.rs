@@ -134,16 +134,3 @@ pub struct NodeView {
     /// Where it answers.
     pub endpoint: String,
 }
-
-/// The newest answer of an oracle feed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct OracleAnswer {
-    /// The feed's contract.
-    pub feed: Address,
-    /// Its count.
-    pub round: u128,
-    /// The value, with the feed's 8 decimals.
-    pub answer: i128,
-    /// When.
-    pub updated: Timestamp,
-}
