@@ -14,7 +14,7 @@ fn open(disk: &SimDisk, entropy: &SimEntropy) -> Home {
 
 /// What a refusal says.
 fn told(refused: Result<LocalKey, NodeError>) -> String {
-    let error = refused.err().expect("a refusal");
+    let error = refused.expect_err("a refusal");
     format!("{}\n{}: {}\n{}", error.kind == ErrorKind::Refused, error.code, error.text, error.hint.unwrap_or_default())
 }
 

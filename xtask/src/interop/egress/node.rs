@@ -119,7 +119,13 @@ impl<'a> Node<'a> {
             let package = node.package("egress-prober", name, "1.0.0", permissions)?;
             node.command(&["deploy", &package.to_string_lossy()])?;
         }
-        node.command(&["deploy", &example("wasi-prober").to_string_lossy()])?;
+        // Beside the others: the node's user may not be able to read the repository.
+        let package = folder.join("packages/wasi-prober");
+        std::fs::create_dir_all(&package)?;
+        for file in ["agent.yaml", "wasi-prober.wasm"] {
+            std::fs::copy(example("wasi-prober").join(file), package.join(file))?;
+        }
+        node.command(&["deploy", &package.to_string_lossy()])?;
         Ok(node)
     }
 
@@ -161,8 +167,10 @@ impl<'a> Node<'a> {
 
     /// One command of the owner that has to succeed.
     pub(super) fn command(&self, arguments: &[&str]) -> anyhow::Result<String> {
-        let mut command = self.network.inside("home", &self.program.to_string_lossy());
-        command.arg("--home").arg(self.folder.join("home/nisse")).args(arguments).stdin(Stdio::null());
+        // A home is used by its owner alone.
+        let mut command = self.network.as_node(&self.program.to_string_lossy());
+        command.arg("--home").arg(self.folder.join("home/nisse")).args(arguments);
+        command.current_dir("/").stdin(Stdio::null());
         let output = command.output().context("start nisse")?;
         let said = String::from_utf8_lossy(&output.stderr);
         ensure!(output.status.success(), "nisse {}: {}", arguments.join(" "), said.trim());
