@@ -150,3 +150,6 @@ fn verify(
 fn at(stage: FailureStage, error: &dyn std::error::Error) -> PrepareError {
     PrepareError { stage, reason: crate::error::chain(error) }
 }
+
+#[cfg(test)]
+mod tests;
