@@ -1,6 +1,6 @@
 //! What the node's tasks share. Everything in here is safe to use from any of them.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -9,7 +9,7 @@ use nisse_content::BlockStore;
 use nisse_egress::Egress;
 use nisse_market::Signer;
 use nisse_market::embedded::EmbeddedChain;
-use nisse_model::{Address, ContentId, DeploymentId, Hash256, InvocationId, Timestamp};
+use nisse_model::{Address, AgentName, ContentId, DeploymentId, Hash256, InvocationId, Timestamp};
 use nisse_orchestrator::{Decision, Orchestrator};
 use nisse_store::{Clock, Commit, Database, Entropy, Journal, JournalError, StateStore};
 use tokio::sync::{broadcast, mpsc, watch};
@@ -69,6 +69,7 @@ pub(crate) struct Core {
 pub(crate) struct Moving {
     running: Mutex<BTreeMap<DeploymentId, Running>>,
     prepared: Mutex<BTreeMap<DeploymentId, Arc<Checked>>>,
+    deploying: Mutex<BTreeSet<(Address, AgentName)>>,
     chain_time: AtomicU64,
     failure: watch::Sender<Option<String>>,
 }
@@ -115,6 +116,15 @@ impl Core {
         lock(&self.moving.prepared).remove(deployment)
     }
 
+    /// Whether nobody else is deploying this name for this owner; it is taken then.
+    pub(crate) fn begin_deploying(&self, owner: Address, name: &AgentName) -> bool {
+        lock(&self.moving.deploying).insert((owner, name.clone()))
+    }
+
+    pub(crate) fn end_deploying(&self, owner: Address, name: &AgentName) {
+        lock(&self.moving.deploying).remove(&(owner, name.clone()));
+    }
+
     /// The chain's clock: what its newest look showed, or the node's own before the first one.
     pub(crate) fn chain_time(&self, now: Timestamp) -> Timestamp {
         match self.moving.chain_time.load(Ordering::Relaxed) {
@@ -128,7 +138,7 @@ impl Core {
     }
 
     /// Names an agent in caps, logs and audit lines: unique per (owner, name), and what an owner can type.
-    pub(crate) fn label(&self, owner: Address, name: &nisse_model::AgentName) -> String {
+    pub(crate) fn label(&self, owner: Address, name: &AgentName) -> String {
         if owner == self.operator { name.to_string() } else { format!("{name}--{}", hex::encode(owner.0)) }
     }
 
@@ -243,9 +253,12 @@ impl Core {
     /// Waits until the node cannot go on.
     pub(crate) async fn failed(&self) -> String {
         let mut failure = self.moving.failure.subscribe();
-        match failure.wait_for(Option::is_some).await {
-            Ok(reason) => reason.clone().unwrap_or_default(),
-            Err(_) => "the node went away".to_owned(),
+        tokio::select! {
+            reason = failure.wait_for(Option::is_some) => match reason {
+                Ok(reason) => reason.clone().unwrap_or_default(),
+                Err(_) => "the node went away".to_owned(),
+            },
+            reason = self.supervisor.broken() => reason,
         }
     }
 }

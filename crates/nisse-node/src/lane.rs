@@ -12,7 +12,7 @@ use nisse_model::DeploymentId;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::agent::AgentHandle;
-use crate::supervisor::Supervisor;
+use crate::supervisor::{Supervisor, apart};
 
 /// Steps of one agent that may wait. The orchestrator asks for few: more than this many means that it is mistaken.
 const STEPS_MAX: usize = 256;
@@ -43,7 +43,7 @@ impl Lanes {
                     let Some(step) = step else { return };
                     tokio::select! {
                         () = stop.requested() => return,
-                        () = step => {}
+                        () = apart(deployment, step) => {}
                     }
                 }
             });

@@ -16,6 +16,7 @@ use crate::core::{Core, Running};
 use crate::driver::finished;
 use crate::error::chain;
 use crate::prepare::Checked;
+use crate::supervisor::apart;
 
 /// How long a `started` or `alarm` handler may take.
 const HANDLER_MS: u64 = 60_000;
@@ -186,7 +187,7 @@ async fn bring_to_life(
     let committer = Committer::new(parts, last).map_err(|error| at(FailureStage::Node, chain(&error)))?;
     let handle = AgentHandle::new(deployment, AGENT_QUEUE_MAX, program, committer);
     let agent = handle.clone();
-    core.supervisor.spawn(format!("agent {deployment}"), |stop| agent::run(agent, stop));
+    core.supervisor.spawn(format!("agent {deployment}"), |stop| apart(deployment, agent::run(agent, stop)));
     let permissions = checked.manifest.permissions.iter().map(ToString::to_string).collect();
     Ok(Running { handle, label, permissions, incarnation })
 }

@@ -1,9 +1,14 @@
 //! Every task of the node is spawned here: it has a name, is cancelled at shutdown and joined with a bound.
+//!
+//! A task that panics takes the node with it, since the others would wait for it for ever; what belongs to one agent is
+//! kept [`apart`] instead.
 
 use std::future::Future;
+use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use futures::FutureExt as _;
 use tokio::sync::{Semaphore, oneshot, watch};
 use tokio::task::JoinHandle;
 
@@ -16,6 +21,7 @@ const BLOCKING_MAX: usize = 8;
 #[derive(Debug)]
 pub(crate) struct Supervisor {
     stop: watch::Sender<bool>,
+    broken: watch::Sender<Option<String>>,
     tasks: Mutex<Vec<(String, JoinHandle<()>)>>,
     blocking: Arc<Semaphore>,
 }
@@ -46,6 +52,7 @@ impl Default for Supervisor {
     fn default() -> Self {
         Self {
             stop: watch::Sender::new(false),
+            broken: watch::Sender::new(None),
             tasks: Mutex::default(),
             blocking: Arc::new(Semaphore::new(BLOCKING_MAX)),
         }
@@ -64,7 +71,12 @@ impl Supervisor {
         F: Future<Output = ()> + Send + 'static,
     {
         let name = name.into();
-        let handle = tokio::spawn(task(self.stop_signal()));
+        let (task, broken, named) = (task(self.stop_signal()), self.broken.clone(), name.clone());
+        let handle = tokio::spawn(async move {
+            if AssertUnwindSafe(task).catch_unwind().await.is_err() {
+                broken.send_replace(Some(format!("the task `{named}` broke off: this is a bug of nisse")));
+            }
+        });
         let mut tasks = self.tasks.lock().expect("no task panics while holding this lock");
         tasks.retain(|(_, handle)| !handle.is_finished());
         tasks.push((name, handle));
@@ -92,6 +104,13 @@ impl Supervisor {
         reached.await.map_err(|_| CutOff)
     }
 
+    /// Waits until a task has panicked, and tells which.
+    pub(crate) async fn broken(&self) -> String {
+        let mut broken = self.broken.subscribe();
+        let reason = broken.wait_for(Option::is_some).await;
+        reason.ok().and_then(|reason| reason.clone()).unwrap_or_default()
+    }
+
     /// Asks every task to end and waits for each, a bounded time.
     pub(crate) async fn shut_down(&self) {
         self.stop.send_replace(true);
@@ -103,5 +122,26 @@ impl Supervisor {
                 handle.abort();
             }
         }
+    }
+}
+
+/// Runs what belongs to one agent to its end or its panic, of which the others must not hear.
+pub(crate) async fn apart(whose: impl std::fmt::Display, work: impl Future<Output = ()>) {
+    if AssertUnwindSafe(work).catch_unwind().await.is_err() {
+        tracing::error!(%whose, "a piece of work broke off: this is a bug of nisse");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_task_that_panics_is_told_and_one_kept_apart_is_not() {
+        let supervisor = Supervisor::default();
+        supervisor.spawn("an agent", |_| apart("an agent", async { panic!("as told") }));
+        supervisor.spawn("the market", |_| async { panic!("as told") });
+        assert_eq!(supervisor.broken().await, "the task `the market` broke off: this is a bug of nisse");
+        supervisor.shut_down().await;
     }
 }

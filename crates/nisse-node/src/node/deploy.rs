@@ -1,6 +1,7 @@
 //! From an upload to a live agent, by contract, with every step told.
 
 mod check;
+mod claim;
 mod wait;
 
 use nisse_market::{DeployOrder, Market};
@@ -9,6 +10,7 @@ use nisse_orchestrator::Assignment;
 
 use self::check::parse_amount;
 pub(super) use self::check::parse_payment;
+use self::claim::Claim;
 use self::wait::{Timeline, Wait};
 use super::{Node, market_error};
 use crate::control::{DeployRequest, Deployed};
@@ -29,6 +31,7 @@ impl Node {
         let key = self.deploying_key(request.key.as_deref(), payment)?;
         let market = self.market(key)?;
         let stored = packages::store(&self.core, request.package, market.key()).await?;
+        let _claim = Claim::take(&self.core, market.key(), &stored.reference.agent_id.name)?;
         self.check_free(&market, &stored).await?;
         if payment.is_none() {
             self.check_room(&stored).await?;
@@ -72,6 +75,7 @@ impl Node {
         let market = self.market(self.owner_key(agent.placement.owner)?)?;
         let manifest = self.manifest_of(&agent.placement.package).await?;
         let stored = Stored::held(&self.core, manifest, agent.placement.package.clone());
+        let _claim = Claim::take(&self.core, market.key(), &stored.reference.agent_id.name)?;
         // By its full name an older deployment is started while a newer one stands: one deposit is enough.
         self.check_free(&market, &stored).await?;
         let (payment, max_rate) = match &agent.assignment {

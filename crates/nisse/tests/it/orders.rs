@@ -183,3 +183,17 @@ fn a_home_lease_that_does_not_fit_is_refused_before_it_is_published() {
     assert!(ended.err.contains("failed to deploy nisse.test.counter: it asks for 64 cpu, and "), "{ended:?}");
     assert_eq!(home.json(&["market", "ls"]), json!([]));
 }
+
+#[test]
+fn of_two_deployments_of_one_name_at_once_one_is_made() {
+    let home = Home::new();
+    let _node = home.up(&[]);
+    let counter = example("counter");
+    let both: Vec<_> = (0..2).map(|_| home.start(&["deploy", &counter])).collect();
+    let mut ended: Vec<_> = both.into_iter().map(crate::harness::Running::end).collect();
+    ended.sort_by_key(|ended| ended.code);
+    assert_eq!((ended[0].code, ended[1].code), (0, 3), "{ended:?}");
+    let said = &ended[1].err;
+    assert!(said.contains("is being deployed at this moment") || said.contains("is live on this node"), "{said}");
+    assert_eq!(home.json(&["market", "ls"]).as_array().map(Vec::len), Some(1));
+}
