@@ -1,5 +1,8 @@
 //! What the content store shows to whom, and what agents leave behind in it.
 
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+
 use serde_json::Value;
 
 use crate::harness::{Home, Node, eventually, example};
@@ -104,4 +107,35 @@ fn updates_leave_behind_what_a_rollback_needs_and_no_more() {
     assert!(gone.err.contains(&format!("failed to remove {last}: there is no such pin")), "{gone:?}");
     home.ok(&["content", "gc"]);
     assert_eq!(home.json(&["content", "ls"]), serde_json::json!([]));
+}
+
+#[test]
+fn readers_that_take_nothing_hold_no_blocks() {
+    let home = Home::new();
+    let node = home.up(&[]);
+    let file = home.beside("large");
+    // No two blocks of it are the same.
+    let words = (0..2_u32 << 20).flat_map(|word| word.wrapping_mul(2_654_435_761).to_le_bytes());
+    std::fs::write(&file, words.collect::<Vec<u8>>()).unwrap();
+    let cid = home.ok(&["content", "add", file.to_str().unwrap()]);
+    let before = node.memory_peak_bytes();
+    let begin = |at: usize| {
+        let mut reader = TcpStream::connect(&node.public).unwrap();
+        // Each of them stands in another block.
+        let range = (at % 8) << 20;
+        let asked = format!("GET /ipfs/{} HTTP/1.1\r\nhost: localhost\r\nrange: bytes={range}-\r\n\r\n", cid.trim());
+        reader.write_all(asked.as_bytes()).unwrap();
+        reader
+    };
+    let mut readers: Vec<TcpStream> = (0..100).map(begin).collect();
+    for reader in &mut readers {
+        let mut begun = [0; 12];
+        reader.read_exact(&mut begun).unwrap();
+        assert_eq!(&begun, b"HTTP/1.1 206");
+    }
+    // The node goes on with whoever reads.
+    let answer = web::request(&node.public, "GET", &format!("/ipfs/{}", cid.trim()), &[("host", "localhost")], b"");
+    assert!(answer.unwrap().body == std::fs::read(&file).unwrap());
+    let held = node.memory_peak_bytes() - before;
+    assert!(held < 64 << 20, "a hundred readers made the node hold {held} bytes more");
 }
