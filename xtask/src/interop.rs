@@ -1,7 +1,7 @@
 //! `cargo xtask interop`: the product against real counterparts, apart from `cargo test --workspace`.
 //!
 //! What the stories need comes from npm, at the versions of `interop/package-lock.json`, into target/interop, or from
-//! apt. What cannot be installed or started fails this task: nothing is skipped.
+//! apt or PyPI. What cannot be installed or started fails this task: nothing is skipped.
 
 mod anvil;
 mod egress;
@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, bail, ensure};
 
 use crate::check::say;
-use crate::command::{repository, run as run_command};
+use crate::command::{repository, run as run_command, script};
 
 /// How long a counterpart may take until it answers.
 const START_MAX: Duration = Duration::from_secs(60);
@@ -39,6 +39,8 @@ const STORIES: &[Story] = &[
     Story { name: "anvil", npm: true, tell: anvil::tell },
     Story { name: "egress", npm: false, tell: egress::tell },
     Story { name: "helia", npm: true, tell: helia::tell },
+    // Its script installs what it needs.
+    Story { name: "slither", npm: false, tell: |_| script("contracts/slither.sh", &[]) },
     Story { name: "urls", npm: true, tell: urls::tell },
 ];
 
