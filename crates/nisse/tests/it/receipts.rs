@@ -5,6 +5,7 @@ use std::net::TcpListener;
 
 use nisse_market::{LocalKey, Receipt};
 use nisse_model::{Hash256, InvocationRecord};
+use nisse_store::{Disk as _, SystemDisk};
 use serde_json::{Value, json};
 
 use crate::harness::{Ended, Home, eventually, example};
@@ -94,7 +95,7 @@ fn rewritten(home: &Home, bundle: &Value) -> Value {
 /// A control API that gives these receipts and nothing else, in the place of the home's node.
 fn stand_in(home: &Home, bundles: Vec<Value>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let run = json!({ "pid": 1, "api": listener.local_addr().unwrap().to_string() });
+    let run = json!({ "pid": std::process::id(), "api": listener.local_addr().unwrap().to_string() });
     std::fs::write(home.path().join("run.json"), run.to_string()).unwrap();
     std::thread::spawn(move || {
         for stream in listener.incoming() {
@@ -128,6 +129,8 @@ fn a_record_that_was_rewritten_and_signed_again_breaks_the_chain() {
     let verify = || home.run(&["receipt", "verify", &receipt, "--node", &operator]);
     node.kill();
 
+    // Whoever holds the lock is the home's node.
+    let _lock = SystemDisk.try_lock(&home.path().join("lock")).unwrap().unwrap();
     stand_in(&home, bundles.clone());
     assert_eq!(verify().code, 0, "{:?}", verify());
     let mut changed = bundles;
