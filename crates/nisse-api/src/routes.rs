@@ -104,7 +104,7 @@ pub const ROUTES: &[Route] = &[
     route!("GET" "/api/v1/content" Owner content_list(Nothing) -> json::<Vec<control::ContentEntry>>(), "What the content store holds."),
     route!("POST" "/api/v1/content" Owner content_add(Bytes) -> json::<control::ContentAdded>(), "Add a file and pin it."),
     route!("GET" "/api/v1/content/{cid}" Owner content_get(Nothing) -> Bytes, "A file's bytes, verified."),
-    route!("DELETE" "/api/v1/content/{cid}" Owner content_remove(Nothing) -> Nothing, "Unpin what `content add` pinned."),
+    route!("DELETE" "/api/v1/content/{cid}" Owner content_remove(Nothing) -> Nothing, "Unpin what `content add` pinned, or a pin by its name."),
     route!("POST" "/api/v1/content/gc" Owner content_collect(Nothing) -> json::<control::ContentCollected>(), "Drop blocks that no pin holds."),
     route!("GET" "/api/v1/market" Owner market_list(Nothing) -> json::<control::MarketList>(), "Deployments on the market, newest first."),
     route!("GET" "/api/v1/market/{deployment}" Owner market_show(Nothing) -> json::<control::MarketEntry>(), "One deployment with the events of its life."),
