@@ -138,6 +138,8 @@ impl Node {
             // The queue was made long enough for all of them.
             let _ = core.outward.try_send(effect);
         }
+        // Before anybody can ask: an agent that is known is away for a moment, and not unknown.
+        core.publish_routes(&orchestrator);
         let decider = Driver::new(Arc::clone(&core), orchestrator, inbox, outward);
         // Agents come up at once; what they want from a chain elsewhere waits until it answers.
         core.supervisor.spawn("orchestrator", |_| decider.run());

@@ -11,6 +11,7 @@ use tokio::task::yield_now;
 use tokio::time::sleep;
 
 use super::super::home::package;
+use super::super::judge::{RESTS_ASKED, rest};
 use super::super::model::{Asked, Life, Slot};
 
 /// How often an owner looks away before the second thought, at most: as a power of two.
@@ -19,11 +20,8 @@ const LOOKS_AWAY_POWER_MAX: u64 = 12;
 const THOUGHT_MS_MAX: u64 = 30;
 /// How long a pause lasts, at most.
 const PAUSE_MS_MAX: u64 = 40;
-/// How long an update that was under way may take once the agent runs again.
-const SETTLE_MS_MAX: u64 = 60_000;
-/// How long one that nobody may have asked for is waited for.
-const UNSURE_MS: u64 = 1_500;
-const LOOK: Duration = Duration::from_millis(10);
+/// How often the owner looks whether an update that was under way has come to its end.
+const LOOKS_MAX: u32 = 1_200;
 
 impl Slot {
     /// Asks for an update and thinks better of it.
@@ -86,13 +84,15 @@ impl Slot {
 
     /// Waits for an update that may have been under way when the agent was paused.
     pub(super) async fn settle(&mut self, node: &Node) -> Result<(), Failure> {
-        sleep(Duration::from_millis(UNSURE_MS)).await;
-        for _ in 0..SETTLE_MS_MAX / LOOK.as_millis() as u64 {
+        for _ in 0..RESTS_ASKED {
+            rest().await;
+        }
+        for _ in 0..LOOKS_MAX {
             let agent = node.agent(self.name).await?;
             if agent.state == "running" && !agent.permissions.is_empty() {
                 return self.learn(node).await.map(|()| self.pending = None);
             }
-            sleep(LOOK).await;
+            rest().await;
         }
         Err(Failure::Violation(format!("{} was resumed and does not come up", self.name)))
     }
