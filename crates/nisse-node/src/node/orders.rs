@@ -88,7 +88,7 @@ impl Order {
             },
             DeploymentState::Assigned => format!("the node {node} is to start it"),
             DeploymentState::Running => format!("on the node {node}"),
-            DeploymentState::Stopped => "closed; what was left of its deposit went back to its owner".to_owned(),
+            DeploymentState::Stopped => "closed; what was left of its deposit is its owner's again".to_owned(),
             DeploymentState::Expired => "its deposit was used up".to_owned(),
         }
     }

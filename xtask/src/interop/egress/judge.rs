@@ -129,7 +129,7 @@ pub(super) fn install(network: &Network) -> anyhow::Result<()> {
     }
     table.push_str("counter name elsewhere accept\n}\n");
     table.push_str("chain out {\ntype filter hook output priority 0; policy accept;\n");
-    table.push_str(&format!("meta skuid {USER} jump sent\n}}\n}}\n"));
+    table.push_str(&format!("meta skuid {USER} meta skgid {USER} jump sent\n}}\n}}\n"));
     let mut nft = network.inside("home", "nft");
     let mut nft = nft.args(["-f", "-"]).stdin(Stdio::piped()).spawn().context("start nft")?;
     nft.stdin.take().context("its input")?.write_all(table.as_bytes())?;

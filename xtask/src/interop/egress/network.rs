@@ -95,10 +95,19 @@ impl Network {
         command
     }
 
-    /// A program on the node's machine, as the node's user.
+    /// A program on the node's machine, as the node's user: what it sends is the node's.
     pub(super) fn as_node(&self, program: &str) -> Command {
+        self.as_user(USER, program)
+    }
+
+    /// A program of the node's owner, who is its user in another group: what it sends is not the node's.
+    pub(super) fn as_owner(&self, program: &str) -> Command {
+        self.as_user("0", program)
+    }
+
+    fn as_user(&self, group: &str, program: &str) -> Command {
         let mut command = self.inside("home", "setpriv");
-        command.args(["--reuid", USER, "--regid", USER, "--clear-groups", program]);
+        command.args(["--reuid", USER, "--regid", group, "--clear-groups", program]);
         command
     }
 

@@ -168,7 +168,7 @@ impl<'a> Node<'a> {
     /// One command of the owner that has to succeed.
     pub(super) fn command(&self, arguments: &[&str]) -> anyhow::Result<String> {
         // A home is used by its owner alone.
-        let mut command = self.network.as_node(&self.program.to_string_lossy());
+        let mut command = self.network.as_owner(&self.program.to_string_lossy());
         command.arg("--home").arg(self.folder.join("home/nisse")).args(arguments);
         command.current_dir("/").stdin(Stdio::null());
         let output = command.output().context("start nisse")?;
