@@ -3,10 +3,11 @@
 mod read;
 
 use alloy::primitives::Log;
-use nisse_model::{Address, Amount, AmountPerHour, ContentId, Hash256, Resources, Timestamp};
+use nisse_model::{Address, Amount, AmountPerHour, Timestamp};
 
-pub(crate) use read::{amount, content, maybe, resources, seconds};
+pub(crate) use read::{amount, maybe, seconds};
 
+use crate::package::ListedPackage;
 use crate::tx::{BlockRef, ChainHash};
 
 /// An event and where it stands. (block, log index) names it for good; after a reorganisation the same event may
@@ -32,18 +33,8 @@ pub struct EventAt {
 pub struct OrderView {
     /// Number of the publication.
     pub publication: u64,
-    /// Name and version.
-    pub agent_id: String,
-    /// One raw block: agent.yaml.
-    pub manifest_cid: ContentId,
-    /// The artifact, raw or dag-pb.
-    pub artifact_cid: ContentId,
-    /// SHA-256 of the artifact's bytes.
-    pub artifact_hash: Hash256,
-    /// SHA-256 of the merged configuration; zero for none.
-    pub config_hash: Hash256,
-    /// What the agent needs.
-    pub resources: Resources,
+    /// What is to run.
+    pub package: ListedPackage,
     /// Paid in with the order.
     pub payment: Amount,
     /// Highest price.

@@ -8,6 +8,7 @@ mod cursor;
 pub mod embedded;
 mod event;
 mod market;
+mod package;
 mod provider;
 mod receipt;
 mod revert;
@@ -21,6 +22,7 @@ pub use market::{
     MarketAddresses, MarketCall, MarketError, NodeStatus, NodeView, PublicationTerms, PublicationView, VERSIONS_MAX,
     Written, deploy_contracts, is_of_this_program, made_by, market_versions, upgrade_contracts,
 };
+pub use package::ListedPackage;
 pub use provider::{ChainClient, RpcPost, RpcPostError};
 pub use receipt::{Receipt, ReceiptError, SignedReceipt};
 pub use signer::{KeyError, LocalKey, SignError, Signature, Signer};

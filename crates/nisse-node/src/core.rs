@@ -26,6 +26,7 @@ use crate::prepare::{Checked, Preparer};
 use crate::records::Records;
 use crate::routes::{Route, Routes, host_names};
 use crate::supervisor::Supervisor;
+use crate::unapplied::Unapplied;
 
 /// Milestones that a slow listener may lag behind.
 pub(crate) const MILESTONES_MAX: usize = 1_024;
@@ -40,6 +41,7 @@ pub(crate) struct Core {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<dyn Entropy>,
     pub(crate) journal: Arc<Journal>,
+    pub(crate) unapplied: Arc<Unapplied>,
     pub(crate) database: Arc<Database>,
     pub(crate) states: StateStore,
     pub(crate) content: Arc<BlockStore>,
@@ -234,7 +236,7 @@ impl Core {
     /// Makes what was written without a sync durable: the next start reads less of the journal.
     pub(crate) fn flush(&self) {
         let index = self.database.flush().map_err(|error| crate::error::chain(&error));
-        let states = self.states.flush().map(drop).map_err(|error| crate::error::chain(&error));
+        let states = self.states.flush().map_err(|error| crate::error::chain(&error));
         for error in [index, states].into_iter().filter_map(Result::err) {
             tracing::warn!(error, "the index was not flushed; the next start reads the journal instead");
         }

@@ -18,8 +18,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use nisse_orchestrator::{CommandError, Effects, Event, Orchestrator};
-use nisse_store::Position;
 use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::Instant;
 
 use crate::agent::Outward;
 use crate::core::Core;
@@ -32,8 +32,6 @@ use outbox::Name;
 
 /// The longest time between two looks at the clocks.
 const TICK_MAX: Duration = Duration::from_millis(500);
-/// How often the journal's length is looked at.
-const COMPACT_CHECK: Duration = Duration::from_secs(60);
 
 /// The task that owns the orchestrator.
 pub(crate) struct Driver {
@@ -46,8 +44,6 @@ pub(crate) struct Driver {
     /// Why nothing is decided now.
     trouble: watch::Sender<Trouble>,
     stop: Stop,
-    /// Where the journal stood at the last look: everything before it has been applied since.
-    settled: Option<Position>,
 }
 
 impl Driver {
@@ -59,7 +55,7 @@ impl Driver {
     ) -> Self {
         let Inbox { messages, trouble } = inbox;
         let stop = core.supervisor.stop_signal();
-        Self { core, orchestrator, messages, aside: VecDeque::new(), outward, trouble, stop, settled: None }
+        Self { core, orchestrator, messages, aside: VecDeque::new(), outward, trouble, stop }
     }
 
     /// Runs until the node stops or its journal fails.
@@ -69,7 +65,8 @@ impl Driver {
             return self.core.fail("what agents have spent was not read".to_owned());
         }
         let boot = self.orchestrator.boot(self.core.clock.now());
-        let mut compact = tokio::time::interval(COMPACT_CHECK);
+        let every = self.core.options.journal.looked_at_every;
+        let mut compact = tokio::time::interval_at(Instant::now() + every, every);
         compact.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         // A beat of its own: however many messages come, the clocks are looked at.
         let mut beat = tokio::time::interval(TICK_MAX);
@@ -88,7 +85,7 @@ impl Driver {
                     None => return,
                 },
                 _ = compact.tick() => {
-                    self.compact().await;
+                    carried = self.compact().await;
                     continue;
                 }
                 () = tokio::time::sleep(pause) => Ok(self.tick()),
@@ -123,8 +120,9 @@ impl Driver {
 
     fn outward(&mut self, outward: Outward) -> Effects {
         match outward {
-            Outward::Alarm { deployment, at } => {
-                self.orchestrator.handle(Event::AlarmChanged { deployment, at }, self.core.clock.now())
+            Outward::Alarm { deployment, position, at } => {
+                let changed = Event::AlarmChanged { deployment, completion: position.0, at };
+                self.orchestrator.handle(changed, self.core.clock.now())
             }
             Outward::Publish { deployment, key, position, asset, value, decimals } => {
                 self.publish(deployment, Name { key, position }, asset, value, decimals);

@@ -25,6 +25,7 @@ mod records;
 mod recovery;
 mod routes;
 mod supervisor;
+mod unapplied;
 mod watcher;
 
 pub use agent::{AnswerBody, BrokenOff, ChunkStream};
@@ -32,6 +33,6 @@ pub use error::{ErrorKind, NodeError};
 pub use home::KeyName;
 pub use nisse_sandbox::CompileCommand;
 pub use node::{Node, RebuiltChain, RebuiltDeployment, Seams, UpgradedMarket, rebuild_chain, upgrade_market};
-pub use options::{AcceptList, ChainChoice, NodeOptions};
+pub use options::{AcceptList, ChainChoice, JournalLimits, NodeOptions};
 pub use public::{AgentCallError, PublicAgent, PublicAnswer, PublicRoute};
 pub use supervisor::Stop;

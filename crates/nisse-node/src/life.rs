@@ -17,6 +17,7 @@ use crate::driver::finished;
 use crate::error::chain;
 use crate::prepare::Checked;
 use crate::supervisor::apart;
+use crate::unapplied::Held;
 
 /// How long a `started` or `alarm` handler may take.
 const HANDLER_MS: u64 = 60_000;
@@ -74,6 +75,8 @@ pub(crate) async fn start_step(
     halt(core, deployment).await;
     let id = started_id(deployment, incarnation);
     let started = Some(id).filter(|id| raise_started && !core.completed.contains(&id.0));
+    // A `started` that was handled is not handled again, by its completion or by the decision about it.
+    let held = started.map(|_| core.unapplied.hold());
     let ready = kept::settle(core, deployment, &placement).await;
     let start = async {
         ready.map_err(|error| at(FailureStage::Node, error.text))?;
@@ -86,9 +89,23 @@ pub(crate) async fn start_step(
         }
         // It never came as far as its own start.
         Err(StartError::Failed(error)) => ActionResult::Prepared(Err(error)),
-        Err(StartError::Superseded) => return,
+        Err(StartError::Superseded) => {
+            if let Some(held) = held {
+                held.let_go();
+            }
+            return;
+        }
     };
     finished(core, deployment, result).await;
+    if let Some(held) = held {
+        decided(core, held).await;
+    }
+}
+
+/// Lets the journal go on when everything is decided that the orchestrator was told before.
+pub(crate) async fn decided(core: &Core, held: Held) {
+    kept::look(core, |_| ()).await;
+    held.let_go();
 }
 
 /// Ends the agent and waits for it: its last commit is done when this returns, and nothing of it holds a connection.
@@ -178,6 +195,7 @@ async fn bring_to_life(
         publishes: checked.grants.may_publish(),
         records: Arc::clone(&core.records),
         ledger: Arc::clone(&core.ledger),
+        unapplied: Arc::clone(&core.unapplied),
         outward: core.outward.clone(),
         log,
         clock: Arc::clone(&core.clock),

@@ -3,10 +3,12 @@
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use nisse_egress::ConnectTo;
 use nisse_model::{Address, AmountPerHour, ByteSize, Cpu};
 use nisse_sandbox::CompileCommand;
+use nisse_store::SEGMENT_BYTES_MAX;
 
 /// Everything an operator chooses.
 #[derive(Debug, Clone)]
@@ -41,6 +43,25 @@ pub struct NodeOptions {
     pub connect_to: Vec<ConnectTo>,
     /// The command that compiles an artifact in a child process.
     pub compile_command: CompileCommand,
+    /// How long the journal grows.
+    pub journal: JournalLimits,
+}
+
+/// When the journal is cut; the default suits all but tests, which want it often.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct JournalLimits {
+    /// It is cut where it holds more records, as far as all that they say is in place elsewhere.
+    pub records_max: u64,
+    /// How often its length is looked at.
+    pub looked_at_every: Duration,
+    /// Of one of its files. Whole files go.
+    pub segment_bytes: u64,
+}
+
+impl Default for JournalLimits {
+    fn default() -> Self {
+        Self { records_max: 200_000, looked_at_every: Duration::from_secs(60), segment_bytes: SEGMENT_BYTES_MAX }
+    }
 }
 
 /// Where the market's contracts are.

@@ -7,13 +7,13 @@ use std::sync::Arc;
 
 use base64::Engine as _;
 use nisse_content::{PinHold, PinName, Profile, artifact_cid, manifest_cid};
-use nisse_market::PublicationTerms;
+use nisse_market::{ListedPackage, PublicationTerms};
 use nisse_model::{
     Address, AgentName, AmountPerHour, Config, ConfigSetting, ContentId, Grants, Manifest, Package, PackageRef, Policy,
     Resources,
 };
 use nisse_sandbox::Inspection;
-use nisse_store::Snapshot;
+use nisse_store::{AgentState, Position, Snapshot};
 
 use crate::control::PackageUpload;
 use crate::core::Core;
@@ -115,14 +115,8 @@ fn config(manifest: &Manifest, set: &[String]) -> Result<Config, NodeError> {
 
 /// What a package is published with.
 pub(crate) fn terms(package: &PackageRef, resources: Resources, max_rate: AmountPerHour) -> PublicationTerms {
-    let PackageRef { agent_id, manifest_cid, artifact_cid, artifact_hash, config_hash } = package.clone();
     PublicationTerms {
-        agent_id: agent_id.to_string(),
-        manifest_cid,
-        artifact_cid,
-        artifact_hash,
-        config_hash,
-        resources,
+        package: ListedPackage::new(package, resources),
         max_rate,
         bid_window_seconds: 0,
         gas_budget: GAS_BUDGET_PER_HOUR,
@@ -168,14 +162,10 @@ pub(crate) async fn replace_state(
         Ok(export)
     })
     .await?;
-    let entry = Entry::State(StateChange { owner, agent: agent.clone(), snapshot: Some(cid) });
-    let commit = Core::append(&core.journal, &[&entry.encode()]).await.map_err(|error| state_failed(&error))?;
-    let position = commit.durable().await.map_err(|error| state_failed(&error))?;
-    let agent = agent.clone();
-    on_disk(core, "import a state", move |core| {
+    let change = StateChange { owner, agent: agent.clone(), snapshot: Some(cid) };
+    change_state(core, change, "import a state", move |state, position| {
         let snapshot = Snapshot::read(&export).map_err(|error| state_failed(&error))?;
-        let imported = core.states.agent(owner, &agent).import(position, &snapshot);
-        imported.map(drop).map_err(|error| state_failed(&error))
+        state.import(position, &snapshot).map(drop).map_err(|error| state_failed(&error))
     })
     .await
 }
@@ -186,12 +176,34 @@ pub(crate) fn state_failed(error: &dyn std::error::Error) -> NodeError {
 
 /// Removes an agent's state: into the journal, then done.
 pub(crate) async fn destroy_state(core: &Arc<Core>, owner: Address, agent: &AgentName) -> Result<(), NodeError> {
-    let entry = Entry::State(StateChange { owner, agent: agent.clone(), snapshot: None });
-    let commit = Core::append(&core.journal, &[&entry.encode()]).await.map_err(|error| state_failed(&error))?;
-    let position = commit.durable().await.map_err(|error| state_failed(&error))?;
-    let agent = agent.clone();
-    on_disk(core, "destroy a state", move |core| {
-        core.states.agent(owner, &agent).destroy(position).map_err(|error| state_failed(&error))
+    let change = StateChange { owner, agent: agent.clone(), snapshot: None };
+    change_state(core, change, "destroy a state", |state, position| {
+        state.destroy(position).map_err(|error| state_failed(&error))
     })
     .await
+}
+
+/// Into the journal, then done.
+async fn change_state(
+    core: &Arc<Core>,
+    change: StateChange,
+    name: &str,
+    apply: impl FnOnce(&AgentState, Position) -> Result<(), NodeError> + Send + 'static,
+) -> Result<(), NodeError> {
+    let held = core.unapplied.hold();
+    let state = core.states.agent(change.owner, &change.agent);
+    let entry = Entry::State(change).encode();
+    let journalled = async { Core::append(&core.journal, &[&entry]).await?.durable().await };
+    let position = match journalled.await {
+        Ok(position) => position,
+        Err(error) => {
+            // It stands nowhere, or nothing more is cut.
+            held.let_go();
+            return Err(state_failed(&error));
+        }
+    };
+    // Where this fails, only the next start can do it.
+    on_disk(core, name, move |_| apply(&state, position)).await?;
+    held.let_go();
+    Ok(())
 }

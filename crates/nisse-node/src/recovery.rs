@@ -5,7 +5,7 @@
 mod tests;
 mod writes;
 
-use std::collections::{BTreeMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, HashSet};
 
 use nisse_content::BlockStore;
 use nisse_model::{DeploymentId, InvocationId, InvocationRecord, Timestamp};
@@ -28,8 +28,8 @@ pub(crate) struct Recovery<'a> {
     make: &'a dyn Fn() -> Orchestrator,
     orchestrator: Orchestrator,
     writes: Gathered<'a>,
-    /// What completions did to the alarm and no decision has taken up since, oldest first.
-    alarms: BTreeMap<DeploymentId, VecDeque<Option<Timestamp>>>,
+    /// What the last completion that changed an alarm made of it, unless a decision has taken it up.
+    alarms: BTreeMap<DeploymentId, (Position, Option<Timestamp>)>,
     publications: Vec<Outward>,
     /// Where the outbox begins: answers of records before this place have arrived.
     pub(crate) outbox: Position,
@@ -91,19 +91,16 @@ impl<'a> Recovery<'a> {
         }
     }
 
-    /// Decisions take up what completions did to an alarm, one by one and in their order. A decision about an alarm
+    /// A decision takes up what the completion that it names did to an alarm, and with it all before. One about an alarm
     /// that was handled takes up nothing: another one may have been set meanwhile, and was promised to its caller.
     fn take_up(&mut self, decision: &Decision) {
-        match decision {
-            Decision::AlarmSet { deployment, attempt: 1, .. } => {
-                let waiting = self.alarms.entry(*deployment).or_default();
-                while let Some(None) = waiting.pop_front() {}
-            }
-            Decision::AlarmCleared { deployment } => {
-                let waiting = self.alarms.entry(*deployment).or_default();
-                waiting.pop_front_if(|at| at.is_none());
-            }
-            _ => {}
+        let (Decision::AlarmSet { deployment, completion: Some(taken), .. }
+        | Decision::AlarmCleared { deployment, completion: Some(taken) }) = decision
+        else {
+            return;
+        };
+        if self.alarms.get(deployment).is_some_and(|(position, _)| position.0 <= *taken) {
+            self.alarms.remove(deployment);
         }
     }
 
@@ -118,8 +115,8 @@ impl<'a> Recovery<'a> {
         }
         for outward in outward_effects(deployment, InvocationId(invocation), position, &effects) {
             match outward {
-                Outward::Alarm { deployment, at } => {
-                    self.alarms.entry(deployment).or_default().push_back(at);
+                Outward::Alarm { deployment, position, at } => {
+                    self.alarms.insert(deployment, (position, at));
                 }
                 publication @ Outward::Publish { .. } if position >= self.outbox => {
                     self.publications.push(publication);
@@ -156,10 +153,8 @@ impl<'a> Recovery<'a> {
     /// Everything was read.
     pub(crate) fn finish(mut self) -> Result<Recovered, NodeError> {
         self.writes.apply().map_err(|error| failed(&error))?;
-        let last = |(deployment, mut waiting): (_, VecDeque<_>)| {
-            waiting.pop_back().map(|at| Outward::Alarm { deployment, at })
-        };
-        let alarms = self.alarms.into_iter().filter_map(last);
+        let alarms =
+            self.alarms.into_iter().map(|(deployment, (position, at))| Outward::Alarm { deployment, position, at });
         let outward = alarms.chain(self.publications).collect();
         Ok(Recovered { orchestrator: self.orchestrator, outward, completed: self.completed, places: self.places })
     }

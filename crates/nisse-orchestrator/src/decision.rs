@@ -150,11 +150,17 @@ pub enum Decision {
         due: Timestamp,
         attempt: u32,
         number: u64,
+        /// The completion whose effect it takes up; `None` for one that is tried again.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        completion: Option<u64>,
     },
     /// A handler cleared its alarm, or the alarm was handled.
     AlarmCleared {
         #[serde(with = "text")]
         deployment: DeploymentId,
+        /// The completion whose effect it takes up; `None` for one that was handled.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        completion: Option<u64>,
     },
     /// Everything about one agent at once: what a compacted journal begins with.
     Remembered {
@@ -192,7 +198,7 @@ impl Decision {
             | Self::Failed { deployment, .. }
             | Self::Stopped { deployment, .. }
             | Self::AlarmSet { deployment, .. }
-            | Self::AlarmCleared { deployment }
+            | Self::AlarmCleared { deployment, .. }
             | Self::Remembered { deployment, .. }
             | Self::Forgotten { deployment } => Some(*deployment),
         }

@@ -44,8 +44,9 @@ pub enum Event {
     Closed { deployment: DeploymentId, reason: CloseReason },
     /// An action came to its end.
     Finished { deployment: DeploymentId, result: ActionResult },
-    /// A handler's completion record, already durable, held these alarm effects.
-    AlarmChanged { deployment: DeploymentId, at: Option<Timestamp> },
+    /// A handler's completion record, already durable, held this alarm effect. `completion` is the record's place in the
+    /// journal: the one decision that follows names it, and what no decision names is told again after a crash.
+    AlarmChanged { deployment: DeploymentId, completion: u64, at: Option<Timestamp> },
     /// Time passed. `chain` is the chain's own clock, by which money runs.
     Tick { chain: Timestamp },
 }

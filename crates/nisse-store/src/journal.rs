@@ -152,13 +152,17 @@ impl Journal {
         from: Position,
         each: impl FnMut(Position, &[u8]) -> Result<bool, E>,
     ) -> Result<(), E> {
-        let durable = self.lock().durable;
-        recovery::read(&*self.disk, &self.folder, from..durable, each)
+        recovery::read(&*self.disk, &self.folder, from..self.durable(), each)
     }
 
     /// The position that the next record will get.
     pub fn next(&self) -> Position {
         self.lock().next
+    }
+
+    /// The position behind the last durable record: none before it is ever given again.
+    pub fn durable(&self) -> Position {
+        self.lock().durable
     }
 
     /// The oldest record still held, or the next one when there is none.

@@ -23,7 +23,7 @@ pub use overlay::Overlay;
 pub use root::state_root;
 pub use snapshot::{SNAPSHOT_BYTES_MAX, Snapshot};
 
-use crate::{Database, Disk, Position, Rows, Table};
+use crate::{Database, Disk, Rows, Table};
 use scope::Scope;
 
 /// Longest key; a key has at least one byte.
@@ -43,8 +43,6 @@ const META: Table = Table::new("state.meta");
 const ENTRIES: Table = Table::new("state.entries");
 /// Scope and path in the tree → sixteen slots.
 const NODES: Table = Table::new("state.nodes");
-
-const APPLIED_MARK: &str = "journal";
 
 /// One write of an invocation, as it stands in the journal.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -93,22 +91,10 @@ impl StateStore {
         Ok(agents)
     }
 
-    /// Notes that the journal's records up to and including `position` were applied, to whichever agents they concern.
-    pub fn set_applied_up_to(&self, position: Position) -> Result<(), StateError> {
-        Ok(self.database.write_lazily(|rows| rows.set_mark(APPLIED_MARK, position))?)
-    }
-
-    /// The last record noted by [`StateStore::set_applied_up_to`]: recovery goes on behind it.
-    pub fn applied_up_to(&self) -> Result<Option<Position>, StateError> {
-        Ok(self.database.mark(APPLIED_MARK)?)
-    }
-
-    /// Makes everything applied so far durable and returns the last record noted as applied: the journal may be
-    /// truncated before it.
-    pub fn flush(&self) -> Result<Option<Position>, StateError> {
-        let applied = self.applied_up_to()?;
-        self.database.flush()?;
-        Ok(applied)
+    /// Makes everything applied so far durable, each agent's mark ([`AgentState::applied`]) with its state: the journal
+    /// may be truncated before what was applied.
+    pub fn flush(&self) -> Result<(), StateError> {
+        Ok(self.database.flush()?)
     }
 }
 

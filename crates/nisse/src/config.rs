@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use nisse_egress::{CaFile, ConnectTo};
 use nisse_model::{Address, AmountPerHour, ByteSize, Cpu};
-use nisse_node::{AcceptList, ChainChoice, NodeOptions};
+use nisse_node::{AcceptList, ChainChoice, JournalLimits, NodeOptions};
 use nisse_sandbox::CompileCommand;
 use serde::Deserialize;
 
@@ -157,6 +157,7 @@ pub(crate) fn load(home: &Path, flags: &Up) -> Result<Config, Failure> {
         state_quota: parse::<ByteSize>("limits.state", &state)?,
         connect_to: parse_connect_to(&connect_to, &authorities)?,
         compile_command: compile_command()?,
+        journal: JournalLimits::default(),
     };
     Ok(Config { options, shown: picker.shown })
 }

@@ -45,6 +45,7 @@ async fn running() -> Running {
         state_quota: ByteSize(1 << 20),
         connect_to: Vec::new(),
         compile_command: nisse_node::CompileCommand { program: "/nonexistent".into(), arguments: Vec::new() },
+        journal: nisse_node::JournalLimits::default(),
     };
     let seams =
         Seams { disk: Arc::new(SystemDisk), clock: Arc::new(SystemClock::default()), entropy: Arc::new(SystemEntropy) };

@@ -1,11 +1,12 @@
 //! Logs of the contracts, read into events.
 
-use alloy::primitives::{Bytes, Log, U256};
+use alloy::primitives::{Log, U256};
 use alloy::sol_types::SolEventInterface;
-use nisse_model::{Address, Amount, AmountPerHour, ByteSize, ContentId, Cpu, Hash256, Resources, Timestamp};
+use nisse_model::{Address, Amount, AmountPerHour, Timestamp};
 
 use super::{MarketEvent, OrderView, ReopenedFor, StoppedBy};
 use crate::contracts::{self, Manager, Nodes, OracleFeeds};
+use crate::package::FoundPackage;
 use crate::tx::to_model;
 
 pub(super) fn event(log: &Log) -> Option<MarketEvent> {
@@ -126,12 +127,15 @@ fn feeds(log: &Log) -> Option<MarketEvent> {
 fn order(order: &contracts::Order) -> Option<OrderView> {
     Some(OrderView {
         publication: order.publication,
-        agent_id: order.agentId.clone(),
-        manifest_cid: content(&order.manifestCid)?,
-        artifact_cid: content(&order.artifactCid)?,
-        artifact_hash: Hash256(order.artifactHash.0),
-        config_hash: Hash256(order.configHash.0),
-        resources: resources(&order.resources),
+        package: FoundPackage {
+            agent_id: &order.agentId,
+            manifest_cid: &order.manifestCid,
+            artifact_cid: &order.artifactCid,
+            artifact_hash: order.artifactHash,
+            config_hash: order.configHash,
+            resources: &order.resources,
+        }
+        .read()?,
         payment: Amount(order.payment),
         max_rate: AmountPerHour(order.maxRate),
         bid_window_seconds: order.bidWindow,
@@ -143,17 +147,9 @@ fn order(order: &contracts::Order) -> Option<OrderView> {
     })
 }
 
-pub(crate) fn resources(resources: &contracts::Resources) -> Resources {
-    Resources { cpu: Cpu { millis: resources.cpuMillis }, memory: ByteSize(resources.memoryBytes), gpu: resources.gpu }
-}
-
 /// The zero address means nobody.
 pub(crate) fn maybe(address: alloy::primitives::Address) -> Option<Address> {
     (!address.is_zero()).then(|| to_model(address))
-}
-
-pub(crate) fn content(bytes: &Bytes) -> Option<ContentId> {
-    ContentId::from_bytes(bytes).ok()
 }
 
 /// A time of the chain.

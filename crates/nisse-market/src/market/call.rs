@@ -6,23 +6,14 @@ use alloy::primitives::U256;
 use nisse_model::{Address, Amount, AmountPerHour, ContentId, Hash256, Resources};
 
 use super::MarketAddresses;
+use crate::package::ListedPackage;
 use crate::tx::TxIntent;
 
 /// What a package is published with.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PublicationTerms {
-    /// `NAME@vVERSION`.
-    pub agent_id: String,
-    /// The raw block of agent.yaml; its digest is the manifest's hash.
-    pub manifest_cid: ContentId,
-    /// The artifact, raw or dag-pb.
-    pub artifact_cid: ContentId,
-    /// SHA-256 of the artifact's bytes.
-    pub artifact_hash: Hash256,
-    /// SHA-256 of the merged configuration; `Hash256::ZERO` for none.
-    pub config_hash: Hash256,
-    /// What the agent needs.
-    pub resources: Resources,
+    /// What.
+    pub package: ListedPackage,
     /// Highest price of a paid deployment.
     pub max_rate: AmountPerHour,
     /// Seconds for which bids are collected; 0 = the first valid bid wins.

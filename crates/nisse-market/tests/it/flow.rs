@@ -27,7 +27,7 @@ pub(crate) async fn whole_life(owner: &Market, node: &Market, pass: impl AsyncFn
     let events = step("deploy", owner.write("deploy/1", &MarketCall::Deploy(order)).await.unwrap());
     let MarketEvent::Deployed { deployment, owner: payer, order } = &events[0] else { panic!("{events:?}") };
     assert_eq!((*deployment, *payer, order.payment), (1, owner.key(), talos(1_000)));
-    assert_eq!(order.agent_id, "talos.oracle.price-eth@v1.2.0");
+    assert_eq!(order.package.agent_id, "talos.oracle.price-eth@v1.2.0");
 
     let events = step("bid", node.bid("bid/1", 1, rate(50)).await.unwrap());
     assert!(events.iter().any(|event| matches!(event, MarketEvent::Assigned { deployment: 1, .. })), "{events:?}");

@@ -37,12 +37,12 @@ async fn the_literal_calls_of_the_proposal_work() {
     let stage = Stage::funded().await;
     let terms = terms();
     stage.owner.publish("publish", terms.clone()).await.unwrap();
-    let cid = terms.artifact_cid.to_string();
-    let number = stage.owner.deploy_literal("deploy", &terms.agent_id, &cid, talos(1_000)).await.unwrap();
-    let bid = MarketCall::BidLiteral { agent_id: terms.agent_id.clone(), rate: rate(50) };
+    let cid = terms.package.artifact_cid.to_string();
+    let number = stage.owner.deploy_literal("deploy", &terms.package.agent_id, &cid, talos(1_000)).await.unwrap();
+    let bid = MarketCall::BidLiteral { agent_id: terms.package.agent_id.clone(), rate: rate(50) };
     stage.node.write("bid", &bid).await.unwrap();
     let view = stage.owner.deployment(number).await.unwrap();
-    assert_eq!((view.state, view.artifact_cid), (DeploymentState::Assigned, terms.artifact_cid));
+    assert_eq!((view.state, view.package.artifact_cid), (DeploymentState::Assigned, terms.package.artifact_cid));
 }
 
 #[tokio::test]
@@ -66,9 +66,12 @@ async fn an_update_is_answered_by_its_revision_only() {
     let number = stage.running(talos(100)).await;
     let artifact = Hash256::of(b"artifact 1.3");
     let newer = nisse_market::PublicationTerms {
-        agent_id: "talos.oracle.price-eth@v1.3.0".to_owned(),
-        artifact_cid: ContentId::raw(artifact),
-        artifact_hash: artifact,
+        package: nisse_market::ListedPackage {
+            agent_id: "talos.oracle.price-eth@v1.3.0".to_owned(),
+            artifact_cid: ContentId::raw(artifact),
+            artifact_hash: artifact,
+            ..terms().package
+        },
         ..terms()
     };
     let newer = stage.owner.publish("publish/newer", newer).await.unwrap();
@@ -79,7 +82,7 @@ async fn an_update_is_answered_by_its_revision_only() {
     let revision = stage.owner.update("update/2", number, newer, None, None).await.unwrap();
     stage.node.ack_update("ack-update/2", number, revision, 2).await.unwrap();
     let view = stage.owner.deployment(number).await.unwrap();
-    assert_eq!((view.artifact_hash, view.incarnation, view.update), (artifact, 2, None));
+    assert_eq!((view.package.artifact_hash, view.incarnation, view.update), (artifact, 2, None));
 }
 
 #[tokio::test]

@@ -35,11 +35,12 @@ fn refusal(error: MarketError) -> String {
 #[tokio::test]
 async fn each_refusal_is_a_sentence() {
     let stage = Stage::funded().await;
-    let cid = terms().artifact_cid.to_string();
+    let cid = terms().package.artifact_cid.to_string();
     let (owner, node, other) = (&stage.owner, &stage.node, &stage.other);
     let sent = stage.chain.head().0;
     let mut sentences = Vec::new();
-    let wrong = nisse_market::PublicationTerms { artifact_cid: ContentId::raw(Hash256::of(b"else")), ..terms() };
+    let mut wrong = terms();
+    wrong.package.artifact_cid = ContentId::raw(Hash256::of(b"else"));
     sentences.push(refusal(owner.publish("a", wrong).await.unwrap_err()));
     let order = DeployOrder { publication: 7, payment: talos(1), ..DeployOrder::default() };
     owner.write("approve", &MarketCall::ApproveEscrow).await.unwrap();
@@ -61,7 +62,7 @@ async fn each_refusal_is_a_sentence() {
     sentences.push(refusal(node.bid("k", number, rate(61)).await.unwrap_err()));
     sentences.push(refusal(node.ack_start("l", number, 1).await.unwrap_err()));
     owner.deploy("m", order).await.unwrap();
-    let literal = MarketCall::BidLiteral { agent_id: terms().agent_id, rate: rate(50) };
+    let literal = MarketCall::BidLiteral { agent_id: terms().package.agent_id, rate: rate(50) };
     sentences.push(refusal(node.write("n", &literal).await.unwrap_err()));
     node.bid("o", number, rate(50)).await.unwrap();
     sentences.push(refusal(other.ack_start("p", number, 1).await.unwrap_err()));

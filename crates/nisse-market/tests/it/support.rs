@@ -155,12 +155,14 @@ pub(crate) fn resources() -> Resources {
 pub(crate) fn terms() -> nisse_market::PublicationTerms {
     let artifact = Hash256::of(b"artifact");
     nisse_market::PublicationTerms {
-        agent_id: "talos.oracle.price-eth@v1.2.0".to_owned(),
-        manifest_cid: ContentId::raw(Hash256::of(b"manifest")),
-        artifact_cid: ContentId::raw(artifact),
-        artifact_hash: artifact,
-        config_hash: Hash256::ZERO,
-        resources: resources(),
+        package: nisse_market::ListedPackage {
+            agent_id: "talos.oracle.price-eth@v1.2.0".to_owned(),
+            manifest_cid: ContentId::raw(Hash256::of(b"manifest")),
+            artifact_cid: ContentId::raw(artifact),
+            artifact_hash: artifact,
+            config_hash: Hash256::ZERO,
+            resources: resources(),
+        },
         max_rate: rate(60),
         bid_window_seconds: 0,
         gas_budget: 500_000,

@@ -22,6 +22,7 @@ use crate::entry::CompletionWriter;
 use crate::ledger::Ledger;
 use crate::logs::AgentLog;
 use crate::records::Records;
+use crate::unapplied::{Held, Unapplied};
 use append::Form;
 
 /// What an agent is made of.
@@ -35,6 +36,7 @@ pub(crate) struct AgentParts {
     pub(crate) publishes: bool,
     pub(crate) records: Arc<Records>,
     pub(crate) ledger: Arc<Ledger>,
+    pub(crate) unapplied: Arc<Unapplied>,
     pub(crate) outward: mpsc::Sender<Outward>,
     pub(crate) log: Arc<AgentLog>,
     pub(crate) clock: Arc<dyn Clock>,
@@ -67,6 +69,8 @@ pub(crate) struct Committer {
     opening: UnderWay,
     /// Whether a record is between its making and the end of all that follows from it: see `append.rs`.
     unsettled: bool,
+    /// Keeps that record in the journal where it has effects.
+    held: Option<Held>,
 }
 
 /// What the record of a streamed answer takes from its head.
@@ -102,6 +106,7 @@ impl Committer {
             open: None,
             opening: UnderWay::default(),
             unsettled: false,
+            held: None,
         })
     }
 
@@ -144,7 +149,7 @@ impl Committer {
     ) -> Result<u64, String> {
         debug_assert!(trace.outcome == RecordOutcome::Ok || effects.is_empty(), "only what succeeded changes anything");
         self.parts.stats.count(trace.fuel, matches!(trace.outcome, RecordOutcome::Trap(_)));
-        self.unsettle()?;
+        self.unsettle(&effects)?;
         let (seq, time) = (self.next_seq, self.now());
         let appended = self.append(id, &effects, trace, may_wait, Form::Completion).await;
         if appended.is_ok() {

@@ -11,8 +11,8 @@ pub(crate) const OUTWARD_QUEUE_MAX: usize = 1_024;
 /// What leaves the agent after its commit.
 #[derive(Debug)]
 pub(crate) enum Outward {
-    /// The alarm was set or cleared.
-    Alarm { deployment: DeploymentId, at: Option<Timestamp> },
+    /// The alarm was set or cleared. `position` is the completion's place in the journal.
+    Alarm { deployment: DeploymentId, position: Position, at: Option<Timestamp> },
     /// An answer for the agent's OracleFeed. `key` makes it go out once; `position` is its record's place in the journal.
     Publish { deployment: DeploymentId, key: String, position: Position, asset: String, value: i64, decimals: u8 },
 }
@@ -27,16 +27,20 @@ pub(crate) fn state_writes(effects: &[Effect]) -> Vec<StateWrite> {
     effects.iter().filter_map(write).collect()
 }
 
-/// What leaves the node, each with a key made of the invocation and the effect's place in it.
+/// What leaves the node, each with a key made of the invocation and the effect's place in it. An agent has one alarm, so
+/// of several effects on it the last one is all that anybody needs to know.
 pub(crate) fn outward_effects(
     deployment: DeploymentId,
     id: InvocationId,
     position: Position,
     effects: &[Effect],
 ) -> Vec<Outward> {
+    let is_alarm = |effect: &Effect| matches!(effect, Effect::AlarmSet { .. } | Effect::AlarmClear);
+    let alarm = effects.iter().rposition(is_alarm);
     let outward = |(index, effect): (usize, &Effect)| match effect {
-        Effect::AlarmSet { at } => Some(Outward::Alarm { deployment, at: Some(*at) }),
-        Effect::AlarmClear => Some(Outward::Alarm { deployment, at: None }),
+        Effect::AlarmSet { .. } | Effect::AlarmClear if alarm != Some(index) => None,
+        Effect::AlarmSet { at } => Some(Outward::Alarm { deployment, position, at: Some(*at) }),
+        Effect::AlarmClear => Some(Outward::Alarm { deployment, position, at: None }),
         Effect::PublishToChain { asset, value, decimals } => Some(Outward::Publish {
             deployment,
             key: format!("effect:{id}:{index}"),

@@ -1,50 +1,59 @@
-//! Lets old segments of the journal go once all that they hold has been applied.
+//! Lets old segments of the journal go once all that they hold is in place elsewhere.
 
 use std::sync::Arc;
 
-use nisse_orchestrator::Orchestrator;
 use nisse_store::Position;
 
 use super::Driver;
+use super::held::End;
 use crate::core::Core;
 use crate::entry::Entry;
 use crate::error::chain;
 
-/// Records in the journal beyond which it is compacted.
-const JOURNAL_RECORDS_MAX: u64 = 200_000;
-
 impl Driver {
-    /// The records before the place where the journal stood a minute ago have all been applied by now, so they go;
-    /// a snapshot of the orchestrator stands for their decisions.
-    pub(super) async fn compact(&mut self) {
+    /// Cuts the journal where it has grown too long.
+    pub(super) async fn compact(&mut self) -> Result<(), End> {
         // A disk that takes nothing now would stop the databases until the next start.
         if self.core.trouble().is_some() {
-            return;
+            return Ok(());
         }
         self.core.flush();
-        let (first, next) = (self.core.journal.first(), self.core.journal.next());
-        let Some(settled) = self.settled.replace(next) else { return };
+        let journal = &self.core.journal;
+        if journal.next().0 - journal.first().0 <= self.core.options.journal.records_max {
+            return Ok(());
+        }
+        // Stands for all decisions before.
+        let snapshot = Entry::Snapshot(self.orchestrator.compacted()).encode();
+        let written = async { Core::append(journal, &[&snapshot]).await?.durable().await };
+        let snapshot = match written.await {
+            Ok(snapshot) => snapshot,
+            Err(error) => {
+                tracing::warn!(error = chain(&error), "the journal was not compacted");
+                return Ok(());
+            }
+        };
+        let settled = self.core.unapplied.settled(snapshot);
+        // What was handed on before that is in the queue by now.
+        while let Ok(outward) = self.outward.try_recv() {
+            let effects = self.outward(outward);
+            self.carry_out(effects).await?;
+        }
         // An answer that waits for the chain stands nowhere but in the journal.
         let settled = self.mark_outbox(settled);
-        if next.0 - first.0 > JOURNAL_RECORDS_MAX
-            && let Err(error) = compact(&self.core, &self.orchestrator, settled).await
-        {
+        if let Err(error) = cut(&self.core, settled).await {
             tracing::warn!(error, "the journal was not compacted");
         }
+        Ok(())
     }
 }
 
-async fn compact(core: &Core, orchestrator: &Orchestrator, settled: Position) -> Result<(), String> {
-    let journal = &core.journal;
-    let snapshot = Entry::Snapshot(orchestrator.compacted()).encode();
-    let commit = journal.append(&snapshot).map_err(|error| chain(&error))?;
-    commit.durable().await.map_err(|error| chain(&error))?;
+async fn cut(core: &Core, settled: Position) -> Result<(), String> {
     let records = Arc::clone(&core.records);
     let kept = tokio::task::spawn_blocking(move || records.keep_before(settled)).await;
     kept.expect("keeping records does not panic").map_err(|error| chain(&error))?;
     core.database.flush().map_err(|error| chain(&error))?;
     core.states.flush().map_err(|error| chain(&error))?;
-    let commit = journal.truncate_before(settled).map_err(|error| chain(&error))?;
+    let commit = core.journal.truncate_before(settled).map_err(|error| chain(&error))?;
     let first = commit.durable().await.map_err(|error| chain(&error))?;
     core.records.forget_before(first);
     Ok(())

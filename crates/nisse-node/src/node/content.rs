@@ -111,7 +111,7 @@ impl Node {
             for order in self.orders().await? {
                 let ordered: Vec<String> = pins_of_order(&order).collect();
                 if free.iter().any(|name| ordered.contains(name)) {
-                    by = Some(order.agent_id.name.clone());
+                    by = Some(order.package.agent_id.name.clone());
                     free.retain(|name| !ordered.contains(name));
                 }
             }

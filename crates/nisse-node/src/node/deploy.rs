@@ -128,17 +128,13 @@ impl Node {
         stored: &Stored,
         max_rate: AmountPerHour,
     ) -> Result<u64, NodeError> {
-        let reference = &stored.reference;
-        let agent_id = reference.agent_id.to_string();
-        if let Ok(known) = market.publication(market.key(), &agent_id).await
-            && known.manifest_cid == reference.manifest_cid
-            && known.artifact_cid == reference.artifact_cid
-            && known.config_hash == reference.config_hash
+        let terms = packages::terms(&stored.reference, stored.manifest.resources, max_rate);
+        if let Ok(known) = market.publication(market.key(), &terms.package.agent_id).await
+            && known.package == terms.package
             && known.max_rate == max_rate
         {
             return Ok(known.number);
         }
-        let terms = packages::terms(reference, stored.manifest.resources, max_rate);
         market.publish(&self.core.fresh_name("publish"), terms).await.map_err(|error| market_error(&error))
     }
 

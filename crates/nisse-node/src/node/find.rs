@@ -105,7 +105,7 @@ impl Node {
             names.collect::<Vec<_>>()
         });
         let mut names = names.await.unwrap_or_default();
-        names.extend(orders.listed.iter().map(|order| order.agent_id.name.to_string()));
+        names.extend(orders.listed.iter().map(|order| order.package.agent_id.name.to_string()));
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
         let hint = match nisse_model::nearest(text, &names) {
             None if text.parse::<u64>().is_ok() => {
@@ -126,5 +126,5 @@ fn of_agent((deployment, agent): &(DeploymentId, Agent)) -> Candidate {
 }
 
 fn of_order(order: &Order) -> Candidate {
-    Candidate { deployment: order.deployment, agent_id: order.agent_id.clone(), owner: order.view.owner }
+    Candidate { deployment: order.deployment, agent_id: order.package.agent_id.clone(), owner: order.view.owner }
 }

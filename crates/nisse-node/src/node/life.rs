@@ -160,7 +160,7 @@ impl Node {
                 let given_back = Life::is_live(&agent.life) || may_be_open(&agent.life);
                 (given_back, agent.placement.package.agent_id.clone(), agent.placement.owner)
             }
-            Found::Order(order) => (order.is_live(), order.agent_id.clone(), order.view.owner),
+            Found::Order(order) => (order.is_live(), order.package.agent_id.clone(), order.view.owner),
         };
         if open && self.is_held(deployment).await? {
             self.stop(&deployment.to_string()).await?;

@@ -151,7 +151,7 @@ fn entry(deployment: DeploymentId, view: &DeploymentView, refused: Option<String
     };
     MarketEntry {
         deployment: deployment.to_string(),
-        agent_id: view.agent_id.clone(),
+        agent_id: view.package.agent_id.clone(),
         owner: view.owner.to_string(),
         state: state.to_owned(),
         node: view.node.map(|node| node.to_string()),

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use futures::{StreamExt as _, TryStreamExt as _};
 use nisse_market::{DeploymentState, DeploymentView, Market};
-use nisse_model::{Address, AgentId, AgentName, Amount, DeploymentId};
+use nisse_model::{Address, AgentName, Amount, DeploymentId, PackageRef};
 use nisse_orchestrator::Refusal;
 
 use super::{Node, market_error};
@@ -46,7 +46,7 @@ impl Orders {
 /// An order of this home that this node does not run.
 pub(super) struct Order {
     pub(super) deployment: DeploymentId,
-    pub(super) agent_id: AgentId,
+    pub(super) package: PackageRef,
     pub(super) view: DeploymentView,
     /// Why this node did not bid.
     pub(super) refusal: Option<Refusal>,
@@ -62,7 +62,7 @@ impl Order {
 
     /// Why a command that needs the agent itself is not possible.
     pub(super) fn not_here(&self, verb: &str) -> NodeError {
-        let (name, word) = (&self.agent_id.name, self.word());
+        let (name, word) = (&self.package.agent_id.name, self.word());
         let text = match self.view.node.filter(|_| word != "open") {
             Some(node) => format!("failed to {verb} {name}: it is {word} on the node {node}, not here"),
             None => format!("failed to {verb} {name}: its order is {word} and no node runs it"),
@@ -94,7 +94,7 @@ impl Order {
     }
 
     fn hint(&self) -> Option<String> {
-        let name = &self.agent_id.name;
+        let name = &self.package.agent_id.name;
         let close = format!("`nisse stop {name}` closes the order and gives its deposit back");
         match (self.view.state, &self.refusal) {
             (DeploymentState::Open, Some(refusal)) => Some(match hint_of(refusal) {
@@ -204,7 +204,7 @@ impl Node {
         let elsewhere = view.node.filter(|node| *node != self.core.operator && view.state != DeploymentState::Open);
         let (live, refusal) = known;
         // An id that is not one can be published by anybody.
-        let Ok(agent_id) = view.agent_id.parse::<AgentId>() else { return Ok(None) };
+        let Ok(package) = view.package.reference() else { return Ok(None) };
         if live == Some(true) || (live == Some(false) && elsewhere.is_none()) {
             return Ok(None);
         }
@@ -212,10 +212,10 @@ impl Node {
             None => None,
             Some(node) => {
                 let registered = market.node(node).await.map_err(|error| market_error(&error))?;
-                registered.and_then(|found| endpoint_there(&agent_id.name, view.owner, node, &found.endpoint))
+                registered.and_then(|found| endpoint_there(&package.agent_id.name, view.owner, node, &found.endpoint))
             }
         };
-        Ok(Some(Order { deployment, agent_id, view, refusal, endpoint }))
+        Ok(Some(Order { deployment, package, view, refusal, endpoint }))
     }
 
     /// The addresses of this home's keys.
@@ -229,12 +229,12 @@ impl Node {
 
     /// An order as `status` shows it: what the market knows, and what is kept here of its state.
     pub(super) async fn describe_order(&self, order: &Order) -> AgentStatus {
-        let (view, name) = (&order.view, &order.agent_id.name);
+        let (view, name) = (&order.view, &order.package.agent_id.name);
         let kept = self.kept(view.owner, name).await;
         let paid = Amount(view.paid.0.saturating_add(view.due.0));
         AgentStatus {
-            agent_id: view.agent_id.clone(),
-            version: order.agent_id.version.to_string(),
+            agent_id: view.package.agent_id.clone(),
+            version: order.package.agent_id.version.to_string(),
             state: order.word().to_owned(),
             reason: Some(order.reason()),
             hint: order.hint(),
@@ -251,8 +251,8 @@ impl Node {
             state_root: kept.root,
             alarm: None,
             permissions: Vec::new(),
-            cid: view.artifact_cid.to_string(),
-            manifest_cid: view.manifest_cid.to_string(),
+            cid: view.package.artifact_cid.to_string(),
+            manifest_cid: view.package.manifest_cid.to_string(),
             update_refused: None,
             gas: None,
             lease: LeaseStatus {

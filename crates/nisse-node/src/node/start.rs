@@ -14,7 +14,7 @@ use nisse_egress::{
 use nisse_market::Signer;
 use nisse_orchestrator::{Accept, Capacity, Orchestrator, Policy};
 use nisse_sandbox::{CompileLimits, Compiler, Engine, EngineOptions};
-use nisse_store::{Clock, Database, Disk, Entropy, Journal, JournalError, Position, StateStore};
+use nisse_store::{Clock, Database, Disk, Entropy, Journal, JournalError, JournalOptions, Position, StateStore};
 use tokio::sync::{broadcast, mpsc};
 
 use super::Node;
@@ -32,6 +32,7 @@ use crate::records::Records;
 use crate::recovery::{Recovered, Recovery};
 use crate::routes::Routes;
 use crate::supervisor::Supervisor;
+use crate::unapplied::Unapplied;
 
 /// The seams that a node stands on.
 #[derive(Clone)]
@@ -68,7 +69,9 @@ impl Node {
         let make = || Orchestrator::new(policy.clone());
         let mut recovery = Recovery::new(&states, &content, &make);
         recovery.outbox = outbox::begins_at(&database).map_err(|error| failed("database_failed", &error))?;
-        let journal = Journal::open(Arc::clone(&disk), entropy.as_ref(), &home.join("journal"), |position, bytes| {
+        let layout = JournalOptions { segment_bytes: options.journal.segment_bytes };
+        let folder = home.join("journal");
+        let journal = Journal::open_with(Arc::clone(&disk), entropy.as_ref(), &folder, layout, |position, bytes| {
             recovery.take(position, bytes).map_err(OpenError::Recovery)
         })
         .map_err(|error| match error {
@@ -95,6 +98,7 @@ impl Node {
             home,
             clock,
             entropy,
+            unapplied: Unapplied::new(Arc::clone(&journal)),
             journal,
             database,
             states,

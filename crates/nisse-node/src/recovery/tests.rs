@@ -79,11 +79,6 @@ fn put(value: u8) -> Effect {
     Effect::StatePut { key: "count".to_owned(), value: vec![value] }
 }
 
-fn alarm_set(at: u64) -> Decision {
-    let at = Timestamp(at);
-    Decision::AlarmSet { deployment: deployment(), at, due: at, attempt: 1, number: 1 }
-}
-
 /// Recovers a journal that begins at `first`.
 fn recover(world: &World, first: u64, entries: &[Entry]) -> Recovered {
     let make = || orchestrator();
@@ -150,35 +145,69 @@ fn a_write_before_a_snapshot_is_applied_though_its_assignment_is_in_a_segment_th
     assert!(recovered.orchestrator.agent(&deployment()).is_some(), "the snapshot stands for what went");
 }
 
+/// A decision about the alarm that the completion at this place set.
+fn taken_up(completion: u64) -> Entry {
+    let at = Timestamp(77);
+    let (attempt, number, completion) = (1, 1, Some(completion));
+    Entry::Decision(Decision::AlarmSet { deployment: deployment(), at, due: at, attempt, number, completion })
+}
+
+fn handled() -> Entry {
+    Entry::Decision(Decision::AlarmCleared { deployment: deployment(), completion: None })
+}
+
+fn sets(at: u64) -> Entry {
+    completion(1, vec![Effect::AlarmSet { at: Timestamp(at) }])
+}
+
+/// What is told again of a journal that begins at `first`.
+fn told_again(first: u64, entries: &[Entry]) -> Option<(Position, Option<Timestamp>)> {
+    match recover(&world(), first, entries).outward[..] {
+        [] => None,
+        [Outward::Alarm { position, at, .. }] => Some((position, at)),
+        ref more => panic!("{more:?}"),
+    }
+}
+
 #[test]
 fn an_alarm_that_no_decision_took_up_is_told_again_and_one_that_was_taken_up_is_not() {
-    let effect = Effect::AlarmSet { at: Timestamp(77) };
-    let lost = [Entry::Decision(assigned()), completion(1, vec![effect.clone()])];
-    let recovered = recover(&world(), 0, &lost);
-    assert!(matches!(recovered.outward[..], [Outward::Alarm { at: Some(Timestamp(77)), .. }]));
-    let taken = [lost[0].clone(), lost[1].clone(), Entry::Decision(alarm_set(77))];
-    assert!(recover(&world(), 0, &taken).outward.is_empty());
+    let lost = [Entry::Decision(assigned()), sets(77)];
+    assert_eq!(told_again(0, &lost), Some((Position(1), Some(Timestamp(77)))));
+    let taken = [lost.as_slice(), &[taken_up(1)]].concat();
+    assert_eq!(told_again(0, &taken), None);
+    // Of two that were set in a row, the decision about the first leaves the second.
+    let second = [lost.as_slice(), &[sets(88), taken_up(1)]].concat();
+    assert_eq!(told_again(0, &second), Some((Position(2), Some(Timestamp(88)))));
+    // What cleared the alarm itself is taken up by its own decision.
+    let clear = completion(5, vec![Effect::AlarmClear]);
+    let cleared = Decision::AlarmCleared { deployment: deployment(), completion: Some(3) };
+    let cleared = [taken.as_slice(), &[clear, Entry::Decision(cleared)]].concat();
+    assert_eq!(told_again(0, &cleared[..4]), Some((Position(3), None)));
+    assert_eq!(told_again(0, &cleared), None);
 }
 
 #[test]
 fn an_alarm_that_was_set_while_another_was_handled_is_told_again() {
-    let moved = Effect::AlarmSet { at: Timestamp(99) };
-    let cleared = Entry::Decision(Decision::AlarmCleared { deployment: deployment() });
-    let first = [Entry::Decision(assigned()), completion(1, vec![Effect::AlarmSet { at: Timestamp(77) }])];
     // The decision that the first alarm was handled comes behind a completion that set the next one.
-    let handled = [Entry::Decision(alarm_set(77)), completion(2, Vec::new()), completion(3, vec![moved]), cleared];
-    let recovered = recover(&world(), 0, &[first.as_slice(), &handled[..2]].concat());
-    assert!(recovered.outward.is_empty());
-    let recovered = recover(&world(), 0, &[first.as_slice(), &handled].concat());
-    assert!(matches!(recovered.outward[..], [Outward::Alarm { at: Some(Timestamp(99)), .. }]));
-    // Of two that were set in a row, the decision about the first leaves the second.
-    let second = [completion(4, vec![Effect::AlarmSet { at: Timestamp(88) }]), Entry::Decision(alarm_set(77))];
-    let recovered = recover(&world(), 0, &[first.as_slice(), &second].concat());
-    assert!(matches!(recovered.outward[..], [Outward::Alarm { at: Some(Timestamp(88)), .. }]));
-    // What cleared the alarm itself is taken up by its own decision.
-    let clear = [completion(5, vec![Effect::AlarmClear]), handled[3].clone()];
-    let recovered = recover(&world(), 0, &[first.as_slice(), &handled[..1], &clear].concat());
-    assert!(recovered.outward.is_empty());
+    let entries = [Entry::Decision(assigned()), sets(77), taken_up(1), completion(2, Vec::new()), sets(99), handled()];
+    assert_eq!(told_again(0, &entries[..4]), None);
+    assert_eq!(told_again(0, &entries), Some((Position(4), Some(Timestamp(99)))));
+}
+
+#[test]
+fn a_decision_about_a_completion_that_the_journal_let_go_takes_up_no_other() {
+    // The journal was cut between a completion at 899 and the decision about it.
+    let entries = [sets(99), taken_up(899)];
+    assert_eq!(told_again(900, &entries), Some((Position(900), Some(Timestamp(99)))));
+}
+
+#[test]
+fn of_several_words_of_one_completion_about_its_alarm_the_last_counts() {
+    let (early, late) = (Effect::AlarmSet { at: Timestamp(1) }, Effect::AlarmSet { at: Timestamp(2) });
+    let twice = [Entry::Decision(assigned()), completion(1, vec![early.clone(), Effect::AlarmClear, late])];
+    assert_eq!(told_again(0, &twice), Some((Position(1), Some(Timestamp(2)))));
+    let cleared = [Entry::Decision(assigned()), completion(1, vec![early, Effect::AlarmClear])];
+    assert_eq!(told_again(0, &cleared), Some((Position(1), None)));
 }
 
 #[test]

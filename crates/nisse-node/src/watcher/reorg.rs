@@ -101,7 +101,7 @@ async fn agent_events(
 ) -> Result<Vec<Event>, String> {
     let undone = Event::Closed { deployment, reason: CloseReason::Undone };
     let Some(view) = view else { return Ok(vec![undone]) };
-    let name = view.agent_id.split('@').next().unwrap_or_default();
+    let name = view.package.agent_id.split('@').next().unwrap_or_default();
     if view.owner != agent.placement.owner || name != agent.placement.package.agent_id.name.as_str() {
         // The number was given to another order: this one is gone, and the other may be this node's as well.
         let mut events = vec![undone];

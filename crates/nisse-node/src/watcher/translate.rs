@@ -1,8 +1,10 @@
 //! What an event of the market means to this node. An old one that is told again is held against what the contract says
 //! now.
 
-use nisse_market::{DeploymentState, DeploymentView, EventAt, Market, MarketEvent, OrderView, StoppedBy};
-use nisse_model::{Address, DeploymentId, PackageRef, Timestamp};
+use nisse_market::{
+    DeploymentState, DeploymentView, EventAt, ListedPackage, Market, MarketEvent, OrderView, StoppedBy,
+};
+use nisse_model::{Address, DeploymentId, Timestamp};
 use nisse_orchestrator::{Assignment, CloseReason, Command, Event, Lease, NextPackage, Order, Placement};
 
 use super::{Standing, budget};
@@ -64,7 +66,7 @@ pub(super) async fn translate(
         }
         MarketEvent::UpdateRequested { node, revision, order, .. } if *node == operator => {
             let view = market.deployment(number).await.map_err(|error| chain(&error))?;
-            let next = placement(view.owner, order).map(|placement| NextPackage {
+            let next = placement(view.owner, &order.package).map(|placement| NextPackage {
                 revision: *revision,
                 placement,
                 gas_budget: order.gas_budget,
@@ -113,7 +115,7 @@ fn opened(deployment: DeploymentId, owner: Address, order: &OrderView, operator:
         return Vec::new();
     }
     let bids_until = order.bidding_ends.filter(|_| order.bid_window_seconds > 0);
-    let order = placement(owner, order).map(|placement| Order {
+    let order = placement(owner, &order.package).map(|placement| Order {
         deployment,
         placement,
         max_rate: order.max_rate,
@@ -135,7 +137,7 @@ pub(super) async fn reopened(
     if view.state != DeploymentState::Open {
         return Ok(Vec::new());
     }
-    let placement = placement_of(&view);
+    let placement = placement(view.owner, &view.package);
     Ok(placement
         .map(|placement| Order {
             deployment,
@@ -165,36 +167,14 @@ pub(super) async fn assigned(
     } else {
         Assignment::Lease(Lease { rate: view.rate, deposited: view.deposited })
     };
-    let placement = placement_of(&view);
+    let placement = placement(view.owner, &view.package);
     Ok(placement.map(|placement| Event::Assigned { deployment, placement, assignment }).into_iter().collect())
 }
 
-fn placement_of(view: &DeploymentView) -> Option<Placement> {
-    let package = PackageRef {
-        agent_id: parse_id(&view.agent_id)?,
-        manifest_cid: view.manifest_cid,
-        artifact_cid: view.artifact_cid,
-        artifact_hash: view.artifact_hash,
-        config_hash: view.config_hash,
-    };
-    Some(Placement { owner: view.owner, package, resources: view.resources })
-}
-
-fn placement(owner: Address, order: &OrderView) -> Option<Placement> {
-    let package = PackageRef {
-        agent_id: parse_id(&order.agent_id)?,
-        manifest_cid: order.manifest_cid,
-        artifact_cid: order.artifact_cid,
-        artifact_hash: order.artifact_hash,
-        config_hash: order.config_hash,
-    };
-    Some(Placement { owner, package, resources: order.resources })
-}
-
-/// An id that is not one can be published by anybody; nobody runs it.
-fn parse_id(text: &str) -> Option<nisse_model::AgentId> {
-    match text.parse() {
-        Ok(id) => Some(id),
+/// `None` for an id that is not one: it can be published by anybody, and nobody runs it.
+fn placement(owner: Address, listed: &ListedPackage) -> Option<Placement> {
+    match listed.reference() {
+        Ok(package) => Some(Placement { owner, package, resources: listed.resources }),
         Err(error) => {
             tracing::debug!(%error, "an order was passed over");
             None

@@ -6,6 +6,7 @@
 //! disk. The agent keeps books of what happens to it, so chain and state can be compared line by line.
 
 mod books;
+mod cut;
 mod full_disk;
 mod home;
 mod judge;

@@ -50,9 +50,9 @@ impl Orchestrator {
                 }
             }
             Event::Finished { deployment, result } => self.finished(deployment, result, now, &mut effects),
-            Event::AlarmChanged { deployment, at } => {
+            Event::AlarmChanged { deployment, completion, at } => {
                 if let Some(agent) = self.agents.get(&deployment) {
-                    let decision = agent.alarm_decision(deployment, at, now);
+                    let decision = agent.alarm_decision(deployment, completion, at, now);
                     self.decide(&mut effects, decision);
                 }
             }

@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 
-use nisse_market::{DeployOrder, PublicationTerms};
+use nisse_market::{DeployOrder, ListedPackage, PublicationTerms};
 use nisse_model::{Amount, AmountPerHour, ContentId, Hash256, Manifest};
 use serde_json::json;
 
@@ -74,12 +74,14 @@ fn orders_of_packages_that_are_not_there_or_not_what_they_say_are_refused_unpaid
     };
     let other = Hash256::of(b"another artifact");
     let terms = |agent_id: &str, manifest_cid| PublicationTerms {
-        agent_id: agent_id.to_owned(),
-        manifest_cid,
-        artifact_cid: ContentId::raw(other),
-        artifact_hash: other,
-        config_hash: Hash256::of(b"{}"),
-        resources: manifest.resources,
+        package: ListedPackage {
+            agent_id: agent_id.to_owned(),
+            manifest_cid,
+            artifact_cid: ContentId::raw(other),
+            artifact_hash: other,
+            config_hash: Hash256::of(b"{}"),
+            resources: manifest.resources,
+        },
         max_rate: AmountPerHour(50 * Amount::TALOS.0),
         bid_window_seconds: 0,
         gas_budget: 0,

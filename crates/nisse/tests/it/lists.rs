@@ -1,7 +1,7 @@
 //! Lists that do not hold everything, and what the node says of itself: whoever reads them is told.
 
 use base64::Engine as _;
-use nisse_market::{DeployOrder, MarketCall, PublicationTerms};
+use nisse_market::{DeployOrder, ListedPackage, MarketCall, PublicationTerms};
 use nisse_model::{Amount, AmountPerHour, ContentId, Hash256, Resources};
 use serde_json::{Value, json};
 
@@ -20,12 +20,14 @@ fn a_list_that_is_cut_says_how_much_it_leaves_out() {
     node.demo_is_told();
     let nothing = Hash256::of(b"nobody holds this");
     let terms = PublicationTerms {
-        agent_id: "nisse.test.missing@v1.0.0".to_owned(),
-        manifest_cid: ContentId::raw(nothing),
-        artifact_cid: ContentId::raw(nothing),
-        artifact_hash: nothing,
-        config_hash: Hash256::of(b"{}"),
-        resources: Resources { cpu: "0.01".parse().unwrap(), memory: "1MiB".parse().unwrap(), gpu: false },
+        package: ListedPackage {
+            agent_id: "nisse.test.missing@v1.0.0".to_owned(),
+            manifest_cid: ContentId::raw(nothing),
+            artifact_cid: ContentId::raw(nothing),
+            artifact_hash: nothing,
+            config_hash: Hash256::of(b"{}"),
+            resources: Resources { cpu: "0.01".parse().unwrap(), memory: "1MiB".parse().unwrap(), gpu: false },
+        },
         max_rate: AmountPerHour(1),
         bid_window_seconds: 0,
         gas_budget: 0,

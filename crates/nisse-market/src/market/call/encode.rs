@@ -82,14 +82,15 @@ impl MarketCall {
 }
 
 fn publish(terms: PublicationTerms) -> Manager::publishCall {
+    let package = terms.package;
     Manager::publishCall {
-        agentId: terms.agent_id,
-        manifestCid: terms.manifest_cid.to_bytes().into(),
-        manifestHash: hash(terms.manifest_cid.digest()),
-        artifactCid: terms.artifact_cid.to_bytes().into(),
-        artifactHash: hash(terms.artifact_hash),
-        configHash: hash(terms.config_hash),
-        resources: resources(&terms.resources),
+        agentId: package.agent_id,
+        manifestCid: package.manifest_cid.to_bytes().into(),
+        manifestHash: hash(package.manifest_cid.digest()),
+        artifactCid: package.artifact_cid.to_bytes().into(),
+        artifactHash: hash(package.artifact_hash),
+        configHash: hash(package.config_hash),
+        resources: resources(&package.resources),
         maxRate: terms.max_rate.0,
         bidWindow: terms.bid_window_seconds,
         gasBudget: terms.gas_budget,

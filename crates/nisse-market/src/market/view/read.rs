@@ -1,10 +1,11 @@
 //! From the contracts' shapes to the model's; `None` for what no healthy market holds.
 
-use nisse_model::{Amount, AmountPerHour, Hash256, Timestamp};
+use nisse_model::{Amount, AmountPerHour, Timestamp};
 
 use super::{DeploymentState, DeploymentView, NodeStatus, NodeView, PublicationView};
 use crate::contracts::{self, Nodes};
-use crate::event::{content, maybe, resources, seconds};
+use crate::event::{maybe, seconds};
+use crate::package::{FoundPackage, resources};
 use crate::tx::to_model;
 
 pub(super) fn deployment(found: &contracts::Deployment) -> Option<DeploymentView> {
@@ -23,12 +24,15 @@ pub(super) fn deployment(found: &contracts::Deployment) -> Option<DeploymentView
         },
         node: maybe(found.node),
         publication: found.publication,
-        agent_id: found.agentId.clone(),
-        manifest_cid: content(&found.manifestCid)?,
-        artifact_cid: content(&found.artifactCid)?,
-        artifact_hash: Hash256(found.terms.artifactHash.0),
-        config_hash: Hash256(found.terms.configHash.0),
-        resources: resources(&found.terms.resources),
+        package: FoundPackage {
+            agent_id: &found.agentId,
+            manifest_cid: &found.manifestCid,
+            artifact_cid: &found.artifactCid,
+            artifact_hash: found.terms.artifactHash,
+            config_hash: found.terms.configHash,
+            resources: &found.terms.resources,
+        }
+        .read()?,
         gas_budget: found.terms.gasBudget,
         rate: AmountPerHour(found.terms.rate),
         max_rate: AmountPerHour(found.terms.maxRate),
@@ -54,12 +58,15 @@ pub(super) fn publication(found: &contracts::Publication) -> Option<PublicationV
     Some(PublicationView {
         number: found.id,
         publisher: to_model(found.publisher),
-        agent_id: found.agentId.clone(),
-        manifest_cid: content(&found.manifestCid)?,
-        artifact_cid: content(&found.artifactCid)?,
-        artifact_hash: Hash256(found.artifactHash.0),
-        config_hash: Hash256(found.configHash.0),
-        resources: resources(&found.resources),
+        package: FoundPackage {
+            agent_id: &found.agentId,
+            manifest_cid: &found.manifestCid,
+            artifact_cid: &found.artifactCid,
+            artifact_hash: found.artifactHash,
+            config_hash: found.configHash,
+            resources: &found.resources,
+        }
+        .read()?,
         max_rate: AmountPerHour(found.maxRate),
         published: seconds(found.publishedAt),
     })

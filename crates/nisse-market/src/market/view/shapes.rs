@@ -1,6 +1,8 @@
 //! What stands on the market, in the words of the model.
 
-use nisse_model::{Address, Amount, AmountPerHour, ContentId, Hash256, Resources, Timestamp};
+use nisse_model::{Address, Amount, AmountPerHour, Resources, Timestamp};
+
+use crate::package::ListedPackage;
 
 /// Where a deployment stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,18 +34,8 @@ pub struct DeploymentView {
     pub node: Option<Address>,
     /// Number of the publication that runs.
     pub publication: u64,
-    /// Name and version.
-    pub agent_id: String,
-    /// The raw block of agent.yaml.
-    pub manifest_cid: ContentId,
-    /// The artifact.
-    pub artifact_cid: ContentId,
-    /// SHA-256 of the artifact's bytes.
-    pub artifact_hash: Hash256,
-    /// SHA-256 of the merged configuration; zero for none.
-    pub config_hash: Hash256,
-    /// What the agent needs.
-    pub resources: Resources,
+    /// What runs, or is to run.
+    pub package: ListedPackage,
     /// Gas that the node may spend for the agent in each started hour.
     pub gas_budget: u64,
     /// Of the lease, or of the best bid while open.
@@ -87,18 +79,8 @@ pub struct PublicationView {
     pub number: u64,
     /// Who published it.
     pub publisher: Address,
-    /// Name and version.
-    pub agent_id: String,
-    /// The raw block of agent.yaml.
-    pub manifest_cid: ContentId,
-    /// The artifact.
-    pub artifact_cid: ContentId,
-    /// SHA-256 of the artifact's bytes.
-    pub artifact_hash: Hash256,
-    /// SHA-256 of the merged configuration; zero for none.
-    pub config_hash: Hash256,
-    /// What the agent needs.
-    pub resources: Resources,
+    /// What was published.
+    pub package: ListedPackage,
     /// Highest price.
     pub max_rate: AmountPerHour,
     /// When.

@@ -26,16 +26,20 @@ pub(super) enum Form {
 }
 
 impl Committer {
-    /// A record is about to be made. Refused where the last one's fate is unknown.
-    pub(super) fn unsettle(&mut self) -> Result<(), String> {
+    /// A record with these effects is about to be made. Refused where the last one's fate is unknown.
+    pub(super) fn unsettle(&mut self, effects: &[Effect]) -> Result<(), String> {
         self.check_settled()?;
         self.unsettled = true;
+        self.held = (!effects.is_empty()).then(|| self.parts.unapplied.hold());
         Ok(())
     }
 
     /// The record's fate is known, and all that follows from it is done.
     pub(super) fn settle(&mut self) {
         self.unsettled = false;
+        if let Some(held) = self.held.take() {
+            held.let_go();
+        }
     }
 
     /// An error where the last record's fate is unknown; the node cannot go on then.
@@ -95,6 +99,7 @@ impl Committer {
         {
             // The record stands, so its place is taken. What came behind it would be applied without it, for good.
             self.advance(seq, hash);
+            self.held = None;
             let reason = format!("apply what an agent changed to its state: {}", chain(&error));
             self.parts.records.end(reason.clone());
             return Err(reason);

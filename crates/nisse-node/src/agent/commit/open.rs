@@ -17,7 +17,7 @@ impl Committer {
         debug_assert_eq!(trace.outcome, RecordOutcome::Cut(CutKind::Interrupted), "what stands without a closing");
         // To its end, with all that it hands on, whoever halts the agent meanwhile.
         let _opening = self.opening.begin();
-        self.unsettle()?;
+        self.unsettle(&effects)?;
         let opened = self.open_unsettled(id, effects, trace).await;
         self.settle();
         opened
@@ -48,7 +48,7 @@ impl Committer {
     /// Completes the record of the open answer. Without the end's trace, the node itself has cut the guest off, and what
     /// the opening said stands. Durable with a group commit soon.
     pub(crate) async fn close(&mut self, trace: Option<Trace>) -> Result<u64, String> {
-        self.unsettle()?;
+        self.unsettle(&[])?;
         let closed = self.close_unsettled(trace).await;
         self.settle();
         closed

@@ -44,6 +44,7 @@ impl World {
         let index: Arc<dyn Disk> = Arc::new(SimDisk::new(3));
         index.create_dir_durable(Path::new("/home")).expect("the simulated disk has room");
         let database = Arc::new(Database::open(index, Path::new("/home/index")).expect("a fresh index"));
+        let journal = Arc::new(self.journal(|_| {}));
         let parts = AgentParts {
             deployment: AGENT,
             owner: OWNER,
@@ -51,7 +52,8 @@ impl World {
             engine: Hash256::ZERO,
             state,
             publishes: false,
-            records: Arc::new(Records::new(Arc::new(self.journal(|_| {})), database, Places::default())),
+            unapplied: Unapplied::new(Arc::clone(&journal)),
+            records: Arc::new(Records::new(journal, database, Places::default())),
             ledger: Arc::default(),
             outward: mpsc::channel(OUTWARD_QUEUE_MAX).0,
             log: Arc::default(),
@@ -87,6 +89,9 @@ pub(in crate::agent) fn trace(outcome: RecordOutcome) -> Trace {
     }
 }
 
+/// A place that no journal reaches.
+const NEVER: Position = Position(u64::MAX);
+
 fn megabyte(key: u64) -> Vec<Effect> {
     vec![Effect::StatePut { key: format!("{key:03}"), value: vec![7; 1 << 20] }]
 }
@@ -106,6 +111,7 @@ async fn an_agent_whose_durable_change_is_not_applied_changes_nothing_more() {
         }
     };
     assert!(refused.starts_with("apply what an agent changed to its state: "), "{refused}");
+    assert_eq!(held(&committer), Some(Position(made)), "only the next start can apply it");
     world.states.heal();
     for may_wait in [false, true] {
         let next = committer.commit(InvocationId([2; 16]), Vec::new(), trace(RecordOutcome::Ok), may_wait).await;
@@ -144,6 +150,11 @@ async fn a_streamed_answer_whose_end_is_refused_is_followed_by_what_follows_its_
     assert_eq!(ledger.tip(&AGENT), Some((seq, Hash256::of(&opening))));
 }
 
+/// From where on the journal is kept for what is not in place yet.
+fn held(committer: &Committer) -> Option<Position> {
+    Some(committer.parts.unapplied.settled(NEVER)).filter(|held| *held != NEVER)
+}
+
 /// A commit that is left alone in the middle, as a panic or the end of its runtime would leave it.
 async fn broken_off(committer: &mut Committer) -> u64 {
     for made in 0..1_000 {
@@ -163,6 +174,7 @@ async fn a_number_whose_record_may_stand_is_never_given_again() {
     let states = world.states();
     let mut committer = world.committer(&states);
     let stands = broken_off(&mut committer).await + 1;
+    let unapplied = Arc::clone(&committer.parts.unapplied);
     let refused = committer.commit(InvocationId([1; 16]), Vec::new(), trace(RecordOutcome::Ok), true).await;
     let words = "learn whether an agent's last record stands: the call that made it broke off";
     assert_eq!(refused.expect_err("nobody knows what came before"), words);
@@ -170,6 +182,7 @@ async fn a_number_whose_record_may_stand_is_never_given_again() {
     committer.open(InvocationId([1; 16]), Vec::new(), interrupted).await.expect_err("an opening is a record as well");
     let (records, ledger) = (Arc::clone(&committer.parts.records), Arc::clone(&committer.parts.ledger));
     drop(committer);
+    assert_eq!(unapplied.settled(NEVER), Position(stands - 1), "what it changes is kept for the next start");
     assert_eq!(ledger.tip(&AGENT), None, "nobody goes on from there in this life of the node");
     let supervisor = crate::supervisor::Supervisor::default();
     records.run(supervisor.stop_signal()).await.expect_err("the node cannot go on");
@@ -191,6 +204,8 @@ async fn a_number_is_given_again_when_the_disk_has_refused_its_record() {
     assert_eq!(committer.commit(InvocationId([1; 16]), megabyte(1), ok(), false).await, Ok(1));
     world.journals.fail(Fault::NoSpace(0));
     committer.commit(InvocationId([2; 16]), megabyte(2), ok(), false).await.expect_err("there is no room");
+    assert_eq!(held(&committer), None, "it stands nowhere");
     world.journals.heal();
     assert_eq!(committer.commit(InvocationId([3; 16]), megabyte(3), ok(), false).await, Ok(2));
+    assert_eq!(held(&committer), None, "all of it is in place");
 }

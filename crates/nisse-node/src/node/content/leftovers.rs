@@ -6,7 +6,6 @@
 use std::sync::{Arc, Weak};
 
 use nisse_content::{LoosePin, PinKind};
-use nisse_model::PackageRef;
 use tokio::sync::broadcast::error::RecvError;
 
 use crate::error::{ErrorKind, NodeError};
@@ -102,13 +101,5 @@ async fn tidy(node: &Weak<Node>, packages_too: bool) {
 
 /// The pins that a node which takes an order fetches from.
 pub(super) fn pins_of_order(order: &Order) -> impl Iterator<Item = String> + use<> {
-    let view = &order.view;
-    let package = PackageRef {
-        agent_id: order.agent_id.clone(),
-        manifest_cid: view.manifest_cid,
-        artifact_cid: view.artifact_cid,
-        artifact_hash: nisse_model::Hash256::ZERO,
-        config_hash: view.config_hash,
-    };
-    pins_of(&package).map(|pin| pin.to_string())
+    pins_of(&order.package).map(|pin| pin.to_string())
 }

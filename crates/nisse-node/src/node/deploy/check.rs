@@ -34,7 +34,7 @@ impl Node {
         let (owner, name) = (market.key(), stored.reference.agent_id.name.clone());
         let shown = name.clone();
         let orders = self.orders().await?;
-        let twin = |order: &&Order| order.agent_id.name == shown && order.view.owner == owner;
+        let twin = |order: &&Order| order.package.agent_id.name == shown && order.view.owner == owner;
         if let Some(open) = orders.iter().find(twin) {
             return Err(still_held(&shown, open.deployment));
         }

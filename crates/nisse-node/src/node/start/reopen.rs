@@ -77,8 +77,9 @@ fn take_up(
     let alarms = recovered
         .extract_if(.., |outward| matches!(outward, Outward::Alarm { deployment: of, .. } if *of == deployment));
     for outward in alarms {
-        let Outward::Alarm { at, .. } = outward else { continue };
-        decisions.extend(orchestrator.handle(Event::AlarmChanged { deployment, at }, now).decisions);
+        let Outward::Alarm { position, at, .. } = outward else { continue };
+        let changed = Event::AlarmChanged { deployment, completion: position.0, at };
+        decisions.extend(orchestrator.handle(changed, now).decisions);
     }
     let Some(agent) = orchestrator.agent(&deployment) else { return decisions };
     let handled = agent.alarm.filter(|alarm| completed.contains(&alarm_id(deployment, alarm).0));

@@ -1,6 +1,7 @@
 //! A disk without room, and one whose sync fails: the first is waited for, the second ends the node, and neither loses
 //! what was acknowledged.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::Method;
@@ -22,7 +23,7 @@ const TAKEN_MAX: Duration = Duration::from_secs(10);
 const LOOK: Duration = Duration::from_millis(50);
 
 /// Tells a story on a home of its own.
-fn tell(story: impl AsyncFnOnce(&SimDisk, &PausedClock, Model) -> Result<(), Failure>) {
+pub(super) fn tell(story: impl AsyncFnOnce(&SimDisk, &PausedClock, Model) -> Result<(), Failure>) {
     let (disk, world) = world();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
     runtime.expect("a runtime").block_on(async {
@@ -36,8 +37,24 @@ fn tell(story: impl AsyncFnOnce(&SimDisk, &PausedClock, Model) -> Result<(), Fai
     });
 }
 
-async fn open(disk: &SimDisk, clock: &PausedClock) -> Result<std::sync::Arc<Node>, Failure> {
-    Ok(Node::open(options(compiled_before()), seams(disk, clock, 3)).await?)
+/// A start that finds what the model knows.
+pub(super) async fn open_judged(disk: &SimDisk, clock: &PausedClock, model: &mut Model) -> Result<Arc<Node>, Failure> {
+    let node = Node::open(options(compiled_before()), seams(disk, clock, 3)).await?;
+    model.judge(&node, clock).await?;
+    Ok(node)
+}
+
+/// The node ends, the power goes, and the next start finds what the model knows.
+pub(super) async fn power_cut(
+    node: Arc<Node>,
+    disk: &SimDisk,
+    clock: &PausedClock,
+    model: &mut Model,
+) -> Result<Arc<Node>, Failure> {
+    node.shut_down().await;
+    drop(node);
+    disk.power_cut(5);
+    open_judged(disk, clock, model).await
 }
 
 async fn until(node: &Node, shows: impl Fn(&NodeStatus) -> bool) -> NodeStatus {
@@ -56,8 +73,7 @@ async fn until(node: &Node, shows: impl Fn(&NodeStatus) -> bool) -> NodeStatus {
 #[test]
 fn a_decision_that_a_full_disk_refuses_is_held_and_the_node_stays_up() {
     tell(async |disk, clock, mut model| {
-        let node = open(disk, clock).await?;
-        model.judge(&node, clock).await?;
+        let node = open_judged(disk, clock, &mut model).await?;
         disk.fail(Fault::NoSpace(0));
         let refused = node.pause(HOME).await.expect_err("nothing can be decided");
         assert_eq!(refused.code, "disk_refuses", "{refused}");
@@ -81,42 +97,28 @@ fn a_decision_that_a_full_disk_refuses_is_held_and_the_node_stays_up() {
         node.resume(HOME).await?;
         model.slots[0].life = Life::Running;
         model.judge(&node, clock).await?;
-        node.shut_down().await;
-        drop(node);
-        disk.power_cut(5);
-        let node = open(disk, clock).await?;
-        model.judge(&node, clock).await
+        power_cut(node, disk, clock, &mut model).await.map(drop)
     });
 }
 
 #[test]
 fn a_node_that_is_stopped_with_a_full_disk_has_done_nothing_of_what_it_held() {
     tell(async |disk, clock, mut model| {
-        let node = open(disk, clock).await?;
-        model.judge(&node, clock).await?;
+        let node = open_judged(disk, clock, &mut model).await?;
         disk.fail(Fault::NoSpace(0));
         node.pause(HOME).await.expect_err("nothing can be decided");
-        node.shut_down().await;
-        drop(node);
-        disk.power_cut(5);
-        let node = open(disk, clock).await?;
-        model.judge(&node, clock).await
+        power_cut(node, disk, clock, &mut model).await.map(drop)
     });
 }
 
 #[test]
 fn a_failed_sync_ends_the_node_and_its_next_start_finds_what_was_acknowledged() {
     tell(async |disk, clock, mut model| {
-        let node = open(disk, clock).await?;
-        model.judge(&node, clock).await?;
+        let node = open_judged(disk, clock, &mut model).await?;
         disk.fail(Fault::Sync(0));
         let _ = node.drain(true).await;
         let reason = timeout(FULL, node.failed()).await.expect("it cannot go on");
         assert!(reason.contains("use the journal after its disk failed"), "{reason}");
-        node.shut_down().await;
-        drop(node);
-        disk.power_cut(5);
-        let node = open(disk, clock).await?;
-        model.judge(&node, clock).await
+        power_cut(node, disk, clock, &mut model).await.map(drop)
     });
 }

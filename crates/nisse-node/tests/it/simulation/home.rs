@@ -3,11 +3,12 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use base64::Engine as _;
 use nisse_model::{Amount, AmountPerHour, ByteSize, Cpu, Timestamp};
 use nisse_node::control::PackageUpload;
-use nisse_node::{AcceptList, ChainChoice, CompileCommand, Node, NodeOptions, Seams};
+use nisse_node::{AcceptList, ChainChoice, CompileCommand, JournalLimits, Node, NodeOptions, Seams};
 use nisse_store::{Clock, Disk as _, SystemDisk};
 use nisse_testkit::{PausedClock, SimDisk, SimEntropy};
 
@@ -40,6 +41,11 @@ pub(super) fn options(compile_command: CompileCommand) -> NodeOptions {
         state_quota: ByteSize(1 << 20),
         connect_to: Vec::new(),
         compile_command,
+        journal: JournalLimits {
+            records_max: 40,
+            looked_at_every: Duration::from_millis(100),
+            segment_bytes: 16 << 10,
+        },
     }
 }
 

@@ -62,10 +62,17 @@ impl Agent {
 
     /// What a handler's word about its alarm comes to. A time that has passed means now, so that two alarms for "at
     /// once" are still two.
-    pub(super) fn alarm_decision(&self, deployment: DeploymentId, at: Option<Timestamp>, now: Timestamp) -> Decision {
-        let Some(at) = at.map(|at| at.max(now)) else { return Decision::AlarmCleared { deployment } };
+    pub(super) fn alarm_decision(
+        &self,
+        deployment: DeploymentId,
+        completion: u64,
+        at: Option<Timestamp>,
+        now: Timestamp,
+    ) -> Decision {
+        let completion = Some(completion);
+        let Some(at) = at.map(|at| at.max(now)) else { return Decision::AlarmCleared { deployment, completion } };
         let due = self.alarm_pace.next().map_or(at, |next| next.max(at));
-        Decision::AlarmSet { deployment, at, due, attempt: 1, number: self.alarms + 1 }
+        Decision::AlarmSet { deployment, at, due, attempt: 1, number: self.alarms + 1, completion }
     }
 
     pub(super) fn raise_due_alarm(&mut self, deployment: DeploymentId, now: Timestamp, effects: &mut Effects) {
@@ -99,7 +106,9 @@ impl Orchestrator {
         let decision = match end {
             AlarmEnd::NotUp => return,
             AlarmEnd::Retry if alarm.attempt < ALARM_ATTEMPTS_MAX => tried_again(deployment, &alarm, now),
-            AlarmEnd::Done | AlarmEnd::Retry | AlarmEnd::GiveUp => Decision::AlarmCleared { deployment },
+            AlarmEnd::Done | AlarmEnd::Retry | AlarmEnd::GiveUp => {
+                Decision::AlarmCleared { deployment, completion: None }
+            }
         };
         self.decide(effects, decision);
     }
@@ -109,5 +118,5 @@ fn tried_again(deployment: DeploymentId, alarm: &Alarm, now: Timestamp) -> Decis
     let factor = 1u64 << (alarm.attempt - 1).min(16);
     let pause_ms = ALARM_RETRY_FIRST_MS.saturating_mul(factor).min(ALARM_RETRY_MAX_MS);
     let (due, attempt) = (now.plus_ms(pause_ms), alarm.attempt + 1);
-    Decision::AlarmSet { deployment, at: alarm.at, due, attempt, number: alarm.number }
+    Decision::AlarmSet { deployment, at: alarm.at, due, attempt, number: alarm.number, completion: None }
 }

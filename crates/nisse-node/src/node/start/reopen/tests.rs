@@ -48,8 +48,8 @@ fn alarm_of(orchestrator: &Orchestrator) -> Option<Timestamp> {
 #[test]
 fn an_alarm_that_was_committed_before_the_upgrade_comes_along() {
     let mut orchestrator = running();
-    let own = Outward::Alarm { deployment: deployment(1), at: Some(Timestamp(5_000)) };
-    let other = Outward::Alarm { deployment: deployment(2), at: None };
+    let own = Outward::Alarm { deployment: deployment(1), position: Position(1), at: Some(Timestamp(5_000)) };
+    let other = Outward::Alarm { deployment: deployment(2), position: Position(2), at: None };
     let mut recovered = vec![other, own];
     let decisions = take_up(&mut orchestrator, &mut recovered, &HashSet::new(), deployment(1), NOW);
     assert!(matches!(decisions[..], [Decision::AlarmSet { at: Timestamp(5_000), .. }]), "{decisions:?}");
@@ -64,7 +64,7 @@ fn an_alarm_that_was_committed_before_the_upgrade_comes_along() {
 #[test]
 fn what_was_handled_before_the_upgrade_is_not_handled_again() {
     let mut orchestrator = running();
-    let alarm = Outward::Alarm { deployment: deployment(1), at: Some(Timestamp(5_000)) };
+    let alarm = Outward::Alarm { deployment: deployment(1), position: Position(1), at: Some(Timestamp(5_000)) };
     take_up(&mut orchestrator, &mut vec![alarm], &HashSet::new(), deployment(1), NOW);
     let set = orchestrator.agent(&deployment(1)).and_then(|agent| agent.alarm).expect("it is set");
     let completed = HashSet::from([alarm_id(deployment(1), &set).0]);
@@ -93,7 +93,8 @@ fn an_agent_with_an_answer_on_its_way_is_not_reopened() {
         value: 1,
         decimals,
     };
-    let recovered = [answer(1, 0), answer(2, 255), Outward::Alarm { deployment: deployment(3), at: None }];
+    let recovered =
+        [answer(1, 0), answer(2, 255), Outward::Alarm { deployment: deployment(3), position: Position(3), at: None }];
     let waiting = outbox::waiting(&database, &recovered).expect("it reads");
     assert_eq!(waiting.into_iter().collect::<Vec<_>>(), [deployment(1)], "one that fits no feed waits for nothing");
 }
