@@ -146,7 +146,8 @@ impl Journal {
     }
 
     /// Hands the durable records from `from` on to `each`, until it says `false` or they end. Reads whole segments from
-    /// the disk: for looking back, not for every day. Begins at the oldest record held when `from` is older.
+    /// the disk: for looking back, not for every day. Begins at the oldest record held when `from` is older, and leaves
+    /// out what is truncated meanwhile.
     pub fn read<E: From<JournalError>>(
         &self,
         from: Position,

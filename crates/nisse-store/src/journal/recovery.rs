@@ -72,7 +72,14 @@ pub(super) fn read<E: From<JournalError>>(
     let skipped = segments.partition_point(|first| *first <= range.start).saturating_sub(1);
     let mut before: Option<Segment> = None;
     for first in segments.drain(skipped..).take_while(|first| *first < range.end) {
-        let (segment, bytes) = Segment::read(disk, folder, first, before.as_ref())?;
+        let (segment, bytes) = match Segment::read(disk, folder, first, before.as_ref()) {
+            // The journal has let it go since its folder was read.
+            Err(error) if error.is_not_found() && segment::list(disk, folder)?.first() > Some(&first) => {
+                before = None;
+                continue;
+            }
+            read => read?,
+        };
         for (position, place) in &segment.records {
             if range.contains(position) && !each(*position, &bytes[place.clone()])? {
                 return Ok(());

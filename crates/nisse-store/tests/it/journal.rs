@@ -3,7 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use nisse_store::{Journal, JournalError, JournalOptions, Position, RECORD_BYTES_MAX, SystemDisk, SystemEntropy};
+use nisse_store::{
+    Disk as _, Journal, JournalError, JournalOptions, Position, RECORD_BYTES_MAX, SystemDisk, SystemEntropy,
+};
 use nisse_testkit::{SimDisk, SimEntropy};
 
 pub(crate) const FOLDER: &str = "/home/journal";
@@ -176,4 +178,29 @@ fn durable_records_are_read_while_others_are_appended() {
     let path = segments(&disk)[1].clone();
     disk.flip_bit(&path, 100, 1);
     assert!(matches!(read(0, usize::MAX), Err(JournalError::Damaged { .. })));
+}
+
+#[test]
+fn what_is_truncated_while_it_is_read_is_left_out_and_what_is_missing_is_an_error() {
+    let disk = SimDisk::new(1);
+    let (journal, _) = open_with(&disk, small_segments()).unwrap();
+    fill(&journal, 0..100);
+    let (mut records, mut first) = (Records::new(), Position(0));
+    let truncated = journal.read(Position(0), |position, record| {
+        if position == Position(0) {
+            first = journal.truncate_before(Position(70))?.wait()?;
+        }
+        records.push((position, record.to_vec()));
+        Ok::<_, JournalError>(true)
+    });
+    truncated.unwrap();
+    let (read_before, read_after) = records.split_at(records.len() - (100 - first.0 as usize));
+    assert_eq!(
+        (read_before.to_vec(), read_after.to_vec()),
+        (numbered(0..read_before.len() as u64), numbered(first.0..100))
+    );
+    assert!(first > Position(60) && read_before.len() < 30, "{first}, {}", read_before.len());
+    disk.remove_file(&segments(&disk)[1]).unwrap();
+    let missing = journal.read(Position(0), |_, _| Ok::<_, JournalError>(true)).unwrap_err();
+    assert!(matches!(missing, JournalError::Damaged { .. } | JournalError::Gap { .. }), "{missing}");
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use http::Method;
 use nisse_node::Node;
 use nisse_node::control::NodeStatus;
+use nisse_store::Clock as _;
 use nisse_testkit::{Failure, Fault, PausedClock, SimDisk};
 use tokio::time::{sleep, timeout};
 
@@ -39,7 +40,7 @@ pub(super) fn tell(story: impl AsyncFnOnce(&SimDisk, &PausedClock, Model) -> Res
 
 /// A start that finds what the model knows.
 pub(super) async fn open_judged(disk: &SimDisk, clock: &PausedClock, model: &mut Model) -> Result<Arc<Node>, Failure> {
-    let node = Node::open(options(compiled_before()), seams(disk, clock, 3)).await?;
+    let node = Node::open(options(compiled_before()), seams(disk, clock, clock.now().0)).await?;
     model.judge(&node, clock).await?;
     Ok(node)
 }

@@ -41,11 +41,7 @@ pub(super) fn options(compile_command: CompileCommand) -> NodeOptions {
         state_quota: ByteSize(1 << 20),
         connect_to: Vec::new(),
         compile_command,
-        journal: JournalLimits {
-            records_max: 40,
-            looked_at_every: Duration::from_millis(100),
-            segment_bytes: 16 << 10,
-        },
+        journal: JournalLimits { records_max: 4, looked_at_every: Duration::from_millis(7), segment_bytes: 1 << 10 },
     }
 }
 
