@@ -10,6 +10,8 @@ mod core;
 mod driver;
 mod entry;
 mod error;
+#[cfg(test)]
+mod fixtures;
 mod home;
 mod keys;
 mod lane;

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use nisse_content::{PinKind, PinName};
-use nisse_model::{Address, AgentName, DeploymentId};
+use nisse_model::{Address, AgentName, ContentId, DeploymentId};
 use nisse_orchestrator::{Agent, Orchestrator, Placement};
 use tokio::time::{sleep, timeout};
 
@@ -44,57 +44,61 @@ pub(super) async fn look<T: Send + 'static>(
     }
 }
 
-/// Keeps the state that an update finds; an earlier try at the same update has kept it already, and it is put back.
-pub(super) async fn keep(
-    core: &Arc<Core>,
-    deployment: DeploymentId,
+/// The state as it was before one update.
+pub(super) struct Kept<'a> {
+    core: &'a Arc<Core>,
+    key: &'a Key,
     revision: u32,
-    key: &Key,
-) -> Result<(), NodeError> {
-    let pin = kept_name(deployment, revision);
-    if core.pinned(pin.as_str()).is_some() {
-        return bring_back(core, deployment, revision, key).await;
-    }
-    packages::keep_state(core, pin, key.0, &key.1).await.map(drop)
+    pin: PinName,
 }
 
-/// Puts the state in place that was kept before the update of this number.
-pub(super) async fn bring_back(
-    core: &Arc<Core>,
-    deployment: DeploymentId,
-    revision: u32,
-    (owner, name): &Key,
-) -> Result<(), NodeError> {
-    let Some(cid) = core.pinned(kept_name(deployment, revision).as_str()) else {
-        let text = format!("failed to put the state before update {revision} back: it is not in the content store");
-        return Err(NodeError::new(ErrorKind::NotFound, "state_gone", text));
-    };
-    let export = on_disk(core, "read a kept state", move |core| {
-        let read = core.content.read_file(cid, nisse_store::SNAPSHOT_BYTES_MAX);
-        read.map_err(|error| NodeError::caused(ErrorKind::Failed, "content_failed", &error))
-    });
-    packages::replace_state(core, *owner, name, cid, export.await?).await
-}
-
-/// Undoes what an update that comes to no end made of the state, and forgets that it began: the next try keeps the state
-/// that it finds itself. Nothing where the state was not touched.
-pub(super) async fn put_back(
-    core: &Arc<Core>,
-    deployment: DeploymentId,
-    revision: u32,
-    key: &Key,
-) -> Result<(), NodeError> {
-    let pin = kept_name(deployment, revision);
-    if core.pinned(pin.as_str()).is_none() {
-        return Ok(());
+impl<'a> Kept<'a> {
+    /// Before the update of this number.
+    pub(super) fn before(core: &'a Arc<Core>, deployment: DeploymentId, revision: u32, key: &'a Key) -> Self {
+        Self { core, key, revision, pin: kept_name(deployment, revision) }
     }
-    bring_back(core, deployment, revision, key).await?;
-    on_disk(core, "forget an update's state", move |core| {
-        // Behind the applied mark, recovery reads the export no more: only then may it go.
-        core.states.flush().map_err(|error| packages::state_failed(&error))?;
-        core.content.unpin(pin.as_str()).map_err(|error| NodeError::caused(ErrorKind::Failed, "content_failed", &error))
-    })
-    .await
+
+    fn cid(&self) -> Option<ContentId> {
+        self.core.pinned(self.pin.as_str())
+    }
+
+    /// Keeps the state that the update finds; an earlier try at the same update has kept it already, and it is put back.
+    pub(super) async fn keep(self) -> Result<(), NodeError> {
+        if self.cid().is_some() {
+            return self.bring_back().await;
+        }
+        packages::keep_state(self.core, self.pin, self.key.0, &self.key.1).await.map(drop)
+    }
+
+    /// Puts it in place.
+    pub(super) async fn bring_back(&self) -> Result<(), NodeError> {
+        let Some(cid) = self.cid() else {
+            let revision = self.revision;
+            let text = format!("failed to put the state before update {revision} back: it is not in the content store");
+            return Err(NodeError::new(ErrorKind::NotFound, "state_gone", text));
+        };
+        let export = on_disk(self.core, "read a kept state", move |core| {
+            let read = core.content.read_file(cid, nisse_store::SNAPSHOT_BYTES_MAX);
+            read.map_err(|error| NodeError::caused(ErrorKind::Failed, "content_failed", &error))
+        });
+        packages::replace_state(self.core, self.key.0, &self.key.1, cid, export.await?).await
+    }
+
+    /// Undoes what an update that comes to no end made of the state, and forgets that it began: the next try keeps the
+    /// state that it finds itself. Nothing where the state was not touched.
+    pub(super) async fn put_back(self) -> Result<(), NodeError> {
+        if self.cid().is_none() {
+            return Ok(());
+        }
+        self.bring_back().await?;
+        on_disk(self.core, "forget an update's state", move |core| {
+            // Behind the applied mark, recovery reads the export no more: only then may it go.
+            core.states.flush().map_err(|error| packages::state_failed(&error))?;
+            let unpinned = core.content.unpin(self.pin.as_str());
+            unpinned.map_err(|error| NodeError::caused(ErrorKind::Failed, "content_failed", &error))
+        })
+        .await
+    }
 }
 
 /// Sees to it, before a package starts, that whatever ran on its state has let go of it, and that no update's half
@@ -123,7 +127,7 @@ pub(super) async fn settle(core: &Arc<Core>, deployment: DeploymentId, placement
             }
         }
         if let Some(revision) = unanswered {
-            put_back(core, other, revision, &key).await?;
+            Kept::before(core, other, revision, &key).put_back().await?;
         }
     }
     Ok(())

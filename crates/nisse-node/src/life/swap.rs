@@ -10,7 +10,7 @@ use std::sync::Arc;
 use nisse_model::{DeploymentId, InvocationId, Timestamp};
 use nisse_orchestrator::{ActionResult, FailureStage, Life, NextPackage, Placement, PrepareError};
 
-use super::kept::{bring_back, keep, look, put_back};
+use super::kept::{Kept, look};
 use super::{StartError, check_and_compile, halt, start};
 use crate::core::Core;
 use crate::driver::finished;
@@ -48,7 +48,7 @@ pub(crate) async fn swap_step(core: &Arc<Core>, swap: Swap) {
         Err(Ended::Lost(error)) => ActionResult::SwapLost { revision, error },
         Err(Ended::Superseded) => {
             // Where this fails it is done before anything else starts on this state.
-            if let Err(error) = put_back(core, deployment, revision, &swap.old.key()).await {
+            if let Err(error) = Kept::before(core, deployment, revision, &swap.old.key()).put_back().await {
                 tracing::warn!(%deployment, error = error.text, "the state before an update is not put back yet");
             }
             return;
@@ -115,7 +115,7 @@ async fn refuse(core: &Arc<Core>, swap: &Swap, error: PrepareError) -> Result<()
         return Err(Ended::Refused(error));
     }
     let lost = |stage, reason| Err(Ended::Lost(PrepareError { stage, reason }));
-    if let Err(worse) = put_back(core, *deployment, next.revision, &old.key()).await {
+    if let Err(worse) = Kept::before(core, *deployment, next.revision, &old.key()).put_back().await {
         tracing::error!(%deployment, error = worse.text, "the state before the update was not put back");
         return lost(FailureStage::Node, format!("{}; and its state was not put back: {}", error.reason, worse.text));
     }
@@ -132,9 +132,10 @@ async fn refuse(core: &Arc<Core>, swap: &Swap, error: PrepareError) -> Result<()
 /// Keeps the state of now, and puts the one in its place with which the new package begins.
 async fn put_state_in_place(core: &Arc<Core>, swap: &Swap) -> Result<(), NodeError> {
     let Swap { deployment, old, next, restore, .. } = swap;
-    keep(core, *deployment, next.revision, &old.key()).await?;
+    let key = old.key();
+    Kept::before(core, *deployment, next.revision, &key).keep().await?;
     match restore {
-        Some(revision) => bring_back(core, *deployment, *revision, &old.key()).await,
+        Some(revision) => Kept::before(core, *deployment, *revision, &key).bring_back().await,
         None => Ok(()),
     }
 }

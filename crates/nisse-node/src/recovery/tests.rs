@@ -4,16 +4,12 @@ use std::path::Path;
 use std::sync::Arc;
 
 use nisse_content::StoreOptions;
-use nisse_model::{
-    Address, AgentName, AmountPerHour, ByteSize, ContentId, Cpu, Effect, Hash256, PackageRef, Resources,
-};
-use nisse_orchestrator::{Accept, Assignment, Capacity, Placement, Policy};
+use nisse_model::Effect;
 use nisse_store::Disk;
 use nisse_testkit::SimDisk;
 
 use super::*;
-
-const OWNER: Address = Address([1; 20]);
+use crate::fixtures::{OWNER, assigned, deployment, name, orchestrator};
 
 struct World {
     states: StateStore,
@@ -29,42 +25,9 @@ fn world() -> World {
     }
 }
 
-fn orchestrator() -> Orchestrator {
-    let capacity = Capacity { cpu: Cpu { millis: 4000 }, memory: ByteSize(1 << 30), gpu: false };
-    Orchestrator::new(Policy {
-        operator: OWNER,
-        accept: Accept::Own,
-        capacity,
-        price: AmountPerHour(0),
-        gas_budget_max: 0,
-    })
-}
-
-fn deployment() -> DeploymentId {
-    DeploymentId { chain: 7, contract: Address([9; 20]), number: 1 }
-}
-
-fn name() -> AgentName {
-    "counter".parse().expect("a name")
-}
-
-fn assigned() -> Decision {
-    let hash = Hash256::of(b"counter");
-    let package = PackageRef {
-        agent_id: "counter@v1.0.0".parse().expect("an id"),
-        manifest_cid: ContentId::raw(hash),
-        artifact_cid: ContentId::raw(hash),
-        artifact_hash: hash,
-        config_hash: hash,
-    };
-    let resources = Resources { cpu: Cpu { millis: 100 }, memory: ByteSize(1 << 20), gpu: false };
-    let placement = Placement { owner: OWNER, package, resources };
-    Decision::Assigned { deployment: deployment(), placement, assignment: Assignment::Home }
-}
-
 fn completion(invocation: u8, effects: Vec<Effect>) -> Entry {
     Entry::Completion(Completion {
-        deployment: deployment(),
+        deployment: deployment(1),
         owner: OWNER,
         agent: name(),
         at: Timestamp(1),
@@ -100,7 +63,7 @@ fn committed_writes_are_applied_once_however_often_the_journal_is_read() {
     for _ in 0..3 {
         let recovered = recover(&world, 0, &entries);
         assert_eq!(count(&world), Some(vec![2]));
-        assert!(recovered.orchestrator.agent(&deployment()).is_some());
+        assert!(recovered.orchestrator.agent(&deployment(1)).is_some());
         assert_eq!(recovered.completed.len(), 2);
     }
 }
@@ -142,18 +105,18 @@ fn a_write_before_a_snapshot_is_applied_though_its_assignment_is_in_a_segment_th
     let entries = [completion(1, vec![put(5)]), Entry::Snapshot(known.compacted()), completion(2, Vec::new())];
     let recovered = recover(&world, 900, &entries);
     assert_eq!(count(&world), Some(vec![5]));
-    assert!(recovered.orchestrator.agent(&deployment()).is_some(), "the snapshot stands for what went");
+    assert!(recovered.orchestrator.agent(&deployment(1)).is_some(), "the snapshot stands for what went");
 }
 
 /// A decision about the alarm that the completion at this place set.
 fn taken_up(completion: u64) -> Entry {
     let at = Timestamp(77);
     let (attempt, number, completion) = (1, 1, Some(completion));
-    Entry::Decision(Decision::AlarmSet { deployment: deployment(), at, due: at, attempt, number, completion })
+    Entry::Decision(Decision::AlarmSet { deployment: deployment(1), at, due: at, attempt, number, completion })
 }
 
 fn handled() -> Entry {
-    Entry::Decision(Decision::AlarmCleared { deployment: deployment(), completion: None })
+    Entry::Decision(Decision::AlarmCleared { deployment: deployment(1), completion: None })
 }
 
 fn sets(at: u64) -> Entry {
@@ -180,7 +143,7 @@ fn an_alarm_that_no_decision_took_up_is_told_again_and_one_that_was_taken_up_is_
     assert_eq!(told_again(0, &second), Some((Position(2), Some(Timestamp(88)))));
     // What cleared the alarm itself is taken up by its own decision.
     let clear = completion(5, vec![Effect::AlarmClear]);
-    let cleared = Decision::AlarmCleared { deployment: deployment(), completion: Some(3) };
+    let cleared = Decision::AlarmCleared { deployment: deployment(1), completion: Some(3) };
     let cleared = [taken.as_slice(), &[clear, Entry::Decision(cleared)]].concat();
     assert_eq!(told_again(0, &cleared[..4]), Some((Position(3), None)));
     assert_eq!(told_again(0, &cleared), None);

@@ -1,37 +1,17 @@
 //! What is taken up before an agent goes on under another deployment.
 
-use nisse_model::{Address, ByteSize, ContentId, Cpu, Hash256, PackageRef, Resources};
-use nisse_orchestrator::{Accept, Capacity, Placement, Policy};
 use nisse_store::Position;
 
 use super::*;
+use crate::fixtures::{assigned, deployment, orchestrator};
 
-const OWNER: Address = Address([1; 20]);
 const NOW: Timestamp = Timestamp(1_000);
-
-fn deployment(number: u64) -> DeploymentId {
-    DeploymentId { chain: 7, contract: Address([9; 20]), number }
-}
 
 /// An agent whose package is prepared and whose `started` has yet to be told of.
 fn starting() -> Orchestrator {
-    let capacity = Capacity { cpu: Cpu { millis: 4000 }, memory: ByteSize(1 << 30), gpu: false };
-    let price = AmountPerHour(0);
-    let policy = Policy { operator: OWNER, accept: Accept::Own, capacity, price, gas_budget_max: 0 };
-    let mut orchestrator = Orchestrator::new(policy);
-    let hash = Hash256::of(b"counter");
-    let package = PackageRef {
-        agent_id: "counter@v1.0.0".parse().expect("an id"),
-        manifest_cid: ContentId::raw(hash),
-        artifact_cid: ContentId::raw(hash),
-        artifact_hash: hash,
-        config_hash: hash,
-    };
-    let resources = Resources { cpu: Cpu { millis: 100 }, memory: ByteSize(1 << 20), gpu: false };
-    let placement = Placement { owner: OWNER, package, resources };
-    let (deployment, assignment) = (deployment(1), Assignment::Home);
-    orchestrator.restore(&Decision::Assigned { deployment, placement, assignment });
-    orchestrator.restore(&Decision::Prepared { deployment });
+    let mut orchestrator = orchestrator();
+    orchestrator.restore(&assigned());
+    orchestrator.restore(&Decision::Prepared { deployment: deployment(1) });
     orchestrator
 }
 

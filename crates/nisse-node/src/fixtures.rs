@@ -1,0 +1,37 @@
+//! A home's agent as the tests of this crate begin with it.
+
+use nisse_model::{
+    Address, AgentName, AmountPerHour, ByteSize, ContentId, Cpu, DeploymentId, Hash256, PackageRef, Resources,
+};
+use nisse_orchestrator::{Accept, Assignment, Capacity, Decision, Orchestrator, Placement, Policy};
+
+pub(crate) const OWNER: Address = Address([1; 20]);
+
+pub(crate) fn deployment(number: u64) -> DeploymentId {
+    DeploymentId { chain: 7, contract: Address([9; 20]), number }
+}
+
+pub(crate) fn orchestrator() -> Orchestrator {
+    let capacity = Capacity { cpu: Cpu { millis: 4000 }, memory: ByteSize(1 << 30), gpu: false };
+    let price = AmountPerHour(0);
+    Orchestrator::new(Policy { operator: OWNER, accept: Accept::Own, capacity, price, gas_budget_max: 0 })
+}
+
+pub(crate) fn name() -> AgentName {
+    "counter".parse().expect("a name")
+}
+
+/// The owner's first deployment is this node's.
+pub(crate) fn assigned() -> Decision {
+    let hash = Hash256::of(b"counter");
+    let package = PackageRef {
+        agent_id: "counter@v1.0.0".parse().expect("an id"),
+        manifest_cid: ContentId::raw(hash),
+        artifact_cid: ContentId::raw(hash),
+        artifact_hash: hash,
+        config_hash: hash,
+    };
+    let resources = Resources { cpu: Cpu { millis: 100 }, memory: ByteSize(1 << 20), gpu: false };
+    let placement = Placement { owner: OWNER, package, resources };
+    Decision::Assigned { deployment: deployment(1), placement, assignment: Assignment::Home }
+}
