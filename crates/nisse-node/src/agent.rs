@@ -31,6 +31,8 @@ use task::Task;
 pub(crate) use task::run;
 use turn::{Queue, Turn, Wants, unbroken};
 
+use crate::unapplied::{Held, Unapplied};
+
 /// Speaks to a live agent. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct AgentHandle(Arc<Agent>);
@@ -122,6 +124,24 @@ impl AgentHandle {
     pub(crate) async fn event(&self, invocation: Invocation) -> Result<EventAnswer, CallError> {
         let mut turn = self.turn(Wants::Event).await?;
         unbroken(async move { turn.task()?.event(invocation).await }).await
+    }
+
+    /// [`AgentHandle::event`] for one that the node itself raises, under a name that it would use again: its completion
+    /// is held in the journal until the caller has had it decided.
+    pub(crate) async fn named_event(
+        &self,
+        invocation: Invocation,
+        unapplied: &Arc<Unapplied>,
+    ) -> Result<(EventAnswer, Held), CallError> {
+        let mut turn = self.turn(Wants::Event).await?;
+        let held = unapplied.hold();
+        match unbroken(async move { turn.task()?.event(invocation).await }).await {
+            Ok(answer) => Ok((answer, held)),
+            Err(error) => {
+                held.let_go();
+                Err(error)
+            }
+        }
     }
 
     /// Asks the agent to end, without waiting for it.

@@ -79,15 +79,15 @@ impl Driver {
                 biased;
                 () = self.stop.requested() => return,
                 _ = beat.tick() => Ok(self.tick()),
+                _ = compact.tick() => {
+                    carried = self.compact().await;
+                    continue;
+                }
                 Some(outward) = self.outward.recv() => Ok(self.outward(outward)),
                 message = next(&mut self.aside, &mut self.messages) => match message {
                     Some(message) => self.message(message).await,
                     None => return,
                 },
-                _ = compact.tick() => {
-                    carried = self.compact().await;
-                    continue;
-                }
                 () = tokio::time::sleep(pause) => Ok(self.tick()),
             };
             let effects = match effects {

@@ -2,6 +2,7 @@
 
 use nisse_model::{
     Address, AgentName, AmountPerHour, ByteSize, ContentId, Cpu, DeploymentId, Hash256, PackageRef, Resources,
+    Timestamp,
 };
 use nisse_orchestrator::{Accept, Assignment, Capacity, Decision, Orchestrator, Placement, Policy};
 
@@ -34,4 +35,18 @@ pub(crate) fn assigned() -> Decision {
     let resources = Resources { cpu: Cpu { millis: 100 }, memory: ByteSize(1 << 20), gpu: false };
     let placement = Placement { owner: OWNER, package, resources };
     Decision::Assigned { deployment: deployment(1), placement, assignment: Assignment::Home }
+}
+
+/// An agent whose package is prepared and whose `started` has yet to be told of.
+pub(crate) fn starting() -> Orchestrator {
+    let mut orchestrator = orchestrator();
+    orchestrator.restore(&assigned());
+    orchestrator.restore(&Decision::Prepared { deployment: deployment(1) });
+    orchestrator
+}
+
+pub(crate) fn running() -> Orchestrator {
+    let mut orchestrator = starting();
+    orchestrator.restore(&Decision::Started { deployment: deployment(1), at: Timestamp(1_000) });
+    orchestrator
 }

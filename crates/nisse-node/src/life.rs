@@ -75,35 +75,32 @@ pub(crate) async fn start_step(
     halt(core, deployment).await;
     let id = started_id(deployment, incarnation);
     let started = Some(id).filter(|id| raise_started && !core.completed.contains(&id.0));
-    // A `started` that was handled is not handled again, by its completion or by the decision about it.
-    let held = started.map(|_| core.unapplied.hold());
     let ready = kept::settle(core, deployment, &placement).await;
     let start = async {
         ready.map_err(|error| at(FailureStage::Node, error.text))?;
         start(core, deployment, &placement, incarnation, started, ticket).await
     };
+    let mut held = None;
     let result = match start.await {
-        Ok(()) => ActionResult::Started(Ok(())),
+        Ok(handled) => {
+            held = handled;
+            ActionResult::Started(Ok(()))
+        }
         Err(StartError::Failed(PrepareError { stage: FailureStage::Start, reason })) => {
             ActionResult::Started(Err(reason))
         }
         // It never came as far as its own start.
         Err(StartError::Failed(error)) => ActionResult::Prepared(Err(error)),
-        Err(StartError::Superseded) => {
-            if let Some(held) = held {
-                held.let_go();
-            }
-            return;
-        }
+        Err(StartError::Superseded) => return,
     };
     finished(core, deployment, result).await;
-    if let Some(held) = held {
-        decided(core, held).await;
-    }
+    decided(core, held).await;
 }
 
-/// Lets the journal go on when everything is decided that the orchestrator was told before.
-pub(crate) async fn decided(core: &Core, held: Held) {
+/// Lets the journal go on when everything is decided that the orchestrator was told before: what was handled is not
+/// handled again, by its completion or by the decision about it.
+pub(crate) async fn decided(core: &Core, held: Option<Held>) {
+    let Some(held) = held else { return };
     kept::look(core, |_| ()).await;
     held.let_go();
 }
@@ -117,7 +114,8 @@ pub(crate) async fn halt(core: &Core, deployment: DeploymentId) {
     }
 }
 
-/// Brings an agent to life, and has its `started` event handled under this name where it is to be raised.
+/// Brings an agent to life, and has its `started` event handled under this name where it is to be raised. Gives what holds
+/// that one's completion.
 async fn start(
     core: &Arc<Core>,
     deployment: DeploymentId,
@@ -125,7 +123,7 @@ async fn start(
     incarnation: u32,
     started: Option<InvocationId>,
     ticket: u64,
-) -> Result<(), StartError> {
+) -> Result<Option<Held>, StartError> {
     let checked = match core.take_prepared(&deployment) {
         Some(checked) => checked,
         None => Arc::new(core.preparer.check(placement).await?),
@@ -138,7 +136,7 @@ async fn start(
     }
     let started = match started {
         Some(id) => handle_started(core, id, &running).await,
-        None => Ok(()),
+        None => Ok(None),
     };
     let (handle, label) = (running.handle.clone(), running.label.clone());
     let live = lane.go_live(ticket, || {
@@ -151,8 +149,13 @@ async fn start(
         core.egress.forget(&label);
     }
     match (live, started) {
-        (false, _) => Err(StartError::Superseded),
-        (true, Ok(())) => Ok(()),
+        (false, started) => {
+            if let Ok(Some(held)) = started {
+                held.let_go();
+            }
+            Err(StartError::Superseded)
+        }
+        (true, Ok(held)) => Ok(held),
         (true, Err(error)) => Err(StartError::Failed(error)),
     }
 }
@@ -217,14 +220,17 @@ pub(crate) fn started_id(deployment: DeploymentId, incarnation: u32) -> Invocati
     Core::stable_invocation(Timestamp(0), &[b"started", name.as_bytes(), &incarnation.to_be_bytes()])
 }
 
-async fn handle_started(core: &Core, id: InvocationId, running: &Running) -> Result<(), PrepareError> {
+async fn handle_started(core: &Core, id: InvocationId, running: &Running) -> Result<Option<Held>, PrepareError> {
     let now = core.clock.now();
     let event = AgentEvent::started(format!("started:{}", running.incarnation), now);
-    match running.handle.event(invocation(id, event, 1, now)).await {
-        Ok(EventAnswer { result: Ok(_), .. }) => Ok(()),
-        Ok(EventAnswer { result: Err(failure), .. }) => Err(at(FailureStage::Start, failure.text)),
+    match running.handle.named_event(invocation(id, event, 1, now), &core.unapplied).await {
+        Ok((EventAnswer { result: Ok(_), .. }, held)) => Ok(Some(held)),
+        Ok((EventAnswer { result: Err(failure), .. }, held)) => {
+            held.let_go();
+            Err(at(FailureStage::Start, failure.text))
+        }
         // A component without the handler has nothing to do at its start.
-        Err(CallError::NoHandler) => Ok(()),
+        Err(CallError::NoHandler) => Ok(None),
         // Its disk, for one: no fault of the package.
         Err(error @ (CallError::Node(_) | CallError::Full)) => Err(at(FailureStage::Node, error.to_string())),
         Err(error) => Err(at(FailureStage::Start, error.to_string())),
@@ -242,25 +248,36 @@ pub(crate) fn alarm_id(deployment: DeploymentId, alarm: &Alarm) -> InvocationId 
 }
 
 /// Raises an alarm, unless a crash came between its completion and the decision about it. A package whose turn is not
-/// decided yet handles none.
-pub(crate) async fn raise_alarm(core: &Core, deployment: DeploymentId, incarnation: u32, alarm: Alarm) -> AlarmEnd {
+/// decided yet handles none. Gives what holds the alarm's completion as well.
+pub(crate) async fn raise_alarm(
+    core: &Core,
+    deployment: DeploymentId,
+    incarnation: u32,
+    alarm: Alarm,
+) -> (AlarmEnd, Option<Held>) {
     let id = alarm_id(deployment, &alarm);
     if core.completed.contains(&id.0) {
-        return AlarmEnd::Done;
+        return (AlarmEnd::Done, None);
     }
     let running = core.running(&deployment).filter(|running| running.incarnation == incarnation);
-    let Some(running) = running else { return AlarmEnd::NotUp };
+    let Some(running) = running else { return (AlarmEnd::NotUp, None) };
     let event = AgentEvent::alarm(format!("alarm:{}", alarm.number), alarm.at);
-    match running.handle.event(invocation(id, event, alarm.attempt, core.clock.now())).await {
-        Ok(EventAnswer { result: Ok(_), .. }) => AlarmEnd::Done,
-        Ok(EventAnswer { result: Err(failure), .. }) => match failure.kind {
+    let invocation = invocation(id, event, alarm.attempt, core.clock.now());
+    let (answer, held) = match running.handle.named_event(invocation, &core.unapplied).await {
+        Ok((answer, held)) => (Ok(answer), Some(held)),
+        Err(error) => (Err(error), None),
+    };
+    let end = match answer.map(|answer| answer.result) {
+        Ok(Ok(_)) => AlarmEnd::Done,
+        Ok(Err(failure)) => match failure.kind {
             FailureKind::Retryable => AlarmEnd::Retry,
             FailureKind::Permanent => AlarmEnd::GiveUp,
         },
         Err(CallError::NoHandler) => AlarmEnd::GiveUp,
         Err(CallError::Halted | CallError::Busy(_) | CallError::Full) => AlarmEnd::NotUp,
         Err(_) => AlarmEnd::Retry,
-    }
+    };
+    (end, held)
 }
 
 fn invocation(id: InvocationId, event: AgentEvent, attempt: u32, now: Timestamp) -> Invocation {

@@ -19,6 +19,7 @@ use crate::control::PackageUpload;
 use crate::core::Core;
 use crate::entry::{Entry, StateChange};
 use crate::error::{ErrorKind, NodeError};
+use crate::supervisor::CutOff;
 
 use needed::config_pin;
 pub(crate) use needed::{needed, pins_of};
@@ -50,7 +51,11 @@ pub(crate) async fn on_disk<T: Send + 'static>(
 ) -> Result<T, NodeError> {
     let own = Arc::clone(core);
     let worked = core.supervisor.blocking(name, move || work(&own)).await;
-    worked.map_err(|error| NodeError::caused(ErrorKind::Failed, "cut_off", &error))?
+    worked.map_err(|error| cut_off(&error))?
+}
+
+fn cut_off(error: &CutOff) -> NodeError {
+    NodeError::caused(ErrorKind::Failed, "cut_off", error)
 }
 
 /// Checks an upload as strictly as the node that will run it, and stores it.
@@ -183,8 +188,19 @@ pub(crate) async fn destroy_state(core: &Arc<Core>, owner: Address, agent: &Agen
     .await
 }
 
-/// Into the journal, then done.
+/// Into the journal, then done: to its end, though whoever asked for it may go away.
 async fn change_state(
+    core: &Arc<Core>,
+    change: StateChange,
+    name: &'static str,
+    apply: impl FnOnce(&AgentState, Position) -> Result<(), NodeError> + Send + 'static,
+) -> Result<(), NodeError> {
+    let own = Arc::clone(core);
+    let changed = core.supervisor.to_its_end(name, async move { change_state_now(&own, change, name, apply).await });
+    changed.await.map_err(|error| cut_off(&error))?
+}
+
+async fn change_state_now(
     core: &Arc<Core>,
     change: StateChange,
     name: &str,

@@ -94,12 +94,14 @@ impl<'a> Recovery<'a> {
     /// A decision takes up what the completion that it names did to an alarm, and with it all before. One about an alarm
     /// that was handled takes up nothing: another one may have been set meanwhile, and was promised to its caller.
     fn take_up(&mut self, decision: &Decision) {
-        let (Decision::AlarmSet { deployment, completion: Some(taken), .. }
-        | Decision::AlarmCleared { deployment, completion: Some(taken) }) = decision
-        else {
-            return;
+        let (deployment, taken) = match decision {
+            Decision::AlarmSet { deployment, completion: Some(taken), .. }
+            | Decision::AlarmCleared { deployment, completion: Some(taken) } => (deployment, *taken),
+            // As an older nisse wrote it, which named no completion: the one that was told last.
+            Decision::AlarmSet { deployment, attempt: 1, completion: None, .. } => (deployment, u64::MAX),
+            _ => return,
         };
-        if self.alarms.get(deployment).is_some_and(|(position, _)| position.0 <= *taken) {
+        if self.alarms.get(deployment).is_some_and(|(position, _)| position.0 <= taken) {
             self.alarms.remove(deployment);
         }
     }

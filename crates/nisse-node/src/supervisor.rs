@@ -90,16 +90,26 @@ impl Supervisor {
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, CutOff> {
         let turn = Arc::clone(&self.blocking).acquire_owned().await.map_err(|_| CutOff)?;
-        let (done, reached) = oneshot::channel();
-        self.spawn(name, |_| async move {
+        let worked = self.to_its_end(name, async move {
             let worked = tokio::task::spawn_blocking(move || {
                 let _turn = turn;
                 work()
             });
-            if let Ok(result) = worked.await {
-                // Nobody waiting is no error.
-                let _ = done.send(result);
-            }
+            worked.await.map_err(|_| CutOff)
+        });
+        worked.await?
+    }
+
+    /// Does work for somebody who may go away meanwhile; shutdown joins it like every task.
+    pub(crate) async fn to_its_end<T: Send + 'static>(
+        &self,
+        name: &str,
+        work: impl Future<Output = T> + Send + 'static,
+    ) -> Result<T, CutOff> {
+        let (done, reached) = oneshot::channel();
+        self.spawn(name, |_| async move {
+            // Nobody waiting is no error.
+            let _ = done.send(work.await);
         });
         reached.await.map_err(|_| CutOff)
     }

@@ -55,9 +55,7 @@ impl Driver {
                 let Some(agent) = self.orchestrator.agent(&deployment) else { return };
                 let incarnation = agent.incarnation;
                 self.spawn("alarm", async move {
-                    // An alarm that was handled is not handled again, by its completion or by the decision about it.
-                    let held = core.unapplied.hold();
-                    let end = life::raise_alarm(&core, deployment, incarnation, alarm).await;
+                    let (end, held) = life::raise_alarm(&core, deployment, incarnation, alarm).await;
                     let result = ActionResult::AlarmHandled { number: alarm.number, end };
                     finished(&core, deployment, result).await;
                     life::decided(&core, held).await;

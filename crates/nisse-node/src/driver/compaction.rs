@@ -33,15 +33,20 @@ impl Driver {
             }
         };
         let settled = self.core.unapplied.settled(snapshot);
-        // What was handed on before that is in the queue by now.
-        while let Ok(outward) = self.outward.try_recv() {
+        // What was handed on before that is in the queue by now, and no more is waited for.
+        for _ in 0..self.outward.len() {
+            let Ok(outward) = self.outward.try_recv() else { break };
             let effects = self.outward(outward);
             self.carry_out(effects).await?;
         }
         // An answer that waits for the chain stands nowhere but in the journal.
         let settled = self.mark_outbox(settled);
-        if let Err(error) = cut(&self.core, settled).await {
-            tracing::warn!(error, "the journal was not compacted");
+        match cut(&self.core, settled).await {
+            Ok(()) if settled < snapshot => {
+                tracing::debug!(%settled, %snapshot, "the journal is held behind its snapshot");
+            }
+            Ok(()) => {}
+            Err(error) => tracing::warn!(error, "the journal was not compacted"),
         }
         Ok(())
     }

@@ -15,6 +15,7 @@ use super::{StartError, check_and_compile, halt, start};
 use crate::core::Core;
 use crate::driver::finished;
 use crate::error::NodeError;
+use crate::unapplied::Held;
 
 /// One swap.
 pub(crate) struct Swap {
@@ -96,7 +97,11 @@ async fn run(core: &Arc<Core>, swap: &Swap) -> Result<(), Ended> {
     core.set_prepared(*deployment, Arc::new(checked));
     let started = swapped_id(*deployment, next.revision);
     match start(core, *deployment, &next.placement, *incarnation, Some(started), *ticket).await {
-        Ok(()) => Ok(()),
+        Ok(held) => {
+            // An update that was cut off is begun anew, whatever its `started` has done: nobody asks for its completion.
+            held.into_iter().for_each(Held::let_go);
+            Ok(())
+        }
         Err(StartError::Superseded) => Err(Ended::Superseded),
         Err(StartError::Failed(failed)) => refuse(core, swap, failed).await,
     }
@@ -120,7 +125,7 @@ async fn refuse(core: &Arc<Core>, swap: &Swap, error: PrepareError) -> Result<()
         return lost(FailureStage::Node, format!("{}; and its state was not put back: {}", error.reason, worse.text));
     }
     match start(core, *deployment, old, incarnation - 1, None, *ticket).await {
-        Ok(()) => Err(Ended::Refused(error)),
+        Ok(_) => Err(Ended::Refused(error)),
         Err(StartError::Superseded) => Err(Ended::Superseded),
         Err(StartError::Failed(worse)) => {
             let (reason, stage) = (error.reason, worse.stage);

@@ -1,6 +1,7 @@
 //! From a home folder to a running node.
 
 pub(super) mod chain;
+mod conclude;
 pub(super) mod market;
 mod reopen;
 
@@ -129,6 +130,7 @@ impl Node {
                 failing.fail(reason);
             }
         });
+        conclude::conclude(&core, &mut orchestrator).await?;
         let market = match &core.chain {
             // The embedded chain always answers, so the market is there before anything is served.
             Some(_) => {

@@ -38,11 +38,15 @@ impl Places {
     /// Notes a record that stands in the journal at `position`.
     pub(super) fn mark(&mut self, deployment: DeploymentId, seq: u64, position: Position) {
         let marks = &mut self.0.entry(deployment).or_default().marks;
-        // A number that comes again follows records that a crash took with it.
-        while marks.back().is_some_and(|(last, _)| *last >= seq) {
-            marks.pop_back();
+        let mut begin = position;
+        // A number that comes again follows records that a crash took with it, or closes what was opened before: that
+        // stands until the closing is durable.
+        while let Some((last, known)) = marks.pop_back_if(|(last, _)| *last >= seq) {
+            if last == seq {
+                begin = begin.min(known);
+            }
         }
-        marks.push_back((seq, position));
+        marks.push_back((seq, begin));
     }
 
     /// Notes a record that the journal held at start.

@@ -165,6 +165,17 @@ fn a_decision_about_a_completion_that_the_journal_let_go_takes_up_no_other() {
 }
 
 #[test]
+fn a_decision_that_an_older_nisse_wrote_takes_up_what_was_told_before_it() {
+    let at = Timestamp(77);
+    let old =
+        |attempt| Decision::AlarmSet { deployment: deployment(1), at, due: at, attempt, number: 1, completion: None };
+    let first = [Entry::Decision(assigned()), sets(77), Entry::Decision(old(1))];
+    assert_eq!(told_again(0, &first), None);
+    let next = [first.as_slice(), &[sets(99), Entry::Decision(old(2))]].concat();
+    assert_eq!(told_again(0, &next), Some((Position(3), Some(Timestamp(99)))), "another try takes up nothing");
+}
+
+#[test]
 fn of_several_words_of_one_completion_about_its_alarm_the_last_counts() {
     let (early, late) = (Effect::AlarmSet { at: Timestamp(1) }, Effect::AlarmSet { at: Timestamp(2) });
     let twice = [Entry::Decision(assigned()), completion(1, vec![early.clone(), Effect::AlarmClear, late])];

@@ -27,7 +27,7 @@ use home::{compiled_before, options, seams, template};
 use model::Model;
 
 /// Writes and syncs of the disk from a start to the end of its stretch of the story, roughly.
-const CHANGES_MAX: u64 = 130;
+const CHANGES_MAX: u64 = 270;
 /// How often the world looks whether the power went.
 const LOOK: Duration = Duration::from_millis(5);
 /// How long the node goes on without power: what it acknowledges then was never durable.

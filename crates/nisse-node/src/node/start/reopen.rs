@@ -5,11 +5,9 @@
 //! beginning of the new in one step, so a crash anywhere goes on where it was. Nothing that was committed under the old
 //! deployment is left behind: what the journal holds of it is taken up first, and one with answers on their way stays.
 
-use std::collections::HashSet;
-
 use nisse_market::{DeployOrder, Market, MarketError, MarketEvent};
 use nisse_model::{AmountPerHour, DeploymentId, Timestamp};
-use nisse_orchestrator::{ActionResult, Agent, AlarmEnd, Assignment, CloseReason, Decision, Event, Life, Orchestrator};
+use nisse_orchestrator::{Agent, Assignment, CloseReason, Decision, Event, Life, Orchestrator};
 
 use crate::agent::Outward;
 use crate::core::Core;
@@ -17,7 +15,6 @@ use crate::driver::outbox;
 use crate::entry::Entry;
 use crate::error::{ErrorKind, NodeError, chain};
 use crate::home::KeyName;
-use crate::life::{alarm_id, started_id};
 use crate::packages::terms;
 
 /// Reopens what can be reopened. What cannot stays where it is and is tried again at the next start.
@@ -41,7 +38,7 @@ pub(super) async fn reopen_home_leases(
         .collect();
     for id in at_home {
         let now = core.clock.now();
-        journal(core, &take_up(orchestrator, recovered, &core.completed, id, now)).await?;
+        journal(core, &take_up(orchestrator, recovered, id, now)).await?;
         let Some(agent) = orchestrator.agent(&id).cloned() else { continue };
         let (number, acknowledged) = match reopen(&market, id, &agent).await {
             Ok(moved) => moved,
@@ -64,12 +61,11 @@ pub(super) async fn reopen_home_leases(
     Ok(())
 }
 
-/// Takes up what the journal holds of an agent behind its last decision: alarms that it set, and handlers that came to
-/// their end. Under its next deployment these would have other names, and be lost or handled twice.
+/// Takes up the alarms that the journal holds of an agent behind its last decision: under its next deployment they would
+/// have other names, and be lost.
 fn take_up(
     orchestrator: &mut Orchestrator,
     recovered: &mut Vec<Outward>,
-    completed: &HashSet<[u8; 16]>,
     deployment: DeploymentId,
     now: Timestamp,
 ) -> Vec<Decision> {
@@ -81,18 +77,11 @@ fn take_up(
         let changed = Event::AlarmChanged { deployment, completion: position.0, at };
         decisions.extend(orchestrator.handle(changed, now).decisions);
     }
-    let Some(agent) = orchestrator.agent(&deployment) else { return decisions };
-    let handled = agent.alarm.filter(|alarm| completed.contains(&alarm_id(deployment, alarm).0));
-    let started = agent.life == Life::Starting && completed.contains(&started_id(deployment, agent.incarnation).0);
-    let handled = handled.map(|alarm| ActionResult::AlarmHandled { number: alarm.number, end: AlarmEnd::Done });
-    for result in handled.into_iter().chain(started.then_some(ActionResult::Started(Ok(())))) {
-        // What would follow on the old market follows on the new one.
-        decisions.extend(orchestrator.handle(Event::Finished { deployment, result }, now).decisions);
-    }
     decisions
 }
 
-async fn journal(core: &Core, decisions: &[Decision]) -> Result<(), NodeError> {
+/// Makes decisions durable before anything runs.
+pub(super) async fn journal(core: &Core, decisions: &[Decision]) -> Result<(), NodeError> {
     if decisions.is_empty() {
         return Ok(());
     }

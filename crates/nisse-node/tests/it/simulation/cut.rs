@@ -18,7 +18,7 @@ fn segments(disk: &SimDisk) -> Vec<std::path::PathBuf> {
 }
 
 #[test]
-fn a_journal_is_cut_again_and_again_and_a_power_cut_behind_it_loses_nothing() {
+fn a_journal_is_cut_again_and_again_and_every_start_finds_what_was_in_what_went() {
     tell(async |disk, clock, mut model| {
         let mut random = Random::new(5);
         let mut oldest = segments(disk);

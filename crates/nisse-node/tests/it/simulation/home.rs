@@ -41,7 +41,7 @@ pub(super) fn options(compile_command: CompileCommand) -> NodeOptions {
         state_quota: ByteSize(1 << 20),
         connect_to: Vec::new(),
         compile_command,
-        journal: JournalLimits { records_max: 4, looked_at_every: Duration::from_millis(7), segment_bytes: 1 << 10 },
+        journal: JournalLimits { records_max: 12, looked_at_every: Duration::from_millis(250), segment_bytes: 1 << 10 },
     }
 }
 

@@ -72,3 +72,27 @@ fn an_alarm_of_an_agent_that_is_not_up_yet_waits_and_counts_no_try() {
     }
     assert_eq!(node.agent(&deployment(1)).expect("known").alarm.map(|alarm| alarm.attempt), Some(1));
 }
+
+#[test]
+fn a_decision_names_the_completion_that_it_takes_up_and_one_about_a_handled_alarm_names_none() {
+    let mut node = orchestrator();
+    run(&mut node, 1, OPERATOR, Assignment::Home);
+    let mut changed =
+        |completion, at| node.handle(Event::AlarmChanged { deployment: deployment(1), completion, at }, NOW).decisions;
+    let set = changed(7, Some(NOW));
+    assert!(matches!(set[..], [Decision::AlarmSet { completion: Some(7), .. }]), "{set:?}");
+    let cleared = changed(8, None);
+    assert!(matches!(cleared[..], [Decision::AlarmCleared { completion: Some(8), .. }]), "{cleared:?}");
+    changed(9, Some(NOW));
+    node.handle(Event::Tick { chain: NOW }, NOW);
+    for (end, attempt) in [(AlarmEnd::Retry, Some(2)), (AlarmEnd::Done, None)] {
+        let result = ActionResult::AlarmHandled { number: 2, end };
+        let decisions = node.handle(Event::Finished { deployment: deployment(1), result }, NOW).decisions;
+        let told = match decisions[..] {
+            [Decision::AlarmSet { attempt, completion: None, .. }] => Some(attempt),
+            [Decision::AlarmCleared { completion: None, .. }] => None,
+            _ => panic!("{decisions:?}"),
+        };
+        assert_eq!(told, attempt);
+    }
+}

@@ -3,23 +3,9 @@
 use nisse_store::Position;
 
 use super::*;
-use crate::fixtures::{assigned, deployment, orchestrator};
+use crate::fixtures::{deployment, running};
 
 const NOW: Timestamp = Timestamp(1_000);
-
-/// An agent whose package is prepared and whose `started` has yet to be told of.
-fn starting() -> Orchestrator {
-    let mut orchestrator = orchestrator();
-    orchestrator.restore(&assigned());
-    orchestrator.restore(&Decision::Prepared { deployment: deployment(1) });
-    orchestrator
-}
-
-fn running() -> Orchestrator {
-    let mut orchestrator = starting();
-    orchestrator.restore(&Decision::Started { deployment: deployment(1), at: NOW });
-    orchestrator
-}
 
 fn alarm_of(orchestrator: &Orchestrator) -> Option<Timestamp> {
     orchestrator.agent(&deployment(1)).expect("it is known").alarm.map(|alarm| alarm.at)
@@ -31,33 +17,15 @@ fn an_alarm_that_was_committed_before_the_upgrade_comes_along() {
     let own = Outward::Alarm { deployment: deployment(1), position: Position(1), at: Some(Timestamp(5_000)) };
     let other = Outward::Alarm { deployment: deployment(2), position: Position(2), at: None };
     let mut recovered = vec![other, own];
-    let decisions = take_up(&mut orchestrator, &mut recovered, &HashSet::new(), deployment(1), NOW);
-    assert!(matches!(decisions[..], [Decision::AlarmSet { at: Timestamp(5_000), .. }]), "{decisions:?}");
+    let decisions = take_up(&mut orchestrator, &mut recovered, deployment(1), NOW);
+    let taken = matches!(decisions[..], [Decision::AlarmSet { at: Timestamp(5_000), completion: Some(1), .. }]);
+    assert!(taken, "{decisions:?}");
     assert_eq!(alarm_of(&orchestrator), Some(Timestamp(5_000)));
     assert!(matches!(recovered[..], [Outward::Alarm { at: None, .. }]), "another agent's stays where it is");
     // What was decided is all that the next start needs.
     let mut reborn = running();
     decisions.iter().for_each(|decision| reborn.restore(decision));
     assert_eq!(alarm_of(&reborn), Some(Timestamp(5_000)));
-}
-
-#[test]
-fn what_was_handled_before_the_upgrade_is_not_handled_again() {
-    let mut orchestrator = running();
-    let alarm = Outward::Alarm { deployment: deployment(1), position: Position(1), at: Some(Timestamp(5_000)) };
-    take_up(&mut orchestrator, &mut vec![alarm], &HashSet::new(), deployment(1), NOW);
-    let set = orchestrator.agent(&deployment(1)).and_then(|agent| agent.alarm).expect("it is set");
-    let completed = HashSet::from([alarm_id(deployment(1), &set).0]);
-    let decisions = take_up(&mut orchestrator, &mut Vec::new(), &completed, deployment(1), NOW);
-    assert!(matches!(decisions[..], [Decision::AlarmCleared { .. }]), "{decisions:?}");
-    assert_eq!(alarm_of(&orchestrator), None);
-
-    let mut orchestrator = starting();
-    let untold = take_up(&mut orchestrator, &mut Vec::new(), &HashSet::new(), deployment(1), NOW);
-    assert!(untold.is_empty(), "its `started` is raised under the next deployment");
-    let completed = HashSet::from([started_id(deployment(1), 1).0]);
-    let decisions = take_up(&mut orchestrator, &mut Vec::new(), &completed, deployment(1), NOW);
-    assert!(matches!(decisions[..], [Decision::Started { .. }]), "{decisions:?}");
 }
 
 #[test]
