@@ -21,7 +21,7 @@ const EDGES: &[(&str, &[&str])] = &[
             "nisse-store",
         ],
     ),
-    ("nisse-api", &["nisse-content", "nisse-market", "nisse-model", "nisse-node"]),
+    ("nisse-api", &["nisse-node"]),
     (
         "nisse-node",
         &[

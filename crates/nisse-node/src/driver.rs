@@ -19,7 +19,6 @@ use std::time::Duration;
 
 use nisse_orchestrator::{CommandError, Effects, Event, Orchestrator};
 use tokio::sync::{mpsc, oneshot, watch};
-use tokio::time::Instant;
 
 use crate::agent::Outward;
 use crate::core::Core;
@@ -65,8 +64,9 @@ impl Driver {
             return self.core.fail("what agents have spent was not read".to_owned());
         }
         let boot = self.orchestrator.boot(self.core.clock.now());
-        let every = self.core.options.journal.looked_at_every;
-        let mut compact = tokio::time::interval_at(Instant::now() + every, every);
+        let mut compact = tokio::time::interval(self.core.options.journal.looked_at_every);
+        // A start has enough to do.
+        compact.reset();
         compact.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         // A beat of its own: however many messages come, the clocks are looked at.
         let mut beat = tokio::time::interval(TICK_MAX);
