@@ -23,13 +23,17 @@ interface Vm {
     function warp(uint256) external;
     function expectRevert(bytes calldata) external;
     function expectRevert(bytes4) external;
+    function expectPartialRevert(bytes4) external;
     function snapshotGasLastCall(string calldata group, string calldata name) external returns (uint256);
-    function setEnv(string calldata name, string calldata value) external;
-    function envOr(string calldata name, uint256 fallback_) external view returns (uint256);
+    function lastCallGas() external view returns (Gas memory);
+    function cool(address) external;
+    function deployCode(string calldata artifact, bytes calldata arguments) external returns (address);
     function toString(uint256) external pure returns (string memory);
     function getBlockTimestamp() external view returns (uint256);
+    function readFile(string calldata path) external view returns (string memory);
+    function parseJsonKeys(string calldata json, string calldata key) external pure returns (string[] memory);
+    function createDir(string calldata path, bool recursive) external;
     function writeFile(string calldata path, string calldata text) external;
-    function writeLine(string calldata path, string calldata line) external;
 }
 
 /// Assertions, and what forge's invariant runner looks for.

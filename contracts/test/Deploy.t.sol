@@ -1,28 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 pragma solidity ^0.8.28;
 
-import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
-import {ERC20} from "@openzeppelin/contracts/token/ERC20/ERC20.sol";
 import {DeployParams, Deployment, Resources, State} from "../src/Types.sol";
 import {Cid} from "../src/Cid.sol";
-import {Manager} from "../src/Manager.sol";
-import {Nodes} from "../src/Nodes.sol";
 import {NodesEvents} from "../src/NodesEvents.sol";
-import {TokenIn} from "../src/TokenIn.sol";
 import {MarketEvents} from "../src/market/MarketEvents.sol";
 import {World} from "./Base.sol";
-
-/// Keeps one unit of each transfer.
-contract TakingToken is ERC20 {
-    constructor() ERC20("Taking", "T") {
-        _mint(msg.sender, 1e30);
-    }
-
-    function _update(address from, address to, uint256 value) internal override {
-        super._update(from, to, value);
-        if (from != address(0) && to != address(0)) super._update(to, address(0xdead), 1);
-    }
-}
 
 contract DeployTest is World {
     function _refused(bytes memory why, DeployParams memory params) private {
@@ -136,21 +119,6 @@ contract DeployTest is World {
         _refused(abi.encodeWithSelector(MarketEvents.RateZero.selector), _params(2));
         vm.expectRevert(abi.encodeWithSelector(MarketEvents.UnknownDeployment.selector, 44));
         manager.deployment(44);
-    }
-
-    function test_a_token_that_keeps_a_fee_is_refused() external {
-        TakingToken taking = new TakingToken();
-        Nodes other = new Nodes(IERC20(address(taking)), STAKE, UNBONDING, treasury, address(this));
-        taking.approve(address(other), type(uint256).max);
-        vm.expectRevert(abi.encodeWithSelector(TokenIn.TokenKeptFee.selector, STAKE, STAKE - 1));
-        other.register("https://node.example", Resources(1, 1, false), STAKE);
-        Manager market = new Manager(other, ACK_TIMEOUT, NOTICE, LOCK_HOURS, 2);
-        market.publish(
-            AGENT, _raw(MANIFEST), MANIFEST, _raw(ARTIFACT), ARTIFACT, 0, Resources(1, 1, false), 9, 0, 0
-        );
-        taking.approve(address(market.escrow()), type(uint256).max);
-        vm.expectRevert(abi.encodeWithSelector(TokenIn.TokenKeptFee.selector, PAYMENT, PAYMENT - 1));
-        market.deploy(_params(1));
     }
 
     // ---- dag-pb: unverified until attested -------------------------------------------------------

@@ -72,6 +72,11 @@ const SEAMS: &[(&str, &[&str])] = &[
     // The journal's thread times its syncs, to know how long a batch is gathered; no record depends on it.
     ("Instant::now", &["crates/nisse-store/src/clock.rs", "crates/nisse-store/src/journal/writer.rs"]),
     ("getrandom::", &["crates/nisse-store/src/entropy.rs"]),
+    ("OsRng", &[]),
+    ("SystemRandom", &[]),
+    ("rand::rng", &[]),
+    // The demo's price feed has a certificate of its own; nothing that a simulated world runs draws one.
+    ("KeyPair::generate", &["crates/nisse-egress/src/tls_server.rs"]),
     ("TcpStream::connect", &["crates/nisse-egress/src/", "crates/nisse-api/src/client"]),
     ("UnixStream::connect", &[]),
     // The operator's own URLs are resolved as the machine resolves them.

@@ -35,13 +35,14 @@ pub(crate) fn run() -> anyhow::Result<()> {
 }
 
 fn first_and_second_run(program: &Path, home: &Path) -> anyhow::Result<()> {
-    for round in ["first run", "after kill -9"] {
+    for (round, begins) in [("first run", "home          made in "), ("after kill -9", "home          resumed from ")] {
         let start = Instant::now();
         let mut demo = Demo::start(program, home)?;
-        let url = demo.url()?;
+        let (told, url) = demo.url()?;
+        ensure!(told.contains(begins), "{round} tells nothing of `{begins}`:\n{told}");
         let answer = eventually_get(&url)?;
-        ensure!(answer.contains("price"), "{url} answered: {answer}");
-        say(&format!("{round}: {url} answered after {:.1} s: {}", start.elapsed().as_secs_f64(), answer.trim()));
+        let price = price(&answer).with_context(|| format!("{url} answered: {answer}"))?;
+        say(&format!("{round}: {url} answered {price} after {:.1} s", start.elapsed().as_secs_f64()));
         demo.child.kill()?;
         demo.child.wait()?;
     }
@@ -69,8 +70,8 @@ impl Demo {
         Ok(Self { child, lines })
     }
 
-    /// The agent's URL, as printed.
-    fn url(&mut self) -> anyhow::Result<String> {
+    /// What was told up to the agent's URL, and the URL.
+    fn url(&mut self) -> anyhow::Result<(String, String)> {
         let mut seen = String::new();
         loop {
             let mut line = String::new();
@@ -81,7 +82,7 @@ impl Demo {
             seen.push_str(&line);
             if let Some(at) = line.find("http://talos.oracle.price-eth") {
                 let url = line[at..].split_whitespace().next().unwrap_or_default();
-                return Ok(url.to_owned());
+                return Ok((seen, url.to_owned()));
             }
         }
     }
@@ -103,6 +104,16 @@ fn eventually_get(url: &str) -> anyhow::Result<String> {
             _ => std::thread::sleep(Duration::from_millis(100)),
         }
     }
+}
+
+/// The price that the agent answers in its JSON.
+fn price(answer: &str) -> anyhow::Result<f64> {
+    let (_, body) = answer.split_once("\r\n\r\n").context("no body")?;
+    let body: serde_json::Value = serde_json::from_str(body).context("the body is not JSON")?;
+    ensure!(body["pair"] == "ETH/USD", "it is no price of ETH");
+    let price = body["price"].as_f64().context("its price is no number")?;
+    ensure!(price.is_finite() && price > 0.0, "its price is {price}");
+    Ok(price)
 }
 
 /// One request by hand: `localhost` names need no resolver here, and nothing is hidden.

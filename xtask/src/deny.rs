@@ -45,7 +45,7 @@ fn install() -> anyhow::Result<PathBuf> {
     Ok(tool)
 }
 
-/// Every locked crate that a listed advisory touches must have a waiver with its reason.
+/// Every locked crate below the version that mends a listed advisory must have a waiver with its reason.
 fn listed_advisories() -> anyhow::Result<()> {
     let list = std::fs::read_to_string(repository().join("advisories.json")).context("read advisories.json")?;
     let list: serde_json::Value = serde_json::from_str(&list).context("parse advisories.json")?;
@@ -54,12 +54,14 @@ fn listed_advisories() -> anyhow::Result<()> {
     let mut waived = 0;
     for advisory in list["advisories"].as_array().context("`advisories` is a list")? {
         let text = |key: &str| advisory[key].as_str().with_context(|| format!("`{key}` is missing in {advisory}"));
-        let (id, name, version) = (text("id")?, text("crate")?, text("version")?);
-        let locked = lock.contains(&format!("name = \"{name}\"\nversion = \"{version}\""));
-        match (locked, advisory["waiver"].as_str()) {
-            (true, None) => open.push(format!("{id} touches {name} {version}")),
-            (true, Some(_)) => waived += 1,
-            (false, _) => {}
+        let (id, name, fixed) = (text("id")?, text("crate")?, version(text("fixed")?)?);
+        for locked in
+            locked_versions(&lock, name).filter(|locked| version(locked).map_or(true, |locked| locked < fixed))
+        {
+            match advisory["waiver"].as_str() {
+                None => open.push(format!("{id} touches {name} {locked}")),
+                Some(_) => waived += 1,
+            }
         }
     }
     if !open.is_empty() {
@@ -67,4 +69,34 @@ fn listed_advisories() -> anyhow::Result<()> {
     }
     say(&format!("advisory list of {}: {waived} waived, each with its reason", list["date"]));
     Ok(())
+}
+
+/// The versions of a crate in a lock file.
+fn locked_versions<'a>(lock: &'a str, name: &str) -> impl Iterator<Item = &'a str> {
+    let head = format!("name = \"{name}\"\nversion = \"");
+    lock.split("[[package]]").filter_map(move |package| package.trim_start().strip_prefix(&head)?.split('"').next())
+}
+
+/// Three numbers; what stands behind them is older than they are, and compared as if it were not there.
+fn version(text: &str) -> anyhow::Result<(u64, u64, u64)> {
+    let numbers = text.split(['-', '+']).next().unwrap_or_default().split('.').map(str::parse);
+    match numbers.collect::<Result<Vec<u64>, _>>().with_context(|| format!("read the version `{text}`"))?[..] {
+        [major, minor, patch] => Ok((major, minor, patch)),
+        _ => bail!("read the version `{text}`: three numbers are expected"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_locked_version_below_the_mend_is_touched() {
+        let lock =
+            "[[package]]\nname = \"a\"\nversion = \"1.2.3\"\n\n[[package]]\nname = \"ab\"\nversion = \"9.0.0\"\n";
+        assert_eq!(locked_versions(lock, "a").collect::<Vec<_>>(), ["1.2.3"]);
+        let read = |text| version(text).expect("a version");
+        assert!(read("1.2.3") < read("1.10.0") && read("2.0.0-rc.1") == read("2.0.0"));
+        assert!(version("1.2").is_err() && version("one").is_err());
+    }
 }

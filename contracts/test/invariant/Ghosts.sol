@@ -4,56 +4,24 @@ pragma solidity ^0.8.28;
 import {State} from "../../src/Types.sol";
 import {World} from "../Base.sol";
 
-/// What the contracts should hold, by an account of its own; the actions keep it, the invariants compare it. Calls
-/// are counted by action, changes of state by edge.
+/// What the contracts should hold, by an account of its own; the actions keep it, the invariants compare it. What was
+/// called is counted by name, what changed state by edge.
 abstract contract Ghosts is World {
-    enum Action {
-        Deploy,
-        DeployTree,
-        DeployHome,
-        Attest,
-        Bid,
-        BidLiteral,
-        Assign,
-        AckStart,
-        Reopen,
-        Reject,
-        StopByOwner,
-        StopByNode,
-        Expire,
-        Settle,
-        Deposit,
-        RequestWithdraw,
-        ClientWithdraw,
-        Pause,
-        Resume,
-        Update,
-        AckUpdate,
-        RejectUpdate,
-        Withdraw,
-        AddStake,
-        Unbond,
-        WithdrawStake,
-        Slash,
-        PauseNode,
-        ResumeNode,
-        Wait
-    }
-
     // What the contracts should say, kept apart from them. Masks have a bit per operator.
     struct Ghost {
         address owner;
         address node;
-        address best;
+        address only;
         State state;
         bool home;
         bool paused;
-        uint256 bestRate;
+        uint256 rate;
         uint256 limit;
         uint256 deposited;
         uint256 startedAt;
         uint256 deadline;
         uint256 window;
+        uint256 round;
         uint256 barred;
         uint256 attested;
         uint256[3] misses;
@@ -73,14 +41,30 @@ abstract contract Ghosts is World {
         bool paused;
     }
 
+    struct Bid {
+        address node;
+        uint256 rate;
+    }
+
+    struct Tally {
+        bytes32 name;
+        bytes32 kind;
+        uint256 count;
+    }
+
     uint256 internal constant ACTIONS_PER_CALL = 64;
     uint256 internal constant LIVE_MAX = 6;
     address internal constant court = address(0xC047);
     address internal constant finder = address(0xF14D);
 
-    uint256[30] public calls;
+    /// What names this history: a digest of all its rolls.
+    bytes32 public history;
+    Tally[] public tallies;
+    mapping(bytes32 key => uint256) private _tallyBehind;
     mapping(State from => mapping(State to => uint256)) public edges;
     mapping(uint64 id => Ghost) internal ghosts;
+    // Every bid that was valid, whatever the market made of it, in the order of their arrival.
+    mapping(uint64 id => mapping(uint256 round => Bid[])) internal bids;
     mapping(address node => GhostNode) internal ghostNodes;
     mapping(address node => uint256) public earned;
     mapping(uint64 publication => uint256) internal _open;
@@ -92,6 +76,11 @@ abstract contract Ghosts is World {
     uint256 internal _clock;
     uint64 public rawPublication;
     uint64 public nextPublication;
+    uint64 public otherPublication;
+    // CIDs as text, which would take long to write anew: the artifact's, a tree's, and one of other bytes.
+    string internal rawText;
+    string internal treeText;
+    string internal otherText;
     address[3] public operators = [bob, carol, dave];
 
     // The handler alone moves time, so it need not ask for it.
@@ -126,6 +115,10 @@ abstract contract Ghosts is World {
         return ended.length;
     }
 
+    function tallyCount() external view returns (uint256) {
+        return tallies.length;
+    }
+
     function contractsUnderTest() external view returns (address, address, address, address) {
         return (address(token), address(nodes), address(manager), address(escrow));
     }
@@ -134,19 +127,28 @@ abstract contract Ghosts is World {
         return _used(ghosts[id]);
     }
 
+    /// I9: of an order's valid bids the lowest, of equal ones the earliest; zero for none.
+    function lowest(uint64 id) public view returns (address node, uint256 rate) {
+        Bid[] storage all = bids[id][ghosts[id].round];
+        uint256 count = all.length;
+        for (uint256 i = 0; i < count; ++i) {
+            if (i == 0 || all[i].rate < rate) (node, rate) = (all[i].node, all[i].rate);
+        }
+    }
+
     // ---- what the actions tell --------------------------------------------------------------------
 
     /// What a lease has used of its deposit by now, by the handler's own account.
     function _used(Ghost storage g) internal view returns (uint256 used) {
         if (g.state != State.Running || g.home) return 0;
-        used = g.bestRate * (_now() - g.startedAt) / 3600;
+        used = g.rate * (_now() - g.startedAt) / 3600;
         if (used > g.deposited) used = g.deposited;
     }
 
     function _end(uint64 id, Ghost storage g, State state) internal {
         uint256 used = _used(g);
         if (used != 0) earned[g.node] += used;
-        if (!g.home && g.best != address(0)) _unlock(g.best, g.bestRate);
+        _unlockHolder(id, g);
         g.deposited = used;
         _to(g, state);
         for (uint256 i = 0; i < live.length; ++i) {
@@ -159,23 +161,54 @@ abstract contract Ghosts is World {
         ended.push(id);
     }
 
-    function _unlock(address node, uint256 rate) internal {
-        uint256 amount = rate * LOCK_HOURS;
-        GhostNode storage n = ghostNodes[node];
-        n.locked = amount < n.locked ? n.locked - amount : 0;
+    // Whoever leads or runs it has stake locked for it.
+    function _unlockHolder(uint64 id, Ghost storage g) internal {
+        if (g.home) return;
+        (address holder, uint256 rate) = g.state == State.Open ? lowest(id) : (g.node, g.rate);
+        if (holder == address(0)) return;
+        GhostNode storage n = ghostNodes[holder];
+        n.locked = _less(n.locked, rate * LOCK_HOURS);
     }
 
-    function _mayTake(Ghost storage g, uint256 k, uint256 lock) internal view returns (bool) {
+    // A slash may have taken what was locked.
+    function _less(uint256 locked, uint256 amount) internal pure returns (uint256) {
+        return amount < locked ? locked - amount : 0;
+    }
+
+    function _isBarred(Ghost storage g, address node) internal view returns (bool) {
+        for (uint256 k = 0; k < 3; ++k) {
+            if (operators[k] == node) return g.barred & 1 << k != 0;
+        }
+        return false;
+    }
+
+    function _mayAttest(Ghost storage g, uint256 k) internal view returns (bool) {
         GhostNode storage n = ghostNodes[operators[k]];
-        return g.barred & 1 << k == 0 && !n.paused && n.stake >= STAKE && n.stake - n.locked >= lock;
+        return g.barred & 1 << k == 0 && !n.paused && n.stake >= STAKE;
+    }
+
+    function _agentOf(uint64 publication) internal view returns (string memory) {
+        return publication == rawPublication ? AGENT : AGENT_NEXT;
     }
 
     function _index(address node) internal view returns (uint256) {
         return node == operators[0] ? 0 : node == operators[1] ? 1 : 2;
     }
 
-    function _count(Action action) internal {
-        calls[uint256(action)] += 1;
+    /// One more call of this name that did what it should.
+    function _count(bytes32 name) internal {
+        _count(name, "");
+    }
+
+    /// One more call of this name that was refused, for this kind of reason.
+    function _count(bytes32 name, bytes32 kind) internal {
+        bytes32 key = keccak256(abi.encode(name, kind));
+        uint256 behind = _tallyBehind[key];
+        if (behind == 0) {
+            tallies.push(Tally(name, kind, 0));
+            _tallyBehind[key] = behind = tallies.length;
+        }
+        tallies[behind - 1].count += 1;
     }
 
     function _to(Ghost storage g, State state) internal {

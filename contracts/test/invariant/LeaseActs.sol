@@ -10,20 +10,20 @@ abstract contract LeaseActs is Ghosts {
         uint256 kind = roll % 32;
         roll >>= 8;
         if (!g.home && _used(g) == g.deposited && kind != 0) {
-            _count(Action.Expire);
+            _count("expire");
             manager.expire(id);
             return _end(id, g, State.Expired);
         }
         if (kind == 0) {
             _stopByOwner(id, g);
         } else if (kind == 1) {
-            _count(Action.StopByNode);
+            _count("stop by node");
             vm.prank(g.node);
             manager.stop(id);
             // At home the node is the owner.
             _end(id, g, State.Stopped);
         } else if (kind < 8) {
-            _count(Action.Settle);
+            _count("settle");
             manager.settle(id);
         } else if (kind < 12) {
             if (!g.home) _money(id, g, roll);
@@ -32,13 +32,13 @@ abstract contract LeaseActs is Ghosts {
         } else if (kind < 22) {
             _renew(id, g, roll);
         } else {
-            _count(Action.Wait);
+            _count("wait");
             _pass(roll % 1 hours);
         }
     }
 
     function _rest(uint64 id, Ghost storage g) internal {
-        _count(g.paused ? Action.Resume : Action.Pause);
+        _count(g.paused ? bytes32("resume") : bytes32("pause"));
         vm.prank(g.owner);
         if (g.paused) manager.resume(id);
         else manager.pause(id);
@@ -47,18 +47,18 @@ abstract contract LeaseActs is Ghosts {
 
     function _renew(uint64 id, Ghost storage g, uint256 roll) internal {
         if (g.asked == 0) {
-            _count(Action.Update);
+            _count("update");
             uint64 publication = roll % 2 == 0 ? rawPublication : nextPublication;
             vm.prank(g.owner);
             g.revision = manager.update(id, publication, 0, "");
             g.asked = publication;
         } else if (roll % 3 == 0) {
-            _count(Action.RejectUpdate);
+            _count("rejectUpdate");
             vm.prank(g.node);
             manager.rejectUpdate(id, g.revision, "no");
             g.asked = 0;
         } else {
-            _count(Action.AckUpdate);
+            _count("ackUpdate");
             vm.prank(g.node);
             manager.ackUpdate(id, g.revision, ++g.incarnation);
             (g.publication, g.asked) = (g.asked, 0);
@@ -71,7 +71,7 @@ abstract contract LeaseActs is Ghosts {
         if (g.state == State.Running && _used(g) == g.deposited) return;
         if (roll % 2 == 0) {
             uint256 amount = 1 + (roll >> 8) % 50 ether;
-            _count(Action.Deposit);
+            _count("deposit");
             vm.prank(client);
             manager.deposit(id, uint128(amount));
             g.deposited += amount;
@@ -81,15 +81,16 @@ abstract contract LeaseActs is Ghosts {
         uint256 left = g.deposited - _used(g);
         if (asked == 0 || asked > left) {
             if (left == 0) return;
-            _count(Action.RequestWithdraw);
+            _count("requestClientWithdraw");
             vm.prank(g.owner);
-            g.withdrawal = 1 + (roll >> 8) % left;
+            // Now and then more than there is, or will be after the notice.
+            g.withdrawal = 1 + (roll >> 8) % ((roll >> 4) % 4 == 0 ? 2 * left : left);
             g.withdrawalAt = _now() + NOTICE;
             manager.requestClientWithdraw(id, uint128(g.withdrawal));
         } else {
             if (_now() < g.withdrawalAt) _pass(g.withdrawalAt - _now());
             if (asked > g.deposited - _used(g)) return;
-            _count(Action.ClientWithdraw);
+            _count("clientWithdraw");
             vm.prank(g.owner);
             manager.clientWithdraw(id);
             g.deposited -= asked;
@@ -100,7 +101,7 @@ abstract contract LeaseActs is Ghosts {
     function _stopByOwner(uint64 id, Ghost storage g) internal {
         uint256 before = token.balanceOf(g.owner);
         uint256 refund = g.home ? 0 : g.deposited - _used(g);
-        _count(Action.StopByOwner);
+        _count("stop by owner");
         vm.prank(g.owner);
         manager.stop(id);
         // I10: one call closes and refunds, whatever the state.

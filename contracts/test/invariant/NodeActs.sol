@@ -11,12 +11,12 @@ abstract contract NodeActs is Ghosts {
         roll >>= 8;
         if (kind < 2) {
             if (escrow.claimable(node) == 0) return;
-            _count(Action.Withdraw);
+            _count("withdraw");
             vm.prank(node);
             escrow.withdraw(node);
-        } else if (kind < 5 || n.stake < 3 * STAKE) {
-            uint256 amount = 1 + roll % STAKE;
-            _count(Action.AddStake);
+        } else if (kind < 5 || n.stake < STAKE) {
+            uint256 amount = 1 + roll % (3 * STAKE);
+            _count("addStake");
             vm.prank(node);
             nodes.addStake(uint128(amount));
             n.stake += amount;
@@ -25,21 +25,21 @@ abstract contract NodeActs is Ghosts {
             _unbond(node, n, roll);
         } else if (kind == 8) {
             if (n.unbonding == 0 || _now() < n.unbondedAt) return;
-            _count(Action.WithdrawStake);
+            _count("withdraw stake");
             vm.prank(node);
             eq(nodes.withdraw(), n.unbonding, "withdrawn");
             stakeOut += n.unbonding;
             n.unbonding = 0;
         } else if (kind == 9) {
             _slash(node, n, roll);
-        } else if (!n.paused) {
-            _count(Action.PauseNode);
+        } else if (!n.paused && roll % 2 == 0) {
+            _count("pauseNode");
             n.paused = true;
             vm.prank(node);
             nodes.pauseNode();
         }
-        if (n.paused && roll % 4 == 0) {
-            _count(Action.ResumeNode);
+        if (n.paused && (roll >> 8) % 2 == 0) {
+            _count("resumeNode");
             n.paused = false;
             vm.prank(node);
             nodes.resumeNode();
@@ -50,8 +50,9 @@ abstract contract NodeActs is Ghosts {
     function _unbond(address node, GhostNode storage n, uint256 roll) internal {
         uint256 free = n.stake - n.locked;
         if (free == 0 || (n.unbonding != 0 && roll % 8 != 0)) return;
-        uint256 amount = 1 + roll % (free < STAKE ? free : STAKE);
-        _count(Action.Unbond);
+        // Now and then all that is free, so that a node falls below the least stake.
+        uint256 amount = roll % 3 == 0 ? free : 1 + roll % (free < STAKE ? free : STAKE);
+        _count("requestUnbond");
         vm.prank(node);
         nodes.requestUnbond(uint128(amount));
         n.stake -= amount;
@@ -63,7 +64,7 @@ abstract contract NodeActs is Ghosts {
         uint256 all = n.stake + n.unbonding;
         if (all == 0) return;
         uint256 amount = 1 + roll % (all < 500 ether ? all : 500 ether);
-        _count(Action.Slash);
+        _count("slash");
         vm.prank(court);
         nodes.slash(node, 1, uint128(amount), "down", finder, client, uint128((roll >> 128) % 300 ether));
         slashed += amount;

@@ -2,15 +2,16 @@
 pragma solidity ^0.8.28;
 
 import {DeployParams, State} from "../../src/Types.sol";
+import {BidActs} from "./BidActs.sol";
 import {LeaseActs} from "./LeaseActs.sol";
 
 /// An order from its deployment to the start: attested, bid on, assigned, rejected, reopened.
-abstract contract OrderActs is LeaseActs {
+abstract contract OrderActs is LeaseActs, BidActs {
     function _order(uint256 roll) internal {
         DeployParams memory params;
         if (roll % 8 == 0) {
             params.publication = rawPublication;
-            _count(Action.DeployHome);
+            _count("deployHome");
             address operator = operators[(roll >> 8) % 3];
             vm.prank(operator);
             uint64 home = manager.deployHome(params);
@@ -20,12 +21,23 @@ abstract contract OrderActs is LeaseActs {
         }
         params.publication = roll % 3 == 0 ? nextPublication : rawPublication;
         params.payment = uint128(1 + (roll >> 16) % 200 ether);
-        params.maxRate = uint128(1 + (roll >> 96) % 100 ether);
+        params.maxRate = uint128(1 + (roll >> 96) % (roll % 7 == 0 ? 4000 ether : 100 ether));
         bool tree = roll % 5 == 0;
+        if (roll >> 12 & 1 == 0) return _literalOrder(params, tree);
         if (tree) params.artifactCid = _dagPb(CONFIG);
-        _count(tree ? Action.DeployTree : Action.Deploy);
+        if (roll >> 13 & 3 == 0) params.onlyNode = operators[(roll >> 32) % 3];
+        _count(tree ? bytes32("deploy a tree") : bytes32("deploy"));
         vm.prank(client);
         uint64 id = manager.deploy(params);
+        _new(id, tree ? State.Unverified : State.Open, client, params);
+    }
+
+    // The TIP's own call knows no limit but the publication's.
+    function _literalOrder(DeployParams memory params, bool tree) internal {
+        params.maxRate = MAX_RATE;
+        _count(tree ? bytes32("deploy literal of a tree") : bytes32("deploy literal"));
+        vm.prank(client);
+        uint64 id = manager.deploy(_agentOf(params.publication), tree ? treeText : rawText, params.payment);
         _new(id, tree ? State.Unverified : State.Open, client, params);
     }
 
@@ -33,6 +45,7 @@ abstract contract OrderActs is LeaseActs {
         Ghost storage g = ghosts[id];
         g.publication = params.publication;
         g.owner = owner;
+        g.only = params.onlyNode;
         g.deposited = params.payment;
         g.limit = params.maxRate;
         g.window = params.publication == nextPublication ? 300 : 600;
@@ -47,8 +60,8 @@ abstract contract OrderActs is LeaseActs {
         uint256 k = roll % 3;
         if (roll % 8 == 0) return _stopByOwner(id, g);
         if (roll % 8 == 1) return _reject(id, g, k);
-        if (g.attested & 1 << k != 0 || !_mayTake(g, k, 0)) return;
-        _count(Action.Attest);
+        if (g.attested & 1 << k != 0 || !_mayAttest(g, k)) return;
+        _count("attest");
         vm.prank(operators[k]);
         manager.attest(id);
         bool second = g.attested != 0;
@@ -60,53 +73,37 @@ abstract contract OrderActs is LeaseActs {
 
     function _openOrder(uint64 id, Ghost storage g, uint256 roll) internal {
         uint256 kind = roll % 16;
+        roll >>= 8;
         if (kind == 0) return _stopByOwner(id, g);
-        if (kind == 1) return _money(id, g, roll >> 8);
-        bool closed = _now() >= g.deadline;
-        if (g.best != address(0) && closed) {
-            _count(Action.Assign);
+        if (kind == 1) return _money(id, g, roll);
+        (address leader,) = lowest(id);
+        if (kind == 2) return _reject(id, g, roll & 1 << 100 == 0 || leader == address(0) ? roll % 3 : _index(leader));
+        // The last second of a window, and the first one after it.
+        if (kind == 3 && _now() + 1 < g.deadline) _pass(g.deadline - _now() - roll % 2);
+        if (kind < 12 && leader != address(0) && _now() >= g.deadline) {
+            _count("assign");
+            vm.prank(stranger);
             manager.assign(id);
-            return _toAssigned(g);
+            return _toAssigned(id, g);
         }
-        uint256 k = (roll >> 16) % 3;
-        if (kind == 2) return _reject(id, g, roll & 1 << 100 == 0 || g.best == address(0) ? k : _index(g.best));
-        uint256 highest = g.best == address(0) ? g.limit : g.bestRate - 1;
-        if (highest == 0) return _pass(600);
-        uint256 rate = 1 + (roll >> 32) % highest;
-        if (g.best != address(0)) _unlock(g.best, g.bestRate);
-        if (!_mayTake(g, k, rate * LOCK_HOURS)) {
-            if (g.best != address(0)) ghostNodes[g.best].locked += g.bestRate * LOCK_HOURS;
-            return;
-        }
-        bool literal = _open[g.publication] == 1;
-        _count(literal ? Action.BidLiteral : Action.Bid);
-        vm.prank(operators[k]);
-        if (literal) manager.bid(g.publication == rawPublication ? AGENT : AGENT_NEXT, rate);
-        else manager.bid(id, uint128(rate));
-        (g.best, g.bestRate) = (operators[k], rate);
-        ghostNodes[g.best].locked += rate * LOCK_HOURS;
-        if (closed) _toAssigned(g);
-    }
-
-    function _toAssigned(Ghost storage g) internal {
-        g.node = g.best;
-        g.deadline = _now() + ACK_TIMEOUT;
-        _to(g, State.Assigned);
+        _anyBid(id, g, roll);
     }
 
     function _reject(uint64 id, Ghost storage g, uint256 k) internal {
         if (g.barred & 1 << k != 0) return;
-        _count(Action.Reject);
+        _count("reject");
         vm.prank(operators[k]);
         manager.reject(id, "no");
         g.barred |= 1 << k;
-        if (operators[k] == g.best) _lost(g);
+        (address leader,) = lowest(id);
+        if (operators[k] == leader) _lost(id, g);
     }
 
-    // The order is open again, without its node.
-    function _lost(Ghost storage g) internal {
-        _unlock(g.best, g.bestRate);
-        (g.node, g.best, g.bestRate) = (address(0), address(0), 0);
+    // The order is open again, without its node and its bids.
+    function _lost(uint64 id, Ghost storage g) internal {
+        _unlockHolder(id, g);
+        (g.node, g.rate) = (address(0), 0);
+        ++g.round;
         g.deadline = _now() + g.window;
         _to(g, State.Open);
     }
@@ -117,15 +114,16 @@ abstract contract OrderActs is LeaseActs {
         uint256 kind = roll % 8;
         if (kind == 0) return _stopByOwner(id, g);
         if (kind == 1 && !g.home) {
-            if (_now() <= g.deadline) _pass(ACK_TIMEOUT + 1);
-            _count(Action.Reopen);
+            if (_now() <= g.deadline) _pass(g.deadline + 1 - _now());
+            _count("reopen");
+            vm.prank(stranger);
             manager.reopen(id);
             uint256 k = _index(g.node);
             if (++g.misses[k] == 3) g.barred |= 1 << k;
-            return _lost(g);
+            return _lost(id, g);
         }
         if (kind == 2 && !g.home) return _reject(id, g, _index(g.node));
-        _count(Action.AckStart);
+        _count("ackStart");
         vm.prank(g.node);
         manager.ackStart(id, ++g.incarnation);
         g.startedAt = _now();

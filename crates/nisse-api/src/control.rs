@@ -12,7 +12,7 @@ use nisse_node::Node;
 use crate::auth::{Guard, check};
 use crate::body::{Bodies, HERE, Held};
 use crate::problem::Problem;
-use crate::routes::ROUTES;
+use crate::routes::{ROUTES, Scope};
 
 /// Largest request body: an artifact of 64 MiB in base64, with its manifest.
 const BODY_BYTES_MAX: usize = 96 << 20;
@@ -30,12 +30,17 @@ pub(crate) fn router(node: Arc<Node>) -> Router {
     let token = node.token().to_owned();
     let bodies = Arc::new(Bodies::sized(BODY_BYTES_MAX, BODIES_BYTES_MAX));
     let mut router = Router::new();
-    for route in ROUTES {
+    for route in ROUTES.iter().filter(|route| route.scope != Scope::Signer) {
         let guard = Guard { token: token.clone(), scope: route.scope };
         // The guard comes before the body: nothing of it is read for strangers.
         let handler = (route.handler)().layer(from_fn_with_state(Arc::clone(&bodies), whole_body));
         router = router.route(route.path, handler.layer(from_fn_with_state(guard, check)));
     }
+    finished(router).layer(axum::middleware::from_fn(local)).layer(DefaultBodyLimit::disable()).with_state(App { node })
+}
+
+/// What every router of these routes says of what it does not have, and of how its answers are to be taken.
+pub(crate) fn finished(router: Router<App>) -> Router<App> {
     router
         .fallback(|| async {
             Problem::new(StatusCode::NOT_FOUND, "route_unknown", "there is no such route").into_response()
@@ -45,9 +50,6 @@ pub(crate) fn router(node: Arc<Node>) -> Router {
                 .into_response()
         })
         .layer(axum::middleware::map_response(harden))
-        .layer(axum::middleware::from_fn(local))
-        .layer(DefaultBodyLimit::disable())
-        .with_state(App { node })
 }
 
 /// Before anything else: loopback names and no foreign page, whatever the path.
@@ -68,7 +70,7 @@ async fn whole_body(State(bodies): State<Arc<Bodies>>, request: Request, next: N
     }
 }
 
-/// No answer of the control API is cached, sniffed or framed.
+/// No answer of these routes is cached, sniffed or framed.
 async fn harden(mut response: Response) -> Response {
     let headers = response.headers_mut();
     for (name, value) in [

@@ -9,14 +9,14 @@ use axum::extract::rejection::JsonRejection;
 use axum::extract::{Path, Query, State};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse as _, Response};
-use futures::Stream;
-use http::{HeaderValue, StatusCode, header};
+use futures::{Stream, StreamExt as _};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
 use nisse_node::control::{
-    AgentList, AgentStatus, ContentAdded, ContentCollected, ContentEntry, DeployRequest, Deployed, Destroyed,
-    FundRequest, InvokeRequest, Invoked, LogLine, MarketEntry, MarketList, NodeStatus, ReceiptBundle, UpdateRequest,
+    AgentList, AgentStatus, Check, ContentAdded, ContentCollected, ContentEntry, ContentProvided, ContentProviders,
+    DeployRequest, Deployed, Destroyed, FundRequest, InvokeRequest, Invoked, LogLine, MarketEntry, MarketList,
+    MarketRates, NodeEarnings, NodeStatus, NodeWithdrawn, ReceiptBundle, UpdateRequest,
 };
 use serde::Deserialize;
-use tokio::sync::broadcast::error::RecvError;
 
 use crate::control::App;
 use crate::problem::Problem;
@@ -25,6 +25,13 @@ use crate::problem::Problem;
 const LOG_LINES_DEFAULT: usize = 100;
 /// A followed log says this often that it is still there.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
+
+// The same answers for owners elsewhere, under names of their own in generated clients.
+pub(crate) use {agent_invoke as signed_invoke, agent_status as signed_status, receipt_show as signed_receipt};
+
+/// What is told at once of a log to somebody elsewhere, and how long one request follows it.
+const SIGNED_LOG_BYTES_MAX: usize = 1 << 20;
+const SIGNED_FOLLOW_MAX: Duration = Duration::from_secs(120);
 
 type Answer<T> = Result<Json<T>, Problem>;
 type Sent<T> = Result<Json<T>, JsonRejection>;
@@ -49,6 +56,19 @@ pub(crate) async fn node_status(State(app): State<App>) -> Answer<NodeStatus> {
     Ok(Json(app.node.status().await?))
 }
 
+pub(crate) async fn node_check(State(app): State<App>) -> Answer<Vec<Check>> {
+    Ok(Json(app.node.check().await?))
+}
+
+pub(crate) async fn node_earnings(State(app): State<App>) -> Answer<NodeEarnings> {
+    Ok(Json(app.node.earnings().await?))
+}
+
+pub(crate) async fn node_withdraw(State(app): State<App>, to: Sent<Option<String>>) -> Answer<NodeWithdrawn> {
+    let to: Option<String> = read(to)?;
+    Ok(Json(app.node.withdraw(to.as_deref()).await?))
+}
+
 pub(crate) async fn node_drain(State(app): State<App>, draining: Sent<bool>) -> Result<StatusCode, Problem> {
     app.node.drain(read(draining)?).await?;
     Ok(StatusCode::NO_CONTENT)
@@ -59,7 +79,7 @@ pub(crate) async fn agent_list(State(app): State<App>) -> Answer<AgentList> {
 }
 
 pub(crate) async fn agent_deploy(State(app): State<App>, request: Sent<DeployRequest>) -> Answer<Deployed> {
-    Ok(Json(app.node.deploy(read(request)?).await?))
+    Ok(Json(app.node.deploy(read(request)?, &mut app.node.timeline()).await?))
 }
 
 pub(crate) async fn agent_status(State(app): State<App>, Path(agent): Path<String>) -> Answer<AgentStatus> {
@@ -79,25 +99,55 @@ pub(crate) async fn agent_logs(
     Ok(Json(app.node.logs(&agent, query.lines.unwrap_or(LOG_LINES_DEFAULT)).await?))
 }
 
+#[derive(Deserialize)]
+pub(crate) struct FollowQuery {
+    after: Option<u64>,
+}
+
 pub(crate) async fn agent_logs_follow(
     State(app): State<App>,
     Path(agent): Path<String>,
+    Query(query): Query<FollowQuery>,
+    headers: HeaderMap,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Problem> {
-    let lines = app.node.follow_logs(&agent).await?;
-    let events = futures::stream::unfold(lines, |mut lines| async {
-        loop {
-            match lines.recv().await {
-                Ok(line) => {
-                    let event = Event::default().json_data(&line).unwrap_or_else(|_| Event::default());
-                    return Some((Ok(event), lines));
-                }
-                // The numbers of the lines show the gap.
-                Err(RecvError::Lagged(_)) => {}
-                Err(RecvError::Closed) => return None,
-            }
-        }
+    // What a reader of events says that comes back after its connection broke.
+    let seen = headers.get("last-event-id").and_then(|id| id.to_str().ok()?.parse().ok());
+    Ok(events(app.node.follow_logs(&agent, seen.or(query.after)).await?))
+}
+
+fn events(lines: impl Stream<Item = LogLine> + Send + 'static) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
+    let events = lines.map(|line| {
+        let event = Event::default().id(line.number.to_string());
+        Ok(event.json_data(&line).unwrap_or_default())
     });
-    Ok(Sse::new(events).keep_alive(KeepAlive::new().interval(KEEP_ALIVE)))
+    Sse::new(events).keep_alive(KeepAlive::new().interval(KEEP_ALIVE))
+}
+
+/// As many of the last lines as are told at once to somebody elsewhere.
+pub(crate) async fn signed_logs(
+    State(app): State<App>,
+    Path(deployment): Path<String>,
+    Query(query): Query<LogQuery>,
+) -> Answer<Vec<LogLine>> {
+    let mut lines = app.node.logs(&deployment, query.lines.unwrap_or(LOG_LINES_DEFAULT)).await?;
+    let mut bytes = 0;
+    let fits = |line: &&LogLine| {
+        bytes += line.text.len();
+        bytes <= SIGNED_LOG_BYTES_MAX
+    };
+    let told = lines.iter().rev().take_while(fits).count();
+    lines.drain(..lines.len() - told);
+    Ok(Json(lines))
+}
+
+/// For a while: whoever goes on asks again. Only what is signed counts.
+pub(crate) async fn signed_logs_follow(
+    State(app): State<App>,
+    Path(deployment): Path<String>,
+    Query(query): Query<FollowQuery>,
+) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Problem> {
+    let lines = app.node.follow_logs(&deployment, query.after).await?;
+    Ok(events(lines.take_until(tokio::time::sleep(SIGNED_FOLLOW_MAX))))
 }
 
 pub(crate) async fn agent_start(State(app): State<App>, Path(agent): Path<String>) -> Answer<Deployed> {
@@ -164,6 +214,14 @@ pub(crate) async fn content_get(State(app): State<App>, Path(cid): Path<String>)
     Ok(response)
 }
 
+pub(crate) async fn content_find(State(app): State<App>, Path(cid): Path<String>) -> Answer<ContentProviders> {
+    Ok(Json(app.node.content_find(&cid).await?))
+}
+
+pub(crate) async fn content_provide(State(app): State<App>, Path(cid): Path<String>) -> Answer<ContentProvided> {
+    Ok(Json(app.node.content_provide(&cid).await?))
+}
+
 pub(crate) async fn content_remove(State(app): State<App>, Path(cid): Path<String>) -> Result<StatusCode, Problem> {
     app.node.content_remove(&cid).await?;
     Ok(StatusCode::NO_CONTENT)
@@ -175,6 +233,10 @@ pub(crate) async fn content_collect(State(app): State<App>) -> Answer<ContentCol
 
 pub(crate) async fn market_list(State(app): State<App>) -> Answer<MarketList> {
     Ok(Json(app.node.market_list().await?))
+}
+
+pub(crate) async fn market_rates(State(app): State<App>) -> Answer<MarketRates> {
+    Ok(Json(app.node.market_rates().await?))
 }
 
 pub(crate) async fn market_show(State(app): State<App>, Path(deployment): Path<String>) -> Answer<MarketEntry> {

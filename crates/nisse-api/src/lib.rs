@@ -16,8 +16,10 @@ mod listen;
 mod openapi;
 mod problem;
 mod public;
+mod remote;
 pub mod routes;
 mod rpc;
+mod shares;
 mod slots;
 mod stall;
 

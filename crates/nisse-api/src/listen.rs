@@ -17,6 +17,7 @@ use tower::ServiceExt as _;
 use crate::body::Bodies;
 use crate::door::{Caller, Door};
 use crate::public::Public;
+use crate::remote::Remote;
 use crate::slots::Slots;
 use crate::stall::Impatient;
 use crate::{control, public, rpc};
@@ -101,7 +102,8 @@ impl Listeners {
             let rpc = rpc::router(Arc::clone(node));
             node.spawn("chain JSON-RPC", |stop| serve_router(listener, Slots::loopback(files_max), rpc, stop));
         }
-        let agents = Arc::new(Public { node: Arc::clone(node), bodies: Bodies::default() });
+        let remote = Remote::new(Arc::clone(node));
+        let agents = Arc::new(Public { node: Arc::clone(node), bodies: Bodies::default(), remote });
         node.spawn("public listener", |stop| serve_public(self.public, Slots::public(files_max), agents, stop));
     }
 }

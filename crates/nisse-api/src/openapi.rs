@@ -24,12 +24,17 @@ pub fn document() -> Value {
             "title": "nisse control API",
             "version": env!("CARGO_PKG_VERSION"),
             "license": { "name": "MIT OR Apache-2.0", "identifier": "MIT OR Apache-2.0" },
-            "description": "Loopback only. Every route but `health` and this document needs the home's token.",
+            "description": "Below `/api/v1`: loopback only; every route but `health` and this document needs the home's \
+                            token. Below `/.well-known/nisse/v1`: on the public listener; the owner of the deployment \
+                            signs each request, as docs/remote.md says.",
         },
         "paths": paths,
         "components": {
             "schemas": generator.take_definitions(true),
-            "securitySchemes": { "token": { "type": "http", "scheme": "bearer" } },
+            "securitySchemes": {
+                "token": { "type": "http", "scheme": "bearer" },
+                "signature": { "type": "http", "scheme": "nisse-owner" },
+            },
         },
     })
 }
@@ -58,8 +63,10 @@ fn operation(route: &Route, generator: &mut schemars::SchemaGenerator, problem: 
         Some(content) => operation["responses"]["200"] = json!({ "description": "Done.", "content": content }),
         None => operation["responses"]["204"] = json!({ "description": "Done." }),
     }
-    if route.scope == Scope::Owner {
-        operation["security"] = json!([{ "token": [] }]);
+    match route.scope {
+        Scope::Anyone => {}
+        Scope::Owner => operation["security"] = json!([{ "token": [] }]),
+        Scope::Signer => operation["security"] = json!([{ "signature": [] }]),
     }
     operation
 }

@@ -49,6 +49,7 @@ impl From<NodeError> for Problem {
         let status = match error.kind {
             ErrorKind::Usage => StatusCode::BAD_REQUEST,
             ErrorKind::NotFound => StatusCode::NOT_FOUND,
+            ErrorKind::Unsigned => StatusCode::UNAUTHORIZED,
             ErrorKind::Refused => StatusCode::FORBIDDEN,
             ErrorKind::Conflict => StatusCode::CONFLICT,
             ErrorKind::Unreachable => StatusCode::BAD_GATEWAY,

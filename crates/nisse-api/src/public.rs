@@ -1,4 +1,4 @@
-//! The public listener: agents by their Host, content by CID; any other Host is 421.
+//! The public listener: agents by their Host, content by CID, what owners ask from elsewhere; any other Host is 421.
 //!
 //! This is the hot path. It speaks hyper directly: one table look-up by host name, one queue, one answer.
 
@@ -12,11 +12,12 @@ use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, heade
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt as _, Either, Full, StreamBody};
 use hyper::body::{Frame, Incoming};
-use nisse_node::{AgentCallError, AnswerBody, Node, PublicRoute};
+use nisse_node::{AgentCallError, AnswerBody, Node, PROVIDERS_PATH, PublicRoute, REMOTE_PATH};
 
 use crate::authority::Authority;
 use crate::body::{Bodies, BodyError, Held};
 use crate::cookies;
+use crate::remote::Remote;
 use crate::slots::counted;
 
 /// Names the receipt of an answer.
@@ -33,6 +34,7 @@ pub(crate) struct BrokenOff;
 pub(crate) struct Public {
     pub(crate) node: Arc<Node>,
     pub(crate) bodies: Bodies,
+    pub(crate) remote: Remote,
 }
 
 /// Answers one request.
@@ -41,7 +43,7 @@ pub(crate) async fn answer(
     from: IpAddr,
     request: Request<Incoming>,
 ) -> Result<Response<Body>, Infallible> {
-    let Public { node, bodies } = &*public;
+    let Public { node, bodies, remote } = &*public;
     let Some(asked) = Authority::of(&request) else {
         return Ok(text(StatusCode::BAD_REQUEST, "a request names its host once, as HOST or HOST:PORT"));
     };
@@ -52,6 +54,10 @@ pub(crate) async fn answer(
             let mut response = text(StatusCode::SERVICE_UNAVAILABLE, &format!("this agent is {state}"));
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
             response
+        }
+        PublicRoute::Node if request.uri().path().starts_with(REMOTE_PATH) => {
+            let answer = remote.answer(node, bodies, from, request).await;
+            answer.map(|body| Either::Right(body.map_err(|_| BrokenOff).boxed_unsync()))
         }
         PublicRoute::Node => to_node(node, from, &request).await,
         PublicRoute::Unknown => {
@@ -113,16 +119,21 @@ fn without_body(error: BodyError) -> Response<Body> {
     response
 }
 
-/// The node's own name: content only.
+/// The node's own name: content, and who provides it.
 async fn to_node(node: &Node, from: IpAddr, request: &Request<Incoming>) -> Response<Body> {
-    if !request.uri().path().starts_with("/ipfs/") {
-        return text(StatusCode::NOT_FOUND, "this node serves agents by their names, and content under /ipfs/");
+    let path = request.uri().path();
+    let is_routing = path.starts_with(PROVIDERS_PATH);
+    if !is_routing && !path.starts_with("/ipfs/") {
+        let words =
+            "this node serves agents by their names, content under /ipfs/, and under /routing/v1/ who provides it";
+        return text(StatusCode::NOT_FOUND, words);
     }
     let mut bare = Request::new(());
     *bare.method_mut() = request.method().clone();
     *bare.uri_mut() = request.uri().clone();
     *bare.headers_mut() = request.headers().clone();
-    let (head, pieces) = node.gateway(counted(from), bare).await.into_parts();
+    let answer = if is_routing { node.routing(&bare) } else { node.gateway(counted(from), bare).await };
+    let (head, pieces) = answer.into_parts();
     let frames = pieces.map(|piece| piece.map(Frame::data).map_err(|_| BrokenOff));
     Response::from_parts(head, Either::Right(StreamBody::new(frames).boxed_unsync()))
 }

@@ -14,6 +14,8 @@ pub enum Scope {
     Anyone,
     /// The holder of the home's token.
     Owner,
+    /// On the public listener: the owner of the deployment, wherever, by a signature.
+    Signer,
 }
 
 /// One control route.
@@ -86,12 +88,15 @@ pub const ROUTES: &[Route] = &[
     route!("GET" "/api/v1/health" Anyone health(Nothing) -> json::<serde_json::Value>(), "Whether the node serves."),
     route!("GET" "/api/v1/openapi.json" Anyone openapi(Nothing) -> json::<serde_json::Value>(), "This document."),
     route!("GET" "/api/v1/node" Owner node_status(Nothing) -> json::<control::NodeStatus>(), "The node: its keys' addresses, chain, room, money."),
+    route!("GET" "/api/v1/node/check" Owner node_check(Nothing) -> json::<Vec<control::Check>>(), "Read back all that the node holds, and say what is not in order."),
+    route!("GET" "/api/v1/node/earnings" Owner node_earnings(Nothing) -> json::<control::NodeEarnings>(), "What this node's leases pay, and what can be drawn."),
+    route!("POST" "/api/v1/node/withdraw" Owner node_withdraw(json::<Option<String>>()) -> json::<control::NodeWithdrawn>(), "Settle what is due and draw all of it, to this address or the operator's own."),
     route!("POST" "/api/v1/node/drain" Owner node_drain(json::<bool>()) -> Nothing, "Take no new work (true), or take it again (false)."),
     route!("GET" "/api/v1/agents" Owner agent_list(Nothing) -> json::<control::AgentList>(), "Every agent that this node knows."),
     route!("POST" "/api/v1/agents" Owner agent_deploy(json::<control::DeployRequest>()) -> json::<control::Deployed>(), "Deploy a package by contract and wait until it is live."),
     route!("GET" "/api/v1/agents/{agent}" Owner agent_status(Nothing) -> json::<control::AgentStatus>(), "One agent's state."),
-    route!("GET" "/api/v1/agents/{agent}/logs" Owner agent_logs(Nothing) -> json::<Vec<control::LogLine>>(), "The last log lines."),
-    route!("GET" "/api/v1/agents/{agent}/logs/follow" Owner agent_logs_follow(Nothing) -> Payload::Events(schema::<control::LogLine>), "Log lines as they come."),
+    route!("GET" "/api/v1/agents/{agent}/logs" Owner agent_logs(Nothing) -> json::<Vec<control::LogLine>>(), "The last log lines: `?lines=` of them, else 100."),
+    route!("GET" "/api/v1/agents/{agent}/logs/follow" Owner agent_logs_follow(Nothing) -> Payload::Events(schema::<control::LogLine>), "Log lines as they come: behind the number `?after=` or the header `Last-Event-ID`, else from now on."),
     route!("POST" "/api/v1/agents/{agent}/start" Owner agent_start(Nothing) -> json::<control::Deployed>(), "Deploy the last package of a stopped agent again, with its state."),
     route!("POST" "/api/v1/agents/{agent}/stop" Owner agent_stop(Nothing) -> json::<control::AgentStatus>(), "End the lease; what is left of the deposit goes back."),
     route!("POST" "/api/v1/agents/{agent}/pause" Owner agent_pause(Nothing) -> json::<control::AgentStatus>(), "Run nothing; the lease and its price go on."),
@@ -104,9 +109,17 @@ pub const ROUTES: &[Route] = &[
     route!("GET" "/api/v1/content" Owner content_list(Nothing) -> json::<Vec<control::ContentEntry>>(), "What the content store holds."),
     route!("POST" "/api/v1/content" Owner content_add(Bytes) -> json::<control::ContentAdded>(), "Add a file and pin it."),
     route!("GET" "/api/v1/content/{cid}" Owner content_get(Nothing) -> Bytes, "A file's bytes, verified."),
+    route!("GET" "/api/v1/content/{cid}/providers" Owner content_find(Nothing) -> json::<control::ContentProviders>(), "Who has a file besides this node: each is tried for its first block."),
+    route!("POST" "/api/v1/content/{cid}/provide" Owner content_provide(Nothing) -> json::<control::ContentProvided>(), "Make a file that is held here readable for everybody."),
     route!("DELETE" "/api/v1/content/{cid}" Owner content_remove(Nothing) -> Nothing, "Unpin what `content add` pinned, or a pin by its name."),
     route!("POST" "/api/v1/content/gc" Owner content_collect(Nothing) -> json::<control::ContentCollected>(), "Drop blocks that no pin holds."),
     route!("GET" "/api/v1/market" Owner market_list(Nothing) -> json::<control::MarketList>(), "Deployments on the market, newest first."),
+    route!("GET" "/api/v1/market/rates" Owner market_rates(Nothing) -> json::<control::MarketRates>(), "What running leases pay, and what open orders offer."),
     route!("GET" "/api/v1/market/{deployment}" Owner market_show(Nothing) -> json::<control::MarketEntry>(), "One deployment with the events of its life."),
+    route!("GET" "/.well-known/nisse/v1/agents/{deployment}" Signer signed_status(Nothing) -> json::<control::AgentStatus>(), "One agent's state, for its owner elsewhere."),
+    route!("GET" "/.well-known/nisse/v1/agents/{deployment}/logs" Signer signed_logs(Nothing) -> json::<Vec<control::LogLine>>(), "The last log lines: `?lines=` of them, else 100."),
+    route!("GET" "/.well-known/nisse/v1/agents/{deployment}/logs/follow" Signer signed_logs_follow(Nothing) -> Payload::Events(schema::<control::LogLine>), "Log lines as they come: behind the number `?after=`, else from now on."),
+    route!("POST" "/.well-known/nisse/v1/agents/{deployment}/invoke" Signer signed_invoke(json::<control::InvokeRequest>()) -> json::<control::Invoked>(), "Raise a `manual` event and give the handler's answer."),
+    route!("GET" "/.well-known/nisse/v1/agents/{deployment}/receipts/{seq}" Signer signed_receipt(Nothing) -> json::<control::ReceiptBundle>(), "An invocation record and the node's signature over it."),
     route!("GET" "/api/v1/receipts/{deployment}/{seq}" Owner receipt_show(Nothing) -> json::<control::ReceiptBundle>(), "An invocation record and the node's signature over it."),
 ];

@@ -11,6 +11,7 @@ use nisse_model::ContentId;
 use nisse_store::Clock;
 
 use crate::block_store::{BlockStore, PublicBlocks};
+use crate::download::DownloadError;
 use crate::unixfs::{Blocks, FileReader, ReadError, ReadLimits};
 
 /// Who reads what is fetched.
@@ -131,6 +132,9 @@ pub enum FetchError {
         /// How long it could take.
         deadline: Duration,
     },
+    /// Other nodes were asked.
+    #[error(transparent)]
+    Download(#[from] DownloadError),
     /// Whoever was asked is going down.
     #[error("fetch {cid}: it was cut off")]
     CutOff {
@@ -145,7 +149,7 @@ impl FetchError {
         match self {
             Self::NotFound { cid, .. } => Some(format!("add the file that {cid} names with `nisse content add FILE`")),
             Self::Read { source, .. } => source.hint(),
-            Self::Deadline { .. } | Self::CutOff { .. } => None,
+            Self::Download(_) | Self::Deadline { .. } | Self::CutOff { .. } => None,
         }
     }
 }

@@ -14,6 +14,7 @@ mod pin_name;
 mod pins;
 mod public;
 mod record;
+mod verify;
 mod walk;
 
 use std::collections::{HashMap, HashSet};
@@ -38,6 +39,7 @@ pub use pin_name::{PinKind, PinName};
 use pins::PinLog;
 pub use pins::{PIN_NAME_BYTES_MAX, PINS_MAX};
 pub use public::PublicBlocks;
+pub use verify::{FAULTS_MAX, Fault, MISSED_BY_MAX, Need, Verified};
 pub(crate) use walk::DAG_BLOCKS_MAX;
 pub use walk::WalkError;
 
@@ -91,6 +93,8 @@ struct Index {
     damaged: HashSet<Hash256>,
     /// What open batches have put or counted on.
     held: HashMap<u64, HashSet<Hash256>>,
+    /// What came from other nodes, so that anybody may have it: lost with the process.
+    found: HashSet<Hash256>,
     /// How many pins reach each block.
     pinned: HashMap<Hash256, pin::Reaching>,
     /// What each pin reaches.
@@ -122,6 +126,8 @@ pub struct Usage {
     pub pins: u64,
     /// Bytes that were unreadable when the store was opened, or since.
     pub damaged: ByteSize,
+    /// Bytes of the list of pins that were unreadable when the store was opened: a pin may be missing for each record.
+    pub damaged_pins: ByteSize,
 }
 
 /// One block in a listing.
@@ -198,6 +204,11 @@ impl BlockStore {
         self.read_index().pinned.contains_key(&cid.digest())
     }
 
+    /// Whether every block beneath `root` is held, as far as is known. Nodes are read, leaves are not.
+    pub fn is_whole(&self, root: &ContentId) -> bool {
+        walk::reach(self, &[*root]).broken.is_none()
+    }
+
     /// Whether a pin of a public kind reaches the block: only then may strangers and agents read it.
     pub fn is_public(&self, cid: &ContentId) -> bool {
         self.read_index().pinned.get(&cid.digest()).is_some_and(|reaching| reaching.public > 0)
@@ -244,6 +255,7 @@ impl BlockStore {
 
     /// How full it is.
     pub fn usage(&self) -> Usage {
+        let damaged_pins = ByteSize(self.lock_pins().damaged_bytes);
         let index = self.read_index();
         Usage {
             blocks: index.blocks.len() as u64,
@@ -252,6 +264,7 @@ impl BlockStore {
             quota: self.options.quota,
             pins: index.reached.len() as u64,
             damaged: ByteSize(index.damaged_bytes),
+            damaged_pins,
         }
     }
 

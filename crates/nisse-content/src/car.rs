@@ -37,7 +37,7 @@ impl DagScope {
     }
 
     /// Which links of a node belong to it.
-    fn links(self, node: &crate::unixfs::Node) -> impl Iterator<Item = nisse_model::ContentId> + '_ {
+    pub(crate) fn links(self, node: &crate::unixfs::Node) -> impl Iterator<Item = nisse_model::ContentId> + '_ {
         use crate::unixfs::NodeKind;
         // Inside a shard, a name of two letters is the prefix of a further shard; a longer one is an entry.
         let follows = move |name: &str| match (self, node.kind) {

@@ -38,6 +38,11 @@ pub fn handle(store: &Arc<BlockStore>, request: &Request<()>) -> Response<Body> 
     }
 }
 
+/// A refusal of another path of the public listener, in the same form.
+pub(crate) fn problem(status: StatusCode, code: &'static str, detail: &str, is_head: bool) -> Response<Body> {
+    Problem::new(status, code, detail).into_response(is_head)
+}
+
 fn answer(public: &PublicBlocks, request: &Request<()>) -> Result<Response<Body>, Problem> {
     if request.method() != Method::GET && request.method() != Method::HEAD {
         return Err(Problem::method(request.method()));

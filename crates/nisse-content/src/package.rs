@@ -38,12 +38,17 @@ pub fn manifest_cid(manifest: &[u8]) -> ContentId {
 
 /// The id of an artifact in a package: one raw block while it fits.
 pub fn artifact_cid(artifact: &[u8]) -> ContentId {
-    if artifact.len() <= BLOCK_BYTES_MAX { ContentId::raw(Hash256::of(artifact)) } else { ipfs_add_cid(artifact) }
+    if artifact.len() <= BLOCK_BYTES_MAX {
+        ContentId::raw(Hash256::of(artifact))
+    } else {
+        cid_of(artifact, Profile::default())
+    }
 }
 
-/// The id that `ipfs add` gives under `unixfs-v1-2025`. It differs from [`artifact_cid`] between 1 and 2 MiB.
-pub fn ipfs_add_cid(bytes: &[u8]) -> ContentId {
-    cid_of(bytes, Profile::UnixFs2025)
+/// The id that `ipfs add` gives to a file under `profile`. Kubo's own profile is still [`Profile::UnixFs2015`], which names
+/// every file by a dag-pb node; [`Profile::UnixFs2025`] differs from [`artifact_cid`] between 1 and 2 MiB.
+pub fn ipfs_add_cid(bytes: &[u8], profile: Profile) -> ContentId {
+    cid_of(bytes, profile)
 }
 
 impl BlockStore {

@@ -15,7 +15,7 @@ use bytes::Bytes;
 use futures::StreamExt as _;
 use futures::stream;
 use nisse_egress::{
-    Egress, EgressConfig, EgressDeps, EgressTime, GuestRequest, HickoryResolver, RequestBody, RequestTimeouts,
+    Egress, EgressConfig, EgressDeps, EgressTime, GuestRequest, HickoryResolver, Reach, RequestBody, RequestTimeouts,
     TcpDialler, TracingAudit,
 };
 use nisse_model::{NetworkRule, Timestamp};
@@ -72,8 +72,7 @@ async fn send(egress: &Egress, spec: &Value, rules: &[NetworkRule], agent: u64) 
     let total = spec["total_ms"].as_u64().map(Duration::from_millis);
     let request = GuestRequest {
         agent: format!("agent-{agent}"),
-        rules,
-        local: &[],
+        reach: Reach::Granted { rules, local: &[] },
         method: text("method", "GET"),
         scheme: text("scheme", "http"),
         authority: text("authority", ""),

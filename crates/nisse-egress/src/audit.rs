@@ -53,7 +53,7 @@ pub struct AuditLine {
     pub time: Timestamp,
     /// Who asked.
     pub agent: String,
-    /// The permission that matched, as written in `agent.yaml`; empty when none did.
+    /// The permission that matched, as written in `agent.yaml`; `public` where the node itself asks, empty when none did.
     pub rule: String,
     /// Method, shortened.
     pub method: String,

@@ -20,7 +20,7 @@ use crate::limiter::Limiter;
 use crate::limits::{EgressLimits, Timeouts};
 use crate::policy::{OwnAddresses, Route, route};
 use crate::pool::{Lease, Pool};
-use crate::request::{GuestRequest, GuestResponse};
+use crate::request::{GuestRequest, GuestResponse, Reach};
 use crate::resolver::Resolver;
 use crate::target::EgressTarget;
 use crate::time::EgressTime;
@@ -117,7 +117,7 @@ impl Egress {
         let inner = &self.inner;
         let mut draft =
             AuditDraft::new(&request.agent, &request.method, &request.authority, &inner.deps.time, &inner.deps.audit);
-        let timeouts = request.timeouts.within(&inner.limits.timeouts);
+        let timeouts = request.timeouts.within(request.reach, &inner.limits.timeouts);
         let mut total = Box::pin(tokio::time::sleep(timeouts.total));
         let agent: Arc<str> = request.agent.as_str().into();
         let outcome = tokio::select! {
@@ -178,7 +178,11 @@ impl Inner {
         draft.line.scheme = target.scheme().as_str();
         draft.line.host = host.clone();
         draft.line.port = target.port();
-        let Some(route) = route(&target, request.rules, request.local) else {
+        let route = match request.reach {
+            Reach::Granted { rules, local } => route(&target, rules, local),
+            Reach::Public => Some(Route::public()),
+        };
+        let Some(route) = route else {
             return Err(EgressError::NotGranted { agent: request.agent, target: Box::new(target) });
         };
         draft.line.rule = route.permission.to_string();

@@ -227,5 +227,5 @@ fn permission_hint(agent: &str, target: &EgressTarget) -> String {
         (_, NetworkScheme::Http) => " (not encrypted)",
         _ => "",
     };
-    format!("add \"{permission}\" to `permissions` in agent.yaml{note}, then `nisse update {agent}`")
+    format!("add \"{permission}\" to `permissions` in agent.yaml{note}, then `nisse update {agent} DIR`")
 }

@@ -43,7 +43,7 @@ pub struct EgressLimits {
     pub wildcard_label_bytes_max: usize,
     /// Largest request body.
     pub request_body_bytes_max: u64,
-    /// Largest response body, as received; nothing is decompressed here.
+    /// Largest response body, as received; nothing is decompressed here. The CAR of the largest artifact fits.
     pub response_body_bytes_max: u64,
     /// Bytes sent per agent and minute.
     pub up_bytes_per_minute: u64,
@@ -69,7 +69,7 @@ impl Default for EgressLimits {
             wildcard_names_per_hour: 64,
             wildcard_label_bytes_max: 40,
             request_body_bytes_max: 16 * mib,
-            response_body_bytes_max: 64 * mib,
+            response_body_bytes_max: 72 * mib,
             up_bytes_per_minute: 64 * mib,
             down_bytes_per_minute: 256 * mib,
             up_bytes_per_day: 4096 * mib,

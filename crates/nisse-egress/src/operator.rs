@@ -5,6 +5,7 @@
 //! a deadline and a byte cap on every call.
 
 mod client;
+mod stream;
 
 use std::time::Duration;
 
@@ -14,6 +15,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use crate::target::TargetError;
 
 pub use client::OperatorClient;
+pub use stream::OperatorStream;
 
 /// One call to a configured URL.
 #[derive(Debug, Clone)]

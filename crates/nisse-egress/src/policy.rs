@@ -9,6 +9,9 @@ use crate::error::EgressError;
 use crate::special_purpose::{AddressClass, classify};
 use crate::target::EgressTarget;
 
+/// What stands in an audit line where no permission was needed.
+const PUBLIC: &str = "public";
+
 /// The permission that matched.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Route {
@@ -20,6 +23,13 @@ pub(crate) struct Route {
     pub(crate) public: bool,
     /// Addresses on the owner's networks may be dialled.
     pub(crate) private: bool,
+}
+
+impl Route {
+    /// Of the node's own requests to whom strangers named.
+    pub(crate) fn public() -> Self {
+        Self { permission: PUBLIC.into(), wildcard: false, public: true, private: false }
+    }
 }
 
 /// Finds the permission: an exact rule before a wildcard, a local service beside either.

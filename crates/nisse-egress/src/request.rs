@@ -1,4 +1,4 @@
-//! A guest's request as it comes in, and what it gets back.
+//! A request as it comes in, and what it gets back.
 
 use std::time::Duration;
 
@@ -22,26 +22,42 @@ pub struct RequestTimeouts {
 }
 
 impl RequestTimeouts {
-    /// Cut to the node's; never zero.
-    pub(crate) fn within(&self, limits: &Timeouts) -> Timeouts {
+    /// Cut to the node's; never zero. What the node itself asks may wait for a head as long as for everything.
+    pub(crate) fn within(&self, reach: Reach<'_>, limits: &Timeouts) -> Timeouts {
+        let first_byte_max = match reach {
+            Reach::Granted { .. } => limits.first_byte,
+            Reach::Public => limits.total,
+        };
         let cut = |asked: Option<Duration>, max: Duration| asked.unwrap_or(max).clamp(Duration::from_millis(1), max);
         Timeouts {
             connect: cut(self.connect, limits.connect),
-            first_byte: cut(self.first_byte, limits.first_byte),
+            first_byte: cut(self.first_byte, first_byte_max),
             idle: cut(self.idle, limits.idle),
             total: cut(self.total, limits.total),
         }
     }
 }
 
-/// A request as a guest made it: nothing in it is trusted.
+/// How far a request may reach.
+#[derive(Debug, Clone, Copy)]
+pub enum Reach<'a> {
+    /// As far as an agent's permissions say.
+    Granted {
+        /// Its `network_outbound` permissions.
+        rules: &'a [NetworkRule],
+        /// Its `network_local` permissions.
+        local: &'a [LocalService],
+    },
+    /// To any public host: the node itself asks whom strangers named, such as a provider of content.
+    Public,
+}
+
+/// A request as a guest made it, or as strangers' words made the node make it: nothing in it is trusted.
 pub struct GuestRequest<'a> {
     /// Who asks; caps and audit lines are counted by it. Unique per (owner, agent name) on the node.
     pub agent: String,
-    /// Its `network_outbound` permissions.
-    pub rules: &'a [NetworkRule],
-    /// Its `network_local` permissions.
-    pub local: &'a [LocalService],
+    /// How far it may reach.
+    pub reach: Reach<'a>,
     /// Such as `GET`.
     pub method: String,
     /// `https` or `http`.

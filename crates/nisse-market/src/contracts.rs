@@ -270,6 +270,7 @@ sol! {
         constructor(address token, uint128 minStake, uint32 unbondingTime, address treasury, address owner);
 
         function register(string endpoint, Resources capacity, uint128 stake) external;
+        function setEndpoint(string endpoint) external;
         function addStake(uint128 amount) external;
         function requestUnbond(uint128 amount) external;
         function withdraw() external returns (uint128 amount);

@@ -15,6 +15,7 @@ mod rpc;
 mod send;
 mod snapshot;
 mod state;
+mod survey;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -28,6 +29,7 @@ pub use open::{ChainOptions, OpenChainError};
 pub use record::RecordError;
 pub use rpc::RpcError;
 pub(crate) use rpc::UNAVAILABLE;
+pub use survey::{BLOCKS_RUN_AGAIN_MAX, ChainSurvey};
 
 use query::Filter;
 use record::GenesisRecord;

@@ -8,6 +8,7 @@ mod cursor;
 pub mod embedded;
 mod event;
 mod market;
+mod owner_request;
 mod package;
 mod provider;
 mod receipt;
@@ -22,8 +23,11 @@ pub use market::{
     MarketAddresses, MarketCall, MarketError, NodeStatus, NodeView, PublicationTerms, PublicationView, VERSIONS_MAX,
     Written, deploy_contracts, is_of_this_program, made_by, market_versions, upgrade_contracts,
 };
+pub use owner_request::{OwnerRequest, SignedOwnerRequest};
 pub use package::ListedPackage;
 pub use provider::{ChainClient, RpcPost, RpcPostError};
 pub use receipt::{Receipt, ReceiptError, SignedReceipt};
-pub use signer::{KeyError, LocalKey, SignError, Signature, Signer};
-pub use tx::{BlockRef, ChainHash, MinedTx, QueueError, Revert, TxDriver, TxOutcome, TxQueue, TxQueueOptions};
+pub use signer::{KeyError, LocalKey, SignError, Signature, SignatureError, Signer};
+pub use tx::{
+    BlockRef, ChainHash, MinedTx, QueueError, QueueSurvey, Revert, TxDriver, TxOutcome, TxQueue, TxQueueOptions,
+};

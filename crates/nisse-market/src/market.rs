@@ -20,6 +20,7 @@ use nisse_model::{Address, DeploymentId};
 
 pub use birth::FirstBlock;
 pub use call::{DeployOrder, MarketCall, PublicationTerms};
+pub(crate) use deploy_contracts::first_creation;
 pub use deploy_contracts::{
     ContractSettings, FIRST_MANAGER_NONCE, deploy_contracts, is_of_this_program, made_by, upgrade_contracts,
 };

@@ -4,11 +4,11 @@
 //! contract}, so that a receipt of one market says nothing on another.
 
 use alloy::primitives::B256;
-use alloy::sol_types::{SolStruct as _, eip712_domain};
+use alloy::sol_types::{Eip712Domain, SolStruct as _, eip712_domain};
 use nisse_model::{Address, DeploymentId, Hash256};
 
-use crate::signer::{SignError, Signer};
-use crate::tx::{to_alloy, to_model};
+use crate::signer::{SignError, SignatureError, Signer, signer_of};
+use crate::tx::to_alloy;
 
 mod typed {
     alloy::sol! {
@@ -17,6 +17,16 @@ mod typed {
             uint64 seq;
             bytes32 recordHash;
         }
+    }
+}
+
+/// The domain of all that is signed about a deployment: its market's.
+pub(crate) fn domain_of(deployment: DeploymentId) -> Eip712Domain {
+    eip712_domain! {
+        name: "nisse",
+        version: "1",
+        chain_id: deployment.chain,
+        verifying_contract: to_alloy(deployment.contract),
     }
 }
 
@@ -43,15 +53,9 @@ pub struct SignedReceipt {
 /// Why a receipt does not hold. Each text completes "failed to …".
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ReceiptError {
-    /// The recovery byte is neither 27 nor 28.
-    #[error("verify a receipt: its last byte is {0}, 27 or 28 is expected")]
-    RecoveryByte(u8),
-    /// `s` lies in the upper half: the same signature in its second form.
-    #[error("verify a receipt: its signature is not in the canonical low-s form")]
-    HighS,
-    /// No key has made this signature.
-    #[error("verify a receipt: its signature belongs to no key")]
-    NoSigner,
+    /// It is nobody's.
+    #[error("verify a receipt: {0}")]
+    Signature(SignatureError),
     /// Another key has made it.
     #[error("verify a receipt: {found} signed it, {expected} is the node")]
     OtherSigner {
@@ -67,13 +71,7 @@ impl Receipt {
     pub fn digest(&self) -> [u8; 32] {
         let typed =
             typed::Receipt { deployment: self.deployment.number, seq: self.seq, recordHash: B256::from(self.record.0) };
-        let domain = eip712_domain! {
-            name: "nisse",
-            version: "1",
-            chain_id: self.deployment.chain,
-            verifying_contract: to_alloy(self.deployment.contract),
-        };
-        typed.eip712_signing_hash(&domain).0
+        typed.eip712_signing_hash(&domain_of(self.deployment)).0
     }
 
     /// Signs with the node's key.
@@ -84,19 +82,9 @@ impl Receipt {
 }
 
 impl SignedReceipt {
-    /// The address whose key signed. Exactly one form of each signature is taken.
+    /// The address whose key signed.
     pub fn signer(&self) -> Result<Address, ReceiptError> {
-        let last = self.signature[64];
-        if last != 27 && last != 28 {
-            return Err(ReceiptError::RecoveryByte(last));
-        }
-        let signature =
-            alloy::primitives::Signature::from_raw_array(&self.signature).map_err(|_| ReceiptError::NoSigner)?;
-        if signature.normalize_s().is_some() {
-            return Err(ReceiptError::HighS);
-        }
-        let found = signature.recover_address_from_prehash(&B256::from(self.receipt.digest()));
-        found.map(to_model).map_err(|_| ReceiptError::NoSigner)
+        signer_of(self.receipt.digest(), &self.signature).map_err(ReceiptError::Signature)
     }
 
     /// Checks that `node` signed.

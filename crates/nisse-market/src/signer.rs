@@ -6,6 +6,8 @@ use async_trait::async_trait;
 use nisse_model::{Address, Hash256};
 use nisse_store::Entropy;
 
+use crate::tx::to_model;
+
 /// A secp256k1 signature with its recovery bit; `s` is in the lower half of the curve's order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Signature(pub(crate) alloy::primitives::Signature);
@@ -15,6 +17,34 @@ impl Signature {
     pub fn to_bytes(&self) -> [u8; 65] {
         self.0.as_bytes()
     }
+}
+
+/// Why bytes are nobody's signature.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum SignatureError {
+    /// The recovery byte is neither 27 nor 28.
+    #[error("its last byte is {0}, 27 or 28 is expected")]
+    RecoveryByte(u8),
+    /// `s` lies in the upper half: the same signature in its second form.
+    #[error("its signature is not in the canonical low-s form")]
+    HighS,
+    /// No key has made this signature.
+    #[error("its signature belongs to no key")]
+    NoSigner,
+}
+
+/// The address whose key signed a digest: `r`, `s` and 27 or 28. Exactly one form of each signature is taken.
+pub(crate) fn signer_of(digest: [u8; 32], signature: &[u8; 65]) -> Result<Address, SignatureError> {
+    let last = signature[64];
+    if last != 27 && last != 28 {
+        return Err(SignatureError::RecoveryByte(last));
+    }
+    let signature = alloy::primitives::Signature::from_raw_array(signature).map_err(|_| SignatureError::NoSigner)?;
+    if signature.normalize_s().is_some() {
+        return Err(SignatureError::HighS);
+    }
+    let found = signature.recover_address_from_prehash(&digest.into());
+    found.map(to_model).map_err(|_| SignatureError::NoSigner)
 }
 
 /// Why a signature was not made.
@@ -35,6 +65,9 @@ const DERIVED: &[u8] = b"nisse derived key v1";
 pub trait Signer: Send + Sync + 'static {
     /// The address that this key speaks for.
     fn address(&self) -> Address;
+
+    /// The key that others check its signatures with, as a compressed point.
+    fn public_key(&self) -> [u8; 33];
 
     /// Signs a 32-byte digest as it is. The caller decides what the digest means.
     async fn sign_hash(&self, digest: [u8; 32]) -> Result<Signature, SignError>;
@@ -86,6 +119,12 @@ impl LocalKey {
 impl Signer for LocalKey {
     fn address(&self) -> Address {
         Address(self.0.address().into())
+    }
+
+    fn public_key(&self) -> [u8; 33] {
+        let point = self.0.credential().verifying_key().to_encoded_point(true);
+        // Compressed, a point of the curve that is not its zero has this many bytes.
+        point.as_bytes().try_into().expect("a compressed point has 33 bytes")
     }
 
     async fn sign_hash(&self, digest: [u8; 32]) -> Result<Signature, SignError> {

@@ -5,6 +5,7 @@ mod error;
 mod fees;
 mod queue;
 mod record;
+mod survey;
 
 use std::fmt;
 
@@ -13,6 +14,7 @@ use nisse_model::Address;
 
 pub use error::{QueueError, Revert};
 pub use queue::{TxDriver, TxQueue, TxQueueOptions};
+pub use survey::QueueSurvey;
 
 /// A Keccak-256 hash of the chain: a block's or a transaction's. Printed as `0x` and 64 lower-case hex digits.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]

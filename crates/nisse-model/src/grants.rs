@@ -2,7 +2,7 @@
 //!
 //! [`Grants`] has no public constructor but the policy's, so what holds one has been through it.
 
-use crate::{AgentName, LocalService, Manifest, NetworkRule, Permission};
+use crate::{LocalService, Manifest, NetworkRule, Permission};
 
 /// What decides which of a manifest's permissions are given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,7 +14,6 @@ pub struct Policy {
 /// What an agent may do on this node.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Grants {
-    agent: AgentName,
     network_rules: Vec<NetworkRule>,
     local_services: Vec<LocalService>,
     read_ipfs: bool,
@@ -46,7 +45,7 @@ impl GrantError {
 impl Grants {
     /// Gives all of the manifest's permissions or refuses it whole: an agent never runs with less than it declared.
     pub fn from_manifest(manifest: &Manifest, policy: Policy) -> Result<Self, GrantError> {
-        let mut grants = Self::none(manifest.agent_id.name.clone());
+        let mut grants = Self::none();
         for permission in &manifest.permissions {
             match permission {
                 Permission::NetworkOutbound(rule) => grants.network_rules.push(rule.clone()),
@@ -64,14 +63,9 @@ impl Grants {
     }
 
     /// No grant at all: what an agent without permissions holds.
-    pub fn none(agent: AgentName) -> Self {
+    pub fn none() -> Self {
         let (network_rules, local_services) = (Vec::new(), Vec::new());
-        Self { agent, network_rules, local_services, read_ipfs: false, publish_to_chain: false }
-    }
-
-    /// Whose grants these are.
-    pub fn agent(&self) -> &AgentName {
-        &self.agent
+        Self { network_rules, local_services, read_ipfs: false, publish_to_chain: false }
     }
 
     /// Public hosts that requests may go to.
@@ -98,14 +92,9 @@ impl Grants {
     pub fn may_reach_network(&self) -> bool {
         !self.network_rules.is_empty() || !self.local_services.is_empty()
     }
-
-    /// The line that would have allowed what was refused, and how to bring it into force.
-    pub fn hint_to_add(&self, permission: &Permission) -> String {
-        hint_to_add(permission, &self.agent)
-    }
 }
 
 /// `add "KIND:ARGUMENTS" to permissions …`: generated from the permission that was missing.
-pub fn hint_to_add(permission: &Permission, agent: &AgentName) -> String {
-    format!("add \"{permission}\" to `permissions` in agent.yaml, then `nisse update {agent}`")
+pub fn hint_to_add(permission: &Permission) -> String {
+    format!("add \"{permission}\" to `permissions` in agent.yaml")
 }

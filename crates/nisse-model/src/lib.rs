@@ -20,6 +20,7 @@ mod lease_terms;
 mod manifest;
 mod network_rule;
 mod package;
+mod peer_id;
 mod permission;
 mod record;
 mod resources;
@@ -45,6 +46,7 @@ pub use lease_terms::{LeaseTerms, due};
 pub use manifest::{ArtifactHash, Manifest, ManifestError, ManifestErrors, ManifestProblem, Warning, check};
 pub use network_rule::{LocalService, NetworkRule, NetworkRuleError, NetworkScheme, parse_port};
 pub use package::{Package, PackageError, PackageRef};
+pub use peer_id::PeerId;
 pub use permission::{ParsePermissionError, Permission, PermissionKind};
 pub use record::{
     ChainError, CutKind, DecodeRecordError, HostCallRecord, HostCallResult, InstanceId, InvocationRecord,

@@ -5,6 +5,7 @@
 
 mod chance;
 mod commit;
+mod content;
 mod halt;
 mod host;
 mod outward;
@@ -23,6 +24,7 @@ use nisse_sandbox::AgentProgram;
 use tokio::sync::{Mutex, oneshot, watch};
 
 pub(crate) use commit::{AgentParts, Committer};
+pub(crate) use content::AgentContent;
 pub(crate) use host::AgentHost;
 pub(crate) use outward::{OUTWARD_QUEUE_MAX, Outward, outward_effects, state_writes};
 pub(crate) use stats::Stats;

@@ -4,6 +4,7 @@
 //! times are milliseconds since 1970, hashes and ids are texts.
 
 mod agent;
+mod check;
 mod content;
 mod deploy;
 mod node;
@@ -11,6 +12,10 @@ mod node;
 pub use agent::{
     AgentList, AgentStatus, Destroyed, FundRequest, GasStatus, InvokeRequest, Invoked, LeaseStatus, LogLine,
 };
-pub use content::{ContentAdded, ContentCollected, ContentEntry};
+pub use check::Check;
+pub use content::{ContentAdded, ContentCollected, ContentEntry, ContentProvided, ContentProvider, ContentProviders};
 pub use deploy::{DeployRequest, Deployed, PackageUpload, Step, UpdateRequest};
-pub use node::{MarketEntry, MarketEventLine, MarketList, NodeStatus, ReceiptBundle};
+pub use node::{
+    EarnedLease, MarketEntry, MarketEventLine, MarketList, MarketRates, NodeEarnings, NodeStatus, NodeWithdrawn,
+    ReceiptBundle,
+};

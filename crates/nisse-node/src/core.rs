@@ -1,6 +1,6 @@
 //! What the node's tasks share. Everything in here is safe to use from any of them.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -21,11 +21,13 @@ use crate::keys::Keys;
 use crate::lane::{Lane, Lanes};
 use crate::ledger::Ledger;
 use crate::logs::Logs;
+use crate::network::Network;
 use crate::options::NodeOptions;
 use crate::prepare::{Checked, Preparer};
 use crate::records::Records;
 use crate::routes::{Route, Routes, host_names};
 use crate::supervisor::Supervisor;
+use crate::timeline::Timeline;
 use crate::unapplied::Unapplied;
 
 /// Milestones that a slow listener may lag behind.
@@ -46,6 +48,7 @@ pub(crate) struct Core {
     pub(crate) states: StateStore,
     pub(crate) content: Arc<BlockStore>,
     pub(crate) egress: Egress,
+    pub(crate) network: Network,
     pub(crate) preparer: Preparer,
     pub(crate) chain: Option<EmbeddedChain>,
     pub(crate) keys: Keys,
@@ -61,8 +64,6 @@ pub(crate) struct Core {
     pub(crate) since: Timestamp,
     pub(crate) lanes: Lanes,
     pub(crate) ledger: Arc<Ledger>,
-    /// Invocations whose completion the journal held at start: what the alarm or `started` of a crash has done.
-    pub(crate) completed: HashSet<[u8; 16]>,
     pub(crate) moving: Moving,
 }
 
@@ -139,9 +140,9 @@ impl Core {
         self.moving.chain_time.store(at.0, Ordering::Relaxed);
     }
 
-    /// Names an agent in caps, logs and audit lines: unique per (owner, name), and what an owner can type.
+    /// Names an agent in caps, logs, their files and audit lines: unique per (owner, name), and what an owner can type.
     pub(crate) fn label(&self, owner: Address, name: &AgentName) -> String {
-        if owner == self.operator { name.to_string() } else { format!("{name}--{}", hex::encode(owner.0)) }
+        label(self.operator, owner, name)
     }
 
     /// The content that a pin of this name holds.
@@ -171,6 +172,11 @@ impl Core {
         let mut chance = [0; 10];
         chance.copy_from_slice(&digest.0[..10]);
         InvocationId::new(at, chance)
+    }
+
+    /// A timeline that begins now.
+    pub(crate) fn timeline(&self) -> Timeline {
+        Timeline::begin(Arc::clone(&self.clock))
     }
 
     /// A fresh name for something that a request makes.
@@ -242,8 +248,13 @@ impl Core {
         }
     }
 
-    /// Why nothing is recorded now: the disk refuses it.
+    /// What the operator should know: the disk refuses what the node records, or the journal cannot be cut.
     pub(crate) fn trouble(&self) -> Option<String> {
+        self.disk_trouble().or_else(|| self.unapplied.overdue())
+    }
+
+    /// Why nothing is recorded now: the disk refuses it.
+    pub(crate) fn disk_trouble(&self) -> Option<String> {
         self.driver.trouble().map(|words| words.to_string()).or_else(|| self.records.trouble())
     }
 
@@ -263,6 +274,11 @@ impl Core {
             reason = self.supervisor.broken() => reason,
         }
     }
+}
+
+/// [`Core::label`] on the node of this operator.
+pub(crate) fn label(operator: Address, owner: Address, name: &AgentName) -> String {
+    if owner == operator { name.to_string() } else { format!("{name}--{}", hex::encode(owner.0)) }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -18,11 +18,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use nisse_orchestrator::{CommandError, Effects, Event, Orchestrator};
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
 use crate::agent::Outward;
 use crate::core::Core;
 use crate::error::chain;
+use crate::life;
 use crate::supervisor::Stop;
 
 use handle::{Inbox, Message, Trouble};
@@ -42,6 +43,8 @@ pub(crate) struct Driver {
     outward: mpsc::Receiver<Outward>,
     /// Why nothing is decided now.
     trouble: watch::Sender<Trouble>,
+    /// The one turn at cutting the journal.
+    compacting: Arc<Semaphore>,
     stop: Stop,
 }
 
@@ -54,7 +57,8 @@ impl Driver {
     ) -> Self {
         let Inbox { messages, trouble } = inbox;
         let stop = core.supervisor.stop_signal();
-        Self { core, orchestrator, messages, aside: VecDeque::new(), outward, trouble, stop }
+        let compacting = Arc::new(Semaphore::new(1));
+        Self { core, orchestrator, messages, aside: VecDeque::new(), outward, trouble, compacting, stop }
     }
 
     /// Runs until the node stops or its journal fails.
@@ -120,8 +124,9 @@ impl Driver {
 
     fn outward(&mut self, outward: Outward) -> Effects {
         match outward {
-            Outward::Alarm { deployment, position, at } => {
-                let changed = Event::AlarmChanged { deployment, completion: position.0, at };
+            Outward::Alarm { deployment, by, position, at } => {
+                let on_trial = life::is_on_trial(&self.orchestrator, deployment, by);
+                let changed = Event::AlarmChanged { deployment, completion: position.0, at, on_trial };
                 self.orchestrator.handle(changed, self.core.clock.now())
             }
             Outward::Publish { deployment, key, position, asset, value, decimals } => {

@@ -9,6 +9,8 @@ pub enum ErrorKind {
     Usage,
     /// There is no such thing.
     NotFound,
+    /// It is not shown who asks.
+    Unsigned,
     /// A rule forbids it.
     Refused,
     /// It does not fit the present state.

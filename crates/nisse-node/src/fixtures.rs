@@ -1,10 +1,10 @@
 //! A home's agent as the tests of this crate begin with it.
 
 use nisse_model::{
-    Address, AgentName, AmountPerHour, ByteSize, ContentId, Cpu, DeploymentId, Hash256, PackageRef, Resources,
-    Timestamp,
+    Address, AgentName, ByteSize, ContentId, Cpu, DeploymentId, Fuel, Hash256, InstanceId, InvocationRecord,
+    PackageRef, RecordOutcome, Resources, Timestamp,
 };
-use nisse_orchestrator::{Accept, Assignment, Capacity, Decision, Orchestrator, Placement, Policy};
+use nisse_orchestrator::{Accept, Assignment, Capacity, Decision, Orchestrator, Placement, Policy, Prices};
 
 pub(crate) const OWNER: Address = Address([1; 20]);
 
@@ -14,8 +14,8 @@ pub(crate) fn deployment(number: u64) -> DeploymentId {
 
 pub(crate) fn orchestrator() -> Orchestrator {
     let capacity = Capacity { cpu: Cpu { millis: 4000 }, memory: ByteSize(1 << 30), gpu: false };
-    let price = AmountPerHour(0);
-    Orchestrator::new(Policy { operator: OWNER, accept: Accept::Own, capacity, price, gas_budget_max: 0 })
+    let prices = Prices::default();
+    Orchestrator::new(Policy { operator: OWNER, accept: Accept::Own, capacity, prices, gas_budget_max: 0 })
 }
 
 pub(crate) fn name() -> AgentName {
@@ -49,4 +49,26 @@ pub(crate) fn running() -> Orchestrator {
     let mut orchestrator = starting();
     orchestrator.restore(&Decision::Started { deployment: deployment(1), at: Timestamp(1_000) });
     orchestrator
+}
+
+/// An invocation that did nothing.
+pub(crate) fn record(deployment: DeploymentId, seq: u64) -> InvocationRecord {
+    InvocationRecord {
+        deployment,
+        seq,
+        time: Timestamp(seq),
+        artifact: Hash256::ZERO,
+        config: Hash256::ZERO,
+        engine: Hash256::ZERO,
+        instance: InstanceId([0; 16]),
+        index: 0,
+        input: Hash256::ZERO,
+        output: Hash256::ZERO,
+        host_calls: Vec::new(),
+        fuel: Fuel(1),
+        state_before: Hash256::ZERO,
+        state_after: Hash256::ZERO,
+        outcome: RecordOutcome::Ok,
+        previous: Hash256::ZERO,
+    }
 }

@@ -17,6 +17,8 @@ use crate::error::{ErrorKind, NodeError};
 const SECRET_BYTES_MAX: u64 = 64 << 10;
 /// Bytes of the control API's token before hex.
 const TOKEN_BYTES: usize = 32;
+/// And in hex.
+pub(crate) const TOKEN_DIGITS: usize = TOKEN_BYTES * 2;
 
 /// The folders of DESIGN §5.16 that this nisse uses.
 const FOLDERS: [&str; 6] = ["keys", "chain", "content", "journal", "state", "cwasm"];

@@ -4,12 +4,11 @@
 //! older ticket does not go live, and it tells the agent that is just handling `started` to end.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures::future::BoxFuture;
 use nisse_model::DeploymentId;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::agent::AgentHandle;
 use crate::supervisor::{Supervisor, apart};
@@ -24,7 +23,7 @@ pub(crate) struct Lanes(Mutex<HashMap<DeploymentId, Arc<Lane>>>);
 /// One deployment's lane.
 pub(crate) struct Lane {
     steps: mpsc::Sender<BoxFuture<'static, ()>>,
-    ticket: AtomicU64,
+    ticket: watch::Sender<u64>,
     starting: Mutex<Option<AgentHandle>>,
 }
 
@@ -47,7 +46,7 @@ impl Lanes {
                     }
                 }
             });
-            Arc::new(Lane { steps, ticket: AtomicU64::new(0), starting: Mutex::default() })
+            Arc::new(Lane { steps, ticket: watch::Sender::new(0), starting: Mutex::default() })
         });
         Arc::clone(lane)
     }
@@ -75,12 +74,18 @@ impl Lane {
 
     /// The ticket by which a start begins.
     pub(crate) fn ticket(&self) -> u64 {
-        self.ticket.load(Ordering::SeqCst)
+        *self.ticket.borrow()
+    }
+
+    /// Waits until this ticket does not hold any more.
+    pub(crate) async fn revoked(&self, ticket: u64) {
+        // The sender lives as long as this.
+        let _ = self.ticket.subscribe().wait_for(|held| *held != ticket).await;
     }
 
     /// No start of an older ticket goes live from now on; one that handles `started` is told to end.
     pub(crate) fn revoke(&self) {
-        self.ticket.fetch_add(1, Ordering::SeqCst);
+        self.ticket.send_modify(|ticket| *ticket += 1);
         if let Some(handle) = lock(&self.starting).as_ref() {
             handle.tell_to_halt();
         }

@@ -18,6 +18,7 @@ mod lane;
 mod ledger;
 mod life;
 mod logs;
+mod network;
 mod node;
 mod options;
 mod packages;
@@ -25,16 +26,25 @@ mod prepare;
 mod public;
 mod records;
 mod recovery;
+mod remote;
 mod routes;
 mod supervisor;
+mod timeline;
 mod unapplied;
 mod watcher;
 
 pub use agent::{AnswerBody, BrokenOff, ChunkStream};
 pub use error::{ErrorKind, NodeError};
 pub use home::KeyName;
+pub use nisse_content::routing::PROVIDERS_PATH;
+pub use nisse_orchestrator::Prices;
 pub use nisse_sandbox::CompileCommand;
-pub use node::{Node, RebuiltChain, RebuiltDeployment, Seams, UpgradedMarket, rebuild_chain, upgrade_market};
+pub use node::{
+    Node, OwnersRequest, RebuiltChain, RebuiltDeployment, Seams, UpgradedMarket, check_door, check_stopped,
+    rebuild_chain, upgrade_market,
+};
 pub use options::{AcceptList, ChainChoice, JournalLimits, NodeOptions};
 pub use public::{AgentCallError, PublicAgent, PublicAnswer, PublicRoute};
+pub use remote::REMOTE_PATH;
 pub use supervisor::Stop;
+pub use timeline::Timeline;

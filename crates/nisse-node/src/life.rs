@@ -9,12 +9,13 @@ use nisse_model::{DeploymentId, Event as AgentEvent, FailureKind, Invocation, In
 use nisse_orchestrator::{ActionResult, Alarm, AlarmEnd, FailureStage, Placement, PrepareError};
 
 pub(crate) use kept::kept_name;
-pub(crate) use swap::{Swap, swap_step};
+pub(crate) use swap::{Swap, is_on_trial, swap_step};
 
-use crate::agent::{self, AgentHandle, AgentHost, AgentParts, CallError, Committer, EventAnswer, Stats};
+use crate::agent::{self, AgentContent, AgentHandle, AgentHost, AgentParts, CallError, Committer, EventAnswer, Stats};
 use crate::core::{Core, Running};
 use crate::driver::finished;
 use crate::error::chain;
+use crate::packages::{BroughtFor, bring};
 use crate::prepare::Checked;
 use crate::supervisor::apart;
 use crate::unapplied::Held;
@@ -38,9 +39,28 @@ impl From<PrepareError> for StartError {
     }
 }
 
+/// Fetches and verifies what an order asks for, before a bid.
+pub(crate) async fn inspect(
+    core: &Arc<Core>,
+    deployment: DeploymentId,
+    placement: &Placement,
+) -> Result<(), PrepareError> {
+    // Held until it is looked at.
+    let _brought = bring(core, placement, BroughtFor::Bid(deployment)).await?;
+    core.preparer.check(placement).await.map(drop)
+}
+
+/// Fetches and verifies the package of an agent of this node, and keeps it.
+async fn check(core: &Arc<Core>, placement: &Placement) -> Result<Checked, PrepareError> {
+    let brought = bring(core, placement, BroughtFor::Agent).await?;
+    let checked = core.preparer.check(placement).await?;
+    brought.keep().await?;
+    Ok(checked)
+}
+
 /// Fetches, verifies and compiles; the code is in the cache afterwards.
-pub(crate) async fn prepare(core: &Core, deployment: DeploymentId, placement: Placement, ticket: u64) {
-    let result = check_and_compile(core, deployment, &placement).await;
+pub(crate) async fn prepare(core: &Arc<Core>, deployment: DeploymentId, placement: Placement, ticket: u64) {
+    let result = check_and_compile(core, deployment, &placement, ticket).await;
     if core.lane(deployment).ticket() == ticket {
         let result = result.map(|checked| core.set_prepared(deployment, Arc::new(checked)));
         finished(core, deployment, ActionResult::Prepared(result)).await;
@@ -48,11 +68,24 @@ pub(crate) async fn prepare(core: &Core, deployment: DeploymentId, placement: Pl
 }
 
 async fn check_and_compile(
-    core: &Core,
+    core: &Arc<Core>,
     deployment: DeploymentId,
     placement: &Placement,
+    ticket: u64,
 ) -> Result<Checked, PrepareError> {
-    let checked = core.preparer.check(placement).await?;
+    // Whoever holds this agent back does not wait for other nodes.
+    let lane = core.lane(deployment);
+    let brought = tokio::select! {
+        brought = bring(core, placement, BroughtFor::Agent) => brought?,
+        () = lane.revoked(ticket) => {
+            let reason = "fetch the package: it was held back meanwhile".to_owned();
+            return Err(PrepareError { stage: FailureStage::Fetch, reason });
+        }
+    };
+    let fetched = core.preparer.fetch(&placement.package).await?;
+    core.milestone(deployment, "fetched", format!("{} bytes, each block checked by its CID", fetched.bytes()));
+    let checked = core.preparer.verify(placement, fetched).await?;
+    brought.keep().await?;
     core.milestone(deployment, "verified", format!("artifact {}", placement.package.artifact_hash));
     core.preparer.compile(&checked).await?;
     core.milestone(deployment, "compiled", "native code is in the cache");
@@ -74,7 +107,7 @@ pub(crate) async fn start_step(
     // The state of an agent belongs to one instance: whatever ran before is gone first.
     halt(core, deployment).await;
     let id = started_id(deployment, incarnation);
-    let started = Some(id).filter(|id| raise_started && !core.completed.contains(&id.0));
+    let started = raise_started.then_some(id);
     let ready = kept::settle(core, deployment, &placement).await;
     let start = async {
         ready.map_err(|error| at(FailureStage::Node, error.text))?;
@@ -124,12 +157,15 @@ async fn start(
     started: Option<InvocationId>,
     ticket: u64,
 ) -> Result<Option<Held>, StartError> {
+    let lane = core.lane(deployment);
     let checked = match core.take_prepared(&deployment) {
         Some(checked) => checked,
-        None => Arc::new(core.preparer.check(placement).await?),
+        None => tokio::select! {
+            checked = check(core, placement) => Arc::new(checked?),
+            () = lane.revoked(ticket) => return Err(StartError::Superseded),
+        },
     };
     let running = bring_to_life(core, deployment, placement, incarnation, &checked).await?;
-    let lane = core.lane(deployment);
     if !lane.starting(ticket, &running.handle) {
         running.handle.halt().await;
         return Err(StartError::Superseded);
@@ -177,7 +213,7 @@ async fn bring_to_life(
         grants: checked.grants.clone(),
         state: state.clone(),
         journal: Arc::clone(&core.journal),
-        content: Arc::clone(&core.preparer.content),
+        content: Arc::new(AgentContent::new(core, owner)),
         egress: core.egress.clone(),
         log: Arc::clone(&log),
         clock: Arc::clone(&core.clock),
@@ -247,8 +283,8 @@ pub(crate) fn alarm_id(deployment: DeploymentId, alarm: &Alarm) -> InvocationId 
     Core::stable_invocation(alarm.at, &[b"alarm", name.as_bytes(), &alarm.number.to_be_bytes()])
 }
 
-/// Raises an alarm, unless a crash came between its completion and the decision about it. A package whose turn is not
-/// decided yet handles none. Gives what holds the alarm's completion as well.
+/// Raises an alarm. A package whose turn is not decided yet handles none. Gives what holds the alarm's completion as
+/// well.
 pub(crate) async fn raise_alarm(
     core: &Core,
     deployment: DeploymentId,
@@ -256,9 +292,6 @@ pub(crate) async fn raise_alarm(
     alarm: Alarm,
 ) -> (AlarmEnd, Option<Held>) {
     let id = alarm_id(deployment, &alarm);
-    if core.completed.contains(&id.0) {
-        return (AlarmEnd::Done, None);
-    }
     let running = core.running(&deployment).filter(|running| running.incarnation == incarnation);
     let Some(running) = running else { return (AlarmEnd::NotUp, None) };
     let event = AgentEvent::alarm(format!("alarm:{}", alarm.number), alarm.at);

@@ -1,24 +1,32 @@
 //! The node as its owner meets it: started, asked, stopped.
 
+mod admit;
 mod content;
 mod deploy;
+mod doctor;
+mod earnings;
+mod elsewhere;
 mod find;
 mod gateway;
 mod invoke;
 mod life;
 mod market;
 mod orders;
+mod providing;
 mod rebuild;
 mod start;
 mod status;
 mod upgrade;
 
+pub use admit::OwnersRequest;
+pub use doctor::{check_door, check_stopped};
 pub use rebuild::{RebuiltChain, RebuiltDeployment, rebuild_chain};
 pub use start::Seams;
 pub use upgrade::{UpgradedMarket, upgrade_market};
 
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use bytes::Bytes;
 use nisse_egress::OwnAddresses;
@@ -29,8 +37,13 @@ use crate::core::Core;
 use crate::error::{ErrorKind, NodeError};
 use crate::home::KeyName;
 use crate::public::{PublicAgent, PublicRoute};
+use crate::remote::{Moments, Nonces};
 use crate::routes::Route;
 use crate::supervisor::Stop;
+use crate::timeline::Timeline;
+
+/// How long the end of the node waits for the last lines of its agents' logs to reach the disk.
+const LOGS_END_MAX: Duration = Duration::from_secs(5);
 
 /// A running node.
 pub struct Node {
@@ -38,6 +51,9 @@ pub struct Node {
     listeners: OnceLock<Listening>,
     /// What reading content for the public listener may take.
     strangers: Arc<gateway::Strangers>,
+    /// What owners asked from elsewhere a moment ago.
+    nonces: Nonces,
+    moments: Moments,
 }
 
 /// Where the node is reached.
@@ -84,6 +100,11 @@ impl Node {
         self.core.home.write_run_file(&json)
     }
 
+    /// A timeline that begins now, by the node's clock.
+    pub fn timeline(&self) -> Timeline {
+        self.core.timeline()
+    }
+
     /// Runs a task of the edge under the node's supervisor.
     pub fn spawn<F>(&self, name: &str, task: impl FnOnce(Stop) -> F)
     where
@@ -101,6 +122,8 @@ impl Node {
     pub async fn shut_down(&self) {
         self.core.supervisor.shut_down().await;
         self.core.records.settle().await;
+        // The last lines of those that just ended; a disk that hangs is not waited for.
+        let _ = tokio::time::timeout(LOGS_END_MAX, self.core.logs.end(self.core.clock.now())).await;
         self.core.home.remove_run_file();
         self.core.flush();
     }
@@ -132,10 +155,7 @@ impl Node {
 
     fn endpoint(&self, owner: Address, name: &AgentName) -> String {
         let [host, _] = crate::routes::host_names(name, owner, self.core.operator, &self.core.options.suffix);
-        match self.listeners.get() {
-            Some(Listening { public, .. }) => format!("http://{host}:{}/", public.port()),
-            None => format!("http://{host}/"),
-        }
+        self.public_url().page_of(&host)
     }
 
     fn market(&self, key: KeyName) -> Result<Market, NodeError> {

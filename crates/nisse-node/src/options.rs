@@ -5,8 +5,10 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use nisse_content::GatewayUrl;
 use nisse_egress::ConnectTo;
-use nisse_model::{Address, AmountPerHour, ByteSize, Cpu};
+use nisse_model::{Address, Amount, ByteSize, Cpu};
+use nisse_orchestrator::Prices;
 use nisse_sandbox::CompileCommand;
 use nisse_store::SEGMENT_BYTES_MAX;
 
@@ -27,8 +29,10 @@ pub struct NodeOptions {
     pub chain: ChainChoice,
     /// Whose agents run here.
     pub accept: AcceptList,
+    /// On a chain elsewhere: the stake that this node is registered with, where it is not yet.
+    pub stake: Option<Amount>,
     /// What one hour costs others.
-    pub price: AmountPerHour,
+    pub prices: Prices,
     /// Gas that one agent of somebody else may burn on the chain in each hour, at this node's cost.
     pub gas_budget_max: u64,
     /// Processors lent.
@@ -39,12 +43,29 @@ pub struct NodeOptions {
     pub content_quota: ByteSize,
     /// How much state one agent may keep.
     pub state_quota: ByteSize,
+    /// Trustless gateways that are asked for content, after whoever is nearer.
+    pub gateways: Vec<GatewayUrl>,
+    /// Routers that are asked who provides content.
+    pub routers: Vec<GatewayUrl>,
+    /// Where others reach the public listener; made of the suffix and the listener's port where none is given.
+    pub endpoint: Option<GatewayUrl>,
     /// The operator's exceptions from the address check, each with its own authority where one was given.
     pub connect_to: Vec<ConnectTo>,
     /// The command that compiles an artifact in a child process.
     pub compile_command: CompileCommand,
     /// How long the journal grows.
     pub journal: JournalLimits,
+}
+
+impl NodeOptions {
+    /// Where others reach the public listener, which has this port if it is known.
+    pub(crate) fn public_url(&self, port: Option<u16>) -> GatewayUrl {
+        let port = port.unwrap_or(self.public.port());
+        let port = if matches!(port, 0 | 80) { String::new() } else { format!(":{port}") };
+        let made = || format!("http://{}{port}", self.suffix).parse();
+        // The suffix is a host name: the binary read it as one.
+        self.endpoint.clone().unwrap_or_else(|| made().expect("a suffix is a host name"))
+    }
 }
 
 /// When the journal is cut; the default suits all but tests, which want it often.

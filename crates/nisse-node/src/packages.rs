@@ -1,12 +1,13 @@
 //! Packages and states as the content store keeps them: what an upload must be before it is published, and the exports
 //! that make rollback and destruction reversible.
 
+mod bring;
 mod needed;
 
 use std::sync::Arc;
 
 use base64::Engine as _;
-use nisse_content::{PinHold, PinName, Profile, artifact_cid, manifest_cid};
+use nisse_content::{PinHold, PinKind, PinName, Profile, artifact_cid, manifest_cid};
 use nisse_market::{ListedPackage, PublicationTerms};
 use nisse_model::{
     Address, AgentName, AmountPerHour, Config, ConfigSetting, ContentId, Grants, Manifest, Package, PackageRef, Policy,
@@ -21,8 +22,8 @@ use crate::entry::{Entry, StateChange};
 use crate::error::{ErrorKind, NodeError};
 use crate::supervisor::CutOff;
 
-use needed::config_pin;
-pub(crate) use needed::{needed, pins_of};
+pub(crate) use bring::{BroughtFor, bring, near, own_keys};
+pub(crate) use needed::{Needed, left_by_others, needed, pins_of};
 
 /// Gas that a node may spend for an agent in each started hour: about sixty answers to a feed.
 const GAS_BUDGET_PER_HOUR: u64 = 6_000_000;
@@ -58,12 +59,35 @@ fn cut_off(error: &CutOff) -> NodeError {
     NodeError::caused(ErrorKind::Failed, "cut_off", error)
 }
 
-/// Checks an upload as strictly as the node that will run it, and stores it.
-pub(crate) async fn store(core: &Arc<Core>, upload: PackageUpload, owner: Address) -> Result<Stored, NodeError> {
-    on_disk(core, "store a package", move |core| store_now(core, &upload, owner)).await
+/// Who runs what is deployed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum RunBy {
+    /// This node, for its own operator: nobody else needs the configuration.
+    Home,
+    /// Whichever node takes the order: it fetches the configuration like the package.
+    Market,
 }
 
-fn store_now(core: &Core, upload: &PackageUpload, owner: Address) -> Result<Stored, NodeError> {
+impl RunBy {
+    fn config_pin(self) -> PinKind {
+        match self {
+            Self::Home => PinKind::Config,
+            Self::Market => PinKind::Ordered,
+        }
+    }
+}
+
+/// Checks an upload as strictly as the node that will run it, and stores it.
+pub(crate) async fn store(
+    core: &Arc<Core>,
+    upload: PackageUpload,
+    owner: Address,
+    run_by: RunBy,
+) -> Result<Stored, NodeError> {
+    on_disk(core, "store a package", move |core| store_now(core, &upload, owner, run_by)).await
+}
+
+fn store_now(core: &Core, upload: &PackageUpload, owner: Address, run_by: RunBy) -> Result<Stored, NodeError> {
     let artifact = base64::engine::general_purpose::STANDARD.decode(&upload.artifact).map_err(|_| {
         NodeError::new(ErrorKind::Usage, "artifact_invalid", "failed to read the artifact: it is not base64")
     })?;
@@ -97,7 +121,8 @@ fn store_now(core: &Core, upload: &PackageUpload, owner: Address) -> Result<Stor
     let batch = core.content.batch();
     // Far below one chunk, so this is one raw block whose digest is the configuration's hash.
     let cid = batch.add(&mut config.as_bytes(), Profile::UnixFs2025).map_err(|error| failed(&error))?;
-    batch.commit_and_pin(config_pin(cid).as_str(), &[cid]).map_err(|error| failed(&error))?;
+    let pin = run_by.config_pin().name(cid);
+    batch.commit_and_pin(pin.as_str(), &[cid]).map_err(|error| failed(&error))?;
     Ok(stored)
 }
 
@@ -218,8 +243,12 @@ async fn change_state_now(
             return Err(state_failed(&error));
         }
     };
-    // Where this fails, only the next start can do it.
-    on_disk(core, name, move |_| apply(&state, position)).await?;
+    if let Err(error) = on_disk(core, name, move |_| apply(&state, position)).await {
+        // It stands, and what came behind it would be applied without it.
+        held.leave_to_the_next_start();
+        core.records.end(format!("{name}: {}", error.text));
+        return Err(error);
+    }
     held.let_go();
     Ok(())
 }

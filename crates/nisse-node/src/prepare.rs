@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use nisse_content::{BlockSource, FetchError, FetchLimits, Fetching, LocalSource, Reader};
-use nisse_model::{Address, ByteSize, Config, ContentId, Grants, Hash256, Manifest, Package, Policy};
+use nisse_model::{Address, ByteSize, Config, ContentId, Grants, Hash256, Manifest, Package, PackageRef, Policy};
 use nisse_orchestrator::{FailureStage, Placement, PrepareError};
 use nisse_sandbox::limits::AGENT_MEMORY_BYTES_MAX;
 use nisse_sandbox::{AgentProgram, Compiler, Engine, Host, Inspection, Limits, ProgramOptions, Recording};
@@ -13,7 +13,7 @@ use nisse_store::Clock;
 use crate::supervisor::Supervisor;
 
 /// Longest manifest or configuration, in bytes.
-const SMALL_BLOCK_BYTES_MAX: u64 = 64 << 10;
+pub(crate) const SMALL_BLOCK_BYTES_MAX: u64 = 64 << 10;
 /// How long fetching one part of a package may take.
 const FETCH_TIME_MAX: Duration = Duration::from_secs(60);
 
@@ -27,6 +27,22 @@ pub(crate) struct Preparer {
     pub(crate) operator: Address,
     /// What every agent's state may hold.
     pub(crate) state_quota: ByteSize,
+}
+
+/// A package as it came. Its blocks are what their CIDs say; nothing else is checked yet.
+pub(crate) struct Fetched {
+    manifest: Vec<u8>,
+    artifact: Vec<u8>,
+    /// `None`: the deployment names none.
+    config: Option<Result<Vec<u8>, PrepareError>>,
+}
+
+impl Fetched {
+    /// How much came.
+    pub(crate) fn bytes(&self) -> usize {
+        let config = self.config.as_ref().and_then(|config| config.as_ref().ok());
+        self.manifest.len() + self.artifact.len() + config.map_or(0, Vec::len)
+    }
 }
 
 /// A package that is what it says and asks for nothing that it was not granted.
@@ -61,17 +77,28 @@ impl BlockSource for OwnStore {
 impl Preparer {
     /// Fetches, verifies and inspects a package, without compiling it.
     pub(crate) async fn check(&self, placement: &Placement) -> Result<Checked, PrepareError> {
-        let reference = &placement.package;
-        let manifest = self.fetch(reference.manifest_cid, SMALL_BLOCK_BYTES_MAX).await?;
-        let artifact = self.fetch(reference.artifact_cid, Package::ARTIFACT_LENGTH_MAX as u64).await?;
+        let fetched = self.fetch(&placement.package).await?;
+        self.verify(placement, fetched).await
+    }
+
+    /// Fetches the parts of a package.
+    pub(crate) async fn fetch(&self, reference: &PackageRef) -> Result<Fetched, PrepareError> {
+        let manifest = self.file(reference.manifest_cid, SMALL_BLOCK_BYTES_MAX).await?;
+        let artifact = self.file(reference.artifact_cid, Package::ARTIFACT_LENGTH_MAX as u64).await?;
         let config = match reference.config_hash {
             // "None" on the market: what agent.yaml says by itself.
             Hash256::ZERO => None,
-            hash => Some(self.fetch(ContentId::raw(hash), SMALL_BLOCK_BYTES_MAX).await),
+            // A package that is not what it says is told first, whatever else is missing.
+            hash => Some(self.file(ContentId::raw(hash), SMALL_BLOCK_BYTES_MAX).await),
         };
+        Ok(Fetched { manifest, artifact, config })
+    }
+
+    /// Whether what was fetched is what the deployment names, and asks for nothing that it is not granted.
+    pub(crate) async fn verify(&self, placement: &Placement, fetched: Fetched) -> Result<Checked, PrepareError> {
         let (placement, operator) = (placement.clone(), self.operator);
         // To hash an artifact and to read it takes as long as it is large.
-        let work = move || verify(&placement, operator, manifest, artifact, config);
+        let work = move || verify(&placement, operator, fetched);
         let verified = self.supervisor.blocking("check a package", work).await;
         verified.map_err(|error| at(FailureStage::Node, &error))?
     }
@@ -103,24 +130,17 @@ impl Preparer {
             .map_err(|error| at(FailureStage::Link, &error))
     }
 
-    async fn fetch(&self, cid: ContentId, bytes_max: u64) -> Result<Vec<u8>, PrepareError> {
+    async fn file(&self, cid: ContentId, bytes_max: u64) -> Result<Vec<u8>, PrepareError> {
         let limits = FetchLimits { bytes_max, deadline: FETCH_TIME_MAX, reader: Reader::Node };
         let fetched = self.content.fetch(cid, limits).await.map_err(|error| at(FailureStage::Fetch, &error))?;
         Ok(Vec::from(fetched.bytes))
     }
 }
 
-/// Whether what was fetched is what the deployment names, and asks for nothing that it is not granted.
-fn verify(
-    placement: &Placement,
-    operator: Address,
-    manifest: Vec<u8>,
-    artifact: Vec<u8>,
-    config: Option<Result<Vec<u8>, PrepareError>>,
-) -> Result<Checked, PrepareError> {
+fn verify(placement: &Placement, operator: Address, fetched: Fetched) -> Result<Checked, PrepareError> {
+    let Fetched { manifest, artifact, config } = fetched;
     let package =
         Package::verify(manifest, artifact, &placement.package).map_err(|error| at(FailureStage::Verify, &error))?;
-    // A package that is not what it says is told first, whatever else is missing.
     let config = match config {
         Some(bytes) => Config::from_bytes(&bytes?).map_err(|error| at(FailureStage::Verify, &error))?,
         None => package.manifest().config.clone(),

@@ -8,7 +8,7 @@ mod writes;
 use std::collections::{BTreeMap, HashSet};
 
 use nisse_content::BlockStore;
-use nisse_model::{DeploymentId, InvocationId, InvocationRecord, Timestamp};
+use nisse_model::{DeploymentId, InvocationId, InvocationRecord};
 use nisse_orchestrator::{Decision, Orchestrator};
 use nisse_store::{Position, Snapshot, StateStore};
 
@@ -29,7 +29,7 @@ pub(crate) struct Recovery<'a> {
     orchestrator: Orchestrator,
     writes: Gathered<'a>,
     /// What the last completion that changed an alarm made of it, unless a decision has taken it up.
-    alarms: BTreeMap<DeploymentId, (Position, Option<Timestamp>)>,
+    alarms: BTreeMap<DeploymentId, (Position, Outward)>,
     publications: Vec<Outward>,
     /// Where the outbox begins: answers of records before this place have arrived.
     pub(crate) outbox: Position,
@@ -96,7 +96,7 @@ impl<'a> Recovery<'a> {
     fn take_up(&mut self, decision: &Decision) {
         let (deployment, taken) = match decision {
             Decision::AlarmSet { deployment, completion: Some(taken), .. }
-            | Decision::AlarmCleared { deployment, completion: Some(taken) } => (deployment, *taken),
+            | Decision::AlarmCleared { deployment, completion: Some(taken), .. } => (deployment, *taken),
             // As an older nisse wrote it, which named no completion: the one that was told last.
             Decision::AlarmSet { deployment, attempt: 1, completion: None, .. } => (deployment, u64::MAX),
             _ => return,
@@ -117,8 +117,8 @@ impl<'a> Recovery<'a> {
         }
         for outward in outward_effects(deployment, InvocationId(invocation), position, &effects) {
             match outward {
-                Outward::Alarm { deployment, position, at } => {
-                    self.alarms.insert(deployment, (position, at));
+                alarm @ Outward::Alarm { .. } => {
+                    self.alarms.insert(deployment, (position, alarm));
                 }
                 publication @ Outward::Publish { .. } if position >= self.outbox => {
                     self.publications.push(publication);
@@ -155,8 +155,7 @@ impl<'a> Recovery<'a> {
     /// Everything was read.
     pub(crate) fn finish(mut self) -> Result<Recovered, NodeError> {
         self.writes.apply().map_err(|error| failed(&error))?;
-        let alarms =
-            self.alarms.into_iter().map(|(deployment, (position, at))| Outward::Alarm { deployment, position, at });
+        let alarms = self.alarms.into_values().map(|(_, alarm)| alarm);
         let outward = alarms.chain(self.publications).collect();
         Ok(Recovered { orchestrator: self.orchestrator, outward, completed: self.completed, places: self.places })
     }

@@ -4,11 +4,13 @@
 //! the log again: decisions are idempotent, and an old end or assignment is held against what the contract says now.
 //! Whatever a chain's endpoint answers, agents run on: trouble with it is waited out.
 
+mod again;
 mod beginning;
 mod place;
 mod reorg;
 mod translate;
 
+pub(crate) use again::look_again;
 pub(crate) use beginning::first_block;
 pub(crate) use place::forget_places;
 

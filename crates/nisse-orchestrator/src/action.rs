@@ -23,6 +23,10 @@ pub struct Effects {
 pub enum Action {
     /// Fetch and check a package before bidding on it.
     Inspect { deployment: DeploymentId, placement: Placement },
+    /// An order was refused for a reason that may have passed: see whether it is still open, and open it anew.
+    LookAgain { deployment: DeploymentId },
+    /// Tell the chain that its artifact is what its hash says.
+    Attest { deployment: DeploymentId, round: u64 },
     /// Offer to run it at this rate.
     Bid { deployment: DeploymentId, round: u64, rate: AmountPerHour },
     /// Ask the market to choose: the bidding of this round is over.

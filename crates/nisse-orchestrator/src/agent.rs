@@ -139,6 +139,12 @@ pub struct Alarm {
     pub number: u64,
 }
 
+/// What stands where an alarm did before an update: none as well.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct AlarmBefore {
+    pub(crate) alarm: Option<Alarm>,
+}
+
 /// One agent on this node.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Agent {
@@ -154,6 +160,9 @@ pub struct Agent {
     pub restarts: u32,
     /// The one alarm, if set.
     pub alarm: Option<Alarm>,
+    /// The alarm that an update found, once the new package has changed it and until the update is decided.
+    #[serde(default)]
+    pub(crate) alarm_before: Option<AlarmBefore>,
     /// The package that an update asked for, while the old one still runs.
     pub next: Option<NextPackage>,
     /// The package before the last update, for `rollback`.
@@ -220,6 +229,7 @@ impl Agent {
             incarnation,
             restarts: 0,
             alarm: None,
+            alarm_before: None,
             next: None,
             previous: None,
             update_refused: None,

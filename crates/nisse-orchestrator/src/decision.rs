@@ -35,6 +35,14 @@ pub enum Decision {
         round: u64,
         #[serde(default)]
         gas_budget: u64,
+        /// It takes no bids before its artifact is attested.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        unverified: bool,
+    },
+    /// The artifact of an unverified order is what its hash says: the chain is told so.
+    Attested {
+        #[serde(with = "text")]
+        deployment: DeploymentId,
     },
     /// An order was looked at and not bid on.
     OrderRefused {
@@ -49,7 +57,7 @@ pub enum Decision {
         #[serde(with = "crate::stored::rate")]
         rate: AmountPerHour,
     },
-    /// The bid did not win, or the order is gone.
+    /// The bid did not win, or the order is gone, refused ones too.
     BidLost {
         #[serde(with = "text")]
         deployment: DeploymentId,
@@ -153,6 +161,9 @@ pub enum Decision {
         /// The completion whose effect it takes up; `None` for one that is tried again.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         completion: Option<u64>,
+        /// By a new package whose update is not decided yet: where that is refused, the alarm before comes back.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        on_trial: bool,
     },
     /// A handler cleared its alarm, or the alarm was handled.
     AlarmCleared {
@@ -161,6 +172,9 @@ pub enum Decision {
         /// The completion whose effect it takes up; `None` for one that was handled.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         completion: Option<u64>,
+        /// As in `AlarmSet`.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        on_trial: bool,
     },
     /// Everything about one agent at once: what a compacted journal begins with.
     Remembered {
@@ -181,6 +195,7 @@ impl Decision {
         match self {
             Self::Booted { .. } | Self::Draining { .. } => None,
             Self::OrderSeen { deployment, .. }
+            | Self::Attested { deployment }
             | Self::OrderRefused { deployment, .. }
             | Self::BidMade { deployment, .. }
             | Self::BidLost { deployment }

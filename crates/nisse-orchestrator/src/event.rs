@@ -20,6 +20,8 @@ pub struct Order {
     pub bids_until: Option<Timestamp>,
     /// The block in which it opened: an order that came back to the market is another round of bids.
     pub round: u64,
+    /// It takes no bids before a quorum of nodes has attested that its artifact is what its hash says.
+    pub unverified: bool,
 }
 
 /// Something that happened.
@@ -32,6 +34,8 @@ pub enum Event {
     Assigned { deployment: DeploymentId, placement: Placement, assignment: Assignment },
     /// The market gave it to another node.
     AssignedElsewhere { deployment: DeploymentId },
+    /// An order that was to be looked at again takes no bids any more.
+    OrderGone { deployment: DeploymentId },
     /// It came back to the market in the block `round`: bids of earlier rounds do not stand any more.
     Reopened { deployment: DeploymentId, round: u64 },
     /// The chain took `ackStart`.
@@ -46,7 +50,8 @@ pub enum Event {
     Finished { deployment: DeploymentId, result: ActionResult },
     /// A handler's completion record, already durable, held this alarm effect. `completion` is the record's place in the
     /// journal: the one decision that follows names it, and what no decision names is told again after a crash.
-    AlarmChanged { deployment: DeploymentId, completion: u64, at: Option<Timestamp> },
+    /// `on_trial`: the handler is a new package's, whose update is not decided yet.
+    AlarmChanged { deployment: DeploymentId, completion: u64, at: Option<Timestamp>, on_trial: bool },
     /// Time passed. `chain` is the chain's own clock, by which money runs.
     Tick { chain: Timestamp },
 }

@@ -12,6 +12,7 @@ mod decision;
 mod event;
 mod orchestrator;
 mod policy;
+mod price;
 mod reason;
 mod stored;
 
@@ -21,5 +22,6 @@ pub use decision::Decision;
 pub use event::{ActionResult, AlarmEnd, Command, Event, MarketStep, Order, PrepareError};
 pub use orchestrator::{ALARM_DISTANCE_MIN_MS, CommandError, Orchestrator};
 pub use policy::{Accept, Capacity, Policy};
+pub use price::Prices;
 pub use reason::{CloseReason, FailureStage, Refusal};
 pub use stored::{DecodeError, decode, encode};

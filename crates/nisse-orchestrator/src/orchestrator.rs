@@ -38,6 +38,8 @@ pub struct Orchestrator {
 #[derive(Debug, Clone)]
 struct OpenBid {
     order: Order,
+    /// This node has attested the artifact, and waits for others to do so.
+    attested: bool,
     rate: Option<AmountPerHour>,
     /// The market is asked to choose.
     assigning: Asking,
@@ -148,10 +150,13 @@ impl Orchestrator {
         for (deployment, bid) in &self.bids {
             let (deployment, round) = (*deployment, bid.order.round);
             effects.actions.push(match bid.rate {
+                None if bid.attested => Action::Attest { deployment, round },
                 None => Action::Inspect { deployment, placement: bid.order.placement.clone() },
                 Some(rate) => Action::Bid { deployment, round, rate },
             });
         }
+        // What this node lends, and for how much, may be another than before.
+        self.look_again(&mut effects);
         effects
     }
 

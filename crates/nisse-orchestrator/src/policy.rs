@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use nisse_model::{Address, AmountPerHour, ByteSize, Cpu, Resources};
 
 use crate::event::Order;
+use crate::price::Prices;
 use crate::reason::Refusal;
 
 /// Whose agents this node runs.
@@ -38,8 +39,8 @@ pub struct Policy {
     pub accept: Accept,
     /// What it lends in all.
     pub capacity: Capacity,
-    /// What one hour costs, whatever the size.
-    pub price: AmountPerHour,
+    /// What one hour costs.
+    pub prices: Prices,
     /// Gas that this node pays for one agent of somebody else in each hour, at most.
     pub gas_budget_max: u64,
 }
@@ -58,10 +59,29 @@ impl Policy {
         }
         self.room(order.placement.resources, used)?;
         self.gas(order.gas_budget)?;
-        if self.price > order.max_rate {
-            return Err(Refusal::Price { offered: order.max_rate, asked: self.price });
+        self.price(order.placement.resources, used, order.max_rate)
+    }
+
+    /// What an hour costs here, where no more than that is `offered`.
+    pub(crate) fn price(
+        &self,
+        resources: Resources,
+        used: Resources,
+        offered: AmountPerHour,
+    ) -> Result<AmountPerHour, Refusal> {
+        let asked = self.prices.ask(resources, used, &self.capacity);
+        if asked > offered { Err(Refusal::Price { offered, asked }) } else { Ok(asked) }
+    }
+
+    /// Whether an order may be judged otherwise once an agent has ended, a bid is lost or the node is drained no more.
+    pub(crate) fn may_pass(&self, refusal: &Refusal) -> bool {
+        match refusal {
+            Refusal::Taken | Refusal::Draining => true,
+            Refusal::Cpu { asked, .. } => *asked <= self.capacity.cpu,
+            Refusal::Memory { asked, .. } => *asked <= self.capacity.memory,
+            Refusal::Price { offered, asked } => self.prices.may_fall_to(*asked, *offered),
+            Refusal::Owner { .. } | Refusal::GasBudget { .. } | Refusal::Gpu | Refusal::Package { .. } => false,
         }
-        Ok(self.price)
     }
 
     /// Whether this node pays for as much gas as is `asked` for each hour. Gas is no part of a lease's price.

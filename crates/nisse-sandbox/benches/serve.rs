@@ -74,7 +74,7 @@ async fn program(artifact: &Path, cache: &Path) -> AgentProgram {
     let compiler = Compiler::new(engine.clone(), disk, cache.to_owned(), &SystemEntropy, command, limits).unwrap();
     let compiled = compiler.compile(&artifact).await.unwrap();
     let options = ProgramOptions {
-        grants: Grants::none("bench".parse().unwrap()),
+        grants: Grants::none(),
         config: Config::new(&serde_json::Map::new()).unwrap(),
         // Many processors, so that the share of one agent is not what is measured.
         limits: Limits { cpu: Cpu { millis: 64_000 }, idle: Duration::MAX, ..Limits::default() },

@@ -3,7 +3,7 @@
 //! This is the deploy-time gate: a file that is no component, that is built to choke a compiler, or that imports more
 //! than its grants is refused here with a sentence that says what to do.
 
-use nisse_model::{AgentName, Grants, Permission, hint_to_add};
+use nisse_model::{Grants, Permission, hint_to_add};
 use wasmparser::{CanonicalFunction, CanonicalOption, Encoding, Parser, Payload};
 
 use crate::capability::{CAPABILITIES, Capability, Need};
@@ -78,8 +78,6 @@ pub enum ImportRefused {
         import: String,
         /// The line of `permissions` that is missing.
         permission: Permission,
-        /// Whose agent.yaml lacks it.
-        agent: AgentName,
     },
     /// nisse offers another version of it.
     #[error("link `{import}`: nisse offers version {offered} of this interface")]
@@ -106,7 +104,7 @@ impl ImportRefused {
     /// What to do about it.
     pub fn hint(&self) -> String {
         match self {
-            Self::NotGranted { permission, agent, .. } => hint_to_add(permission, agent),
+            Self::NotGranted { permission, .. } => hint_to_add(permission),
             Self::Version { import, .. } => {
                 let wit = if import.starts_with("nisse:") { "wit/agent.wit of this nisse" } else { "WASI 0.2" };
                 format!("build the component against {wit}")
@@ -197,8 +195,7 @@ impl Inspection {
                 return Err(ImportRefused::Version { import: import.clone(), offered });
             }
             if let (false, Some(permission)) = (capability.need.is_met(grants), capability.need.permission()) {
-                let agent = grants.agent().clone();
-                return Err(ImportRefused::NotGranted { import: import.clone(), permission, agent });
+                return Err(ImportRefused::NotGranted { import: import.clone(), permission });
             }
         }
         if self.handles_events() || self.answers_http() { Ok(()) } else { Err(ImportRefused::NoHandler) }

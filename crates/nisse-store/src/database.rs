@@ -4,6 +4,7 @@
 //! not at all.
 
 mod backend;
+mod check;
 mod error;
 mod transaction;
 

@@ -121,6 +121,17 @@ impl Home {
         Ok(Self { folder: folder.to_owned(), fresh, _lock: lock })
     }
 
+    /// Keeps others from opening the home in `folder` while it is only looked at: nothing is made or changed, so a home
+    /// without a lock file stays without.
+    pub fn keep_closed(disk: &dyn Disk, folder: &Path) -> Result<Option<Box<dyn DiskLock>>, HomeError> {
+        let path = folder.join(LOCK_FILE);
+        if !disk.exists(&path) {
+            return Ok(None);
+        }
+        let lock = disk.try_lock(&path).map_err(|source| HomeError::Disk { action: "lock", path, source })?;
+        lock.map(Some).ok_or_else(|| HomeError::Locked(folder.to_owned()))
+    }
+
     /// Refuses a home that another user owns, or that others may look into.
     pub fn check_closed(disk: &dyn Disk, folder: &Path) -> Result<(), HomeError> {
         check_access(disk, folder, 0o700, Access::is_open)

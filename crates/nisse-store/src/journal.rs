@@ -9,6 +9,7 @@ mod frame;
 mod queue;
 mod recovery;
 mod segment;
+mod survey;
 mod writer;
 
 use std::fmt;
@@ -20,6 +21,7 @@ use commit::Batch;
 pub use commit::Commit;
 pub use error::JournalError;
 use queue::{Command, Shared, State};
+pub use survey::JournalSurvey;
 use writer::Writer;
 
 use crate::{Disk, Entropy};
@@ -181,6 +183,11 @@ impl Journal {
         drop(state);
         self.shared.wake.notify_one();
         Ok(Commit::new(batch, position))
+    }
+
+    /// Whether [`Journal::truncate_before`] this position would drop anything.
+    pub fn can_truncate_before(&self, position: Position) -> bool {
+        self.lock().second.is_some_and(|second| second <= position)
     }
 
     /// Whether a failed sync stopped the journal, and which.

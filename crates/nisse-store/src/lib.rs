@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 mod clock;
+mod copy_on_write;
 mod database;
 mod disk;
 mod entropy;
@@ -13,6 +14,7 @@ mod journal;
 mod state;
 
 pub use clock::{Clock, SystemClock};
+pub use copy_on_write::CopyOnWrite;
 pub use database::{
     Database, DatabaseError, KEY_BYTES_MAX, ReadTransaction, Rows, Table, VALUE_BYTES_MAX, WriteTransaction,
 };
@@ -20,7 +22,8 @@ pub use disk::{Access, Disk, DiskFile, DiskLock, FileMode, SystemDisk};
 pub use entropy::{Entropy, SystemEntropy};
 pub use home::{HOME_FORMAT, Home, HomeError};
 pub use journal::{
-    Commit, Journal, JournalError, JournalOptions, Position, QUEUE_BYTES_MAX, RECORD_BYTES_MAX, SEGMENT_BYTES_MAX,
+    Commit, Journal, JournalError, JournalOptions, JournalSurvey, Position, QUEUE_BYTES_MAX, RECORD_BYTES_MAX,
+    SEGMENT_BYTES_MAX,
 };
 pub use state::{
     AgentState, OVERLAY_BYTES_MAX, Overlay, SNAPSHOT_BYTES_MAX, STATE_BYTES_MAX, STATE_KEY_BYTES_MAX,

@@ -29,7 +29,7 @@ pub(crate) struct Shared {
 #[derive(Subcommand)]
 pub(crate) enum Command {
     /// Run the node: agents, content, the market
-    Up(Up),
+    Up(Box<Up>),
     /// Deploy a package by contract and wait until it is live
     Deploy(Deploy),
     /// Show one agent, or all of them
@@ -95,7 +95,7 @@ pub(crate) enum Command {
     /// Records of invocations and the node's signatures over them
     #[command(subcommand)]
     Receipt(ReceiptCommand),
-    /// Check the home: format, keys, chain, content
+    /// Check the home, running or not, and change nothing: format, keys, journal, chain, content
     Doctor {
         /// Make the home's own chain anew from the journal; what is there is kept as a copy
         #[arg(long)]
@@ -137,13 +137,25 @@ pub(crate) struct Up {
     /// Serve the clock and reorganisation methods of the embedded chain
     #[arg(long)]
     pub(crate) chain_dev: bool,
+    /// Where others reach the public listener
+    #[arg(long, value_name = "URL")]
+    pub(crate) endpoint: Option<String>,
+    /// Register this node on a chain elsewhere with this stake, in TALOS
+    #[arg(long, value_name = "TALOS", allow_negative_numbers = true)]
+    pub(crate) stake: Option<String>,
+    /// Ask this trustless gateway for content that is not here; may be repeated
+    #[arg(long, value_name = "URL")]
+    pub(crate) gateway: Vec<String>,
+    /// Ask this router who provides content; may be repeated
+    #[arg(long, value_name = "URL")]
+    pub(crate) router: Vec<String>,
     /// Dial ADDR:PORT where an agent may reach HOST:PORT (as curl's option)
     #[arg(long, value_name = "HOST:PORT:ADDR:PORT")]
     pub(crate) connect_to: Vec<String>,
     /// Trust this authority for the host and port of the --connect-to before it, and for nothing else
     #[arg(long, value_name = "FILE")]
     pub(crate) ca: Vec<PathBuf>,
-    /// Whose agents run here: `own`, `any`, or an address; may be repeated
+    /// Whose agents run here: `own`, `any`, an address (may be repeated), or a file of addresses
     #[arg(long, value_name = "WHO")]
     pub(crate) accept: Vec<String>,
     /// What one hour costs others, in TALOS
@@ -216,6 +228,10 @@ pub(crate) enum Content {
     },
     /// List what is held
     Ls,
+    /// Ask who has a file besides this node
+    Find { cid: String },
+    /// Let everybody read a file that is held here, and print where
+    Provide { cid: String },
     /// Unpin what a CID or the name of a pin names
     Rm {
         #[arg(value_name = "CID|PIN")]
@@ -227,8 +243,18 @@ pub(crate) enum Content {
 
 #[derive(Subcommand)]
 pub(crate) enum NodeCommand {
+    /// Run the node as `up` does, for others: registered on the market of the chain that --chain names
+    Serve(Box<Up>),
     /// Addresses, chain, room, money
     Status,
+    /// What leases pay this node, and what can be drawn
+    Earnings,
+    /// Settle what is due and draw all of it
+    Withdraw {
+        /// Whose it is to be; the operator's own without it
+        #[arg(long, value_name = "ADDR")]
+        to: Option<String>,
+    },
     /// Take no new work
     Drain {
         /// Take work again
@@ -246,6 +272,8 @@ pub(crate) enum MarketCommand {
         /// Its number, its full name, or an agent
         deployment: String,
     },
+    /// Show what running leases pay, and what open orders offer
+    Rates,
     /// Make a new version of the contracts on this home's own chain, while no node runs
     Upgrade,
 }

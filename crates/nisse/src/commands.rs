@@ -20,7 +20,7 @@ use nisse_api::client::Client;
 use nisse_node::NodeError;
 use nisse_store::{Home, SystemDisk};
 
-use crate::cli::{Cli, Command, ConfigCommand, Shared, Shell};
+use crate::cli::{Cli, Command, ConfigCommand, NodeCommand, Shared, Shell};
 use crate::config;
 use crate::failure::{Exit, Failure, unreadable};
 use crate::{internal, output};
@@ -37,6 +37,7 @@ pub(crate) fn run(cli: Cli) -> Result<(), Failure> {
         }
         Command::Config(ConfigCommand::Show) => config_show(&shared),
         Command::Up(flags) => block_on(up::run(&shared, &flags)),
+        Command::Node(NodeCommand::Serve(flags)) => block_on(up::serve(&shared, *flags)),
         Command::Doctor { rebuild_chain: true } => block_on(chain::rebuild(&shared)),
         Command::Doctor { rebuild_chain: false } => block_on(doctor::run(&shared)),
         Command::Content(command) => block_on(content::run(&shared, command)),

@@ -1,18 +1,22 @@
-//! One `nisse.toml`: flags over environment over file over built-in; unknown keys are errors; every value knows where
-//! it came from.
+//! One `nisse.toml`: flags over file over built-in; unknown keys are errors; every value knows where it came from. The
+//! environment names the home (`NISSE_HOME`, below `--home`) and sets nothing that stands in this file.
 
-use std::collections::BTreeSet;
+mod values;
+
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use nisse_egress::{CaFile, ConnectTo};
-use nisse_model::{Address, AmountPerHour, ByteSize, Cpu};
-use nisse_node::{AcceptList, ChainChoice, JournalLimits, NodeOptions};
+use nisse_content::GatewayUrl;
+use nisse_model::{Amount, ByteSize, Cpu};
+use nisse_node::{JournalLimits, NodeOptions, Prices};
 use nisse_sandbox::CompileCommand;
 use serde::Deserialize;
 
 use crate::cli::Up;
 use crate::failure::{Exit, Failure};
+use values::{
+    check_endpoint, check_flags, parse, parse_accept, parse_all, parse_chain, parse_connect_to, parse_suffix,
+};
 
 /// The built-in values, as a file would say them.
 const BUILT_IN: &str = include_str!("config/built-in.toml");
@@ -28,6 +32,7 @@ struct File {
     listen: Listen,
     market: Market,
     limits: Limits,
+    content: Content,
     egress: Egress,
 }
 
@@ -38,6 +43,7 @@ struct Listen {
     public: Option<String>,
     rpc: Option<String>,
     suffix: Option<String>,
+    endpoint: Option<String>,
 }
 
 #[derive(Debug, Deserialize, Default, Clone)]
@@ -47,7 +53,11 @@ struct Market {
     chain_id: Option<u64>,
     contract: Option<String>,
     accept: Option<Vec<String>>,
+    stake: Option<String>,
     price: Option<String>,
+    price_cpu: Option<String>,
+    price_memory: Option<String>,
+    price_load: Option<u32>,
     gas_budget_max: Option<u64>,
 }
 
@@ -58,6 +68,13 @@ struct Limits {
     memory: Option<String>,
     content: Option<String>,
     state: Option<String>,
+}
+
+#[derive(Debug, Deserialize, Default, Clone)]
+#[serde(deny_unknown_fields, default)]
+struct Content {
+    gateways: Option<Vec<String>>,
+    routers: Option<Vec<String>>,
 }
 
 #[derive(Debug, Deserialize, Default, Clone)]
@@ -103,7 +120,14 @@ pub(crate) fn load(home: &Path, flags: &Up) -> Result<Config, Failure> {
     let api = picker.pick("listen.api", flag_addr(flags.api), file.listen.api, built_in.listen.api)?;
     let public = picker.pick("listen.public", flag_addr(flags.public), file.listen.public, built_in.listen.public)?;
     let rpc = picker.maybe("listen.rpc", flag_addr(flags.rpc), file.listen.rpc);
-    let suffix = picker.pick("listen.suffix", None, file.listen.suffix, built_in.listen.suffix)?;
+    let endpoint = picker.maybe("listen.endpoint", flags.endpoint.clone(), file.listen.endpoint);
+    let endpoint: Option<GatewayUrl> = endpoint.map(|text| parse("listen.endpoint", &text)).transpose()?;
+    let named = endpoint.as_ref().map(|url| url.host().to_string());
+    let suffix = match (&file.listen.suffix, named) {
+        (None, Some(named)) => picker.follow("listen.suffix", named, "listen.endpoint"),
+        _ => picker.pick("listen.suffix", None, file.listen.suffix, built_in.listen.suffix)?,
+    };
+    check_endpoint(endpoint.as_ref(), &suffix)?;
     let chain = picker.pick("market.chain", flags.chain.clone(), file.market.chain, built_in.market.chain)?;
     let chain_id = picker.maybe(
         "market.chain_id",
@@ -118,7 +142,17 @@ pub(crate) fn load(home: &Path, flags: &Up) -> Result<Config, Failure> {
         file.market.accept.map(|list| list.join(",")),
         built_in.market.accept.map(|list| list.join(",")),
     )?;
+    let stake = picker.maybe("market.stake", flags.stake.clone(), file.market.stake);
     let price = picker.pick("market.price", flags.price.clone(), file.market.price, built_in.market.price)?;
+    let price_cpu = picker.pick("market.price_cpu", None, file.market.price_cpu, built_in.market.price_cpu)?;
+    let price_memory =
+        picker.pick("market.price_memory", None, file.market.price_memory, built_in.market.price_memory)?;
+    let price_load = picker.pick(
+        "market.price_load",
+        None,
+        file.market.price_load.map(|percent| percent.to_string()),
+        built_in.market.price_load.map(|percent| percent.to_string()),
+    )?;
     let gas_budget_max = picker.pick(
         "market.gas_budget_max",
         None,
@@ -129,16 +163,16 @@ pub(crate) fn load(home: &Path, flags: &Up) -> Result<Config, Failure> {
     let memory = picker.pick("limits.memory", None, file.limits.memory, built_in.limits.memory)?;
     let content = picker.pick("limits.content", None, file.limits.content, built_in.limits.content)?;
     let state = picker.pick("limits.state", None, file.limits.state, built_in.limits.state)?;
-    let (connect_flag, connect_file) = (flags.connect_to.clone(), file.egress.connect_to.unwrap_or_default());
-    let from_flags = !connect_flag.is_empty();
-    let connect_to = if from_flags { connect_flag } else { connect_file };
+    let gateways = picker.list("content.gateways", &flags.gateway, file.content.gateways, String::clone);
+    let routers = picker.list("content.routers", &flags.router, file.content.routers, String::clone);
+    let from_flags = !flags.connect_to.is_empty();
     if !from_flags && !flags.ca.is_empty() {
         return Err(Failure::usage("failed to use --ca: each one belongs to a --connect-to before it"));
     }
-    let authorities = if from_flags { flags.ca.clone() } else { file.egress.ca.unwrap_or_default() };
-    for one in &connect_to {
-        picker.note("egress.connect_to", one.clone(), if from_flags { "flag" } else { "file" });
-    }
+    let connect_to = picker.list("egress.connect_to", &flags.connect_to, file.egress.connect_to, String::clone);
+    // The n-th belongs to the n-th exception: those of the file never go with those of the flags.
+    let ca_file = file.egress.ca.filter(|_| !from_flags);
+    let authorities = picker.list("egress.ca", &flags.ca, ca_file, |path| path.display().to_string());
 
     check_flags(&chain, flags)?;
     let options = NodeOptions {
@@ -149,12 +183,21 @@ pub(crate) fn load(home: &Path, flags: &Up) -> Result<Config, Failure> {
         suffix: parse_suffix(&suffix)?,
         chain: parse_chain(&chain, chain_id.as_deref(), contract.as_deref(), flags.chain_dev)?,
         accept: parse_accept(&accept)?,
-        price: parse::<AmountPerHour>("market.price", &price)?,
+        stake: stake.as_deref().map(|text| parse::<Amount>("market.stake", text)).transpose()?,
+        prices: Prices {
+            floor: parse("market.price", &price)?,
+            cpu: parse("market.price_cpu", &price_cpu)?,
+            memory: parse("market.price_memory", &price_memory)?,
+            load_percent: parse("market.price_load", &price_load)?,
+        },
         gas_budget_max: parse::<u64>("market.gas_budget_max", &gas_budget_max)?,
         cpu: parse::<Cpu>("limits.cpu", &cpu)?,
         memory: parse::<ByteSize>("limits.memory", &memory)?,
         content_quota: parse::<ByteSize>("limits.content", &content)?,
         state_quota: parse::<ByteSize>("limits.state", &state)?,
+        gateways: parse_all("content.gateways", &gateways)?,
+        routers: parse_all("content.routers", &routers)?,
+        endpoint,
         connect_to: parse_connect_to(&connect_to, &authorities)?,
         compile_command: compile_command()?,
         journal: JournalLimits::default(),
@@ -174,8 +217,12 @@ fn read(path: &Path) -> Result<File, Failure> {
     }
     let text = std::fs::read_to_string(path).map_err(|error| crate::failure::unreadable(path, &error))?;
     toml::from_str(&text).map_err(|error| {
-        let text = format!("failed to read {}: {}", path.display(), error.to_string().trim_end());
-        Failure::usage(text).hint("mend that line, or take it out: every key has a value that is built in")
+        // Its own words show the line over several lines; this is one sentence.
+        let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+        let line = before.matches('\n').count() + 1;
+        let why = error.message().replace('\n', "; ");
+        Failure::usage(format!("failed to read {}: line {line}: {why}", path.display()))
+            .hint("mend that line, or take it out: every key has a value that is built in")
     })
 }
 
@@ -202,6 +249,12 @@ impl Picker {
         Ok(value)
     }
 
+    /// A value that another key brings.
+    fn follow(&mut self, key: &'static str, value: String, from: &'static str) -> String {
+        self.shown.push(Shown { key, value: value.clone(), origin: from.to_owned() });
+        value
+    }
+
     fn maybe(&mut self, key: &'static str, flag: Option<String>, file: Option<String>) -> Option<String> {
         let (value, origin) = match (flag, file) {
             (Some(value), _) => (Some(value), "flag".to_owned()),
@@ -212,98 +265,23 @@ impl Picker {
         value
     }
 
-    fn note(&mut self, key: &'static str, value: String, origin: &str) {
-        self.shown.push(Shown { key, value, origin: origin.to_owned() });
+    /// The flags' values, or else the file's; each is shown on a line of its own.
+    fn list<T: Clone>(
+        &mut self,
+        key: &'static str,
+        flags: &[T],
+        file: Option<Vec<T>>,
+        shown: impl Fn(&T) -> String,
+    ) -> Vec<T> {
+        let (values, origin) = match (flags, file) {
+            ([], Some(values)) => (values, self.file_name.clone()),
+            ([], None) => (Vec::new(), "built-in".to_owned()),
+            (flags, _) => (flags.to_vec(), "flag".to_owned()),
+        };
+        let texts = if values.is_empty() { vec!["(none)".to_owned()] } else { values.iter().map(shown).collect() };
+        self.shown.extend(texts.into_iter().map(|value| Shown { key, value, origin: origin.clone() }));
+        values
     }
-}
-
-fn parse<T: std::str::FromStr>(key: &str, text: &str) -> Result<T, Failure>
-where
-    T::Err: std::fmt::Display,
-{
-    text.parse().map_err(|error: T::Err| {
-        let why = error.to_string();
-        // It names the text that it could not read, as this sentence does.
-        let named = why.strip_prefix(&format!("read `{text}`")).and_then(|rest| rest.split_once(": "));
-        Failure::usage(format!("failed to read {key} = \"{text}\": {}", named.map_or(why.as_str(), |(_, rest)| rest)))
-    })
-}
-
-fn parse_suffix(text: &str) -> Result<String, Failure> {
-    let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '.';
-    let right = !text.is_empty() && text.chars().all(allowed) && !text.starts_with('.') && !text.ends_with('.');
-    if right {
-        return Ok(text.to_owned());
-    }
-    Err(Failure::usage(format!("failed to read listen.suffix = \"{text}\": a lower-case host name is expected")))
-}
-
-/// What names another chain is of no use without one.
-fn check_flags(chain: &str, flags: &Up) -> Result<(), Failure> {
-    let unused = [("--contract", flags.contract.is_some()), ("--chain-id", flags.chain_id.is_some())];
-    match unused.into_iter().find(|(_, given)| *given && chain == "embedded") {
-        Some((flag, _)) => Err(Failure::usage(format!("failed to use {flag}: it is for a chain elsewhere"))
-            .hint("name that chain with --chain URL")),
-        None => Ok(()),
-    }
-}
-
-fn parse_chain(chain: &str, id: Option<&str>, contract: Option<&str>, dev: bool) -> Result<ChainChoice, Failure> {
-    if chain == "embedded" {
-        return Ok(ChainChoice::Embedded { dev });
-    }
-    if dev {
-        return Err(Failure::usage("failed to use --chain-dev: it is for the embedded chain"));
-    }
-    if !chain.starts_with("http://") && !chain.starts_with("https://") {
-        let text = format!("failed to read market.chain = \"{chain}\": `embedded` or a URL is expected");
-        return Err(Failure::usage(text));
-    }
-    let Some(contract) = contract else {
-        return Err(Failure::usage("failed to use another chain: the market's address book there is needed")
-            .hint("give --contract ADDR"));
-    };
-    Ok(ChainChoice::Remote {
-        url: chain.to_owned(),
-        chain_id: id.map_or(Ok(CHAIN_ID_UNKNOWN), |id| parse("market.chain_id", id))?,
-        contract: parse::<Address>("market.contract", contract)?,
-    })
-}
-
-fn parse_accept(text: &str) -> Result<AcceptList, Failure> {
-    let words: Vec<&str> = text.split(',').map(str::trim).filter(|word| !word.is_empty()).collect();
-    match words.as_slice() {
-        ["own"] => Ok(AcceptList::Own),
-        ["any"] => Ok(AcceptList::Any),
-        [] => Err(Failure::usage("failed to read market.accept: `own`, `any` or addresses are expected")),
-        addresses => {
-            let owners = addresses.iter().filter(|word| **word != "own").map(|word| word.parse::<Address>());
-            owners.collect::<Result<BTreeSet<Address>, _>>().map(AcceptList::Owners).map_err(|_| {
-                Failure::usage(format!(
-                    "failed to read market.accept = \"{text}\": `own`, `any` or addresses (0x and 40 hex digits) are expected"
-                ))
-            })
-        }
-    }
-}
-
-/// The n-th authority belongs to the n-th exception.
-fn parse_connect_to(texts: &[String], authorities: &[PathBuf]) -> Result<Vec<ConnectTo>, Failure> {
-    if authorities.len() > texts.len() {
-        return Err(Failure::usage("failed to use --ca: each one belongs to a --connect-to before it"));
-    }
-    let mut all = Vec::new();
-    for (index, text) in texts.iter().enumerate() {
-        let mut one: ConnectTo = parse("--connect-to", text)?;
-        if let Some(path) = authorities.get(index) {
-            let pem = std::fs::read_to_string(path).map_err(|error| crate::failure::unreadable(path, &error))?;
-            let authority = CaFile::from_pem(&pem)
-                .map_err(|error| Failure::usage(format!("failed to use {}: {error}", path.display())))?;
-            one = one.with_ca(authority);
-        }
-        all.push(one);
-    }
-    Ok(all)
 }
 
 fn compile_command() -> Result<CompileCommand, Failure> {

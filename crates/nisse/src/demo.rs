@@ -1,4 +1,4 @@
-//! `up --demo`: the TIP's own story on one machine, with nothing faked in between.
+//! `up --demo`: the TIP's own story on one machine, with nothing faked in between, told step by step as it happens.
 //!
 //! Two keys: a deployer who pays 1000 TALOS, and this node, which asks 50 per hour. The agent is the TIP's price
 //! oracle. Without a way to the real price service, a TLS feed on loopback stands behind its name, reached by the
@@ -12,8 +12,8 @@ use std::time::Duration;
 
 use nisse_egress::{CaFile, ConnectTo};
 use nisse_model::AmountPerHour;
-use nisse_node::control::{DeployRequest, PackageUpload};
-use nisse_node::{AcceptList, KeyName, Node, NodeError, NodeOptions};
+use nisse_node::control::{AgentStatus, DeployRequest, Deployed, PackageUpload};
+use nisse_node::{AcceptList, KeyName, Node, NodeError, NodeOptions, Prices, Timeline};
 use nisse_store::{Disk, SystemDisk};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::{Child, Command};
@@ -42,65 +42,88 @@ const FEED_START_MAX: Duration = Duration::from_secs(10);
 
 /// A demo under way: its feed ends when this is dropped.
 pub(crate) struct Demo {
-    mode: DemoMode,
-    feed: Option<(Child, SocketAddr)>,
+    _feed: Option<Child>,
 }
 
 impl Demo {
-    /// Sets the node up for the demo and starts the price feed.
-    pub(crate) async fn prepare(mode: DemoMode, home: &Path, options: &mut NodeOptions) -> Result<Self, Failure> {
+    /// Makes the home, sets the node up for the demo and starts the price feed.
+    pub(crate) async fn prepare(
+        mode: DemoMode,
+        home: &Path,
+        options: &mut NodeOptions,
+        timeline: &mut Timeline,
+    ) -> Result<Self, Failure> {
         options.accept = AcceptList::HomeKeys;
-        options.price = PRICE;
+        options.prices = Prices::flat(PRICE);
+        make_home(home, timeline)?;
         let feed = match mode {
-            DemoMode::Live => None,
+            DemoMode::Live => {
+                timeline.note("prices", format!("{PRICE_HOST} is asked"));
+                None
+            }
             DemoMode::Loopback => {
-                make_home(home)?;
                 let dir = home.join("demo-feed");
                 let (child, address) = start_feed(&dir).await?;
                 options.connect_to.push(connect_to(address, &dir)?);
-                Some((child, address))
+                let said = format!("a TLS feed on {address} stands for {PRICE_HOST}; --demo=live asks the real one");
+                timeline.note("prices", said);
+                Some(child)
             }
         };
-        Ok(Self { mode, feed })
+        Ok(Self { _feed: feed })
     }
 
-    /// Deploys the oracle, or finds it again, and tells what happened.
-    pub(crate) async fn run(&self, node: &Node) -> Result<(), Failure> {
-        match (&self.mode, &self.feed) {
-            (DemoMode::Loopback, Some((_, address))) => {
-                output::line(format!(
-                    "A price feed with TLS of its own stands behind {PRICE_HOST}: {address} on this machine."
-                ));
-                output::line("`nisse up --demo=live` asks the real one.");
-            }
-            _ => output::line(format!("Prices come from {PRICE_HOST}.")),
-        }
-        if node.agent(AGENT).await.is_err() {
+    /// Deploys the oracle, or waits until the one that was deployed before is up again, and says what to try.
+    pub(crate) async fn run(&self, node: &Node, timeline: &mut Timeline) -> Result<(), Failure> {
+        let known = node.agent(AGENT).await.ok();
+        if known.is_none() {
             node.endow_deployer(ENDOWMENT).await?;
+            timeline.note("endowed", format!("the deployer with {ENDOWMENT} TALOS of the faucet's"));
         }
-        let resumed = node.agent(AGENT).await.ok().filter(|agent| agent.state == "running");
-        let endpoint = match resumed {
-            Some(agent) => {
-                output::line(format!("{} is live again, as it was.", agent.agent_id));
-                agent.endpoint
-            }
-            None => deploy(node).await?,
+        let agent = match known.filter(|agent| !matches!(agent.state.as_str(), "stopped" | "expired" | "failed")) {
+            Some(agent) => resume(node, agent, timeline).await?,
+            None => deploy(node, timeline).await?,
         };
+        let Up { deployment, endpoint, paused } = agent;
+        let number = deployment.rsplit(':').next().unwrap_or_default();
         output::line("");
-        output::line(format!("The agent is live: {endpoint}"));
+        match paused {
+            true => output::line(format!("The agent is paused: `nisse resume {AGENT}` runs it again.")),
+            false => output::line(format!("The agent is live: {endpoint}")),
+        }
         output::line("");
         output::line("Try:");
         output::line(format!("  curl {endpoint}"));
         output::line(format!("  nisse status {AGENT}"));
-        output::line("  nisse market show 1");
+        output::line(format!("  nisse market show {number}"));
         Ok(())
     }
 }
 
-async fn deploy(node: &Node) -> Result<String, Failure> {
+/// The demo's agent, once nothing more is waited for.
+struct Up {
+    deployment: String,
+    endpoint: String,
+    paused: bool,
+}
+
+/// What was deployed before goes on where it was.
+async fn resume(node: &Node, agent: AgentStatus, timeline: &mut Timeline) -> Result<Up, Failure> {
+    timeline.note("resumed", format!("{} as it was deployed before", agent.agent_id));
+    let agent = node.until_up(&agent.deployment).await?;
+    let AgentStatus { state, reason, hint, deployment, endpoint, .. } = agent;
+    match state.as_str() {
+        "running" => timeline.note("live", "it answers, with the state that it kept"),
+        "paused" => timeline.note("paused", "it rests, as it was left"),
+        _ => return Err(not_up(&state, reason, hint)),
+    }
+    Ok(Up { deployment, endpoint, paused: state == "paused" })
+}
+
+async fn deploy(node: &Node, timeline: &mut Timeline) -> Result<Up, Failure> {
     use base64::Engine as _;
     let assets = node.content_add(bytes::Bytes::from_static(ASSETS.as_bytes())).await?;
-    output::line(format!("assets      {} in the content store", assets.cid));
+    timeline.note("assets", format!("{} in the content store", assets.cid));
     let manifest = format!("{}\n{CONFIG}  assets: \"{}\"\n", MANIFEST.trim_end(), assets.cid);
     let request = DeployRequest {
         package: PackageUpload {
@@ -109,32 +132,33 @@ async fn deploy(node: &Node) -> Result<String, Failure> {
             set: Vec::new(),
         },
         payment: Some(PAYMENT.to_owned()),
-        max_rate: None,
+        max_rate: Some(PRICE.to_string()),
         key: Some(KeyName::Deployer.as_str().to_owned()),
         wait_ms: None,
     };
-    let deployed = node.deploy(request).await?;
-    for step in &deployed.steps {
-        output::line(format!("{:>6} ms  {:<13} {}", step.at_ms, step.name, step.detail));
+    let Deployed { state, reason, hint, deployment, endpoint, .. } = node.deploy(request, timeline).await?;
+    if state != "running" {
+        return Err(not_up(&state, reason, hint));
     }
-    if deployed.state != "running" {
-        return Err(Failure::new(
-            Exit::Failed,
-            format!(
-                "failed to bring the demo's agent up: it is {}{}",
-                deployed.state,
-                deployed.reason.map(|reason| format!(": {reason}")).unwrap_or_default()
-            ),
-        ));
+    Ok(Up { deployment, endpoint, paused: false })
+}
+
+fn not_up(state: &str, reason: Option<String>, hint: Option<String>) -> Failure {
+    let reason = reason.map(|reason| format!(": {reason}")).unwrap_or_default();
+    let failure = Failure::new(Exit::Failed, format!("failed to bring the demo's agent up: it is {state}{reason}"));
+    match hint {
+        Some(hint) => failure.hint(hint),
+        None => failure,
     }
-    Ok(deployed.endpoint)
 }
 
 /// The feed's authority lies in the home, so the home comes first: what stands in a folder without one is foreign.
-fn make_home(path: &Path) -> Result<(), Failure> {
+fn make_home(path: &Path, timeline: &mut Timeline) -> Result<(), Failure> {
     let disk: Arc<dyn Disk> = Arc::new(SystemDisk);
-    let made = nisse_store::Home::open(&disk, path);
-    made.map(drop).map_err(|error| NodeError::from(error).into())
+    let home = nisse_store::Home::open(&disk, path).map_err(NodeError::from)?;
+    let came = if home.is_fresh() { "made in" } else { "resumed from" };
+    timeline.note("home", format!("{came} {}", path.display()));
+    Ok(())
 }
 
 /// The same program in another process: a server that the node knows nothing of.

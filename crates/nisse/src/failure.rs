@@ -47,6 +47,11 @@ impl Failure {
         &self.text
     }
 
+    /// What to do about it, if there is something.
+    pub(crate) fn hint_text(&self) -> Option<&str> {
+        self.hint.as_deref()
+    }
+
     /// Whether something that is needed does not answer.
     pub(crate) fn is_unreachable(&self) -> bool {
         self.exit == Exit::Unreachable
@@ -82,7 +87,7 @@ impl From<NodeError> for Failure {
     fn from(error: NodeError) -> Self {
         let exit = match error.kind {
             ErrorKind::Usage => Exit::Usage,
-            ErrorKind::Refused | ErrorKind::Conflict => Exit::Refused,
+            ErrorKind::Unsigned | ErrorKind::Refused | ErrorKind::Conflict => Exit::Refused,
             ErrorKind::Unreachable | ErrorKind::Busy => Exit::Unreachable,
             ErrorKind::NotFound | ErrorKind::Failed => Exit::Failed,
         };

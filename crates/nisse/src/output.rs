@@ -2,6 +2,7 @@
 
 use std::io::{IsTerminal, Write as _};
 
+use nisse_node::control::Step;
 use serde::Serialize;
 
 /// Whether words may be coloured there: a terminal whose owner did not say NO_COLOR.
@@ -40,6 +41,11 @@ pub(crate) fn json(value: &impl Serialize) {
 pub(crate) fn bytes(bytes: &[u8]) {
     let mut out = std::io::stdout();
     let _ = out.write_all(bytes).and_then(|()| out.flush());
+}
+
+/// What happened, and when.
+pub(crate) fn step(step: &Step) {
+    line(format!("{:>6} ms  {:<13} {}", step.at_ms, step.name, step.detail));
 }
 
 /// `key  value` lines with the keys padded.

@@ -15,21 +15,13 @@ const LOOK: Duration = Duration::from_millis(20);
 const REASON_LENGTH_MAX: usize = 200;
 
 /// How a run of some tests ended.
+#[derive(Default)]
 pub(super) struct Verdict {
     pub(super) passed: Vec<String>,
     pub(super) failed: Vec<String>,
-    pub(super) output: String,
-}
-
-impl Verdict {
     /// What the first test that failed said: for whoever judges whether it failed for the right reason.
-    pub(super) fn reason(&self) -> String {
-        let mut lines =
-            self.output.lines().skip_while(|line| !line.contains("' panicked at ") && !line.contains(") panicked at "));
-        let place = lines.next().and_then(|line| line.split_once(" panicked at ")).map_or("", |(_, place)| place);
-        let said = lines.find(|line| !line.trim().is_empty()).unwrap_or_default();
-        format!("{place} {said}").chars().take(REASON_LENGTH_MAX).collect()
-    }
+    pub(super) reason: String,
+    pub(super) output: String,
 }
 
 /// Runs the tests whose names hold one of `filters`.
@@ -61,9 +53,23 @@ pub(super) fn of(program: &Path, folder: &Path, filters: &[&str]) -> anyhow::Res
     Ok(read(output))
 }
 
+/// Where the first test panicked, and with what.
+fn reason(output: &str) -> String {
+    let mut lines =
+        output.lines().skip_while(|line| !line.contains("' panicked at ") && !line.contains(") panicked at "));
+    let place = lines.next().and_then(|line| line.split_once(" panicked at ")).map_or("", |(_, place)| place);
+    let said = lines.find(|line| !line.trim().is_empty()).unwrap_or_default();
+    shortened(&format!("{place} {said}"))
+}
+
+/// As much of a reason as is shown.
+pub(super) fn shortened(reason: &str) -> String {
+    reason.chars().take(REASON_LENGTH_MAX).collect()
+}
+
 /// The lines `test NAME ... ok` and `test NAME ... FAILED`, as long as the harness got to its end.
 fn read(output: String) -> Verdict {
-    let mut verdict = Verdict { passed: Vec::new(), failed: Vec::new(), output };
+    let mut verdict = Verdict { reason: reason(&output), output, ..Verdict::default() };
     if !verdict.output.contains("test result: ") {
         return verdict;
     }

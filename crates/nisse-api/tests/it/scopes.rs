@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use nisse_api::Listeners;
 use nisse_api::client::{Client, ClientError};
 use nisse_api::routes::{ROUTES, Scope};
-use nisse_model::{AmountPerHour, ByteSize, Cpu};
-use nisse_node::{AcceptList, ChainChoice, Node, NodeOptions, Seams};
+use nisse_model::{ByteSize, Cpu};
+use nisse_node::{AcceptList, ChainChoice, Node, NodeOptions, Prices, Seams, Timeline};
 use nisse_store::{SystemClock, SystemDisk, SystemEntropy};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -37,19 +37,24 @@ async fn running() -> Running {
         suffix: "localhost".to_owned(),
         chain: ChainChoice::Embedded { dev: false },
         accept: AcceptList::Own,
-        price: AmountPerHour(0),
+        prices: Prices::default(),
         gas_budget_max: 6_000_000,
         cpu: Cpu { millis: 1000 },
         memory: ByteSize(1 << 30),
         content_quota: ByteSize(1 << 30),
         state_quota: ByteSize(1 << 20),
+        gateways: Vec::new(),
+        routers: Vec::new(),
+        endpoint: None,
+        stake: None,
         connect_to: Vec::new(),
         compile_command: nisse_node::CompileCommand { program: "/nonexistent".into(), arguments: Vec::new() },
         journal: nisse_node::JournalLimits::default(),
     };
     let seams =
         Seams { disk: Arc::new(SystemDisk), clock: Arc::new(SystemClock::default()), entropy: Arc::new(SystemEntropy) };
-    let node = Node::open(options, seams).await.unwrap();
+    let mut timeline = Timeline::begin(Arc::clone(&seams.clock));
+    let node = Node::open(options, seams, &mut timeline).await.unwrap();
     let listeners = Listeners::bind(any, any, Some(any)).await.unwrap();
     let bound = listeners.bound().unwrap();
     node.listening(bound.api, bound.public, bound.rpc);
@@ -89,6 +94,15 @@ async fn every_route_is_closed_to_whom_its_scope_does_not_name() {
         match route.scope {
             Scope::Owner => assert_eq!((bare, wrong), (401, 401), "{name}"),
             Scope::Anyone => assert_eq!(bare, 200, "{name}"),
+            Scope::Signer => {
+                assert_eq!((bare, wrong), (404, 404), "{name} on loopback");
+                // Not even the home's token says who owns a deployment.
+                for authorization in ["", &format!("Authorization: Bearer {token}\r\n")] {
+                    let asked = format!("{start}Host: localhost\r\n{authorization}\r\n");
+                    assert_eq!(status(running.public, &asked).await, 401, "{name} on the public listener");
+                }
+                continue;
+            }
         }
         let with = format!("{start}Authorization: Bearer {token}\r\n");
         let rebound = status(host, &format!("{with}Host: evil.example\r\n\r\n")).await;

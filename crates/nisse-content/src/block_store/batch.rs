@@ -2,31 +2,43 @@
 
 use std::collections::HashSet;
 use std::io;
+use std::ops::Deref;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use nisse_model::ContentId;
+use nisse_model::{ContentId, Hash256};
 
+use super::walk::reach;
 use super::{AddError, BlockStore, PinError, StoreError};
 use crate::VerifiedBlock;
 use crate::unixfs::{FileBuilder, Profile};
 
 impl BlockStore {
     /// Starts a batch: blocks that become durable together, with one sync.
-    pub fn batch(&self) -> Batch<'_> {
-        let id = self.next_batch.fetch_add(1, Ordering::Relaxed);
-        self.write_index().held.insert(id, HashSet::new());
-        Batch { store: self, id }
+    pub fn batch(&self) -> Batch<&Self> {
+        Batch::begin(self)
+    }
+
+    /// The same for work that goes on elsewhere.
+    pub fn shared_batch(self: &Arc<Self>) -> Batch<Arc<Self>> {
+        Batch::begin(Arc::clone(self))
     }
 }
 
 /// Blocks that become durable together. While it lives, a collection keeps what it put; dropped without a commit, the
 /// blocks stay until the next collection, as any that nothing pins.
-pub struct Batch<'a> {
-    store: &'a BlockStore,
+pub struct Batch<S: Deref<Target = BlockStore>> {
+    store: S,
     id: u64,
 }
 
-impl Batch<'_> {
+impl<S: Deref<Target = BlockStore>> Batch<S> {
+    fn begin(store: S) -> Self {
+        let id = store.next_batch.fetch_add(1, Ordering::Relaxed);
+        store.write_index().held.insert(id, HashSet::new());
+        Self { store, id }
+    }
+
     /// Puts one block, unless it is held already.
     pub fn put<B: AsRef<[u8]>>(&self, block: &VerifiedBlock<B>) -> Result<(), StoreError> {
         self.store.check_running()?;
@@ -38,6 +50,35 @@ impl Batch<'_> {
             index.blocks.contains_key(&digest) && !index.damaged.contains(&digest)
         };
         if known { Ok(()) } else { self.store.append(&mut packs, digest, block.bytes(), self.store.options.quota) }
+    }
+
+    /// Puts one block that came from another node: anybody may have it.
+    pub fn put_found<B: AsRef<[u8]>>(&self, block: &VerifiedBlock<B>) -> Result<(), StoreError> {
+        self.put(block)?;
+        self.store.write_index().found.insert(block.cid().digest());
+        Ok(())
+    }
+
+    /// Holds all that lies beneath `root` as if this batch had put it. `false` where not all of it is here.
+    ///
+    /// With `public_only`, a block counts as here only if a public pin reaches it or it was found elsewhere
+    /// ([`Batch::put_found`]): whoever names content by its id alone gets nothing that is private here.
+    pub fn take(&self, root: ContentId, public_only: bool) -> bool {
+        let reached = reach(&self.store, &[root]);
+        if reached.broken.is_some() {
+            return false;
+        }
+        // A collection under way has counted what is held already.
+        let _packs = self.store.lock_packs();
+        let mut index = self.store.write_index();
+        let is_public = |digest: &Hash256| index.pinned.get(digest).is_some_and(|pins| pins.public > 0);
+        let is_open = |digest: &Hash256| !public_only || index.found.contains(digest) || is_public(digest);
+        let here = |digest: &Hash256| index.blocks.contains_key(digest) && is_open(digest);
+        if !reached.digests.iter().all(here) {
+            return false;
+        }
+        index.held.entry(self.id).or_default().extend(reached.digests);
+        true
     }
 
     /// Cuts a stream into a file's blocks and puts them. Nothing is durable before the commit.
@@ -74,7 +115,7 @@ impl Batch<'_> {
     }
 }
 
-impl Drop for Batch<'_> {
+impl<S: Deref<Target = BlockStore>> Drop for Batch<S> {
     fn drop(&mut self) {
         self.store.write_index().held.remove(&self.id);
     }

@@ -192,6 +192,7 @@ impl BlockStore {
         let gone = before - index.blocks.len();
         let index = &mut *index;
         index.damaged.retain(|digest| index.blocks.contains_key(digest));
+        index.found.retain(|digest| index.blocks.contains_key(digest));
         gone as u64
     }
 }

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use nisse_model::{ByteSize, ContentId, Hash256};
 
-use super::pin_name::PinKind;
+use super::pin_name::{PinKind, PinName};
 use super::pins::{LogError, PIN_NAME_BYTES_MAX, PIN_ROOTS_MAX, PINS_MAX, PinLog};
 use super::walk::{Reached, WalkError, reach};
 use super::{BlockStore, Index};
@@ -98,6 +98,11 @@ impl BlockStore {
         self.holds.ended(name);
         self.write_index().set_reach(name, None);
         Ok(())
+    }
+
+    /// Whether a pin of this name stands.
+    pub fn has_pin(&self, name: &PinName) -> bool {
+        self.lock_pins().live.contains_key(name.as_str())
     }
 
     /// All pins, by name.

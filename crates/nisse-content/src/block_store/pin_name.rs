@@ -12,8 +12,10 @@ pub enum PinKind {
     Added,
     /// The manifest and the artifact of an agent.
     Package,
-    /// An agent's configuration, merged with what its owner set.
+    /// A configuration of an agent at home, merged with what its owner set.
     Config,
+    /// The same of an order on the market: whichever node takes it fetches it, so anybody may.
+    Ordered,
     /// An agent's state as an update found it.
     State,
     /// The last state of an agent that was destroyed.
@@ -22,7 +24,7 @@ pub enum PinKind {
 
 impl PinKind {
     /// All of them.
-    pub const ALL: [Self; 5] = [Self::Added, Self::Package, Self::Config, Self::State, Self::Destroyed];
+    pub const ALL: [Self; 6] = [Self::Added, Self::Package, Self::Config, Self::Ordered, Self::State, Self::Destroyed];
 
     /// What stands before the slash.
     pub fn prefix(self) -> &'static str {
@@ -30,6 +32,7 @@ impl PinKind {
             Self::Added => "added",
             Self::Package => "package",
             Self::Config => "config",
+            Self::Ordered => "ordered",
             Self::State => "state",
             Self::Destroyed => "destroyed",
         }
@@ -38,7 +41,7 @@ impl PinKind {
     /// Whether anybody who knows a CID may read what such a pin reaches: strangers through the gateway, and agents.
     pub fn is_public(self) -> bool {
         match self {
-            Self::Added | Self::Package => true,
+            Self::Added | Self::Package | Self::Ordered => true,
             Self::Config | Self::State | Self::Destroyed => false,
         }
     }
@@ -97,7 +100,7 @@ mod tests {
     #[test]
     fn what_is_public_is_written_down_kind_by_kind() {
         let public: Vec<&str> = PinKind::ALL.into_iter().filter(|kind| kind.is_public()).map(PinKind::prefix).collect();
-        assert_eq!(public, ["added", "package"]);
+        assert_eq!(public, ["added", "package", "ordered"]);
     }
 
     #[test]

@@ -24,6 +24,8 @@ pub(super) struct PinLog {
     path: PathBuf,
     file: Box<dyn DiskFile>,
     end: u64,
+    /// What could not be read when it was opened.
+    pub(super) damaged_bytes: u64,
     pub(super) live: BTreeMap<String, Vec<ContentId>>,
 }
 
@@ -64,7 +66,7 @@ impl PinLog {
         }
         // What was read may have been written by a process that died before its sync.
         file.sync_data()?;
-        Ok(Self { path, file, end, live })
+        Ok(Self { path, file, end, damaged_bytes: found.damaged_bytes, live })
     }
 
     /// Where it stands, for error texts.

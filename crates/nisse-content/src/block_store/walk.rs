@@ -74,10 +74,21 @@ fn visit(store: &BlockStore, cid: ContentId, pending: &mut Vec<ContentId>) -> Re
         // A leaf needs not be read to know that it has no links.
         CidCodec::Raw => store.block_bytes(&cid.digest()).ok_or(WalkError::NotHeld(cid)),
         CidCodec::DagPb => {
-            let block: VerifiedBlock = store.block(&cid)?.ok_or(WalkError::NotHeld(cid))?;
-            let node = Node::decode(block.shared()).map_err(|source| WalkError::Node { cid, source })?;
-            pending.extend(node.links.iter().rev().map(|link| link.cid));
+            let block = store.block(&cid)?.ok_or(WalkError::NotHeld(cid))?;
+            pending.extend(links_of(&block)?.into_iter().rev());
             Ok(block.bytes().len() as u64)
+        }
+    }
+}
+
+/// What a block links, in order.
+pub(super) fn links_of(block: &VerifiedBlock) -> Result<Vec<ContentId>, WalkError> {
+    let cid = block.cid();
+    match cid.codec() {
+        CidCodec::Raw => Ok(Vec::new()),
+        CidCodec::DagPb => {
+            let node = Node::decode(block.shared()).map_err(|source| WalkError::Node { cid, source })?;
+            Ok(node.links.iter().map(|link| link.cid).collect())
         }
     }
 }

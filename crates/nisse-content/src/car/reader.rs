@@ -5,6 +5,7 @@
 
 use std::collections::HashSet;
 use std::io;
+use std::ops::Deref;
 
 use bytes::{Bytes, BytesMut};
 use nisse_model::{CidCodec, ContentId, ParseContentIdError};
@@ -12,7 +13,7 @@ use nisse_model::{CidCodec, ContentId, ParseContentIdError};
 use super::DagScope;
 use crate::unixfs::{FileReader, MemoryBlocks, Node, NodeError, ReadError, ReadLimits};
 use crate::varint::{self, VarintError};
-use crate::{BLOCK_BYTES_MAX, Batch, StoreError, VerifiedBlock, VerifyError};
+use crate::{BLOCK_BYTES_MAX, Batch, BlockStore, StoreError, VerifiedBlock, VerifyError};
 
 /// Bytes of a CAR's header; one with a single root has 59.
 pub const CAR_HEADER_BYTES_MAX: u64 = 1024;
@@ -173,7 +174,11 @@ pub struct Received {
 
 /// Puts all blocks of a CAR into a batch. Each block is put once it is verified; the caller commits, or drops the
 /// batch after an error.
-pub fn receive(batch: &Batch<'_>, stream: &mut dyn io::Read, mut reader: CarReader) -> Result<Received, ReceiveError> {
+pub fn receive<S: Deref<Target = BlockStore>>(
+    batch: &Batch<S>,
+    stream: &mut dyn io::Read,
+    mut reader: CarReader,
+) -> Result<Received, ReceiveError> {
     let mut blocks = 0;
     pump(stream, &mut reader, |block| {
         blocks += 1;

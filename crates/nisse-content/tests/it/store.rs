@@ -5,7 +5,7 @@ use nisse_content::{
 };
 use nisse_model::{CidCodec, ContentId, Hash256};
 
-use crate::support::{Home, Seeded};
+use crate::support::{Home, Seeded, node};
 
 #[test]
 fn a_file_is_there_after_opening_again() {
@@ -199,7 +199,10 @@ fn a_package_is_one_raw_block_up_to_two_mebibytes() {
         let artifact = Seeded::bytes("artifact", length);
         let cids = home.store.add_package(manifest, &artifact).unwrap();
         assert_eq!((cids.artifact, cids.artifact.codec()), (artifact_cid(&artifact), codec));
-        assert_eq!(cids.artifact == ipfs_add_cid(&artifact), length == 1 << 20 || codec == CidCodec::DagPb);
+        assert_eq!(
+            cids.artifact == ipfs_add_cid(&artifact, Profile::UnixFs2025),
+            length == 1 << 20 || codec == CidCodec::DagPb
+        );
         if codec == CidCodec::Raw {
             assert_eq!(cids.artifact.digest(), Hash256::of(&artifact));
         }
@@ -212,4 +215,43 @@ fn a_package_is_one_raw_block_up_to_two_mebibytes() {
         Err(PackageError::TooLarge { part: "manifest", .. })
     ));
     assert!(matches!(home.store.add_package(b"x", b""), Err(PackageError::Empty("artifact"))));
+}
+
+#[test]
+fn a_batch_takes_what_is_whole_and_for_others_only_what_is_public() {
+    let home = Home::new();
+    let add = |text: &str, pin: Option<&str>| {
+        let cid = home.store.add_bytes(text.as_bytes(), Profile::UnixFs2025).unwrap();
+        pin.inspect(|pin| home.store.pin(pin, &[cid]).unwrap());
+        cid
+    };
+    let (public, private) = (add("public", Some("added/a")), add("private", Some("config/b")));
+    let (both, loose) = (add("both", Some("config/c")), add("loose", None));
+    home.store.pin("ordered/c", &[both]).unwrap();
+    let large = home.store.add_bytes(&Seeded::bytes("large", 600_000), Profile::RawLeaves256KiB).unwrap();
+    let batch = home.store.batch();
+    let taken = |public_only: bool| [public, private, both, loose, large].map(|cid| batch.take(cid, public_only));
+    assert_eq!(taken(true), [true, false, true, false, false]);
+    assert_eq!(taken(false), [true; 5]);
+    // What another node gave is nobody's secret, whatever else holds it here.
+    let elsewhere = home.store.batch();
+    for cid in [private, loose] {
+        elsewhere.put_found(&home.store.get_block(&cid).unwrap().unwrap()).unwrap();
+    }
+    assert_eq!(taken(true), [true, true, true, true, false]);
+    drop(elsewhere);
+    let elsewhere = ContentId::raw(Hash256::of(b"elsewhere"));
+    assert!(!batch.take(elsewhere, false) && !batch.take(elsewhere, true));
+
+    // What it took is held, all of it, as long as it lives.
+    home.store.unpin("added/a").unwrap();
+    assert_eq!(home.store.gc().unwrap().blocks, 0);
+    drop(batch);
+    assert_eq!(home.store.gc().unwrap().blocks, 6, "public, loose, and the large one's node with its three leaves");
+
+    // A leaf that is private is not made public by a node that names it.
+    let secret = add("secret", Some("config/d"));
+    let root = node(&[(secret, "")], 2, &[], 6, &[6]);
+    home.store.put_verified_block(root.cid(), root.bytes()).unwrap();
+    assert!(!home.store.batch().take(root.cid(), true) && home.store.batch().take(root.cid(), false));
 }

@@ -60,10 +60,22 @@ fn a_file_at_and_over_174_links_has_the_id_that_kubo_gives_it() {
 }
 
 #[test]
-#[ignore = "generates and hashes three gibibytes: many minutes in an unoptimised build"]
 fn a_file_at_and_over_1024_links_has_the_id_that_kubo_gives_it() {
     let seed = "v1-2025-seed";
     check(Profile::UnixFs2025, seed, 1024 * MIB, "bafybeihmf37wcuvtx4hpu7he5zl5qaf2ineo2lqlfrapokkm5zzw7zyhvm");
     check(Profile::UnixFs2025, seed, 1024 * MIB + 1, "bafybeibdsi225ugbkmpbdohnxioyab6jsqrmkts3twhpvfnzp77xtzpyhe");
     check(Profile::UnixFs2025, seed, 1025 * MIB, "bafybeihmzokxxjqwxjcryerhp5ezpcog2wcawfryb2xm64xiakgm4a5jue");
+}
+
+/// No profile of Kubo's recorded vectors: these are what `ipfs-unixfs-importer` 17.1.1 gives without options.
+#[test]
+fn a_file_of_raw_leaves_has_the_id_that_the_importer_of_helia_gives_it() {
+    let at = "bafkreie2bltrjfvzlalk3xanasjcminf2val3dxlc7kmwfzp7gtqf22rru";
+    let over = "bafybeifdkojthyn5rtgoex4bxunnnuwjzkuj7ygenliwtmktghkli2vama";
+    check(Profile::RawLeaves256KiB, "chunk-256-seed", 256 * KIB, at);
+    check(Profile::RawLeaves256KiB, "chunk-256-seed", 256 * KIB + 1, over);
+    let at = "bafybeidzjoi77ujdjbbkruq5pkcapvb34tkwzvn2a6ovezklbnmn2qrvoi";
+    let over = "bafybeiddjdw5c247bw2k3d5a4flprmcvjdmrwcdpcem4q5t7wyedzy4mxy";
+    check(Profile::RawLeaves256KiB, "links-256-seed", 174 * 256 * KIB, at);
+    check(Profile::RawLeaves256KiB, "links-256-seed", 174 * 256 * KIB + 1, over);
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::{HeaderValue, Method, Request, Response, Uri, header};
-use http_body_util::{BodyExt, Full};
+use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
@@ -15,6 +15,7 @@ use nisse_model::{LocalHost, NetworkScheme};
 use tokio::task::AbortHandle;
 use tokio_rustls::rustls::ClientConfig;
 
+use super::stream::{OperatorStream, StreamLimits};
 use super::{OperatorError, OperatorRequest, OperatorResponse};
 use crate::dialler::{Dialler, Stream, TcpDialler};
 use crate::headers::{HEADERS_MAX, RESPONSE_HEADER_BYTES_MAX};
@@ -27,10 +28,10 @@ const IDLE_PER_HOST_MAX: usize = 4;
 /// Hosts with idle connections; an operator configures few.
 const HOSTS_MAX: usize = 64;
 
-type Key = (NetworkScheme, LocalHost, u16);
+pub(super) type Key = (NetworkScheme, LocalHost, u16);
 
 /// A connection that closes when it is dropped.
-struct Open {
+pub(super) struct Open {
     sender: SendRequest<Full<Bytes>>,
     task: AbortHandle,
 }
@@ -95,12 +96,29 @@ impl OperatorClient {
 
     /// Any call.
     pub async fn send(&self, request: OperatorRequest) -> Result<OperatorResponse, OperatorError> {
+        let mut stream = self.stream(request).await?;
+        let mut body = BytesMut::new();
+        while let Some(piece) = stream.piece().await? {
+            body.extend_from_slice(&piece);
+        }
+        Ok(OperatorResponse { status: stream.status(), headers: stream.take_headers(), body: body.freeze() })
+    }
+
+    /// Any call, whose answer is read piece by piece as it comes.
+    pub async fn stream(&self, request: OperatorRequest) -> Result<OperatorStream, OperatorError> {
         let target = EgressTarget::parse_url(&request.url)
             .map_err(|source| OperatorError::Url { url: request.url.chars().take(200).collect(), source })?;
         let host = target.host_header();
-        let (after, max) = (request.deadline, request.response_bytes_max);
-        let late = OperatorError::Deadline { host: host.clone(), after };
-        tokio::time::timeout(after, self.inner.exchange(request, &target, &host, max)).await.unwrap_or(Err(late))
+        let mut limits = StreamLimits::begin(request.deadline, request.response_bytes_max);
+        let opening = self.inner.exchange(request, &target, &host);
+        let (response, open) = limits.within(&host, opening).await??;
+        let key = (target.scheme(), target.host().clone(), target.port());
+        Ok(OperatorStream::new(self.clone(), key, host, response, open, limits))
+    }
+
+    /// Keeps a connection whose answer was read to its end.
+    pub(super) fn keep(&self, key: Key, open: Open) {
+        self.inner.keep(key, open);
     }
 }
 
@@ -110,31 +128,18 @@ impl Inner {
         request: OperatorRequest,
         target: &EgressTarget,
         host: &str,
-        bytes_max: usize,
-    ) -> Result<OperatorResponse, OperatorError> {
+    ) -> Result<(Response<Incoming>, Open), OperatorError> {
         let key = (target.scheme(), target.host().clone(), target.port());
-        let protocol =
-            |error: &dyn std::error::Error| OperatorError::Protocol { host: host.to_owned(), why: chain(error) };
         let mut outgoing = Request::new(Full::new(request.body));
         *outgoing.method_mut() = request.method;
         *outgoing.uri_mut() = Uri::from(target.path_and_query().clone());
         for (name, value) in request.headers {
             outgoing.headers_mut().append(name, value);
         }
-        let value = HeaderValue::from_str(host).map_err(|error| protocol(&error))?;
+        let value = HeaderValue::from_str(host)
+            .map_err(|error| OperatorError::Protocol { host: host.to_owned(), why: chain(&error) })?;
         outgoing.headers_mut().insert(header::HOST, value);
-        let (response, open) = self.exchange_head(outgoing, target, &key, host).await?;
-        let (head, mut incoming) = response.into_parts();
-        let mut body = BytesMut::new();
-        while let Some(frame) = incoming.frame().await {
-            let Ok(piece) = frame.map_err(|error| protocol(&error))?.into_data() else { continue };
-            if body.len() + piece.len() > bytes_max {
-                return Err(OperatorError::TooLarge { host: host.to_owned(), max: bytes_max });
-            }
-            body.extend_from_slice(&piece);
-        }
-        self.keep(key, open);
-        Ok(OperatorResponse { status: head.status, headers: head.headers, body: body.freeze() })
+        self.exchange_head(outgoing, target, &key, host).await
     }
 
     async fn exchange_head(
@@ -226,7 +231,7 @@ impl Inner {
 }
 
 /// An error with its causes on one line: hyper keeps what happened in them.
-fn chain(error: &dyn std::error::Error) -> String {
+pub(super) fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {

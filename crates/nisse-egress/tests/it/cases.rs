@@ -5,5 +5,6 @@ mod floods;
 mod lifetime;
 mod names;
 mod own_addresses;
+mod public_reach;
 mod rewriting;
 mod tls;

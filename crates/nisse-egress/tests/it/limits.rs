@@ -124,15 +124,15 @@ async fn a_refusal_says_what_to_add() {
     }
     insta::assert_snapshot!(texts, @r#"
     failed to reach https://api.example.net: none of the permissions of `talos.probe` match
-      hint: add "network_outbound:api.example.net" to `permissions` in agent.yaml, then `nisse update talos.probe`
+      hint: add "network_outbound:api.example.net" to `permissions` in agent.yaml, then `nisse update talos.probe DIR`
     failed to reach http://api.example.com: none of the permissions of `talos.probe` match
-      hint: add "network_outbound:http://api.example.com" to `permissions` in agent.yaml (not encrypted), then `nisse update talos.probe`
+      hint: add "network_outbound:http://api.example.com" to `permissions` in agent.yaml (not encrypted), then `nisse update talos.probe DIR`
     failed to reach https://api.example.com:8443: none of the permissions of `talos.probe` match
-      hint: add "network_outbound:api.example.com:8443" to `permissions` in agent.yaml, then `nisse update talos.probe`
+      hint: add "network_outbound:api.example.com:8443" to `permissions` in agent.yaml, then `nisse update talos.probe DIR`
     failed to reach http://192.168.1.20: none of the permissions of `talos.probe` match
-      hint: add "network_local:192.168.1.20:80" to `permissions` in agent.yaml (services on your own network only; a public service needs its name), then `nisse update talos.probe`
+      hint: add "network_local:192.168.1.20:80" to `permissions` in agent.yaml (services on your own network only; a public service needs its name), then `nisse update talos.probe DIR`
     failed to reach https://nas: none of the permissions of `talos.probe` match
-      hint: add "network_local:nas:443" to `permissions` in agent.yaml, then `nisse update talos.probe`
+      hint: add "network_local:nas:443" to `permissions` in agent.yaml, then `nisse update talos.probe DIR`
     failed to reach api.example.com: it resolves to 192.168.1.9 (private-use)
       hint: `network_outbound` reaches public addresses only; for a service on your own network, add "network_local:api.example.com:443" to `permissions` in agent.yaml
     failed to use `api.example.com.` as a host: it ends with a dot

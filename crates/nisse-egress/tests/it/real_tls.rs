@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use nisse_egress::fake::{AuditLog, ScriptedResolver};
 use nisse_egress::{
-    CaFile, ConnectTo, Egress, EgressConfig, EgressDeps, EgressError, EgressTime, GuestRequest, RequestBody,
+    CaFile, ConnectTo, Egress, EgressConfig, EgressDeps, EgressError, EgressTime, GuestRequest, Reach, RequestBody,
     RequestTimeouts, ServerIdentity, TcpDialler,
 };
 use nisse_model::{LocalService, NetworkRule, Timestamp};
@@ -64,8 +64,7 @@ async fn get(
     let local: Vec<LocalService> = local.iter().map(|service| service.parse().expect("a service")).collect();
     let request = GuestRequest {
         agent: "talos.oracle".to_owned(),
-        rules: &rules,
-        local: &local,
+        reach: Reach::Granted { rules: &rules, local: &local },
         method: "GET".to_owned(),
         scheme: scheme.to_owned(),
         authority: authority.to_owned(),

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use nisse_egress::fake::{AuditLog, FakeNetwork, FakeServer, ScriptedResolver};
 use nisse_egress::{
-    CaFile, Egress, EgressConfig, EgressDeps, EgressError, EgressTime, GuestRequest, GuestResponse, RequestBody,
+    CaFile, Egress, EgressConfig, EgressDeps, EgressError, EgressTime, GuestRequest, GuestResponse, Reach, RequestBody,
     RequestTimeouts, ServerIdentity, TlsRoots,
 };
 use nisse_model::{LocalService, NetworkRule, Timestamp};
@@ -96,8 +96,7 @@ impl World {
     pub(crate) fn parts<'a>(&'a self, scheme: &str, authority: &str, path_and_query: &str) -> GuestRequest<'a> {
         GuestRequest {
             agent: "talos.probe".to_owned(),
-            rules: &self.rules,
-            local: &self.local,
+            reach: Reach::Granted { rules: &self.rules, local: &self.local },
             method: "GET".to_owned(),
             scheme: scheme.to_owned(),
             authority: authority.to_owned(),

@@ -9,7 +9,7 @@ use nisse_model::{Address, Amount};
 use nisse_store::{Clock, Disk, Entropy, Journal, JournalError};
 
 use super::record::{BlockRecord, GenesisRecord, Record, RecordError};
-use super::snapshot::{self, SNAPSHOT_BYTES_MAX};
+use super::snapshot::{self, SNAPSHOT_BYTES_MAX, Snapshot};
 use super::state::State;
 use super::{EmbeddedChain, Filters, Inner, Writer};
 
@@ -107,7 +107,8 @@ impl EmbeddedChain {
         if let Some(expected) = options.expect_chain_id.filter(|expected| *expected != genesis.chain_id) {
             return Err(OpenChainError::OtherChain { expected, found: genesis.chain_id });
         }
-        let state = rebuild(disk.as_ref(), folder, &genesis, found.blocks)?;
+        let snapshot = snapshot_of(disk.as_ref(), folder, &found.blocks);
+        let state = run_again(&genesis, found.blocks, snapshot)?;
         tracing::debug!(chain = state.chain_id, head = state.head().number(), "opened the embedded chain");
         Ok(Self {
             inner: Arc::new(Inner {
@@ -149,13 +150,13 @@ fn new_genesis(options: &ChainOptions, clock: &dyn Clock) -> Option<GenesisRecor
 
 /// What the log holds once abandoned blocks are left out.
 #[derive(Default)]
-struct Log {
-    genesis: Option<GenesisRecord>,
-    blocks: Vec<BlockRecord>,
+pub(super) struct Log {
+    pub(super) genesis: Option<GenesisRecord>,
+    pub(super) blocks: Vec<BlockRecord>,
 }
 
 impl Log {
-    fn take(&mut self, index: u64, bytes: &[u8]) -> Result<(), OpenChainError> {
+    pub(super) fn take(&mut self, index: u64, bytes: &[u8]) -> Result<(), OpenChainError> {
         match Record::decode(bytes).map_err(|source| OpenChainError::Record { index, source })? {
             Record::Genesis(genesis) if index == 0 => self.genesis = Some(genesis),
             Record::Block(block) if self.genesis.is_some() => self.blocks.push(*block),
@@ -168,19 +169,22 @@ impl Log {
     }
 }
 
-fn rebuild(
-    disk: &dyn Disk,
-    folder: &Path,
-    genesis: &GenesisRecord,
-    blocks: Vec<BlockRecord>,
-) -> Result<State, OpenChainError> {
+/// The snapshot, where it is whole and of one of these blocks.
+pub(super) fn snapshot_of(disk: &dyn Disk, folder: &Path, blocks: &[BlockRecord]) -> Option<Snapshot> {
     let path = folder.join(SNAPSHOT_FILE);
     let bytes = if disk.exists(&path) { disk.read(&path, SNAPSHOT_BYTES_MAX).unwrap_or_default() } else { Vec::new() };
-    let matches = |snapshot: &snapshot::Snapshot| {
+    snapshot::decode(&bytes).filter(|snapshot| {
         let place = snapshot.number.checked_sub(1).and_then(|index| usize::try_from(index).ok());
         place.and_then(|index| blocks.get(index)).is_some_and(|block| block.hash == snapshot.hash)
-    };
-    let mut snapshot = snapshot::decode(&bytes).filter(matches);
+    })
+}
+
+/// The state behind these blocks: each is held against its hash, and run from the snapshot on.
+pub(super) fn run_again(
+    genesis: &GenesisRecord,
+    blocks: Vec<BlockRecord>,
+    mut snapshot: Option<Snapshot>,
+) -> Result<State, OpenChainError> {
     let mut state = State::genesis(genesis);
     for block in blocks {
         let number = state.head().number() + 1;

@@ -63,8 +63,15 @@ pub enum MarketCall {
         capacity: Resources,
         stake: Amount,
     },
+    SetEndpoint {
+        endpoint: String,
+    },
     Publish(PublicationTerms),
     Deploy(DeployOrder),
+    /// A node's word that a dag-pb artifact is what its hash says.
+    Attest {
+        deployment: u64,
+    },
     /// The TIP's own `deploy(agent_id, cid, payment)`: the caller's own newest publication.
     DeployLiteral {
         agent_id: String,

@@ -17,6 +17,8 @@ use crate::tx::{QueueError, TxIntent, TxOutcome, TxQueue, to_alloy, to_model};
 pub const FIRST_MANAGER_NONCE: u64 = 3;
 /// The nonce with which a Manager makes its Escrow: the first that a contract has.
 const ESCROW_NONCE: u64 = 1;
+/// What [`deploy_contracts`] does, in its order.
+const FIRST_SET: [&str; 7] = ["TalosToken", "Nodes", "AddressBook", "Manager", "OracleFeeds", "addManager", "upgrade"];
 /// What the maker of an upgrade makes.
 const SET: [&str; 2] = ["Manager", "OracleFeeds"];
 
@@ -60,7 +62,6 @@ pub async fn deploy_contracts(
 ) -> Result<MarketAddresses, MarketError> {
     let version = 1;
     let (owner, settings) = (queue.address(), *settings);
-    let names = ["TalosToken", "Nodes", "AddressBook", "Manager", "OracleFeeds", "addManager", "upgrade"];
     let make = move |first: u64| {
         let at = |place| made_by(owner, first + place);
         let (token, nodes, book, manager, feeds) = (at(0), at(1), at(2), at(FIRST_MANAGER_NONCE), at(4));
@@ -85,7 +86,7 @@ pub async fn deploy_contracts(
             list(&set),
         ]
     };
-    queue.submit_batch(names.iter().map(|name| step(version, name)).collect(), make).await?;
+    queue.submit_batch(FIRST_SET.iter().map(|name| step(version, name)).collect(), make).await?;
     let token = made(queue, version, "TalosToken").await?;
     let nodes = made(queue, version, "Nodes").await?;
     let book = made(queue, version, "AddressBook").await?;
@@ -150,6 +151,11 @@ pub fn made_by(maker: Address, nonce: u64) -> Address {
 /// A contract's name in the address book: its ASCII letters, zeros behind.
 pub(super) fn book_name(name: &str) -> B256 {
     B256::right_padding_from(name.as_bytes())
+}
+
+/// The intent that every other one of a market's maker follows.
+pub(crate) fn first_creation() -> String {
+    step(1, FIRST_SET[0])
 }
 
 fn step(version: u64, name: &str) -> String {

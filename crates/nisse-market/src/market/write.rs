@@ -77,6 +77,11 @@ impl Market {
         self.write(intent, &MarketCall::Register { endpoint: endpoint.to_owned(), capacity, stake }).await
     }
 
+    /// Announces where this node is reached from now on.
+    pub async fn set_endpoint(&self, intent: &str, endpoint: &str) -> Result<Written, MarketError> {
+        self.write(intent, &MarketCall::SetEndpoint { endpoint: endpoint.to_owned() }).await
+    }
+
     /// Publishes a package; the publication's number.
     pub async fn publish(&self, intent: &str, terms: PublicationTerms) -> Result<u64, MarketError> {
         let written = self.write(intent, &MarketCall::Publish(terms)).await?;

@@ -213,3 +213,51 @@ async fn signed(nonce: u64, code: Vec<u8>) -> String {
     let signature = alloy::primitives::Signature::from_raw_array(&signature.to_bytes()).unwrap();
     format!("0x{}", hex::encode(TxEnvelope::Legacy(tx.into_signed(signature)).encoded_2718()))
 }
+
+#[tokio::test]
+async fn every_method_of_the_list_is_answered_in_its_shape() {
+    let stage = Stage::funded().await;
+    let (chain, manager) = (&stage.chain, stage.addresses.manager.to_string());
+    let head = rpc(chain, "eth_getBlockByNumber", json!(["latest", false]));
+    let (hash, transaction) = (head["hash"].clone(), head["transactions"][0].clone());
+    let filter = rpc(chain, "eth_newFilter", json!([{}]));
+    let blocks = rpc(chain, "eth_newBlockFilter", json!([]));
+    let call = json!({ "to": manager, "data": "0x" });
+    let answers = [
+        ("web3_clientVersion", json!([]), "nisse/"),
+        ("net_version", json!([]), ""),
+        ("eth_chainId", json!([]), "0x"),
+        ("eth_blockNumber", json!([]), "0x"),
+        ("eth_gasPrice", json!([]), "0x0"),
+        ("eth_maxPriorityFeePerGas", json!([]), "0x0"),
+        ("eth_getBalance", json!([manager, "latest"]), "0x"),
+        ("eth_getTransactionCount", json!([manager, "latest"]), "0x"),
+        ("eth_getCode", json!([manager, "latest"]), "0x60"),
+        ("eth_getStorageAt", json!([manager, "0x0", "latest"]), "0x0000"),
+    ];
+    for (method, params, begins) in answers {
+        let answer = rpc(chain, method, params);
+        assert!(answer.as_str().is_some_and(|text| text.starts_with(begins)), "{method} answers {answer}");
+    }
+    assert_eq!(rpc(chain, "eth_syncing", json!([])), json!(false));
+    assert_eq!(rpc(chain, "eth_accounts", json!([])), json!([]));
+    assert_eq!(rpc(chain, "eth_getBlockByHash", json!([hash, false])), head);
+    assert_eq!(rpc(chain, "eth_getTransactionByHash", json!([transaction]))["blockHash"], hash);
+    assert_eq!(rpc(chain, "eth_getTransactionReceipt", json!([transaction]))["blockHash"], hash);
+    assert_eq!(rpc(chain, "eth_getBlockReceipts", json!(["latest"]))[0]["transactionHash"], transaction);
+    assert_eq!(rpc(chain, "eth_feeHistory", json!(["0x1", "latest", []]))["baseFeePerGas"], json!(["0x0", "0x0"]));
+    let logs = rpc(chain, "eth_getLogs", json!([{ "blockHash": hash }]));
+    assert_eq!(logs[0]["transactionHash"], transaction);
+    assert_eq!(rpc(chain, "eth_getFilterLogs", json!([filter])), rpc(chain, "eth_getLogs", json!([{}])));
+    for (name, open) in [("logs", filter), ("blocks", blocks)] {
+        assert_eq!(rpc(chain, "eth_getFilterChanges", json!([open])), json!([]), "no new {name}");
+        assert_eq!(rpc(chain, "eth_uninstallFilter", json!([open])), json!(true));
+        assert_eq!(rpc(chain, "eth_uninstallFilter", json!([open])), json!(false));
+    }
+    // The Manager has no fallback: both say so, and neither changes anything.
+    for method in ["eth_call", "eth_estimateGas"] {
+        let refused = chain.handle(method, &json!([call, "latest"])).unwrap_err();
+        assert_eq!(refused.code, 3, "{method}: {refused}");
+    }
+    assert_eq!(rpc(chain, "eth_blockNumber", json!([])), head["number"]);
+}

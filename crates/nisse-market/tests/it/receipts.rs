@@ -1,6 +1,6 @@
 //! Receipts: one form, one signer, one deployment.
 
-use nisse_market::{Receipt, ReceiptError, Signer};
+use nisse_market::{Receipt, ReceiptError, SignatureError, Signer};
 use nisse_model::{Address, DeploymentId, Hash256};
 
 use crate::support::{CHAIN_ID, key};
@@ -57,7 +57,7 @@ async fn the_second_form_of_a_signature_is_refused() {
         signed.signature[32 + place] = u8::try_from(difference.rem_euclid(256)).unwrap();
     }
     signed.signature[64] = 27 + 28 - signed.signature[64];
-    assert_eq!(signed.signer(), Err(ReceiptError::HighS));
+    assert_eq!(signed.signer(), Err(ReceiptError::Signature(SignatureError::HighS)));
     signed.signature[64] = 0;
-    assert_eq!(signed.signer(), Err(ReceiptError::RecoveryByte(0)));
+    assert_eq!(signed.signer(), Err(ReceiptError::Signature(SignatureError::RecoveryByte(0))));
 }

@@ -9,8 +9,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::StreamExt as _;
+use nisse_content::download::DownloadError;
 use nisse_content::{BlockSource, FetchError, FetchLimits, Reader};
-use nisse_egress::{Egress, EgressError, GuestRequest, RequestBody, RequestTimeouts};
+use nisse_egress::{Egress, EgressError, GuestRequest, Reach, RequestBody, RequestTimeouts};
 use nisse_model::{ContentId, Grants};
 use nisse_sandbox::{
     CallKey, Host, HostCall, HostFailureKind, HostReply, HttpField, HttpRequest, HttpResponse, LogLevel,
@@ -88,11 +89,22 @@ impl AgentHost {
             Err(error) => {
                 let kind = match &error {
                     FetchError::NotFound { .. } => HostFailureKind::NotFound,
-                    FetchError::Deadline { .. } => HostFailureKind::TimedOut,
-                    FetchError::Read { .. } => HostFailureKind::TooLarge,
+                    FetchError::Download(DownloadError::NobodyLeft { .. }) => HostFailureKind::NotFound,
+                    FetchError::Deadline { .. } | FetchError::Download(DownloadError::Deadline { .. }) => {
+                        HostFailureKind::TimedOut
+                    }
+                    FetchError::Read { .. } | FetchError::Download(_) => HostFailureKind::TooLarge,
                     FetchError::CutOff { .. } => HostFailureKind::Unavailable,
                 };
-                HostReply::failed(kind, crate::error::chain(&error))
+                // A stranger's agent does not learn who this node asks, nor where names lead.
+                let text = match &error {
+                    FetchError::Download(error) => {
+                        tracing::info!(agent = self.label, error = crate::error::chain(error), "a file was not read");
+                        error.outline()
+                    }
+                    _ => crate::error::chain(&error),
+                };
+                HostReply::failed(kind, text)
             }
         }
     }
@@ -110,8 +122,7 @@ impl AgentHost {
         }
         let guest = GuestRequest {
             agent: self.label.clone(),
-            rules: self.grants.network_rules(),
-            local: self.grants.local_services(),
+            reach: Reach::Granted { rules: self.grants.network_rules(), local: self.grants.local_services() },
             method: request.method,
             scheme: request.scheme,
             authority: request.authority,

@@ -11,8 +11,8 @@ pub(crate) const OUTWARD_QUEUE_MAX: usize = 1_024;
 /// What leaves the agent after its commit.
 #[derive(Debug)]
 pub(crate) enum Outward {
-    /// The alarm was set or cleared. `position` is the completion's place in the journal.
-    Alarm { deployment: DeploymentId, position: Position, at: Option<Timestamp> },
+    /// The alarm was set or cleared, by the invocation `by`. `position` is the completion's place in the journal.
+    Alarm { deployment: DeploymentId, by: InvocationId, position: Position, at: Option<Timestamp> },
     /// An answer for the agent's OracleFeed. `key` makes it go out once; `position` is its record's place in the journal.
     Publish { deployment: DeploymentId, key: String, position: Position, asset: String, value: i64, decimals: u8 },
 }
@@ -39,8 +39,8 @@ pub(crate) fn outward_effects(
     let alarm = effects.iter().rposition(is_alarm);
     let outward = |(index, effect): (usize, &Effect)| match effect {
         Effect::AlarmSet { .. } | Effect::AlarmClear if alarm != Some(index) => None,
-        Effect::AlarmSet { at } => Some(Outward::Alarm { deployment, position, at: Some(*at) }),
-        Effect::AlarmClear => Some(Outward::Alarm { deployment, position, at: None }),
+        Effect::AlarmSet { at } => Some(Outward::Alarm { deployment, by: id, position, at: Some(*at) }),
+        Effect::AlarmClear => Some(Outward::Alarm { deployment, by: id, position, at: None }),
         Effect::PublishToChain { asset, value, decimals } => Some(Outward::Publish {
             deployment,
             key: format!("effect:{id}:{index}"),

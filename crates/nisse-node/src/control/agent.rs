@@ -138,7 +138,7 @@ pub struct FundRequest {
 /// One line of an agent's log.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct LogLine {
-    /// Counts from 1 for each agent; a gap is a dropped line.
+    /// Counts from 1 for each agent, over restarts of the node; a gap is a line that was dropped or lost.
     pub number: u64,
     /// When.
     pub time: u64,

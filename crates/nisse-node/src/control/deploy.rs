@@ -60,14 +60,14 @@ pub struct Deployed {
     pub endpoint: String,
     /// From the request to this answer.
     pub elapsed_ms: u64,
-    /// What happened, with times.
+    /// What happened, in order.
     pub steps: Vec<Step>,
 }
 
 /// One step on the way to a live agent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Step {
-    /// `packed`, `published`, `deployed`, `bid`, `assigned`, `fetched`, `compiled`, `started`, `acknowledged`.
+    /// `packed`, `published`, `deployed`, `bid`, `assigned`, `fetched`, `verified`, `compiled`, `started`, `acknowledged`.
     pub name: String,
     /// One sentence.
     pub detail: String,

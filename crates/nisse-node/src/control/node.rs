@@ -34,8 +34,14 @@ pub struct NodeStatus {
     pub accept: String,
     /// Said where strangers' agents are accepted.
     pub isolation: Option<String>,
-    /// TALOS per hour.
+    /// TALOS per hour that others pay at least.
     pub price: String,
+    /// TALOS per hour for one processor.
+    pub price_cpu: String,
+    /// TALOS per hour for one GiB of memory.
+    pub price_memory: String,
+    /// What the last free part of the node costs more than the first, in percent.
+    pub price_load: u32,
     /// Whether it takes new work.
     pub draining: bool,
     /// What keeps the node from recording anything now. Nothing is lost meanwhile.
@@ -97,6 +103,25 @@ pub struct MarketEntry {
     pub events: Vec<MarketEventLine>,
 }
 
+/// `nisse market rates`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct MarketRates {
+    /// Deployments that were looked at, the newest ones.
+    pub looked_at: u64,
+    /// Paid leases among them that run now.
+    pub leases: u64,
+    /// TALOS per hour of the cheapest of these; absent where none runs.
+    pub lowest: Option<String>,
+    /// Of the one in the middle; of two, the cheaper one.
+    pub median: Option<String>,
+    /// Of the dearest.
+    pub highest: Option<String>,
+    /// Paid orders among them that no node has taken.
+    pub orders: u64,
+    /// The most that one of these pays.
+    pub offered: Option<String>,
+}
+
 /// One event on the market.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct MarketEventLine {
@@ -127,4 +152,43 @@ pub struct ReceiptBundle {
     pub node: String,
     /// EIP-712 signature over (chain, contract, deployment, seq, recordHash), hex.
     pub signature: String,
+}
+
+/// `nisse node earnings`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct NodeEarnings {
+    /// TALOS that can be drawn now.
+    pub withdrawable: String,
+    /// TALOS that this node was ever credited with.
+    pub earned: String,
+    /// Paid leases of others, the newest first.
+    pub leases: Vec<EarnedLease>,
+    /// How many older ones are left out.
+    pub older: u64,
+}
+
+/// What one lease pays this node.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct EarnedLease {
+    /// (chain, contract, number).
+    pub deployment: String,
+    /// Name and version.
+    pub agent_id: String,
+    /// Who pays.
+    pub owner: String,
+    /// TALOS per hour.
+    pub rate: String,
+    /// TALOS settled.
+    pub paid: String,
+    /// TALOS due and not settled yet.
+    pub due: String,
+}
+
+/// `nisse node withdraw`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct NodeWithdrawn {
+    /// TALOS drawn.
+    pub amount: String,
+    /// To whom.
+    pub to: String,
 }

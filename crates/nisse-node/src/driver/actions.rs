@@ -10,14 +10,18 @@ use super::Driver;
 use super::market::{give_back, write};
 use crate::core::Core;
 use crate::life;
+use crate::watcher;
 
 impl Driver {
     pub(super) fn perform(&self, action: Action) {
         let core = Arc::clone(&self.core);
         match action {
             Action::Inspect { deployment, placement } => self.spawn("inspect", async move {
-                let result = core.preparer.check(&placement).await.map(drop);
+                let result = life::inspect(&core, deployment, &placement).await;
                 finished(&core, deployment, ActionResult::Inspected(result)).await;
+            }),
+            Action::LookAgain { deployment } => self.spawn("look again", async move {
+                watcher::look_again(&core, deployment).await;
             }),
             Action::Prepare { deployment, placement } => {
                 let lane = self.core.lane(deployment);
@@ -60,6 +64,10 @@ impl Driver {
                     finished(&core, deployment, result).await;
                     life::decided(&core, held).await;
                 });
+            }
+            Action::Attest { deployment, round } => {
+                let call = MarketCall::Attest { deployment: deployment.number };
+                self.write(deployment, format!("attest:{deployment}:{round}"), call);
             }
             Action::Bid { deployment, round, rate } => {
                 core.milestone(deployment, "bid", format!("{rate} TALOS per hour"));

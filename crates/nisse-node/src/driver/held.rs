@@ -36,14 +36,14 @@ pub(super) enum End {
 
 /// What a journal's error means for what it did not take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Fate {
+pub(super) enum Fate {
     /// It stands nowhere: it may go out again.
     Refused,
     /// Nobody knows, or it is never taken.
     Final,
 }
 
-fn fate(error: &JournalError) -> Fate {
+pub(super) fn fate(error: &JournalError) -> Fate {
     match error {
         JournalError::Refused(_) => Fate::Refused,
         JournalError::Poisoned(_)

@@ -80,6 +80,11 @@ pub(crate) async fn write(
                 tokio::time::sleep(refused_pause).await;
                 refused_pause *= 2;
             }
+            // Another write went out under this name, and a name goes out once.
+            Err(MarketError::Queue(error @ QueueError::IntentDiffers(_))) => {
+                tracing::warn!(intent, error = chain(&error), "it is not sent");
+                return Err(Refused::unsent(chain(&error)));
+            }
             Err(error) => {
                 tracing::warn!(intent, error = chain(&error), "the market did not answer");
                 tokio::time::sleep(RETRY).await;
@@ -92,6 +97,8 @@ fn tries_max(call: &MarketCall) -> u32 {
     match call {
         // Another bid is better: that does not change.
         MarketCall::Bid { .. } => 1,
+        // Others were faster: a quorum needs no further word.
+        MarketCall::Attest { .. } => 1,
         MarketCall::AckUpdate { .. } | MarketCall::RejectUpdate { .. } | MarketCall::Stop { .. } => {
             REFUSED_TRIES_LAST_MAX
         }

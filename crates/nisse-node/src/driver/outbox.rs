@@ -244,8 +244,8 @@ async fn state_of(core: &Core, deployment: DeploymentId) -> Option<DeploymentSta
 
 /// Said where the agent's author looks.
 fn say(core: &Core, label: Option<&str>, text: &str) {
-    match label {
-        Some(label) => core.logs.of(label).write(core.clock.now(), "warn", text),
+    match label.and_then(|label| core.logs.find(label)) {
+        Some(log) => log.write(core.clock.now(), "warn", text),
         None => tracing::warn!(text),
     }
 }

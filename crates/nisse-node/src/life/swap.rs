@@ -8,14 +8,13 @@
 use std::sync::Arc;
 
 use nisse_model::{DeploymentId, InvocationId, Timestamp};
-use nisse_orchestrator::{ActionResult, FailureStage, Life, NextPackage, Placement, PrepareError};
+use nisse_orchestrator::{ActionResult, FailureStage, Life, NextPackage, Orchestrator, Placement, PrepareError};
 
 use super::kept::{Kept, look};
 use super::{StartError, check_and_compile, halt, start};
 use crate::core::Core;
 use crate::driver::finished;
 use crate::error::NodeError;
-use crate::unapplied::Held;
 
 /// One swap.
 pub(crate) struct Swap {
@@ -71,7 +70,7 @@ enum Ended {
 async fn is_wanted(core: &Core, swap: &Swap) -> bool {
     let Swap { deployment, ref next, incarnation, .. } = *swap;
     let next = next.clone();
-    let wanted = move |all: &nisse_orchestrator::Orchestrator| {
+    let wanted = move |all: &Orchestrator| {
         all.agent(&deployment).is_some_and(|agent| {
             let running = matches!(agent.life, Life::Running { .. });
             running && agent.incarnation + 1 == incarnation && agent.next.as_ref() == Some(&next)
@@ -82,7 +81,8 @@ async fn is_wanted(core: &Core, swap: &Swap) -> bool {
 
 async fn run(core: &Arc<Core>, swap: &Swap) -> Result<(), Ended> {
     let Swap { deployment, old, next, incarnation, ticket, .. } = swap;
-    let checked = match check_and_compile(core, *deployment, &next.placement).await {
+    let checked = match check_and_compile(core, *deployment, &next.placement, *ticket).await {
+        Err(_) if core.lane(*deployment).ticket() != *ticket => return Err(Ended::Superseded),
         Ok(_) if next.placement.key() != old.key() => {
             let reason = "the update is for another agent".to_owned();
             return refuse(core, swap, PrepareError { stage: FailureStage::Verify, reason }).await;
@@ -98,8 +98,10 @@ async fn run(core: &Arc<Core>, swap: &Swap) -> Result<(), Ended> {
     let started = swapped_id(*deployment, next.revision);
     match start(core, *deployment, &next.placement, *incarnation, Some(started), *ticket).await {
         Ok(held) => {
-            // An update that was cut off is begun anew, whatever its `started` has done: nobody asks for its completion.
-            held.into_iter().for_each(Held::let_go);
+            // An update that was cut off is begun anew, whatever its `started` has done: no decision needs its completion.
+            if let Some(held) = held {
+                held.let_go();
+            }
             Ok(())
         }
         Err(StartError::Superseded) => Err(Ended::Superseded),
@@ -111,6 +113,13 @@ async fn run(core: &Arc<Core>, swap: &Swap) -> Result<(), Ended> {
 fn swapped_id(deployment: DeploymentId, revision: u32) -> InvocationId {
     let name = deployment.to_string();
     Core::stable_invocation(Timestamp(0), &[b"swapped", name.as_bytes(), &revision.to_be_bytes()])
+}
+
+/// Whether this invocation is a new package's `started`, of an update that is not decided yet: what it makes of the
+/// agent's alarm holds only if the update does.
+pub(crate) fn is_on_trial(all: &Orchestrator, deployment: DeploymentId, by: InvocationId) -> bool {
+    let next = all.agent(&deployment).and_then(|agent| agent.next.as_ref());
+    next.is_some_and(|next| swapped_id(deployment, next.revision) == by)
 }
 
 /// The old package goes on, or comes back, to the state that the update found.

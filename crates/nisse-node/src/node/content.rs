@@ -2,8 +2,10 @@
 
 mod leftovers;
 
+use std::time::Duration;
+
 use bytes::Bytes;
-use nisse_content::{Listed, Pin, PinKind, PinName, Profile};
+use nisse_content::{FetchError, FetchLimits, Listed, Pin, PinKind, PinName, Profile, Reader};
 use nisse_model::{AgentName, ContentId};
 
 use self::leftovers::pins_of_order;
@@ -14,6 +16,8 @@ use crate::packages::{self, on_disk, state_failed};
 
 /// Largest file that one request reads.
 const FILE_BYTES_MAX: u64 = 64 << 20;
+/// How long it may take to read one from other nodes.
+const FETCH_TIME_MAX: Duration = Duration::from_secs(60);
 
 impl Node {
     /// Adds a file under a pin of its own.
@@ -29,13 +33,22 @@ impl Node {
         .await
     }
 
-    /// A file's bytes, every block verified.
+    /// A file's bytes, every block verified. What is not held here is read from other nodes, and not kept.
     pub async fn content_get(&self, text: &str) -> Result<Vec<u8>, NodeError> {
         let cid = parse(text)?;
         if !self.core.content.has(&cid) {
+            let limits = FetchLimits { bytes_max: FILE_BYTES_MAX, deadline: FETCH_TIME_MAX, reader: Reader::Node };
+            let reading = self.core.network.read(self.core.operator, cid, limits, Vec::new());
+            let late = || Some(Err(FetchError::Deadline { cid, deadline: limits.deadline }));
+            match tokio::time::timeout(limits.deadline, reading).await.unwrap_or_else(|_| late()) {
+                Some(Ok(fetched)) => return Ok(fetched.bytes.to_vec()),
+                Some(Err(error)) => return Err(NodeError::caused(ErrorKind::Failed, "content_unreachable", &error)),
+                None => {}
+            }
             let text = format!("failed to find {cid}: it is not held here");
-            return Err(NodeError::new(ErrorKind::NotFound, "content_unknown", text)
-                .with_hint("`nisse content ls` lists what is held".to_owned()));
+            return Err(NodeError::new(ErrorKind::NotFound, "content_unknown", text).with_hint(
+                "`nisse content ls` lists what is held; a gateway under [content] is asked as well".to_owned(),
+            ));
         }
         on_disk(&self.core, "read content", move |core| {
             let read = core.content.read_file(cid, FILE_BYTES_MAX);
@@ -102,13 +115,16 @@ impl Node {
 
     /// An agent of this home that needs one of these pins, and the pins that none needs.
     async fn needed_of(&self, named: Vec<String>) -> Result<(Option<AgentName>, Vec<String>), NodeError> {
-        let needed = self.look(packages::needed).await?;
+        let is_package =
+            |name: &String| matches!(PinKind::of(name), Some(PinKind::Package | PinKind::Config | PinKind::Ordered));
+        // A node that takes the order fetches it from here.
+        let orders = if named.iter().any(is_package) { self.orders().await } else { Ok(Vec::new()) };
+        let own = self.owners()?;
+        let needed = self.look(move |all| packages::needed(all, &own)).await?;
         let mut by = named.iter().find_map(|name| needed.get(name).cloned());
         let mut free: Vec<String> = named.into_iter().filter(|name| !needed.contains_key(name)).collect();
-        let is_package = |name: &String| matches!(PinKind::of(name), Some(PinKind::Package | PinKind::Config));
         if free.iter().any(is_package) {
-            // A node that takes the order fetches it from here.
-            for order in self.orders().await? {
+            for order in orders? {
                 let ordered: Vec<String> = pins_of_order(&order).collect();
                 if free.iter().any(|name| ordered.contains(name)) {
                     by = Some(order.package.agent_id.name.clone());
@@ -137,7 +153,7 @@ fn pin_name(cid: ContentId) -> PinName {
     PinKind::Added.name(cid)
 }
 
-fn parse(text: &str) -> Result<ContentId, NodeError> {
+pub(super) fn parse(text: &str) -> Result<ContentId, NodeError> {
     text.parse().map_err(|error: nisse_model::ParseContentIdError| {
         NodeError::new(ErrorKind::Usage, "cid_invalid", format!("failed to {error}"))
     })

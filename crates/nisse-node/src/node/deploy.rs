@@ -11,12 +11,13 @@ use nisse_orchestrator::Assignment;
 use self::check::parse_amount;
 pub(super) use self::check::parse_payment;
 use self::claim::Claim;
-use self::wait::{Timeline, Wait};
+use self::wait::Wait;
 use super::{Node, market_error};
 use crate::control::{DeployRequest, Deployed};
 use crate::error::{ErrorKind, NodeError};
 use crate::home::KeyName;
-use crate::packages::{self, Stored, on_disk};
+use crate::packages::{self, RunBy, Stored, on_disk};
+use crate::timeline::Timeline;
 
 /// The highest price per hour that the contracts have room for.
 const RATE_MAX: Amount = Amount((1 << 80) - 1);
@@ -24,13 +25,14 @@ const RATE_MAX: Amount = Amount((1 << 80) - 1);
 const MANIFEST_BYTES_MAX: u64 = 64 << 10;
 
 impl Node {
-    /// Packs, publishes, deploys, and waits until the agent is live or has failed.
-    pub async fn deploy(&self, request: DeployRequest) -> Result<Deployed, NodeError> {
-        let mut timeline = Timeline::begin(self);
+    /// Packs, publishes, deploys, and waits until the agent is live or has failed. Each step is noted as it happens, and
+    /// the answer has all that stand on the timeline.
+    pub async fn deploy(&self, request: DeployRequest, timeline: &mut Timeline) -> Result<Deployed, NodeError> {
         let payment = request.payment.as_deref().map(parse_payment).transpose()?;
         let key = self.deploying_key(request.key.as_deref(), payment)?;
         let market = self.market(key)?;
-        let stored = packages::store(&self.core, request.package, market.key()).await?;
+        let run_by = if payment.is_some() { RunBy::Market } else { RunBy::Home };
+        let stored = packages::store(&self.core, request.package, market.key(), run_by).await?;
         let _claim = Claim::take(&self.core, market.key(), &stored.reference.agent_id.name)?;
         self.check_free(&market, &stored).await?;
         if payment.is_none() {
@@ -43,7 +45,7 @@ impl Node {
             (None, None) => AmountPerHour(0),
         };
         let wait = Wait::asked(request.wait_ms);
-        let deployed = self.publish_and_deploy(&mut timeline, &market, &stored, payment, max_rate, wait).await;
+        let deployed = self.publish_and_deploy(timeline, &market, &stored, payment, max_rate, wait).await;
         deployed.map_err(|error| match (error.code, &self.core.chain) {
             ("balance_low", Some(_)) => {
                 error.with_hint("without --payment it runs here as a home lease, which costs nothing".to_owned())
@@ -71,7 +73,7 @@ impl Node {
             return Err(NodeError::new(ErrorKind::Conflict, "agent_live", text));
         }
         self.check_closed(deployment, &agent).await?;
-        let mut timeline = Timeline::begin(self);
+        let mut timeline = self.timeline();
         let market = self.market(self.owner_key(agent.placement.owner)?)?;
         let manifest = self.manifest_of(&agent.placement.package).await?;
         let stored = Stored::held(&self.core, manifest, agent.placement.package.clone());
@@ -87,7 +89,7 @@ impl Node {
 
     async fn publish_and_deploy(
         &self,
-        timeline: &mut Timeline<'_>,
+        timeline: &mut Timeline,
         market: &Market,
         stored: &Stored,
         payment: Option<Amount>,
@@ -114,7 +116,7 @@ impl Node {
         };
         let number = number.map_err(|error| market_error(&error))?;
         let deployment = market.deployment_id(number);
-        timeline.note("deployed", format!("deployment {number}{}", paying(payment)));
+        timeline.note("deployed", format!("deployment {number}, {}", paying(payment, max_rate)));
         // A deployment that is not live in time goes on by itself; its state is told as it is.
         let live = self.until_live(timeline, &mut milestones, market, deployment, wait.assignment);
         let _ = tokio::time::timeout(wait.live, live).await;
@@ -138,8 +140,8 @@ impl Node {
         market.publish(&self.core.fresh_name("publish"), terms).await.map_err(|error| market_error(&error))
     }
 
-    async fn deployed(&self, timeline: &mut Timeline<'_>, deployment: DeploymentId) -> Result<Deployed, NodeError> {
-        let status = self.agent(&deployment.to_string()).await?;
+    async fn deployed(&self, timeline: &mut Timeline, deployment: DeploymentId) -> Result<Deployed, NodeError> {
+        let status = self.here(deployment).await?;
         if status.state == "failed" {
             let text = format!("failed to start {}: {}", status.agent_id, status.reason.unwrap_or_default());
             return Err(NodeError::new(ErrorKind::Failed, "agent_failed", text).with_hint(status.hint));
@@ -155,7 +157,7 @@ impl Node {
             hint: status.hint,
             endpoint: status.endpoint,
             elapsed_ms: timeline.elapsed_ms(),
-            steps: std::mem::take(&mut timeline.steps),
+            steps: timeline.take_steps(),
         })
     }
 
@@ -175,6 +177,9 @@ impl Node {
     }
 }
 
-fn paying(payment: Option<Amount>) -> String {
-    payment.map_or(", a home lease".to_owned(), |payment| format!(", paying {payment} TALOS"))
+fn paying(payment: Option<Amount>, max_rate: AmountPerHour) -> String {
+    match payment {
+        Some(payment) => format!("paying {payment} TALOS at {max_rate} per hour or less"),
+        None => "a home lease".to_owned(),
+    }
 }

@@ -4,8 +4,8 @@ mod wanted;
 
 use std::cmp::Reverse;
 
-use nisse_model::DeploymentId;
-use nisse_orchestrator::Agent;
+use nisse_model::{AgentName, DeploymentId};
+use nisse_orchestrator::{Agent, Orchestrator};
 
 use self::wanted::{Candidate, Wanted};
 use super::Node;
@@ -29,6 +29,23 @@ enum Reach {
     Market,
 }
 
+/// The agents of one name that this node runs or ran: live ones first, then the newest.
+struct NamedHere {
+    agents: Vec<(DeploymentId, Agent)>,
+    /// How many of them are live.
+    live: usize,
+}
+
+impl NamedHere {
+    fn candidates(&self) -> Vec<Candidate> {
+        self.agents.iter().map(of_agent).collect()
+    }
+
+    fn is_live(&self, deployment: &DeploymentId) -> bool {
+        self.agents.iter().take(self.live).any(|(live, _)| live == deployment)
+    }
+}
+
 impl Node {
     /// An agent or an order by its name or deployment. What is live here comes first, then orders, then what ended here.
     pub(super) async fn find(&self, text: &str) -> Result<(DeploymentId, Found), NodeError> {
@@ -37,9 +54,14 @@ impl Node {
 
     async fn find_within(&self, text: &str, reach: Reach) -> Result<(DeploymentId, Found), NodeError> {
         if let Ok(deployment) = text.parse::<DeploymentId>() {
+            let live = move |all: &Orchestrator| all.agent(&deployment).filter(|agent| agent.life.is_live()).cloned();
+            if let Some(agent) = self.glance(live).await? {
+                return Ok((deployment, Found::Agent(Box::new(agent))));
+            }
+            let order = self.order(deployment).await;
             let agent = self.glance(move |all| all.agent(&deployment).cloned()).await?;
             // Without the chain there is still what this node knows.
-            return match (self.order(deployment).await, agent) {
+            return match (order, agent) {
                 (Ok(Some(order)), _) => Ok((deployment, Found::Order(Box::new(order)))),
                 (_, Some(agent)) => Ok((deployment, Found::Agent(Box::new(agent)))),
                 (Ok(None), None) => Err(self.unknown(text, &Orders::default()).await),
@@ -48,26 +70,24 @@ impl Node {
         }
         let Some(wanted) = Wanted::read(text)? else { return Err(self.unknown(text, &Orders::default()).await) };
         let own = self.owners()?;
-        let name = wanted.name.clone();
-        let mut here = self
-            .glance(move |all| {
-                let named = all.agents().iter().filter(|(_, agent)| agent.placement.package.agent_id.name == name);
-                named.map(|(deployment, agent)| (*deployment, agent.clone())).collect::<Vec<_>>()
-            })
-            .await?;
-        here.sort_by_key(|(deployment, agent)| (!agent.life.is_live(), Reverse(deployment.number)));
-        let live = here.partition_point(|(_, agent)| agent.life.is_live());
-        let mut candidates: Vec<Candidate> = here.iter().map(of_agent).collect();
-        let known = wanted.choose(&candidates, &own);
+        let mut here = self.named_here(&wanted.name).await?;
+        let known = wanted.choose(&here.candidates(), &own);
         // An order can be meant where nothing is live here, or where another key of this home may have one as well.
         let alone = reach == Reach::Here || wanted.owner.is_some() || own.len() == 1;
-        let is_live = known.as_ref().is_ok_and(|known| here[..live].iter().any(|(deployment, _)| deployment == known));
-        let orders = match self.orders_unless(alone && is_live).await {
-            Ok(orders) => orders,
-            Err(_) if known.is_ok() => Orders::default(),
-            Err(error) => return Err(error),
-        };
-        candidates.splice(live..live, orders.listed.iter().map(of_order));
+        let is_live = known.as_ref().is_ok_and(|known| here.is_live(known));
+        let mut orders = Orders::default();
+        if !(alone && is_live) {
+            match self.all_orders().await {
+                Ok(found) => orders = found,
+                Err(_) if known.is_ok() => {}
+                Err(error) => return Err(error),
+            }
+            // What this node took meanwhile is no order any more.
+            here = self.named_here(&wanted.name).await?;
+            orders.listed.retain(|order| !here.is_live(&order.deployment));
+        }
+        let mut candidates = here.candidates();
+        candidates.splice(here.live..here.live, orders.listed.iter().map(of_order));
         let meant = match wanted.choose(&candidates, &own) {
             Ok(deployment) => deployment,
             Err(miss) => {
@@ -80,14 +100,22 @@ impl Node {
         if let Some(order) = orders.listed.into_iter().find(|order| order.deployment == meant) {
             return Ok((meant, Found::Order(Box::new(order))));
         }
-        match here.into_iter().find(|(deployment, _)| *deployment == meant) {
+        match here.agents.into_iter().find(|(deployment, _)| *deployment == meant) {
             Some((_, agent)) => Ok((meant, Found::Agent(Box::new(agent)))),
             None => Err(self.unknown(text, &Orders::default()).await),
         }
     }
 
-    async fn orders_unless(&self, needless: bool) -> Result<Orders, NodeError> {
-        if needless { Ok(Orders::default()) } else { self.all_orders().await }
+    async fn named_here(&self, name: &AgentName) -> Result<NamedHere, NodeError> {
+        let name = name.clone();
+        let named = self.glance(move |all| {
+            let named = all.agents().iter().filter(|(_, agent)| agent.placement.package.agent_id.name == name);
+            named.map(|(deployment, agent)| (*deployment, agent.clone())).collect::<Vec<_>>()
+        });
+        let mut agents = named.await?;
+        agents.sort_by_key(|(deployment, agent)| (!agent.life.is_live(), Reverse(deployment.number)));
+        let live = agents.partition_point(|(_, agent)| agent.life.is_live());
+        Ok(NamedHere { agents, live })
     }
 
     /// An agent that this node runs or ran, for a command that needs it here.
@@ -96,6 +124,11 @@ impl Node {
             (deployment, Found::Agent(agent)) => Ok((deployment, *agent)),
             (_, Found::Order(order)) => Err(order.not_here(verb)),
         }
+    }
+
+    /// An agent that this node runs or ran, or the order of one that another node may run.
+    pub(super) async fn find_running(&self, text: &str) -> Result<(DeploymentId, Found), NodeError> {
+        self.find_within(text, Reach::Here).await
     }
 
     /// No such agent: the nearest name is offered where one is near.

@@ -25,7 +25,7 @@ use crate::supervisor::CutOff;
 pub(super) use self::strangers::Strangers;
 
 /// The bytes of an answer, in pieces of at most 64 KiB.
-type ContentPieces = BoxStream<'static, Result<Bytes, ContentBroken>>;
+pub(super) type ContentPieces = BoxStream<'static, Result<Bytes, ContentBroken>>;
 
 /// Why an answer has no end: the connection has to be broken off.
 #[derive(Debug, thiserror::Error)]

@@ -4,6 +4,7 @@ use base64::Engine as _;
 use nisse_model::{Event, Invocation, InvocationId, Timestamp};
 
 use super::Node;
+use super::find::Found;
 use super::life::not_now;
 use crate::agent::CallError;
 use crate::control::{InvokeRequest, Invoked};
@@ -15,7 +16,10 @@ const INVOKE_MS: u64 = 60_000;
 impl Node {
     /// Raises a `manual` event and gives the handler's answer.
     pub async fn invoke(&self, text: &str, request: InvokeRequest) -> Result<Invoked, NodeError> {
-        let (deployment, agent) = self.find_here(text, "invoke").await?;
+        let (deployment, agent) = match self.find_running(text).await? {
+            (deployment, Found::Agent(agent)) => (deployment, *agent),
+            (_, Found::Order(order)) => return self.elsewhere(*order, "invoke")?.invoke(&request).await,
+        };
         // A package whose turn is not decided yet promises nothing.
         let running = self.core.running(&deployment).filter(|running| running.incarnation == agent.incarnation);
         let Some(running) = running else { return Err(not_now("invoke", &agent)) };

@@ -1,22 +1,23 @@
 //! An agent's life as its owner steers it: stop, pause, resume, update, rollback, destroy, fund.
 
+mod rest;
 mod settle;
+mod update;
 
 use nisse_content::PinKind;
 use nisse_market::MarketError;
 use nisse_model::DeploymentId;
 use nisse_orchestrator::{Agent, Assignment, CloseReason, Command, CommandError, Life};
 
-use self::settle::{STOP, UPDATE};
+use self::settle::STOP;
 use super::deploy::parse_payment;
 use super::find::Found;
 use super::orders::is_live;
 use super::{Node, market_error};
-use crate::control::{AgentStatus, Destroyed, FundRequest, UpdateRequest};
+use crate::control::{AgentStatus, Destroyed, FundRequest};
 use crate::error::{ErrorKind, NodeError};
 use crate::home::KeyName;
-use crate::life::kept_name;
-use crate::packages::{self, Stored};
+use crate::packages;
 
 /// How often a stop is sent whose nonce another tool with the same key had used: each try learns of one that is taken.
 const STOP_TRIES_MAX: u32 = 16;
@@ -44,7 +45,7 @@ impl Node {
         }
         stopped.map_err(|error| market_error(&error))?;
         self.until(STOP, &mut milestones, deployment, |agent| !agent.life.is_live()).await?;
-        self.agent(&deployment.to_string()).await
+        self.here(deployment).await
     }
 
     /// Whether the market still holds a deployment open or running.
@@ -52,27 +53,6 @@ impl Node {
         let market = self.market_of(KeyName::Operator, &deployment)?;
         let view = market.deployment(deployment.number).await.map_err(|error| market_error(&error))?;
         Ok(is_live(view.state))
-    }
-
-    /// Runs nothing; the lease and its price go on.
-    pub async fn pause(&self, text: &str) -> Result<AgentStatus, NodeError> {
-        self.command(text, Command::Pause).await
-    }
-
-    /// Runs again.
-    pub async fn resume(&self, text: &str) -> Result<AgentStatus, NodeError> {
-        self.command(text, Command::Resume).await
-    }
-
-    async fn command(&self, text: &str, command: Command) -> Result<AgentStatus, NodeError> {
-        let verb = match command {
-            Command::Pause => "pause",
-            Command::Resume => "resume",
-            Command::Rollback => "roll back",
-        };
-        let (deployment, _) = self.find_here(text, verb).await?;
-        self.carry_out(deployment, command).await?;
-        self.agent(&deployment.to_string()).await
     }
 
     async fn carry_out(&self, deployment: DeploymentId, command: Command) -> Result<(), NodeError> {
@@ -84,72 +64,6 @@ impl Node {
             };
             NodeError::new(ErrorKind::Conflict, code, format!("failed to {error}"))
         })
-    }
-
-    /// Swaps to another package; the old one goes on until the new one is ready.
-    pub async fn update(&self, text: &str, request: UpdateRequest) -> Result<AgentStatus, NodeError> {
-        let (deployment, agent) = self.find_here(text, "update").await?;
-        let stored = packages::store(&self.core, request.package, agent.placement.owner).await?;
-        let (old, new) = (&agent.placement.package.agent_id, &stored.reference.agent_id);
-        if old.name != new.name {
-            let text = format!("failed to update {} to {}: another agent's package", old.name, new.name);
-            return Err(NodeError::new(ErrorKind::Refused, "agent_other", text)
-                .with_hint("`nisse deploy DIR` runs it as an agent of its own".to_owned()));
-        }
-        if new.version < old.version && !request.allow_downgrade {
-            let text =
-                format!("failed to update {} from {} to {}: a lower version", old.name, old.version, new.version);
-            return Err(NodeError::new(ErrorKind::Refused, "downgrade", text)
-                .with_hint("add --allow-downgrade if it is meant".to_owned()));
-        }
-        self.swap_to(deployment, &agent, stored).await
-    }
-
-    /// Goes back to the package before the last update, and to the state that it left behind. The later state is kept
-    /// as an export.
-    pub async fn rollback(&self, text: &str) -> Result<AgentStatus, NodeError> {
-        let (deployment, agent) = self.find_here(text, "roll back").await?;
-        let Some(previous) = agent.previous.clone() else {
-            let text = format!("failed to roll {} back: it was never updated", agent.placement.package.agent_id.name);
-            return Err(NodeError::new(ErrorKind::Conflict, "never_updated", text));
-        };
-        if self.core.pinned(kept_name(deployment, agent.previous_revision).as_str()).is_none() {
-            let text = "failed to roll back: the state before the update is not in the content store any more";
-            return Err(NodeError::new(ErrorKind::NotFound, "state_gone", text));
-        }
-        // Noted durably before the update is asked for, so that a crash between the two forgets nothing. The state of
-        // now is kept as an export by the swap itself.
-        self.carry_out(deployment, Command::Rollback).await?;
-        let manifest = self.manifest_of(&previous).await?;
-        self.swap_to(deployment, &agent, Stored::held(&self.core, manifest, previous)).await
-    }
-
-    async fn swap_to(&self, deployment: DeploymentId, agent: &Agent, stored: Stored) -> Result<AgentStatus, NodeError> {
-        if !agent.life.is_live() {
-            return Err(not_now("update", agent));
-        }
-        let market = self.market_of(self.owner_key(agent.placement.owner)?, &deployment)?;
-        let max_rate = match &agent.assignment {
-            Assignment::Home => nisse_model::AmountPerHour(0),
-            Assignment::Lease(lease) => lease.rate,
-        };
-        let publication = self.publish(&market, &stored, max_rate).await?;
-        let mut milestones = self.core.milestones.subscribe();
-        let intent = self.core.fresh_name("update");
-        let revision = market
-            .update(&intent, deployment.number, publication, Some(stored.reference.config_hash), None)
-            .await
-            .map_err(|error| market_error(&error))?;
-        self.until(UPDATE, &mut milestones, deployment, move |agent| agent.revision_done >= revision).await?;
-        let status = self.agent(&deployment.to_string()).await?;
-        match &status.update_refused {
-            None => Ok(status),
-            Some(reason) => {
-                let name = &agent.placement.package.agent_id.name;
-                let text = format!("failed to update {name}: {reason}; the old package goes on");
-                Err(NodeError::new(ErrorKind::Refused, "update_refused", text))
-            }
-        }
     }
 
     /// Stops it, keeps an export of its state in the content store, then deletes the state.
@@ -201,6 +115,7 @@ impl Node {
             let forgotten = self.core.driver.forget(deployment).await?;
             forgotten.map_err(|error| NodeError::new(ErrorKind::Conflict, "not_now", format!("failed to {error}")))?;
         }
+        self.core.logs.settle().await;
         // What is left now is found after the next update as well.
         if let Err(error) = self.end_leftovers(true).await {
             tracing::debug!(error = error.text, "what the agent left behind is not looked through");
@@ -224,7 +139,7 @@ impl Node {
         self.check_balance(&market, amount).await?;
         let intent = self.core.fresh_name("fund");
         market.deposit(&intent, deployment.number, amount).await.map_err(|error| market_error(&error))?;
-        self.agent(&deployment.to_string()).await
+        self.here(deployment).await
     }
 }
 

@@ -2,17 +2,20 @@
 
 use std::sync::Arc;
 
+use futures::{StreamExt as _, TryStreamExt as _};
 use nisse_market::{CursorPosition, DeploymentState, DeploymentView, Market, MarketEvent, Receipt};
-use nisse_model::{Address, Amount, DeploymentId, Hash256};
+use nisse_model::{Address, Amount, AmountPerHour, DeploymentId, Hash256};
 
 use super::{Node, market_error};
-use crate::control::{MarketEntry, MarketEventLine, MarketList, ReceiptBundle};
+use crate::control::{MarketEntry, MarketEventLine, MarketList, MarketRates, ReceiptBundle};
 use crate::error::{ErrorKind, NodeError};
 use crate::home::KeyName;
 use crate::watcher;
 
-/// Deployments listed at once, the newest ones.
-const LISTED_MAX: usize = 200;
+/// Deployments listed or looked through at once, the newest ones.
+pub(super) const LISTED_MAX: usize = 200;
+/// Deployments asked for at once.
+const ASKED_AT_ONCE: usize = 16;
 /// What to do about a deployment that is not there.
 const LISTED: &str = "`nisse market ls` lists the deployments";
 /// Events of one deployment shown at once, the newest ones.
@@ -25,16 +28,42 @@ impl Node {
         let (mut entries, mut older) = (Vec::new(), 0);
         for version in self.core.keys.versions().into_iter().rev() {
             let market = self.market_at(version.manager)?;
-            let count = market.deployments().await.map_err(|error| market_error(&error))?;
-            let room = LISTED_MAX.saturating_sub(entries.len());
-            older += count.saturating_sub(room as u64);
-            for number in (1..=count).rev().take(room) {
-                let view = market.deployment(number).await.map_err(|error| market_error(&error))?;
-                let deployment = market.deployment_id(number);
+            let newest = newest(&market, LISTED_MAX.saturating_sub(entries.len())).await?;
+            older += newest.older;
+            for view in newest.views {
+                let deployment = market.deployment_id(view.number);
                 entries.push(entry(deployment, &view, refused.get(&deployment).map(ToString::to_string)));
             }
         }
         Ok(MarketList { deployments: entries, older })
+    }
+
+    /// What running leases pay, and what open orders offer, among the newest deployments.
+    pub async fn market_rates(&self) -> Result<MarketRates, NodeError> {
+        let (mut paid, mut offered, mut looked_at) = (Vec::new(), Vec::new(), 0);
+        for version in self.core.keys.versions().into_iter().rev() {
+            let market = self.market_at(version.manager)?;
+            let views = newest(&market, LISTED_MAX - looked_at).await?.views;
+            looked_at += views.len();
+            for view in views.into_iter().filter(|view| !view.home) {
+                match view.state {
+                    DeploymentState::Running => paid.push(view.rate),
+                    DeploymentState::Open => offered.push(view.max_rate),
+                    _ => {}
+                }
+            }
+        }
+        paid.sort_unstable();
+        let text = |rate: Option<&AmountPerHour>| rate.map(ToString::to_string);
+        Ok(MarketRates {
+            looked_at: looked_at as u64,
+            leases: paid.len() as u64,
+            lowest: text(paid.first()),
+            median: text(paid.get(paid.len().saturating_sub(1) / 2)),
+            highest: text(paid.last()),
+            orders: offered.len() as u64,
+            offered: text(offered.iter().max()),
+        })
     }
 
     /// One deployment, by its number or its full name, with its events.
@@ -79,14 +108,20 @@ impl Node {
         self.core.records.settled().await.map_err(|error| failed(&error))?;
         let records = Arc::clone(&self.core.records);
         let found = self.core.supervisor.blocking("read a record", move || records.get(&deployment, seq)).await;
-        let record = found
+        let found = found
             .map_err(|error| failed(&error))?
-            .map_err(|error| NodeError::caused(ErrorKind::Failed, "records_failed", &error))?
-            .ok_or_else(|| {
-                let text = format!("failed to find record {seq} of {deployment}");
-                NodeError::new(ErrorKind::NotFound, "record_unknown", text)
-                    .with_hint("the `nisse-receipt` header of each answer names its record".to_owned())
-            })?;
+            .map_err(|error| NodeError::caused(ErrorKind::Failed, "records_failed", &error))?;
+        let Some(record) = found else {
+            // Where another node runs it now, that one made the record.
+            if let Ok(Some(order)) = self.order(deployment).await
+                && order.taken_by.is_some()
+            {
+                return self.elsewhere(order, "show a receipt of")?.receipt(seq).await;
+            }
+            let text = format!("failed to find record {seq} of {deployment}");
+            return Err(NodeError::new(ErrorKind::NotFound, "record_unknown", text)
+                .with_hint("the `nisse-receipt` header of each answer names its record".to_owned()));
+        };
         let read = nisse_model::InvocationRecord::decode(&record)
             .map_err(|error| NodeError::caused(ErrorKind::Failed, "record_damaged", &error))?;
         let hash = Hash256::of(&record);
@@ -138,6 +173,20 @@ impl Node {
             Err(_) => self.find(text).await.map(|(deployment, _)| deployment),
         }
     }
+}
+
+/// The newest deployments of one version of the market, newest first.
+pub(super) struct Newest {
+    pub(super) views: Vec<DeploymentView>,
+    /// How many are too old to be among them.
+    pub(super) older: u64,
+}
+
+pub(super) async fn newest(market: &Market, most: usize) -> Result<Newest, NodeError> {
+    let count = market.deployments().await.map_err(|error| market_error(&error))?;
+    let views = futures::stream::iter((1..=count).rev().take(most)).map(|number| market.deployment(number));
+    let views: Vec<_> = views.buffered(ASKED_AT_ONCE).try_collect().await.map_err(|error| market_error(&error))?;
+    Ok(Newest { older: count - views.len() as u64, views })
 }
 
 fn entry(deployment: DeploymentId, view: &DeploymentView, refused: Option<String>) -> MarketEntry {

@@ -2,29 +2,28 @@
 //!
 //! The market is the only list of them. Whatever a key of this home deployed is looked up there, so an order that was
 //! placed before a crash, or that no node wants, is found, shown and closed like an agent that runs here.
+//!
+//! Whoever looks at both asks for the orders first: one that this node takes meanwhile is among its agents then. The
+//! other way round it would be in neither.
 
 use std::collections::BTreeSet;
 
-use futures::{StreamExt as _, TryStreamExt as _};
+use nisse_content::GatewayUrl;
 use nisse_market::{DeploymentState, DeploymentView, Market};
-use nisse_model::{Address, AgentName, Amount, DeploymentId, PackageRef};
+use nisse_model::{Address, Amount, DeploymentId, PackageRef};
 use nisse_orchestrator::Refusal;
 
+use super::market::{LISTED_MAX, Newest, newest};
 use super::{Node, market_error};
 use crate::control::{AgentStatus, LeaseStatus};
 use crate::error::{ErrorKind, NodeError};
 use crate::home::KeyName;
-
-/// The newest deployments of the market that are looked through for orders of this home. An older one is found by its
-/// full name.
-const LOOKED_THROUGH_MAX: u64 = 200;
-/// Deployments asked for at once.
-const ASKED_AT_ONCE: usize = 16;
+use crate::packages;
 
 /// The orders that were found.
 #[derive(Default)]
 pub(super) struct Orders {
-    /// Newest first.
+    /// Newest first. An older one is found by its full name.
     pub(super) listed: Vec<Order>,
     /// How many deployments of the market are too old to be looked through.
     pub(super) older: u64,
@@ -36,7 +35,7 @@ impl Orders {
         let older = self.older;
         (older > 0).then(|| {
             format!(
-                "only the newest {LOOKED_THROUGH_MAX} deployments of a market are looked through: one of the {older} \
+                "only the newest {LISTED_MAX} deployments of a market are looked through: one of the {older} \
                  older ones is found by its full name"
             )
         })
@@ -50,8 +49,10 @@ pub(super) struct Order {
     pub(super) view: DeploymentView,
     /// Why this node did not bid.
     pub(super) refusal: Option<Refusal>,
-    /// What the node that took it is reached by.
-    endpoint: Option<String>,
+    /// The other node that has it, or had it to its end.
+    pub(super) taken_by: Option<Address>,
+    /// Where that one is reached.
+    pub(super) node_url: Option<GatewayUrl>,
 }
 
 impl Order {
@@ -69,6 +70,19 @@ impl Order {
         };
         NodeError::new(ErrorKind::Conflict, "not_here", text)
             .with_hint(format!("`nisse status {name}` says why; `nisse stop {name}` closes the order"))
+    }
+
+    /// The other node that runs it, or is to start it.
+    pub(super) fn runs_on(&self) -> Option<Address> {
+        self.taken_by.filter(|_| has_node(self.view.state))
+    }
+
+    /// Another node's agents are reached below what it registered.
+    fn endpoint(&self) -> Option<String> {
+        let (url, node) = (self.node_url.as_ref()?, self.taken_by?);
+        let (name, suffix) = (&self.package.agent_id.name, url.host().to_string());
+        let [host, _] = crate::routes::host_names(name, self.view.owner, node, &suffix);
+        Some(url.page_of(&host))
     }
 
     fn word(&self) -> &'static str {
@@ -97,6 +111,16 @@ impl Order {
         let name = &self.package.agent_id.name;
         let close = format!("`nisse stop {name}` closes the order and gives its deposit back");
         match (self.view.state, &self.refusal) {
+            (DeploymentState::Open, Some(Refusal::Draining)) => {
+                Some(format!("run `nisse node drain --off`, and this node looks at it again; {close}"))
+            }
+            (DeploymentState::Open, Some(Refusal::Taken)) => {
+                Some(format!("stop the agent of the same name, and this node looks at it again; {close}"))
+            }
+            (DeploymentState::Open, Some(Refusal::Cpu { .. } | Refusal::Memory { .. })) => {
+                let mend = "stop another agent, or lend more in nisse.toml and start the node anew";
+                Some(format!("{mend}: it looks at the order again; {close}"))
+            }
             (DeploymentState::Open, Some(refusal)) => Some(match hint_of(refusal) {
                 Some(mend) => format!("{close}; then {mend} and deploy it again"),
                 None => close,
@@ -112,11 +136,10 @@ fn hint_of(refusal: &Refusal) -> Option<String> {
     Some(match refusal {
         Refusal::Owner { owner } => format!("start the node with `--accept {owner}`"),
         Refusal::Price { asked, .. } => format!("offer `--max-rate {asked}` or more"),
-        Refusal::Cpu { .. } | Refusal::Memory { .. } => "stop another agent or lend more in nisse.toml".to_owned(),
         Refusal::GasBudget { most, .. } => format!("publish it with a gas budget of {most} or less"),
         Refusal::Gpu => "take `gpu` out of agent.yaml".to_owned(),
-        Refusal::Draining => "run `nisse node drain --off`".to_owned(),
-        Refusal::Taken => "stop the agent of the same name".to_owned(),
+        // Once that has passed, the node looks at it by itself.
+        Refusal::Cpu { .. } | Refusal::Memory { .. } | Refusal::Draining | Refusal::Taken => return None,
         Refusal::Package { .. } => "mend the package".to_owned(),
     })
 }
@@ -124,6 +147,11 @@ fn hint_of(refusal: &Refusal) -> Option<String> {
 /// Whether the market holds it open or running.
 pub(super) fn is_live(state: DeploymentState) -> bool {
     !matches!(state, DeploymentState::Stopped | DeploymentState::Expired)
+}
+
+/// Whether the market has it at a node.
+pub(super) fn has_node(state: DeploymentState) -> bool {
+    matches!(state, DeploymentState::Assigned | DeploymentState::Running)
 }
 
 fn word(view: &DeploymentView) -> &'static str {
@@ -161,15 +189,8 @@ impl Node {
 
     async fn orders_of(&self, market: &Market, orders: &mut Orders) -> Result<(), NodeError> {
         let owners = self.owners()?;
-        let count = market.deployments().await.map_err(|error| market_error(&error))?;
-        orders.older += count.saturating_sub(LOOKED_THROUGH_MAX);
-        let newest = (1..=count).rev().take(usize::try_from(LOOKED_THROUGH_MAX).unwrap_or(usize::MAX));
-        let views: Vec<DeploymentView> = futures::stream::iter(newest)
-            .map(|number| market.deployment(number))
-            .buffered(ASKED_AT_ONCE)
-            .try_collect()
-            .await
-            .map_err(|error| market_error(&error))?;
+        let Newest { views, older } = newest(market, LISTED_MAX).await?;
+        orders.older += older;
         for view in views.into_iter().filter(|view| owners.contains(&view.owner) && is_live(view.state)) {
             orders.listed.extend(self.order_of(market, view).await?);
         }
@@ -201,30 +222,28 @@ impl Node {
                 (live, all.refused().get(&deployment).cloned())
             })
             .await?;
-        let elsewhere = view.node.filter(|node| *node != self.core.operator && view.state != DeploymentState::Open);
+        // A leading bid of an order that was closed is nobody's lease.
+        let had_node = has_node(view.state) || view.started.is_some();
+        let elsewhere = view.node.filter(|node| *node != self.core.operator && had_node);
         let (live, refusal) = known;
         // An id that is not one can be published by anybody.
         let Ok(package) = view.package.reference() else { return Ok(None) };
         if live == Some(true) || (live == Some(false) && elsewhere.is_none()) {
             return Ok(None);
         }
-        let endpoint = match elsewhere {
+        let node_url = match elsewhere {
             None => None,
             Some(node) => {
                 let registered = market.node(node).await.map_err(|error| market_error(&error))?;
-                registered.and_then(|found| endpoint_there(&package.agent_id.name, view.owner, node, &found.endpoint))
+                registered.and_then(|found| found.endpoint.parse().ok())
             }
         };
-        Ok(Some(Order { deployment, package, view, refusal, endpoint }))
+        Ok(Some(Order { deployment, package, view, refusal, taken_by: elsewhere, node_url }))
     }
 
     /// The addresses of this home's keys.
     pub(super) fn owners(&self) -> Result<BTreeSet<Address>, NodeError> {
-        let mut owners = BTreeSet::from([self.core.operator]);
-        if self.core.home.has_key(KeyName::Deployer) {
-            owners.insert(self.market(KeyName::Deployer)?.key());
-        }
-        Ok(owners)
+        packages::own_keys(&self.core)
     }
 
     /// An order as `status` shows it: what the market knows, and what is kept here of its state.
@@ -241,7 +260,7 @@ impl Node {
             deployment: order.deployment.to_string(),
             owner: view.owner.to_string(),
             node: view.node.filter(|_| view.state != DeploymentState::Open).map(|node| node.to_string()),
-            endpoint: order.endpoint.clone().unwrap_or_else(|| self.endpoint(view.owner, name)),
+            endpoint: order.endpoint().unwrap_or_else(|| self.endpoint(view.owner, name)),
             since: view.started.map(|at| at.0),
             restarts: 0,
             memory_bytes: 0,
@@ -265,13 +284,6 @@ impl Node {
             },
         }
     }
-}
-
-/// Another node's agents are reached below what it registered.
-fn endpoint_there(name: &AgentName, owner: Address, node: Address, registered: &str) -> Option<String> {
-    let suffix = registered.strip_prefix("http://")?.trim_end_matches('/');
-    let [host, _] = crate::routes::host_names(name, owner, node, suffix);
-    Some(format!("http://{host}/"))
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 pub(super) mod chain;
 mod conclude;
+mod keys;
 pub(super) mod market;
 mod reopen;
 
@@ -13,26 +14,30 @@ use nisse_egress::{
     TracingAudit,
 };
 use nisse_market::Signer;
-use nisse_orchestrator::{Accept, Capacity, Orchestrator, Policy};
+use nisse_orchestrator::Orchestrator;
 use nisse_sandbox::{CompileLimits, Compiler, Engine, EngineOptions};
 use nisse_store::{Clock, Database, Disk, Entropy, Journal, JournalError, JournalOptions, Position, StateStore};
 use tokio::sync::{broadcast, mpsc};
 
+use self::keys::{open_key, policy};
 use super::Node;
 use crate::agent::OUTWARD_QUEUE_MAX;
-use crate::core::{Core, MILESTONES_MAX, Moving};
+use crate::core::{Core, MILESTONES_MAX, Moving, label};
 use crate::driver::{Driver, DriverHandle, outbox};
 use crate::error::{ErrorKind, NodeError};
 use crate::home::{Home, KeyName};
 use crate::keys::Keys;
 use crate::lane::Lanes;
-use crate::logs::Logs;
-use crate::options::{AcceptList, NodeOptions};
+use crate::logs::{self, Logs};
+use crate::network::Network;
+use crate::options::NodeOptions;
 use crate::prepare::{OwnStore, Preparer};
 use crate::records::Records;
 use crate::recovery::{Recovered, Recovery};
+use crate::remote::{Moments, Nonces};
 use crate::routes::Routes;
 use crate::supervisor::Supervisor;
+use crate::timeline::Timeline;
 use crate::unapplied::Unapplied;
 
 /// The seams that a node stands on.
@@ -47,13 +52,15 @@ pub struct Seams {
 }
 
 impl Node {
-    /// Opens the home and brings everything back. Agents of the journal come up without the chain.
-    pub async fn open(options: NodeOptions, seams: Seams) -> Result<Arc<Self>, NodeError> {
+    /// Opens the home and brings everything back. Agents of the journal come up without the chain. What is made and what
+    /// is found stands on the timeline.
+    pub async fn open(options: NodeOptions, seams: Seams, timeline: &mut Timeline) -> Result<Arc<Self>, NodeError> {
         let Seams { disk, clock, entropy } = seams.clone();
         let home = Home::open(Arc::clone(&disk), entropy.as_ref(), &options.home)?;
-        let operator_key = home.key(KeyName::Operator, entropy.as_ref())?;
+        let operator_key = open_key(&home, KeyName::Operator, entropy.as_ref(), timeline)?;
         let signer: Arc<dyn Signer> = Arc::new(operator_key);
         let operator = signer.address();
+        let policy = policy(&options, &home, entropy.as_ref(), operator, timeline)?;
 
         let content = BlockStore::open(
             Arc::clone(&disk),
@@ -61,12 +68,12 @@ impl Node {
             StoreOptions { quota: options.content_quota, ..StoreOptions::default() },
         );
         let content = Arc::new(content.map_err(|error| failed("content_failed", &error))?);
+        timeline.note("store", holding(content.usage().blocks));
         let database = Database::open(Arc::clone(&disk), &home.join("state/index.redb"));
         let database = Arc::new(database.map_err(|error| failed("database_failed", &error))?);
         let states = StateStore::open(Arc::clone(&disk), &home.join("state/agents.redb"))
             .map_err(|error| failed("state_failed", &error))?;
 
-        let policy = policy(&options, &home, entropy.as_ref(), operator)?;
         let make = || Orchestrator::new(policy.clone());
         let mut recovery = Recovery::new(&states, &content, &make);
         recovery.outbox = outbox::begins_at(&database).map_err(|error| failed("database_failed", &error))?;
@@ -82,13 +89,18 @@ impl Node {
         let Recovered { mut orchestrator, outward: mut recovered, completed, places } = recovery.finish()?;
 
         let lived = journal.next() > Position(0);
-        let (chain, client, queue) = chain::open_chain(&options, &home, &seams, lived)?;
+        let (chain, client, queue) = chain::open_chain(&options, &home, &seams, lived, timeline)?;
         chain::check_leases(&orchestrator, &options, queue.chain_id)?;
         let (disk_of_keys, clock_of_keys) = (Arc::clone(&disk), Arc::clone(&clock));
         let keys = Keys::new(disk_of_keys, clock_of_keys, Arc::clone(&entropy), client, queue, chain::FOLDER);
         let supervisor = Arc::new(Supervisor::default());
         let preparer = preparer(&options, &home, &seams, &supervisor, &content, operator)?;
         let egress = egress(&options, &clock);
+        let (gateways, routers) = (options.gateways.clone(), options.routers.clone());
+        let network = Network::new(egress.clone(), gateways, routers, Arc::clone(&clock));
+        let agents = orchestrator.agents().values().map(|agent| agent.placement.key());
+        let labels = agents.map(|(owner, name)| label(operator, owner, &name)).collect();
+        let logs = Logs::open(Arc::clone(&disk), home.join(logs::FOLDER), &labels);
         let (driver, inbox) = DriverHandle::new();
         let (outward_sender, outward) = mpsc::channel(OUTWARD_QUEUE_MAX.max(recovered.len() + 1));
         let journal = Arc::new(journal);
@@ -97,20 +109,21 @@ impl Node {
             since: clock.now(),
             options,
             home,
+            unapplied: Unapplied::new(Arc::clone(&journal), Arc::clone(&clock)),
             clock,
             entropy,
-            unapplied: Unapplied::new(Arc::clone(&journal)),
             journal,
             database,
             states,
             content,
             egress,
+            network,
             preparer,
             chain,
             keys,
             signer,
             operator,
-            logs: Logs::default(),
+            logs,
             records: Arc::clone(&records),
             outward: outward_sender,
             routes: Routes::default(),
@@ -119,7 +132,6 @@ impl Node {
             milestones: broadcast::Sender::new(MILESTONES_MAX),
             lanes: Lanes::default(),
             ledger: Arc::default(),
-            completed,
             moving: Moving::default(),
         });
         let failing = Arc::clone(&core);
@@ -130,11 +142,13 @@ impl Node {
                 failing.fail(reason);
             }
         });
-        conclude::conclude(&core, &mut orchestrator).await?;
+        let logging = Arc::clone(&core);
+        core.supervisor.spawn("logs", |stop| async move { logging.logs.run(stop).await });
+        conclude::conclude(&core, &completed, &mut orchestrator).await?;
         let market = match &core.chain {
             // The embedded chain always answers, so the market is there before anything is served.
             Some(_) => {
-                let market = market::open_market(&core).await?;
+                let market = market::open_market(&core, timeline).await?;
                 reopen::reopen_home_leases(&core, &mut orchestrator, &mut recovered).await?;
                 Some(market)
             }
@@ -164,7 +178,14 @@ impl Node {
             };
             market::follow(market_core, market, stop).await;
         });
-        let node = Arc::new(Self { core, listeners: OnceLock::new(), strangers: Arc::default() });
+        let moments = Moments::new(core.clock.now(), core.clock.elapsed());
+        let node = Arc::new(Self {
+            core,
+            listeners: OnceLock::new(),
+            strangers: Arc::default(),
+            nonces: Nonces::default(),
+            moments,
+        });
         node.follow_updates();
         Ok(node)
     }
@@ -185,20 +206,12 @@ fn failed(code: &'static str, error: &dyn std::error::Error) -> NodeError {
     NodeError::caused(ErrorKind::Failed, code, error)
 }
 
-fn policy(
-    options: &NodeOptions,
-    home: &Home,
-    entropy: &dyn Entropy,
-    operator: nisse_model::Address,
-) -> Result<Policy, NodeError> {
-    let accept = match &options.accept {
-        AcceptList::Own => Accept::Own,
-        AcceptList::HomeKeys => Accept::Listed([home.key(KeyName::Deployer, entropy)?.address()].into()),
-        AcceptList::Owners(owners) => Accept::Listed(owners.clone()),
-        AcceptList::Any => Accept::Any,
-    };
-    let capacity = Capacity { cpu: options.cpu, memory: options.memory, gpu: false };
-    Ok(Policy { operator, accept, capacity, price: options.price, gas_budget_max: options.gas_budget_max })
+fn holding(blocks: u64) -> String {
+    match blocks {
+        0 => "a content store, empty".to_owned(),
+        1 => "the content store, with 1 block".to_owned(),
+        _ => format!("the content store, with {blocks} blocks"),
+    }
 }
 
 fn preparer(

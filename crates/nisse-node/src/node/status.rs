@@ -1,9 +1,10 @@
 //! What an owner is told about the node and its agents.
 
+use futures::stream::BoxStream;
+use futures::{StreamExt as _, stream};
 use nisse_market::{DeploymentState, DeploymentView, Market};
 use nisse_model::{Address, AgentName, Amount, DeploymentId, Timestamp};
 use nisse_orchestrator::{Agent, Assignment, FailureStage, Life, Setback};
-use tokio::sync::broadcast;
 
 use super::find::Found;
 use super::{Node, market_error};
@@ -68,7 +69,10 @@ impl Node {
             earned: earned.to_string(),
             accept,
             isolation,
-            price: options.price.to_string(),
+            price: options.prices.floor.to_string(),
+            price_cpu: options.prices.cpu.to_string(),
+            price_memory: options.prices.memory.to_string(),
+            price_load: options.prices.load_percent,
             draining,
             trouble: core.trouble(),
             cpu: [options.cpu.to_string(), used.cpu.to_string()],
@@ -129,26 +133,61 @@ impl Node {
         Ok(AgentList { agents: all, older, incomplete })
     }
 
-    /// One agent.
+    /// One agent, with what the node says of it that runs it.
     pub async fn agent(&self, text: &str) -> Result<AgentStatus, NodeError> {
-        match self.find(text).await? {
-            (deployment, Found::Agent(agent)) => Ok(self.describe(deployment, &agent).await),
-            (_, Found::Order(order)) => Ok(self.describe_order(&order).await),
+        let (deployment, found) = self.find(text).await?;
+        let told = self.known(deployment, &found).await;
+        match found {
+            Found::Order(order) if order.runs_on().is_some() => match self.elsewhere(*order, "show") {
+                Ok(there) => Ok(there.status(told).await),
+                Err(_) => Ok(told),
+            },
+            _ => Ok(told),
+        }
+    }
+
+    /// What is known here of a deployment: nobody else is asked but the market.
+    pub(super) async fn here(&self, deployment: DeploymentId) -> Result<AgentStatus, NodeError> {
+        let (deployment, found) = self.find(&deployment.to_string()).await?;
+        Ok(self.known(deployment, &found).await)
+    }
+
+    async fn known(&self, deployment: DeploymentId, found: &Found) -> AgentStatus {
+        match found {
+            Found::Agent(agent) => self.describe(deployment, agent).await,
+            Found::Order(order) => self.describe_order(order).await,
         }
     }
 
     /// The last lines of an agent's log.
     pub async fn logs(&self, text: &str, lines: usize) -> Result<Vec<LogLine>, NodeError> {
-        let (_, agent) = self.find_here(text, "show the log of").await?;
+        let agent = match self.find_running(text).await? {
+            (_, Found::Agent(agent)) => agent,
+            (_, Found::Order(order)) => return self.elsewhere(*order, "show the log of")?.logs(lines).await,
+        };
         let (owner, name) = agent.placement.key();
-        Ok(self.core.logs.of(&self.core.label(owner, &name)).last(lines.min(LOG_LINES_MAX)))
+        let (label, count) = (self.core.label(owner, &name), lines.min(LOG_LINES_MAX));
+        let recent = self.core.logs.of(&label).last(count);
+        if recent.len() == count {
+            return Ok(recent);
+        }
+        let missing = count - recent.len();
+        let earlier = on_disk(&self.core, "read a log", move |core| Ok(core.logs.earlier(&label, missing)));
+        Ok([earlier.await?, recent].concat())
     }
 
-    /// An agent's log from now on.
-    pub async fn follow_logs(&self, text: &str) -> Result<broadcast::Receiver<LogLine>, NodeError> {
-        let (_, agent) = self.find_here(text, "follow the log of").await?;
+    /// An agent's log from the line behind the number `after`, or from now on.
+    pub async fn follow_logs(&self, text: &str, after: Option<u64>) -> Result<BoxStream<'static, LogLine>, NodeError> {
+        let agent = match self.find_running(text).await? {
+            (_, Found::Agent(agent)) => agent,
+            (_, Found::Order(order)) => {
+                return self.elsewhere(*order, "follow the log of")?.follow_logs(after).await;
+            }
+        };
         let (owner, name) = agent.placement.key();
-        Ok(self.core.logs.of(&self.core.label(owner, &name)).follow())
+        let label = self.core.label(owner, &name);
+        let log = on_disk(&self.core, "follow a log", move |core| Ok(core.logs.follow(&label, after))).await?;
+        Ok(stream::unfold(log, async |mut log| Some((log.next().await?, log))).boxed())
     }
 
     /// What this node keeps of an agent's state. A root is worked out anew after a write, and both are read from disk.
@@ -174,7 +213,8 @@ impl Node {
         let (reason, hint) = agent.setback().map_or((reason, hint), setback);
         let newest = core.keys.versions().last().map(|newest| newest.manager);
         let reason = reason.or_else(|| stays_behind(deployment, agent, newest));
-        let (reason, hint) = core.trouble().filter(|_| agent.life.is_live()).map_or((reason, hint), waits_for_room);
+        let (reason, hint) =
+            core.disk_trouble().filter(|_| agent.life.is_live()).map_or((reason, hint), waits_for_room);
         let (lease, open) = self.lease(deployment, agent).await;
         let (reason, hint) = if open { given_back(reason, hint, &lease) } else { (reason, hint) };
         let permissions = running.as_ref().map_or_else(Vec::new, |running| running.permissions.clone());
@@ -257,7 +297,7 @@ impl Node {
 }
 
 /// Why a running agent does not answer since the node came up.
-fn setback(setback: &Setback) -> (Option<String>, Option<String>) {
+pub(super) fn setback(setback: &Setback) -> (Option<String>, Option<String>) {
     let Setback { tries, stage, reason, .. } = setback;
     let said =
         format!("it has not come up since the node did, at {stage}: {reason}; tried {tries} times, tried again soon");
@@ -306,7 +346,7 @@ fn given_back(reason: Option<String>, hint: Option<String>, lease: &LeaseStatus)
 }
 
 /// A reason, a hint and a time for what a life says.
-fn explain(life: &Life) -> (Option<String>, Option<String>, Option<u64>) {
+pub(super) fn explain(life: &Life) -> (Option<String>, Option<String>, Option<u64>) {
     match life {
         Life::Preparing => (Some("its package is being fetched, checked and compiled".to_owned()), None, None),
         Life::Starting => (Some("it is being brought up, and its `started` handler runs".to_owned()), None, None),

@@ -1,13 +1,14 @@
 use std::path::Path;
 use std::time::Duration;
 
-use nisse_model::{Address, CutKind, Fuel, InstanceId, RecordOutcome, Timestamp};
+use nisse_model::{Address, CutKind, RecordOutcome, Timestamp};
 use nisse_store::Disk;
 use nisse_testkit::{Fault, SimDisk, SimEntropy};
 
 use super::waiting::HELD_BYTES_MAX;
 use super::*;
 use crate::entry::{Closing, Completion};
+use crate::fixtures;
 
 const AGENT: DeploymentId = DeploymentId { chain: 1, contract: Address([2; 20]), number: 3 };
 /// Far more than any of this takes.
@@ -46,25 +47,7 @@ fn found(disk: &SimDisk) -> Vec<InvocationRecord> {
 }
 
 fn record(seq: u64, previous: Hash256, outcome: RecordOutcome) -> Vec<u8> {
-    InvocationRecord {
-        deployment: AGENT,
-        seq,
-        time: Timestamp(seq),
-        artifact: Hash256::ZERO,
-        config: Hash256::ZERO,
-        engine: Hash256::ZERO,
-        instance: InstanceId([0; 16]),
-        index: 0,
-        input: Hash256::ZERO,
-        output: Hash256::ZERO,
-        host_calls: Vec::new(),
-        fuel: Fuel(1),
-        state_before: Hash256::ZERO,
-        state_after: Hash256::ZERO,
-        outcome,
-        previous,
-    }
-    .encode()
+    InvocationRecord { previous, outcome, ..fixtures::record(AGENT, seq) }.encode()
 }
 
 fn completion(record: &[u8]) -> Completion {

@@ -8,6 +8,8 @@ use nisse_model::Effect;
 use nisse_store::Disk;
 use nisse_testkit::SimDisk;
 
+use nisse_model::Timestamp;
+
 use super::*;
 use crate::fixtures::{OWNER, assigned, deployment, name, orchestrator};
 
@@ -112,11 +114,19 @@ fn a_write_before_a_snapshot_is_applied_though_its_assignment_is_in_a_segment_th
 fn taken_up(completion: u64) -> Entry {
     let at = Timestamp(77);
     let (attempt, number, completion) = (1, 1, Some(completion));
-    Entry::Decision(Decision::AlarmSet { deployment: deployment(1), at, due: at, attempt, number, completion })
+    Entry::Decision(Decision::AlarmSet {
+        deployment: deployment(1),
+        at,
+        due: at,
+        attempt,
+        number,
+        completion,
+        on_trial: false,
+    })
 }
 
 fn handled() -> Entry {
-    Entry::Decision(Decision::AlarmCleared { deployment: deployment(1), completion: None })
+    Entry::Decision(Decision::AlarmCleared { deployment: deployment(1), completion: None, on_trial: false })
 }
 
 fn sets(at: u64) -> Entry {
@@ -143,7 +153,7 @@ fn an_alarm_that_no_decision_took_up_is_told_again_and_one_that_was_taken_up_is_
     assert_eq!(told_again(0, &second), Some((Position(2), Some(Timestamp(88)))));
     // What cleared the alarm itself is taken up by its own decision.
     let clear = completion(5, vec![Effect::AlarmClear]);
-    let cleared = Decision::AlarmCleared { deployment: deployment(1), completion: Some(3) };
+    let cleared = Decision::AlarmCleared { deployment: deployment(1), completion: Some(3), on_trial: false };
     let cleared = [taken.as_slice(), &[clear, Entry::Decision(cleared)]].concat();
     assert_eq!(told_again(0, &cleared[..4]), Some((Position(3), None)));
     assert_eq!(told_again(0, &cleared), None);
@@ -167,8 +177,15 @@ fn a_decision_about_a_completion_that_the_journal_let_go_takes_up_no_other() {
 #[test]
 fn a_decision_that_an_older_nisse_wrote_takes_up_what_was_told_before_it() {
     let at = Timestamp(77);
-    let old =
-        |attempt| Decision::AlarmSet { deployment: deployment(1), at, due: at, attempt, number: 1, completion: None };
+    let old = |attempt| Decision::AlarmSet {
+        deployment: deployment(1),
+        at,
+        due: at,
+        attempt,
+        number: 1,
+        completion: None,
+        on_trial: false,
+    };
     let first = [Entry::Decision(assigned()), sets(77), Entry::Decision(old(1))];
     assert_eq!(told_again(0, &first), None);
     let next = [first.as_slice(), &[sets(99), Entry::Decision(old(2))]].concat();

@@ -24,7 +24,15 @@ pub(super) async fn translate(
     Ok(match &at.event {
         // What opens on an old version is not for this node any more.
         MarketEvent::Deployed { .. } | MarketEvent::Verified { .. } if standing == Standing::Old => Vec::new(),
-        MarketEvent::Deployed { owner, order, .. } => opened(deployment, *owner, order, operator, at.block.number),
+        MarketEvent::Deployed { owner, order, .. } => {
+            let opened = opened(deployment, *owner, order, operator, at.block.number);
+            // A node that catches up need not fetch what others took or attested long ago.
+            let awaited = if order.verified { DeploymentState::Open } else { DeploymentState::Unverified };
+            match opened.is_empty() || state(market, number).await? == awaited {
+                true => opened,
+                false => Vec::new(),
+            }
+        }
         MarketEvent::Reopened { bidding_ends, node, .. } => {
             let mut events = match *node == operator {
                 true => ended(market, deployment, operator, CloseReason::Reopened).await?,
@@ -104,16 +112,21 @@ async fn ended(
     Ok(if is_held(&view, operator) { Vec::new() } else { vec![Event::Closed { deployment, reason }] })
 }
 
+async fn state(market: &Market, number: u64) -> Result<DeploymentState, String> {
+    market.deployment(number).await.map(|view| view.state).map_err(|error| chain(&error))
+}
+
 pub(super) fn is_held(view: &DeploymentView, operator: Address) -> bool {
     view.node == Some(operator) && matches!(view.state, DeploymentState::Assigned | DeploymentState::Running)
 }
 
 fn opened(deployment: DeploymentId, owner: Address, order: &OrderView, operator: Address, round: u64) -> Vec<Event> {
     let for_me = order.only_node.is_none_or(|node| node == operator);
-    // A home lease is assigned in the same transaction, and an unverified artifact takes no bids yet.
-    if order.home || !order.verified || !for_me {
+    // A home lease is assigned in the same transaction.
+    if order.home || !for_me {
         return Vec::new();
     }
+    let verified = order.verified;
     let bids_until = order.bidding_ends.filter(|_| order.bid_window_seconds > 0);
     let order = placement(owner, &order.package).map(|placement| Order {
         deployment,
@@ -122,6 +135,7 @@ fn opened(deployment: DeploymentId, owner: Address, order: &OrderView, operator:
         gas_budget: order.gas_budget,
         bids_until,
         round,
+        unverified: !verified,
     });
     order.map(Event::OrderOpened).into_iter().collect()
 }
@@ -134,9 +148,11 @@ pub(super) async fn reopened(
     round: u64,
 ) -> Result<Vec<Event>, String> {
     let view = market.deployment(deployment.number).await.map_err(|error| chain(&error))?;
-    if view.state != DeploymentState::Open {
-        return Ok(Vec::new());
-    }
+    let unverified = match view.state {
+        DeploymentState::Open => false,
+        DeploymentState::Unverified => true,
+        _ => return Ok(Vec::new()),
+    };
     let placement = placement(view.owner, &view.package);
     Ok(placement
         .map(|placement| Order {
@@ -146,6 +162,7 @@ pub(super) async fn reopened(
             gas_budget: view.gas_budget,
             bids_until: until.filter(|_| view.bid_window_seconds > 0),
             round,
+            unverified,
         })
         .map(Event::OrderOpened)
         .into_iter()

@@ -17,13 +17,12 @@ use std::fs::File;
 use std::time::Duration;
 
 use nisse_model::Timestamp;
-use nisse_node::Node;
 use nisse_sandbox::compile_child_main;
 use nisse_store::Clock as _;
 use nisse_testkit::{Failure, PausedClock, PowerCuts, Random, SimDisk, Subject};
 use tokio::time::sleep;
 
-use home::{compiled_before, options, seams, template};
+use home::{open, template};
 use model::Model;
 
 /// Writes and syncs of the disk from a start to the end of its stretch of the story, roughly.
@@ -68,7 +67,7 @@ impl World {
 impl Model {
     /// A start, the judgement, a stretch of the story, and the judgement again.
     async fn live(&mut self, disk: &SimDisk, clock: &PausedClock, random: &mut Random) -> Result<(), Failure> {
-        let node = Node::open(options(compiled_before()), seams(disk, clock, random.next_u64())).await?;
+        let node = open(disk, clock, random.next_u64()).await?;
         self.judge(&node, clock).await?;
         self.tell(&node, clock, random).await?;
         if random.once_in(2) {

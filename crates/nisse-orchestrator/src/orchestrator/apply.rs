@@ -3,7 +3,7 @@
 use nisse_model::Timestamp;
 
 use super::{AlarmPace, Asking, OpenBid, Orchestrator, REFUSED_ORDERS_MAX};
-use crate::agent::{Agent, Alarm, Assignment, Life};
+use crate::agent::{Agent, Alarm, AlarmBefore, Assignment, Life};
 use crate::decision::Decision;
 use crate::event::Order;
 
@@ -13,7 +13,7 @@ impl Orchestrator {
         match decision {
             Decision::Booted { .. } => self.booted(),
             Decision::Draining { draining } => self.draining = *draining,
-            Decision::OrderSeen { deployment, placement, max_rate, bids_until, round, gas_budget } => {
+            Decision::OrderSeen { deployment, placement, max_rate, bids_until, round, gas_budget, unverified } => {
                 let bids_until = (*bids_until != Timestamp::default()).then_some(*bids_until);
                 let order = Order {
                     deployment: *deployment,
@@ -22,8 +22,16 @@ impl Orchestrator {
                     gas_budget: *gas_budget,
                     bids_until,
                     round: *round,
+                    unverified: *unverified,
                 };
-                self.bids.insert(*deployment, OpenBid { order, rate: None, assigning: Asking::default() });
+                self.refused.remove(deployment);
+                let bid = OpenBid { order, attested: false, rate: None, assigning: Asking::default() };
+                self.bids.insert(*deployment, bid);
+            }
+            Decision::Attested { deployment } => {
+                if let Some(bid) = self.bids.get_mut(deployment) {
+                    bid.attested = true;
+                }
             }
             Decision::OrderRefused { deployment, refusal } => {
                 self.bids.remove(deployment);
@@ -39,6 +47,7 @@ impl Orchestrator {
             }
             Decision::BidLost { deployment } => {
                 self.bids.remove(deployment);
+                self.refused.remove(deployment);
             }
             Decision::Assigned { deployment, placement, assignment } => {
                 self.bids.remove(deployment);
@@ -121,6 +130,7 @@ impl Agent {
                     self.rollback_asked = false;
                     self.previous = Some(std::mem::replace(&mut self.placement, next.placement).package);
                     self.incarnation += 1;
+                    self.alarm_before = None;
                     self.next = self.queued.take();
                 }
             }
@@ -129,6 +139,9 @@ impl Agent {
                     self.revision_done = next.revision;
                     self.next = self.queued.take();
                     self.rollback_asked = false;
+                    if let Some(before) = self.alarm_before.take() {
+                        self.alarm = before.alarm;
+                    }
                 }
                 self.update_refused = Some(reason.clone());
             }
@@ -140,12 +153,25 @@ impl Agent {
                 self.swapping = false;
                 self.life = Life::Stopped { reason: *reason, at: *at };
             }
-            Decision::AlarmSet { at, due, attempt, number, .. } => {
+            Decision::AlarmSet { at, due, attempt, number, on_trial, .. } => {
+                self.keep_alarm(*on_trial);
                 self.alarms = self.alarms.max(*number);
                 self.alarm = Some(Alarm { at: *at, due: *due, attempt: *attempt, number: *number });
             }
-            Decision::AlarmCleared { .. } => self.alarm = None,
+            Decision::AlarmCleared { on_trial, .. } => {
+                self.keep_alarm(*on_trial);
+                self.alarm = None;
+            }
             _ => {}
+        }
+    }
+}
+
+impl Agent {
+    /// Keeps the alarm that an update finds, once: a try that is begun anew finds what the first one left.
+    fn keep_alarm(&mut self, on_trial: bool) {
+        if on_trial && self.next.is_some() {
+            self.alarm_before.get_or_insert(AlarmBefore { alarm: self.alarm });
         }
     }
 }
@@ -164,7 +190,11 @@ pub(super) fn compact(orchestrator: &Orchestrator) -> Vec<Decision> {
             bids_until: bid.order.bids_until.unwrap_or_default(),
             round: bid.order.round,
             gas_budget: bid.order.gas_budget,
+            unverified: bid.order.unverified,
         });
+        if bid.attested {
+            decisions.push(Decision::Attested { deployment: *deployment });
+        }
         if let Some(rate) = bid.rate {
             decisions.push(Decision::BidMade { deployment: *deployment, rate });
         }

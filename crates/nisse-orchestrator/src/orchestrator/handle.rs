@@ -14,6 +14,9 @@ use crate::decision::Decision;
 use crate::event::{Command, Event, Order};
 use crate::reason::{CloseReason, FailureStage, Refusal, bounded};
 
+/// Refused orders that are looked at again at once: each is a question to the chain, and may be a package to fetch.
+pub(super) const LOOKED_AT_AGAIN_MAX: usize = 4;
+
 impl Orchestrator {
     /// Decides. `now` is the node's clock.
     pub fn handle(&mut self, event: Event, now: Timestamp) -> Effects {
@@ -25,6 +28,11 @@ impl Orchestrator {
             }
             Event::AssignedElsewhere { deployment } => {
                 if self.bids.contains_key(&deployment) {
+                    self.decide(&mut effects, Decision::BidLost { deployment });
+                }
+            }
+            Event::OrderGone { deployment } => {
+                if self.refused.contains_key(&deployment) {
                     self.decide(&mut effects, Decision::BidLost { deployment });
                 }
             }
@@ -50,19 +58,38 @@ impl Orchestrator {
                 }
             }
             Event::Finished { deployment, result } => self.finished(deployment, result, now, &mut effects),
-            Event::AlarmChanged { deployment, completion, at } => {
+            Event::AlarmChanged { deployment, completion, at, on_trial } => {
                 if let Some(agent) = self.agents.get(&deployment) {
-                    let decision = agent.alarm_decision(deployment, completion, at, now);
+                    let decision = agent.alarm_decision(deployment, completion, at, on_trial, now);
                     self.decide(&mut effects, decision);
                 }
             }
             Event::Tick { chain } => self.tick(chain, now, &mut effects),
         }
         let ends = |decision: &Decision| matches!(decision, Decision::Failed { .. } | Decision::Stopped { .. });
-        if effects.decisions.iter().any(ends) {
+        let has_ended = effects.decisions.iter().any(ends);
+        if has_ended {
             self.forget_ended(&mut effects);
         }
+        // A package that is found to be bad frees its name. Other refusals after a look free nothing that was held.
+        let frees = |decision: &Decision| {
+            matches!(
+                decision,
+                Decision::BidLost { .. } | Decision::OrderRefused { refusal: Refusal::Package { .. }, .. }
+            )
+        };
+        if has_ended || effects.decisions.iter().any(frees) {
+            self.look_again(&mut effects);
+        }
         effects
+    }
+
+    /// There is room that was not there: the newest orders that found none may find some. Each that is gone makes way for
+    /// the next.
+    pub(super) fn look_again(&self, effects: &mut Effects) {
+        let passing = self.refused.iter().rev().filter(|(_, refusal)| self.policy.may_pass(refusal));
+        let again = passing.map(|(deployment, _)| Action::LookAgain { deployment: *deployment });
+        effects.actions.extend(again.take(LOOKED_AT_AGAIN_MAX));
     }
 
     /// What the owner asks. Refused where the agent's life does not allow it.
@@ -103,6 +130,9 @@ impl Orchestrator {
         let mut effects = Effects::default();
         if self.draining != draining {
             self.decide(&mut effects, Decision::Draining { draining });
+            if !draining {
+                self.look_again(&mut effects);
+            }
         }
         effects
     }
@@ -124,15 +154,18 @@ impl Orchestrator {
 
     fn order_opened(&mut self, order: Order, effects: &mut Effects) {
         let deployment = order.deployment;
-        // The log is read at least once: an order that is known in any way is not looked at again, but for one that
-        // came back to the market after this node gave it up, which stays refused.
-        let known = self.bids.contains_key(&deployment)
-            || self.refused.contains_key(&deployment)
+        // The log is read at least once: an order that is known in any way is not looked at again, but for one whose
+        // refusal may have passed. One that came back to the market after this node gave it up stays refused.
+        let known = self.bids.get(&deployment).is_some_and(|bid| !bid.order.unverified || order.unverified)
+            || self.refused.get(&deployment).is_some_and(|refusal| !self.policy.may_pass(refusal))
             || self.agents.contains_key(&deployment);
         if known {
             return;
         }
         if let Err(refusal) = self.judge(&order) {
+            if self.refused.get(&deployment) == Some(&refusal) {
+                return;
+            }
             return self.decide(effects, Decision::OrderRefused { deployment, refusal });
         }
         let placement = order.placement.clone();
@@ -145,6 +178,7 @@ impl Orchestrator {
                 bids_until: order.bids_until.unwrap_or_default(),
                 round: order.round,
                 gas_budget: order.gas_budget,
+                unverified: order.unverified,
             },
         );
         effects.actions.push(Action::Inspect { deployment, placement });
@@ -219,9 +253,18 @@ impl Orchestrator {
     /// Whether this node runs the package of an update.
     fn judge_update(&self, deployment: DeploymentId, next: &NextPackage) -> Result<(), Refusal> {
         self.policy.room(next.placement.resources, self.used_without(deployment))?;
-        match self.agents[&deployment].assignment {
+        let agent = &self.agents[&deployment];
+        match &agent.assignment {
             Assignment::Home => Ok(()),
-            Assignment::Lease(_) => self.policy.gas(next.gas_budget),
+            Assignment::Lease(lease) => {
+                self.policy.gas(next.gas_budget)?;
+                let (now, then) = (agent.placement.resources, next.placement.resources);
+                // The rate of a lease stands: what takes no more is not asked more for.
+                match then.cpu > now.cpu || then.memory > now.memory {
+                    true => self.policy.price(then, self.used_without(deployment), lease.rate).map(drop),
+                    false => Ok(()),
+                }
+            }
         }
     }
 
@@ -242,7 +285,7 @@ impl Orchestrator {
             }
         }
         for (deployment, bid) in &mut self.bids {
-            let OpenBid { order, rate: Some(_), assigning } = bid else { continue };
+            let OpenBid { order, rate: Some(_), assigning, .. } = bid else { continue };
             if order.bids_until.is_some_and(|until| until < chain)
                 && let Some(attempt) = assigning.begin(now)
             {

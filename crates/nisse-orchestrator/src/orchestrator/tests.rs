@@ -21,6 +21,7 @@ use super::*;
 use crate::agent::{Assignment, Lease, NextPackage};
 use crate::event::{ActionResult, AlarmEnd, Command, Event, MarketStep, PrepareError};
 use crate::policy::{Accept, Capacity};
+use crate::price::Prices;
 use crate::reason::{CloseReason, FailureStage};
 
 const OPERATOR: Address = Address([1; 20]);
@@ -52,6 +53,7 @@ fn order(number: u64, name: &str) -> Order {
         max_rate: AmountPerHour(50),
         gas_budget: 500_000,
         bids_until: None,
+        unverified: false,
         round: 1,
     }
 }
@@ -65,7 +67,7 @@ fn policy() -> Policy {
         operator: OPERATOR,
         accept: Accept::Listed(BTreeSet::from([ALICE])),
         capacity: Capacity { cpu: Cpu { millis: 1000 }, memory: ByteSize(8 << 20), gpu: false },
-        price: AmountPerHour(50),
+        prices: Prices::flat(AmountPerHour(50)),
         gas_budget_max: 1_000_000,
     }
 }

@@ -45,7 +45,7 @@ fn an_import_without_its_permission_is_refused_by_name_with_the_line_to_add() {
     }
     let Err(LinkError::Import(refused)) = setup.link(&ipfs_component()) else { panic!("it linked without a grant") };
     insta::assert_snapshot!(refused, @"link `nisse:agent/ipfs@0.1.0`: it needs the permission `read_ipfs`");
-    insta::assert_snapshot!(refused.hint(), @r#"add "read_ipfs" to `permissions` in agent.yaml, then `nisse update test`"#);
+    insta::assert_snapshot!(refused.hint(), @r#"add "read_ipfs" to `permissions` in agent.yaml"#);
 }
 
 #[test]

@@ -6,9 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use nisse_model::{
-    AgentName, Config, Event, Grants, Hash256, InstanceId, Invocation, InvocationId, Manifest, Policy, Timestamp,
-};
+use nisse_model::{Config, Event, Grants, Hash256, InstanceId, Invocation, InvocationId, Manifest, Policy, Timestamp};
 use nisse_sandbox::{
     ARTIFACT_BYTES_MAX, AgentProgram, CallContext, CallKey, CompiledArtifact, Engine, EngineOptions, Host, HostCall,
     HostReply, Inspection, InvocationEnd, Limits, LinkError, LiveInstance, ProgramOptions, Recording, Trap,
@@ -38,7 +36,7 @@ impl Default for Setup {
             clock: Arc::new(StillClock::default()),
             real_clock: false,
             limits: Limits::default(),
-            grants: Grants::none("test".parse::<AgentName>().expect("a name")),
+            grants: Grants::none(),
             config: Config::new(&serde_json::Map::new()).expect("an empty config"),
             recording: Recording::On,
         }

@@ -29,6 +29,8 @@ pub(super) struct State {
     salt: u64,
     chain: u32,
     pub(super) first: Position,
+    /// Where the second oldest segment begins: what stands before goes as a whole.
+    pub(super) second: Option<Position>,
     pub(super) next: Position,
     /// Every record before this one is durable.
     pub(super) durable: Position,
@@ -56,6 +58,7 @@ impl Shared {
             salt: recovered.salt,
             chain: recovered.chain,
             first: recovered.segments.first().copied().unwrap_or(recovered.next),
+            second: recovered.segments.get(1).copied(),
             next: recovered.next,
             durable: recovered.next,
             bytes: Vec::new(),

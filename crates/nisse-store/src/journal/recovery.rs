@@ -35,19 +35,9 @@ pub(super) fn recover<E: From<JournalError>>(
     disk.create_dir_durable(folder).map_err(|error| JournalError::disk("create", folder, error))?;
     let mut segments = segment::list(disk, folder)?;
     drop_unborn_segment(disk, folder, &mut segments)?;
-    let Some((&last, whole)) = segments.split_last() else {
+    let Some((segment, bytes)) = read_to_the_last(disk, folder, &segments, &mut each)? else {
         return Ok(create(disk, entropy, folder)?);
     };
-    let mut before: Option<Segment> = None;
-    for &first in whole {
-        let (segment, bytes) = Segment::read(disk, folder, first, before.as_ref())?;
-        segment.hand_out(&bytes, &mut each)?;
-        before = Some(segment);
-    }
-    let (segment, bytes) = Segment::read(disk, folder, last, before.as_ref())?;
-    if frame::proves_durable(&bytes[segment.end..], segment.salt, segment.next) {
-        return Err(segment.damage(folder).into());
-    }
     let file = segment.settle(disk, folder, &bytes)?;
     segment.hand_out(&bytes, &mut each)?;
     Ok(Recovered {
@@ -59,6 +49,28 @@ pub(super) fn recover<E: From<JournalError>>(
         marked: segment.marked,
         segments,
     })
+}
+
+/// Hands out the records of all segments but the last, and reads that one: what is behind its end is a torn tail and no
+/// damage. `None` where there is no segment.
+pub(super) fn read_to_the_last<E: From<JournalError>>(
+    disk: &dyn Disk,
+    folder: &Path,
+    segments: &[Position],
+    each: &mut impl FnMut(Position, &[u8]) -> Result<(), E>,
+) -> Result<Option<(Segment, Vec<u8>)>, E> {
+    let Some((&last, whole)) = segments.split_last() else { return Ok(None) };
+    let mut before: Option<Segment> = None;
+    for &first in whole {
+        let (segment, bytes) = Segment::read(disk, folder, first, before.as_ref())?;
+        segment.hand_out(&bytes, each)?;
+        before = Some(segment);
+    }
+    let (segment, bytes) = Segment::read(disk, folder, last, before.as_ref())?;
+    if frame::proves_durable(&bytes[segment.end..], segment.salt, segment.next) {
+        return Err(segment.damage(folder).into());
+    }
+    Ok(Some((segment, bytes)))
 }
 
 /// Hands the records in `range`, all of them durable, to `each` until it says `false`.
@@ -109,21 +121,37 @@ fn create(disk: &dyn Disk, entropy: &dyn Entropy, folder: &Path) -> Result<Recov
     })
 }
 
-/// Removes a last segment whose creation a power cut interrupted: its header is torn and no batch can be in it, since
-/// batches are written only after the header was synced.
+/// Removes a last segment whose creation a power cut interrupted.
 fn drop_unborn_segment(disk: &dyn Disk, folder: &Path, segments: &mut Vec<Position>) -> Result<(), JournalError> {
-    let Some(&last) = segments.last() else { return Ok(()) };
+    let Some(unborn) = unborn_segment(disk, folder, segments)? else { return Ok(()) };
+    let path = segment::path(folder, unborn.first);
+    disk.remove_file(&path).map_err(|error| JournalError::disk("remove", &path, error))?;
+    disk.sync_dir(folder).map_err(|error| JournalError::disk("sync", folder, error))?;
+    segments.pop();
+    Ok(())
+}
+
+/// A segment that was never one.
+pub(super) struct Unborn {
+    first: Position,
+    pub(super) length: u64,
+}
+
+/// The last segment, if a power cut interrupted its creation: its header is torn and no batch can be in it, since
+/// batches are written only after the header was synced.
+pub(super) fn unborn_segment(
+    disk: &dyn Disk,
+    folder: &Path,
+    segments: &[Position],
+) -> Result<Option<Unborn>, JournalError> {
+    let Some(&last) = segments.last() else { return Ok(None) };
     let path = segment::path(folder, last);
     let length = disk.open(&path, FileMode::Read).and_then(|file| file.len());
-    if length.map_err(|error| JournalError::disk("read", &path, error))? > SEGMENT_HEADER_LENGTH as u64 {
-        return Ok(());
+    let length = length.map_err(|error| JournalError::disk("read", &path, error))?;
+    if length > SEGMENT_HEADER_LENGTH as u64 {
+        return Ok(None);
     }
     let torn = SegmentHeader::decode(&segment::read_bytes(disk, &path)?) == Err(HeaderFault::Invalid);
     let follows = segments.len() > 1 || last == Position(0);
-    if torn && follows {
-        disk.remove_file(&path).map_err(|error| JournalError::disk("remove", &path, error))?;
-        disk.sync_dir(folder).map_err(|error| JournalError::disk("sync", folder, error))?;
-        segments.pop();
-    }
-    Ok(())
+    Ok((torn && follows).then_some(Unborn { first: last, length }))
 }

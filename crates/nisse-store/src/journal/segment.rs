@@ -102,7 +102,7 @@ impl Segment {
         if let Some(before) = before
             && (before.next, before.chain, before.salt) != (first, header.previous, header.salt)
         {
-            let cut_short = before.end != before.length;
+            let cut_short = before.torn_bytes() > 0;
             return Err(if cut_short {
                 before.damage(folder)
             } else {
@@ -147,6 +147,11 @@ impl Segment {
             self.records.push((frame.position, self.end - frame.payload.len()..self.end));
             self.next = frame.position.next();
         }
+    }
+
+    /// Bytes behind the end of what is sound.
+    pub(super) fn torn_bytes(&self) -> u64 {
+        (self.length - self.end) as u64
     }
 
     pub(super) fn damage(&self, folder: &Path) -> JournalError {

@@ -86,9 +86,10 @@ impl Writer {
                 let work = state.take();
                 drop(state);
                 self.commit(work, true);
-            } else if let Some(Command::Truncate { before, done }) = state.commands.pop_front() {
+                self.heed();
+            } else if !state.commands.is_empty() {
                 drop(state);
-                done.finish(self.truncate(before));
+                self.heed();
             } else {
                 let closed = state.closed;
                 if !self.marked {
@@ -101,6 +102,15 @@ impl Writer {
                     return;
                 }
             }
+        }
+    }
+
+    /// Does one thing besides writing. Appenders on each other's heels leave no moment in which nothing waits, so one
+    /// comes behind each batch.
+    fn heed(&mut self) {
+        let command = self.shared.lock().commands.pop_front();
+        if let Some(Command::Truncate { before, done }) = command {
+            done.finish(self.truncate(before));
         }
     }
 
@@ -178,6 +188,7 @@ impl Writer {
             SegmentFault::Poisoned(error) => poisoned(error),
         })?;
         self.segments.push_back(header.first);
+        self.show_segments();
         self.length = frame::SEGMENT_HEADER_LENGTH as u64;
         Ok(())
     }
@@ -195,9 +206,14 @@ impl Writer {
                 .and_then(|()| self.disk.sync_dir(&self.folder))
                 .map_err(|error| JournalError::disk("remove", &path, error))?;
             self.segments.pop_front();
-            self.shared.lock().first = self.segments[0];
+            self.show_segments();
         }
         Ok(Some(self.segments[0]))
+    }
+
+    fn show_segments(&self) {
+        let mut state = self.shared.lock();
+        (state.first, state.second) = (self.segments[0], self.segments.get(1).copied());
     }
 
     /// Tells readers what is durable now, and gives the buffer back.

@@ -7,7 +7,7 @@ use nisse_store::{Disk, FileMode, SystemDisk};
 use nisse_testkit::{Fault, Random, SECTOR_BYTES, SimDisk};
 
 /// What every disk does while nothing fails.
-fn check_disk(disk: &dyn Disk, root: &Path) {
+pub(crate) fn check_disk(disk: &dyn Disk, root: &Path) {
     let folder = root.join("a/b");
     disk.create_dir_durable(&folder).unwrap();
     disk.create_dir_durable(&folder).unwrap();

@@ -34,6 +34,22 @@ fn a_home_in_use_is_refused() {
 }
 
 #[test]
+fn a_home_that_is_looked_at_is_opened_by_nobody_and_gets_no_lock_file() {
+    let disk = SimDisk::new(1);
+    let keep_closed = || Home::keep_closed(&disk, Path::new(FOLDER));
+    assert!(keep_closed().unwrap().is_none(), "where no home stands");
+    assert_eq!(disk.files(), []);
+    let home = open(&disk).unwrap();
+    assert!(matches!(keep_closed(), Err(HomeError::Locked(_))));
+    drop(home);
+    let kept = keep_closed().unwrap();
+    assert!(kept.is_some());
+    assert!(matches!(open(&disk), Err(HomeError::Locked(_))));
+    drop(kept);
+    open(&disk).unwrap();
+}
+
+#[test]
 fn a_newer_or_unreadable_format_is_refused_and_left_alone() {
     let disk = SimDisk::new(1);
     drop(open(&disk).unwrap());

@@ -187,9 +187,7 @@ fn print_status(agent: &AgentStatus) {
 }
 
 pub(crate) fn print_deployed(deployed: &Deployed) {
-    for step in &deployed.steps {
-        output::line(format!("{:>6} ms  {:<13} {}", step.at_ms, step.name, step.detail));
-    }
+    deployed.steps.iter().for_each(output::step);
     output::pairs(&[
         ("agent", deployed.agent_id.clone()),
         ("state", stated(&deployed.state, deployed.reason.as_deref())),
@@ -211,7 +209,8 @@ async fn logs(shared: &Shared, agent: &str, follow: bool, lines: usize) -> Resul
     let last: Vec<LogLine> = client.get(&agent_path(agent, &format!("/logs?lines={lines}"))?).await?;
     last.iter().for_each(&print);
     if follow {
-        let path = agent_path(agent, "/logs/follow")?;
+        let after = last.last().map_or(0, |line| line.number);
+        let path = agent_path(agent, &format!("/logs/follow?after={after}"))?;
         client
             .follow(&path, |data| {
                 if let Ok(line) = serde_json::from_str::<LogLine>(data) {
@@ -220,6 +219,7 @@ async fn logs(shared: &Shared, agent: &str, follow: bool, lines: usize) -> Resul
                 true
             })
             .await?;
+        output::aside(&format!("the log ends here: `nisse status {agent}` says why"));
     }
     Ok(())
 }

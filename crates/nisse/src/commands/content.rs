@@ -1,8 +1,10 @@
-//! content add, get, ls, rm, gc.
+//! content add, get, ls, find, provide, rm, gc.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use nisse_node::control::{ContentAdded, ContentCollected, ContentEntry};
+use nisse_node::control::{
+    ContentAdded, ContentCollected, ContentEntry, ContentProvided, ContentProvider, ContentProviders,
+};
 
 use serde_json::json;
 
@@ -51,6 +53,19 @@ pub(crate) async fn run(shared: &Shared, command: Content) -> Result<(), Failure
                 output::table(&["cid", "bytes", "", "pins"], &entries.iter().map(row).collect::<Vec<_>>());
             }
         }
+        Content::Find { cid } => {
+            let path = format!("{}/providers", path(&cid)?);
+            let found: ContentProviders = progress::during("asking", client.get(&path)).await?;
+            if shared.json { output::json(&found) } else { tell_providers(&found) }
+        }
+        Content::Provide { cid } => {
+            let provided: ContentProvided = client.post_nothing(&format!("{}/provide", path(&cid)?)).await?;
+            if shared.json {
+                output::json(&provided);
+            } else {
+                output::pairs(&[("url", provided.url), ("multiaddr", provided.multiaddr), ("peer", provided.peer)]);
+            }
+        }
         Content::Rm { named } => {
             let path = if named.contains('/') { path_of_pin(&named) } else { path(&named)? };
             client.delete(&path).await?;
@@ -73,6 +88,23 @@ pub(crate) async fn run(shared: &Shared, command: Content) -> Result<(), Failure
         }
     }
     Ok(())
+}
+
+fn tell_providers(found: &ContentProviders) {
+    if found.held {
+        output::line("all of it is held here");
+    }
+    if !found.providers.is_empty() {
+        let row = |provider: &ContentProvider| {
+            let state = provider.trouble.clone().unwrap_or_else(|| "has it".to_owned());
+            vec![provider.url.clone(), provider.named_by.clone(), state]
+        };
+        output::table(&["provider", "named by", ""], &found.providers.iter().map(row).collect::<Vec<_>>());
+    } else if found.asked.is_empty() {
+        output::line("nobody is asked: name a router or a gateway under [content] in nisse.toml");
+    } else {
+        output::line(format!("nobody else is known who has it; asked: {}", found.asked.join(", ")));
+    }
 }
 
 /// A pin's name has slashes, and stands as one part of the path.

@@ -1,91 +1,133 @@
 //! nisse doctor: checks a home without changing it, running or not.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use nisse_api::client::Client;
-use nisse_node::NodeError;
-use nisse_node::control::{AgentList, ContentEntry, NodeStatus};
-use nisse_store::{Home, HomeError, SystemDisk};
+use nisse_node::control::Check;
+use nisse_node::{ChainChoice, Seams, check_door, check_stopped};
+use nisse_store::{Home, SystemClock, SystemDisk, SystemEntropy};
 use serde_json::json;
 
-use crate::cli::Shared;
-use crate::config;
+use crate::cli::{Shared, Up};
 use crate::failure::{Exit, Failure};
-use crate::output;
+use crate::{config, output, progress};
 
-/// One check and what it found.
-struct Check {
-    name: &'static str,
-    problem: Option<String>,
-}
+/// What to do where nothing else is known.
+const REMEDY: &str = "look after it and run `nisse doctor` again";
 
 pub(crate) async fn run(shared: &Shared) -> Result<(), Failure> {
     let home = config::home(shared.home.as_deref())?;
-    let mut checks = vec![
-        check("home", stands(&home).and_then(|()| closed(Home::check_closed(&SystemDisk, &home)))),
-        check(
-            "configuration",
-            config::load(&home, &crate::cli::Up::default())
-                .map(drop)
-                .map_err(|_| "`nisse config show` says what is wrong".to_owned()),
-        ),
-        check("keys", closed(Home::check_secret(&SystemDisk, &home.join("keys/operator")))),
-        check("token", closed(Home::check_secret(&SystemDisk, &home.join("token")))),
-    ];
-    match super::client(shared) {
-        Err(failure) if failure.is_unreachable() => {
-            checks.push(check("node", Err("not running; `nisse up` starts it".to_owned())));
-        }
-        Err(failure) => checks.push(check("node", Err(failure.text().to_owned()))),
-        Ok(client) => running(&client, &mut checks).await,
-    }
-    let sound = checks.iter().all(|check| check.problem.is_none());
+    let (running, checks) = progress::during("looking through the home", look(shared, home)).await;
+    let sound = checks.iter().all(Check::is_sound);
     if shared.json {
-        let list: Vec<_> =
-            checks.iter().map(|check| json!({ "check": check.name, "problem": check.problem })).collect();
-        output::json(&json!({ "sound": sound, "checks": list }));
+        output::json(&json!({ "sound": sound, "running": running, "checks": checks }));
     } else {
-        for check in &checks {
-            output::line(format!("{:<14} {}", check.name, check.problem.as_deref().unwrap_or("in order")));
+        checks.iter().for_each(print);
+    }
+    match sound {
+        true => Ok(()),
+        false => Err(Failure::new(Exit::Failed, "failed to find all of this home in order")
+            .hint("each line above says what is wrong and what to do about it")),
+    }
+}
+
+fn print(check: &Check) {
+    let found = match (&check.problem, &check.detail) {
+        (Some(problem), _) => problem.clone(),
+        (None, Some(detail)) => format!("in order: {detail}"),
+        (None, None) => "in order".to_owned(),
+    };
+    output::line(format!("{:<14} {found}", check.check));
+}
+
+/// Whether a node runs on the home, and what was found.
+async fn look(shared: &Shared, home: PathBuf) -> (bool, Vec<Check>) {
+    if let Err(absent) = stands(&home) {
+        return (false, vec![absent]);
+    }
+    let seams =
+        Seams { disk: Arc::new(SystemDisk), clock: Arc::new(SystemClock::default()), entropy: Arc::new(SystemEntropy) };
+    let mut checks = check_door(&home, &seams);
+    let is_ours = checks.iter().all(|check| check.check != "home" || check.is_sound());
+    let (configured, chain) = configuration(&home);
+    checks.insert(1, configured);
+    match Home::holder(&home) {
+        Ok(Some(holder)) => {
+            checks.extend(asked(shared, holder).await);
+            (true, checks)
+        }
+        Ok(None) => {
+            if is_ours {
+                checks.extend(read(home, chain, seams).await);
+            }
+            checks.push(Check::sound("node", "not running; `nisse up` starts it"));
+            (false, checks)
+        }
+        Err(error) => {
+            let text = format!("failed to ask who holds {}: {error}", home.join("lock").display());
+            checks.push(Check::problem("lock", text, "run it as the user who owns the home"));
+            (false, checks)
         }
     }
-    if sound { Ok(()) } else { Err(Failure::new(Exit::Failed, "some checks failed")) }
 }
 
-fn check(name: &'static str, result: Result<(), String>) -> Check {
-    Check { name, problem: result.err() }
-}
-
-fn stands(home: &Path) -> Result<(), String> {
-    match std::fs::metadata(home.join("format")) {
-        Ok(_) => Ok(()),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            Err("no home stands here; `nisse up` makes one".to_owned())
+/// Whether there is anything to look at.
+fn stands(home: &Path) -> Result<(), Check> {
+    let found = match std::fs::read_dir(home) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        listed => listed.map(|mut names| names.next()),
+    };
+    match found {
+        Ok(Some(_)) => Ok(()),
+        Ok(None) => {
+            let text = format!("no home stands in {}", home.display());
+            Err(Check::problem("home", text, "`nisse up` makes one, and --home names another"))
         }
-        Err(error) => Err(format!("{}: {error}", home.display())),
+        Err(error) => Err(refused("home", crate::failure::unreadable(home, &error))),
     }
 }
 
-/// What is wrong with who may use a file or folder, and what to do about it.
-fn closed(checked: Result<(), HomeError>) -> Result<(), String> {
-    checked.map_err(|error| {
-        let NodeError { text, hint, .. } = error.into();
-        hint.map_or(text.clone(), |hint| format!("{text}; {hint}"))
-    })
+/// The file's values, held against what each may be.
+fn configuration(home: &Path) -> (Check, Option<ChainChoice>) {
+    match config::load(home, &Up::default()) {
+        Ok(config) => {
+            let path = home.join("nisse.toml");
+            let detail = match path.exists() {
+                true => path.display().to_string(),
+                false => "no nisse.toml, so every value is built in".to_owned(),
+            };
+            (Check::sound("configuration", detail), Some(config.options.chain))
+        }
+        Err(failure) => (refused("configuration", failure), None),
+    }
 }
 
-async fn running(client: &Client, checks: &mut Vec<Check>) {
-    match client.get::<NodeStatus>("/api/v1/node").await {
-        Ok(_) => checks.push(check("node", Ok(()))),
-        Err(error) => return checks.push(check("node", Err(error.to_string()))),
+/// Everything is read where waiting for the disk is allowed.
+async fn read(home: PathBuf, chain: Option<ChainChoice>, seams: Seams) -> Vec<Check> {
+    let read = tokio::task::spawn_blocking(move || check_stopped(&home, chain.as_ref(), &seams)).await;
+    read.unwrap_or_else(|error| vec![Check::problem("home", format!("failed to look through it: {error}"), REMEDY)])
+}
+
+/// What the running node says of what it holds.
+async fn asked(shared: &Shared, holder: u32) -> Vec<Check> {
+    let client = match super::client(shared) {
+        Ok(client) => client,
+        Err(failure) if failure.is_unreachable() => {
+            let text = format!("process {holder} holds this home and does not serve");
+            return vec![Check::problem("node", text, "look again when it has come up or ended")];
+        }
+        Err(failure) => return vec![refused("node", failure)],
+    };
+    match client.get::<Vec<Check>>("/api/v1/node/check").await {
+        Ok(mut checks) => {
+            checks.push(Check::sound("node", "running"));
+            checks
+        }
+        Err(error) => vec![refused("node", error.into())],
     }
-    if let Ok(AgentList { agents, .. }) = client.get("/api/v1/agents").await {
-        let failed: Vec<_> =
-            agents.iter().filter(|agent| agent.state == "failed").map(|agent| agent.agent_id.clone()).collect();
-        let problem = (!failed.is_empty()).then(|| format!("failed: {}; `nisse status` says why", failed.join(", ")));
-        checks.push(Check { name: "agents", problem });
-    }
-    // Each pinned block is read back by a gateway request; listing them shows whether the index is readable.
-    let content = client.get::<Vec<ContentEntry>>("/api/v1/content").await;
-    checks.push(check("content", content.map(drop).map_err(|error| error.to_string())));
+}
+
+fn refused(check: &str, failure: Failure) -> Check {
+    let remedy = failure.hint_text().unwrap_or(REMEDY).to_owned();
+    Check::problem(check, failure.text(), remedy)
 }

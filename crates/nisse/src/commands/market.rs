@@ -1,6 +1,6 @@
 //! market ls, market show, node status, node drain. `market upgrade` asks no node: see `chain.rs`.
 
-use nisse_node::control::{MarketEntry, MarketList, NodeStatus};
+use nisse_node::control::{EarnedLease, MarketEntry, MarketList, MarketRates, NodeEarnings, NodeStatus, NodeWithdrawn};
 
 use serde_json::json;
 
@@ -38,6 +38,22 @@ pub(crate) async fn run(shared: &Shared, command: MarketCommand) -> Result<(), F
                 vec![number, entry.agent_id.clone(), entry.state.clone(), entry.rate.clone(), entry.paid.clone()]
             };
             output::table(&["number", "agent", "state", "rate", "paid"], &entries.iter().map(row).collect::<Vec<_>>());
+        }
+        MarketCommand::Rates => {
+            let rates: MarketRates = client.get("/api/v1/market/rates").await?;
+            if shared.json {
+                output::json(&rates);
+                return Ok(());
+            }
+            let hourly = |rate: Option<String>| rate.map(|rate| format!("{rate} TALOS per hour")).unwrap_or_default();
+            output::pairs(&[
+                ("leases", format!("{} paid ones run among the newest {} deployments", rates.leases, rates.looked_at)),
+                ("lowest", hourly(rates.lowest)),
+                ("median", hourly(rates.median)),
+                ("highest", hourly(rates.highest)),
+                ("orders", format!("{} wait for a node", rates.orders)),
+                ("offered", hourly(rates.offered)),
+            ]);
         }
         MarketCommand::Show { deployment } => {
             let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | ':' | '@');
@@ -82,13 +98,15 @@ fn market_of(node: &NodeStatus) -> String {
 }
 
 /// What another home is started with to be on the same market.
-pub(crate) fn join_command(chain_url: &str, contract: &str) -> String {
-    format!("nisse up --chain {chain_url} --contract {contract}")
+pub(crate) fn join_command(chain_url: &str, contract: &str, public: &str) -> String {
+    format!("nisse node serve --chain {chain_url} --contract {contract} --gateway http://{public}")
 }
 
 pub(crate) async fn node(shared: &Shared, command: NodeCommand) -> Result<(), Failure> {
     let client = client(shared)?;
     match command {
+        // It is the node, and asks none.
+        NodeCommand::Serve(_) => {}
         NodeCommand::Status => {
             let node: NodeStatus = client.get("/api/v1/node").await?;
             if shared.json {
@@ -96,7 +114,8 @@ pub(crate) async fn node(shared: &Shared, command: NodeCommand) -> Result<(), Fa
                 return Ok(());
             }
             let market = market_of(&node);
-            let joined_by = node.chain_url.as_ref().map(|url| join_command(url, &node.contract)).unwrap_or_default();
+            let joined_by =
+                node.chain_url.as_ref().map(|url| join_command(url, &node.contract, &node.public)).unwrap_or_default();
             let unserved =
                 || "not served; `nisse up --rpc 127.0.0.1:8545` serves it to wallets and other nodes".to_owned();
             let chain_url = node.chain_url.unwrap_or_else(unserved);
@@ -112,7 +131,7 @@ pub(crate) async fn node(shared: &Shared, command: NodeCommand) -> Result<(), Fa
                 ("earned", format!("{} TALOS to withdraw", node.earned)),
                 ("accepts", node.accept),
                 ("isolation", node.isolation.unwrap_or_default()),
-                ("price", format!("{} TALOS per hour", node.price)),
+                ("price", price(&node.price, &node.price_cpu, &node.price_memory, node.price_load)),
                 ("trouble", node.trouble.unwrap_or_default()),
                 ("draining", if node.draining { "yes".to_owned() } else { String::new() }),
                 ("cpu", format!("{} of {} in use", node.cpu[1], node.cpu[0])),
@@ -123,6 +142,34 @@ pub(crate) async fn node(shared: &Shared, command: NodeCommand) -> Result<(), Fa
                 ("api", node.api),
                 ("public", node.public),
             ]);
+        }
+        NodeCommand::Earnings => {
+            let told: NodeEarnings = client.get("/api/v1/node/earnings").await?;
+            if shared.json {
+                output::json(&told);
+                return Ok(());
+            }
+            let due = if told.leases.iter().any(|lease| lease.due != "0") { ", and what is due" } else { "" };
+            output::line(format!("{} TALOS to withdraw{due}; {} earned in all", told.withdrawable, told.earned));
+            if !told.leases.is_empty() {
+                let row = |lease: &EarnedLease| {
+                    let EarnedLease { deployment, agent_id, owner, rate, paid, due } = lease.clone();
+                    vec![agent_id, owner, rate, paid, due, deployment]
+                };
+                let rows: Vec<_> = told.leases.iter().map(row).collect();
+                output::table(&["agent", "owner", "per hour", "paid", "due", "deployment"], &rows);
+            }
+            if told.older > 0 {
+                output::note(false, &format!("{} older leases are not shown", told.older));
+            }
+        }
+        NodeCommand::Withdraw { to } => {
+            let drawn: NodeWithdrawn = client.post("/api/v1/node/withdraw", &to).await?;
+            if shared.json {
+                output::json(&drawn);
+            } else {
+                output::line(format!("{} TALOS are {}'s now", drawn.amount, drawn.to));
+            }
         }
         NodeCommand::Drain { off } => {
             client.post::<()>("/api/v1/node/drain", &!off).await?;
@@ -138,4 +185,16 @@ pub(crate) async fn node(shared: &Shared, command: NodeCommand) -> Result<(), Fa
         }
     }
     Ok(())
+}
+
+/// The price list in one line: what is not asked for is not named.
+fn price(floor: &str, cpu: &str, memory: &str, load: u32) -> String {
+    let mut said = format!("{floor} TALOS per hour");
+    if (cpu, memory) != ("0", "0") {
+        said.push_str(&format!(" at least; {cpu} for each processor and {memory} for each GiB of memory"));
+    }
+    if load > 0 {
+        said.push_str(&format!("; {load} % more for the last free part"));
+    }
+    said
 }

@@ -3,6 +3,7 @@
 use std::io::Write as _;
 use std::path::Path;
 
+use nisse_content::{Profile, ipfs_add_cid};
 use nisse_model::{ArtifactHash, Hash256, Manifest};
 use nisse_sandbox::{ARTIFACT_BYTES_MAX, Inspection};
 use serde_json::json;
@@ -92,13 +93,16 @@ fn seal(dir: &Path, shared: &Shared) -> Result<(), Failure> {
     if changed {
         replace(&path, &sealed)?;
     }
-    let (cid, ipfs_cid) = (nisse_content::artifact_cid(&artifact), nisse_content::ipfs_add_cid(&artifact));
+    let cid = nisse_content::artifact_cid(&artifact);
+    let by_profile = [Profile::UnixFs2015, Profile::UnixFs2025].map(|profile| ipfs_add_cid(&artifact, profile));
+    let [ipfs_cid, newer_cid] = by_profile.map(|cid| cid.to_string());
     let manifest_cid = nisse_content::manifest_cid(sealed.as_bytes());
     if shared.json {
         output::json(&json!({
             "artifact_hash": hash.to_string(),
             "cid": cid.to_string(),
-            "ipfs_add_cid": ipfs_cid.to_string(),
+            "ipfs_add_cid": ipfs_cid,
+            "ipfs_add_2025_cid": newer_cid,
             "manifest_cid": manifest_cid.to_string(),
             "changed": changed,
         }));
@@ -107,7 +111,8 @@ fn seal(dir: &Path, shared: &Shared) -> Result<(), Failure> {
     output::pairs(&[
         ("artifact_hash", hash.to_string()),
         ("cid", cid.to_string()),
-        ("ipfs add gives", ipfs_cid.to_string()),
+        ("ipfs add gives", ipfs_cid),
+        ("  under 2025", newer_cid),
         ("manifest", manifest_cid.to_string()),
     ]);
     Ok(())

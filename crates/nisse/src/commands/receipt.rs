@@ -5,7 +5,7 @@ use std::path::Path;
 use nisse_api::client::Client;
 use nisse_market::{Receipt, SignedReceipt};
 use nisse_model::{Address, Hash256, InvocationRecord};
-use nisse_node::control::{NodeStatus, ReceiptBundle};
+use nisse_node::control::ReceiptBundle;
 use serde_json::json;
 
 use super::client;
@@ -47,7 +47,9 @@ async fn fetch(client: &Client, receipt: &str) -> Result<ReceiptBundle, Failure>
 
 fn print(bundle: &ReceiptBundle) -> Result<(), Failure> {
     let record = record(bundle)?;
-    let calls: Vec<&str> = record.host_calls.iter().map(|call| call.function.as_str()).collect();
+    // Whoever made the record chose these words.
+    let plain = |text: &str| text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect::<String>();
+    let calls: Vec<String> = record.host_calls.iter().map(|call| plain(&call.function)).collect();
     output::pairs(&[
         ("deployment", bundle.deployment.clone()),
         ("seq", bundle.seq.to_string()),
@@ -111,12 +113,10 @@ async fn verify(shared: &Shared, receipt: &str, node: Option<String>, depth: u64
         return said(shared, &bundle, &node, 1);
     }
     let client = client(shared)?;
-    let node = match node {
-        Some(node) => node,
-        None => client.get::<NodeStatus>("/api/v1/node").await?.operator,
-    };
-    let address = parse_node(&node)?;
     let last = fetch(&client, receipt).await?;
+    // This home's own node has looked who made it: itself, or the one that the market gave the deployment to.
+    let node = node.unwrap_or_else(|| last.node.clone());
+    let address = parse_node(&node)?;
     let mut newer = check(&last, address)?;
     let mut checked = 1;
     // Backwards: each record names the hash of the one before it.

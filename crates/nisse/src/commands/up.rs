@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use nisse_api::Listeners;
 use nisse_egress::OperatorClient;
-use nisse_node::{AcceptList, ChainChoice, Node, Seams};
-use nisse_store::{SystemClock, SystemDisk, SystemEntropy};
+use nisse_node::{AcceptList, ChainChoice, Node, Seams, Timeline};
+use nisse_store::{Clock, SystemClock, SystemDisk, SystemEntropy};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
@@ -22,21 +22,47 @@ use crate::output;
 /// How long a chain may take to say its id, and how much it may answer.
 const CHAIN_ID_TIME_MAX: Duration = Duration::from_secs(10);
 const CHAIN_ID_BYTES_MAX: usize = 4 << 10;
+/// Stake of a node that serves others, in TALOS: the TIP's.
+const STAKE_DEFAULT: &str = "10000";
+
+/// `node serve`: on the market of a chain elsewhere, where a node needs a stake.
+pub(crate) async fn serve(shared: &Shared, mut flags: Up) -> Result<(), Failure> {
+    if flags.demo.is_some() {
+        return Err(Failure::usage("failed to use --demo: it is for `nisse up`"));
+    }
+    let home = config::home(shared.home.as_deref())?;
+    super::check_home(&home)?;
+    let options = config::load(&home, &flags)?.options;
+    if matches!(options.chain, ChainChoice::Embedded { .. }) {
+        let text = "failed to serve others: the embedded chain is this home's own";
+        return Err(Failure::usage(text).hint("name the market's chain with --chain URL --contract ADDR"));
+    }
+    if options.stake.is_none() {
+        flags.stake = Some(STAKE_DEFAULT.to_owned());
+    }
+    run(shared, &flags).await
+}
 
 pub(crate) async fn run(shared: &Shared, flags: &Up) -> Result<(), Failure> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
+    let mut timeline = Timeline::begin(Arc::clone(&clock));
     let events = EventLog::default();
     logging(shared.json, &events);
     let home = config::home(shared.home.as_deref())?;
     super::check_home(&home)?;
     let mut options = config::load(&home, flags)?.options;
     let demo = match flags.demo {
-        Some(mode) => Some(Demo::prepare(mode, &home, &mut options).await?),
+        Some(mode) => {
+            timeline = timeline.heard_by(output::step);
+            Some(Demo::prepare(mode, &home, &mut options, &mut timeline).await?)
+        }
         None => None,
     };
     check_loopback("--api", options.api)?;
     options.rpc.map_or(Ok(()), |rpc| check_loopback("--rpc", rpc))?;
     know_the_chain(&mut options.chain).await?;
     let (api, public, rpc) = (options.api, options.public, options.rpc);
+    let serves_elsewhere = options.stake.is_some() && options.endpoint.is_none() && options.suffix == "localhost";
     let strangers = !matches!(options.accept, AcceptList::Own | AcceptList::HomeKeys);
     let files_max = raise_files_max();
     // Bound before the home is touched: a taken port costs nothing.
@@ -45,25 +71,28 @@ pub(crate) async fn run(shared: &Shared, flags: &Up) -> Result<(), Failure> {
             .hint("name other addresses with --api and --public; port 0 takes a free one")
     })?;
     let bound = listeners.bound().map_err(|error| Failure::new(Exit::Failed, format!("failed to listen: {error}")))?;
-    let seams =
-        Seams { disk: Arc::new(SystemDisk), clock: Arc::new(SystemClock::default()), entropy: Arc::new(SystemEntropy) };
-    let node = Node::open(options, seams).await?;
+    options.public = bound.public;
+    let seams = Seams { disk: Arc::new(SystemDisk), clock, entropy: Arc::new(SystemEntropy) };
+    let node = Node::open(options, seams, &mut timeline).await?;
     events.open(&home).map_err(|error| {
         Failure::new(Exit::Failed, format!("failed to write to {}: {error}", home.join("logs").display()))
     })?;
     node.listening(bound.api, bound.public, bound.rpc);
     listeners.serve(&node, files_max);
     node.serving()?;
+    if serves_elsewhere {
+        output::line("others reach this node on this machine alone: say with --endpoint URL where they find it");
+    }
     if strangers {
         output::line("strangers' agents are accepted: they run in this process, behind WebAssembly alone");
     }
     match &demo {
-        Some(demo) => demo.run(&node).await?,
+        Some(demo) => demo.run(&node, &mut timeline).await?,
         None => {
             let chain = bound.rpc.map(|rpc| format!(", and its chain on {rpc}")).unwrap_or_default();
             output::line(format!("nisse serves agents on {}, its owner on {}{chain}", bound.public, bound.api));
             if let (Some(rpc), Ok(status)) = (bound.rpc, node.status().await) {
-                let join = super::market::join_command(&format!("http://{rpc}"), &status.contract);
+                let join = super::market::join_command(&format!("http://{rpc}"), &status.contract, &status.public);
                 output::line(format!("another node joins its market with `{join}`"));
             }
         }

@@ -13,7 +13,7 @@ use tempfile::TempDir;
 use crate::web;
 
 /// How long anything may take before a story counts as broken. Generous: other builds share the machine.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 /// Between two looks at a condition.
 const LOOK: Duration = Duration::from_millis(10);
 /// Whatever the surroundings set, the binary under test sees none of it.
@@ -163,6 +163,21 @@ impl Home {
         }
         Package { dir }
     }
+
+    /// The example oracle under another name, with assets that this home's node adds to its content.
+    pub(crate) fn oracle(&self, name: &str, interval_seconds: u64) -> Package {
+        let (from, dir) = (format!("{}/../../examples/price-oracle", env!("CARGO_MANIFEST_DIR")), self.beside(name));
+        std::fs::create_dir_all(&dir).unwrap();
+        let assets = dir.join("assets.json");
+        std::fs::write(&assets, "[{\"id\":\"ethereum\",\"symbol\":\"ETH\"}]").unwrap();
+        let cid = self.ok(&["content", "add", assets.to_str().unwrap()]);
+        std::fs::copy(format!("{from}/oracle.wasm"), dir.join("oracle.wasm")).unwrap();
+        let manifest = std::fs::read_to_string(format!("{from}/agent.yaml")).unwrap();
+        let manifest = manifest.replace("talos.oracle.price-eth", name);
+        let config = format!("config:\n  interval_seconds: {interval_seconds}\n  assets: \"{}\"\n", cid.trim());
+        std::fs::write(dir.join("agent.yaml"), format!("{manifest}\nnisse: 1\n{config}")).unwrap();
+        Package { dir }
+    }
 }
 
 /// The folder of an example guest.
@@ -270,7 +285,8 @@ impl Node<'_> {
             if let Some(status) = self.child.try_wait().unwrap() {
                 panic!("the node ended with {status}: {said}");
             }
-            said.contains("nisse market show 1").then_some(said)
+            let last = said.split_once("  nisse market show ").is_some_and(|(_, rest)| rest.contains('\n'));
+            last.then_some(said)
         })
     }
 

@@ -7,6 +7,7 @@ mod answers;
 mod canary;
 mod endless;
 mod greedy;
+mod local;
 mod money;
 mod neighbour;
 mod reach;

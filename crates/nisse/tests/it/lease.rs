@@ -73,6 +73,32 @@ fn a_paid_lease_ends_after_twenty_hours_and_a_home_lease_never_does() {
 }
 
 #[test]
+fn what_a_lease_has_paid_grows_while_it_runs() {
+    let home = Home::new();
+    let rpc = web::free_address();
+    let mut node = home.up(&["--demo", "--chain-dev", "--rpc", &rpc]);
+    node.demo_is_told();
+    let paid = || {
+        let entry = home.json(&["market", "show", "1"]);
+        assert_eq!(entry["state"], "running");
+        let lease = home.json(&["status", ORACLE])["lease"].take();
+        let (shown, told) = (units(&entry["paid"]), units(&lease["paid"]));
+        assert!(told >= shown, "its status is younger than the market's entry: {lease} and {entry}");
+        assert_eq!(told + units(&lease["balance"]), units(&entry["deposited"]), "{lease}");
+        shown
+    };
+    let hourly = 50 * 10u128.pow(18);
+    let mut before = paid();
+    for _ in 0..3 {
+        pass(&rpc, HOUR);
+        let now = paid();
+        // What the test itself takes comes on top.
+        assert!((hourly..2 * hourly).contains(&(now - before)), "{before}, and an hour later {now}");
+        before = now;
+    }
+}
+
+#[test]
 fn a_lease_that_its_owner_ends_pays_for_its_time_and_gives_the_rest_back() {
     let home = Home::new();
     let rpc = web::free_address();

@@ -78,7 +78,7 @@ fn a_node_says_where_its_chain_is_and_that_it_takes_no_new_work() {
     assert_eq!(home.ok(&["node", "drain", "--off"]), "this node takes work again\n");
     node.kill();
 
-    let _node = home.up(&["--rpc", "127.0.0.1:0"]);
+    let node = home.up(&["--rpc", "127.0.0.1:0"]);
     let status = home.json(&["node", "status"]);
     let (url, contract) = (status["chain_url"].as_str().unwrap(), status["contract"].as_str().unwrap());
     assert_eq!(url, format!("http://{}", status["rpc"].as_str().unwrap()));
@@ -87,7 +87,7 @@ fn a_node_says_where_its_chain_is_and_that_it_takes_no_new_work() {
         format!("chain       {}, block ", status["chain"]),
         format!("rpc         {url}\n"),
         format!("contract    {contract}\n"),
-        format!("joined by   nisse up --chain {url} --contract {contract}\n"),
+        format!("joined by   nisse node serve --chain {url} --contract {contract} --gateway http://{}\n", node.public),
     ] {
         assert!(told.contains(&row), "{row:?} is not in {told}");
     }

@@ -1,9 +1,12 @@
 //! Orders that no node takes: they are told as what they are, found again, and closed with their deposit.
 
+use std::time::Instant;
+
 use insta::assert_snapshot;
 use serde_json::{Value, json};
 
-use crate::harness::{Ended, Home, Node, eventually, example};
+use crate::harness::{Ended, Home, Node, PATIENCE, eventually, example};
+use crate::web;
 
 const ECHO: &str = "nisse.test.echo";
 const ORACLE: &str = "talos.oracle.price-eth";
@@ -74,7 +77,13 @@ fn what_a_node_refuses_says_why_and_outlives_a_restart() {
     home.ok(&["node", "drain"]);
     let drained = left_open(&home.run(&["deploy", &example("echo"), "--payment", "100", "--json"]));
     assert!(drained["reason"].as_str().unwrap().ends_with("this node is draining and takes no new work"), "{drained}");
+    assert!(
+        drained["hint"].as_str().unwrap().contains("`nisse node drain --off`, and this node looks at it again"),
+        "{drained}"
+    );
     home.ok(&["node", "drain", "--off"]);
+    eventually("the order to be taken", || (home.json(&["status", ECHO])["state"] == "running").then_some(()));
+    home.ok(&["stop", ECHO]);
     let large = home.copy_of("counter", "large");
     large.set("  cpu", "\"64.0\"");
     let large = left_open(&home.run(&["deploy", large.path(), "--payment", "100", "--json"]));
@@ -86,7 +95,7 @@ fn what_a_node_refuses_says_why_and_outlives_a_restart() {
     let foreign = left_open(&home.run(&["deploy", &example("log-flood"), "--payment", "100", "--json"]));
     assert!(foreign["reason"].as_str().unwrap().contains("this node does not accept agents of 0x"), "{foreign}");
     assert!(foreign["hint"].as_str().unwrap().contains("--accept 0x"), "{foreign}");
-    for name in [ECHO, "nisse.test.counter", "nisse.test.log-flood"] {
+    for name in ["nisse.test.counter", "nisse.test.log-flood"] {
         assert_eq!(home.json(&["status", name])["state"], "open");
         // Its full name finds it as well.
         let deployment = home.json(&["status", name])["deployment"].as_str().unwrap().to_owned();
@@ -196,4 +205,38 @@ fn of_two_deployments_of_one_name_at_once_one_is_made() {
     let said = &ended[1].err;
     assert!(said.contains("is being deployed at this moment") || said.contains("is live on this node"), "{said}");
     assert_eq!(home.json(&["market", "ls"]).as_array().map(Vec::len), Some(1));
+}
+
+#[test]
+fn an_order_is_found_at_every_moment_in_which_this_node_takes_it() {
+    let home = Home::new();
+    let node = paying(&home);
+    let token = format!("Bearer {}", std::fs::read_to_string(home.path().join("token")).unwrap().trim());
+    let headers = [("host", node.api.as_str()), ("authorization", token.as_str())];
+    let status =
+        |agent: &str| web::request(&node.api, "GET", &format!("/api/v1/agents/{agent}"), &headers, b"").unwrap();
+    for _ in 0..5 {
+        let deploying = home.start(&["deploy", &example("echo"), "--payment", "100", "--json"]);
+        // From the first moment at which it is found, by its name or in full, until it runs.
+        let ordered = eventually("the order", || {
+            let answer = status(ECHO);
+            (answer.status == 200).then(|| answer.json()).filter(|found| found["state"] != "stopped")
+        });
+        let names = [ECHO.to_owned(), ordered["deployment"].as_str().unwrap().to_owned()];
+        // Without a pause between two looks: what is looked for lasts less than a millisecond.
+        let is_running = || {
+            names.iter().all(|name| {
+                let answer = status(name);
+                assert_eq!(answer.status, 200, "{name}: {}", answer.text());
+                assert_eq!(answer.json()["deployment"], ordered["deployment"], "{name}");
+                answer.json()["state"] == "running"
+            })
+        };
+        let begun = Instant::now();
+        while !is_running() {
+            assert!(begun.elapsed() < PATIENCE, "waited in vain for the agent");
+        }
+        assert_eq!(deploying.end().code, 0);
+        home.ok(&["stop", ECHO]);
+    }
 }

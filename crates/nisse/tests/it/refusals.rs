@@ -95,7 +95,7 @@ fn an_import_without_its_permission_is_refused_by_name() {
     refused!(home, ["pkg", "check", oracle], @r#"
     exit 3
     error: failed to link `nisse:agent/ipfs@0.1.0`: it needs the permission `read_ipfs`
-    hint: add "read_ipfs" to `permissions` in agent.yaml, then `nisse update talos.oracle.price-eth`
+    hint: add "read_ipfs" to `permissions` in agent.yaml
     "#);
     let ended = home.run(&["deploy", oracle]);
     assert_eq!(ended.code, 3, "{ended:?}");

@@ -25,6 +25,9 @@ impl MarketCall {
                     Nodes::registerCall { endpoint: endpoint.clone(), capacity: resources(capacity), stake: stake.0 };
                 (at.nodes, call.abi_encode())
             }
+            Self::SetEndpoint { endpoint } => {
+                (at.nodes, Nodes::setEndpointCall { endpoint: endpoint.clone() }.abi_encode())
+            }
             Self::WithdrawEarnings { to } => (at.escrow, Escrow::withdrawCall { to: to_alloy(*to) }.abi_encode()),
             Self::PublishAnswer { deployment, asset, answer } => {
                 let answer = I256::try_from(*answer).expect("128 bits fit into 256");
@@ -44,6 +47,7 @@ impl MarketCall {
             }
             Self::DeployHome(order) => Manager::deployHomeCall { params: params(order) }.abi_encode(),
             Self::Reject { deployment: id, reason } => Manager::rejectCall { id, reason }.abi_encode(),
+            Self::Attest { deployment: id } => Manager::attestCall { id }.abi_encode(),
             Self::Bid { deployment: id, rate } => Manager::bid_0Call { id, rate: rate.0 }.abi_encode(),
             Self::BidLiteral { agent_id, rate } => {
                 Manager::bid_1Call { agentId: agent_id, price: U256::from(rate.0) }.abi_encode()
@@ -75,6 +79,7 @@ impl MarketCall {
             | Self::ApproveEscrow
             | Self::ApproveNodes
             | Self::Register { .. }
+            | Self::SetEndpoint { .. }
             | Self::WithdrawEarnings { .. }
             | Self::PublishAnswer { .. } => unreachable!("encoded for its own contract"),
         }

@@ -99,7 +99,9 @@ impl Committer {
         {
             // The record stands, so its place is taken. What came behind it would be applied without it, for good.
             self.advance(seq, hash);
-            self.held = None;
+            if let Some(held) = self.held.take() {
+                held.leave_to_the_next_start();
+            }
             let reason = format!("apply what an agent changed to its state: {}", chain(&error));
             self.parts.records.end(reason.clone());
             return Err(reason);

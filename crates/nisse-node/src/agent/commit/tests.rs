@@ -52,7 +52,7 @@ impl World {
             engine: Hash256::ZERO,
             state,
             publishes: false,
-            unapplied: Unapplied::new(Arc::clone(&journal)),
+            unapplied: Unapplied::new(Arc::clone(&journal), Arc::new(SimClock::default())),
             records: Arc::new(Records::new(journal, database, Places::default())),
             ledger: Arc::default(),
             outward: mpsc::channel(OUTWARD_QUEUE_MAX).0,

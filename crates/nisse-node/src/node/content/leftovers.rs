@@ -15,61 +15,74 @@ use crate::packages::{self, on_disk, pins_of};
 use crate::supervisor::Stop;
 
 impl Node {
-    /// Follows updates, and ends what each of them leaves behind.
+    /// Follows updates and ends, and ends what each of them leaves behind.
     pub(in crate::node) fn follow_updates(self: &Arc<Self>) {
         let node = Arc::downgrade(self);
         // Subscribed before the first look, so that no update falls between the two.
         let mut milestones = self.core.milestones.subscribe();
         self.core.supervisor.spawn("leftovers", |mut stop: Stop| async move {
             // An order that went out before a crash may not be on the market yet, and its package is needed then:
-            // packages wait for the next update.
+            // packages of this home wait for the next update.
             tidy(&node, false).await;
             loop {
-                let ended = tokio::select! {
+                let milestone = tokio::select! {
                     () = stop.requested() => return,
-                    milestone = milestones.recv() => match milestone {
-                        Ok(step) => step.name == "updated" || step.name == "update refused",
-                        Err(RecvError::Lagged(_)) => true,
-                        Err(RecvError::Closed) => return,
-                    },
+                    milestone = milestones.recv() => milestone,
                 };
-                if ended {
-                    tidy(&node, true).await;
+                match milestone.as_ref().map(|step| step.name) {
+                    Ok("updated" | "update refused") | Err(RecvError::Lagged(_)) => tidy(&node, true).await,
+                    // The market need not be asked what others' agents leave.
+                    Ok("stopped" | "failed") => tidy(&node, false).await,
+                    Ok(_) => {}
+                    Err(RecvError::Closed) => return,
                 }
             }
         });
     }
 
-    /// Ends the pins of states that nothing comes back to, and where asked those of packages and configurations.
-    pub(in crate::node) async fn end_leftovers(&self, packages_too: bool) -> Result<(), NodeError> {
+    /// Ends the pins of states that nothing comes back to, and of packages that others' agents left; with `own_too` of
+    /// those that this home's left as well.
+    pub(in crate::node) async fn end_leftovers(&self, own_too: bool) -> Result<(), NodeError> {
         let loose = on_disk(&self.core, "list pins", |core| Ok(core.content.loose_pins())).await?;
-        // Behind the list: what was needed when it was made and is not now is found the next time.
-        let needed = self.look(packages::needed).await?;
-        let kind = |pin: &LoosePin| PinKind::of(pin.name());
         let (mut states, mut packages) = (Vec::new(), Vec::new());
-        for pin in loose.into_iter().filter(|pin| !needed.contains_key(pin.name())) {
-            match kind(&pin) {
+        for pin in loose {
+            match PinKind::of(pin.name()) {
                 Some(PinKind::State) => states.push(pin),
-                Some(PinKind::Package | PinKind::Config) if packages_too => packages.push(pin),
+                Some(PinKind::Package | PinKind::Config | PinKind::Ordered) => packages.push(pin),
                 _ => {}
             }
         }
+        let ordered = if packages.is_empty() || !own_too { Ok(None) } else { self.ordered().await };
+        // Behind the lists: what was needed when they were made and is not now is found the next time.
+        let own = self.owners()?;
+        let look = move |all: &_| (packages::needed(all, &own), packages::left_by_others(all, &own));
+        let (needed, left) = self.look(look).await?;
+        states.retain(|pin| !needed.contains_key(pin.name()));
+        packages.retain(|pin| !needed.contains_key(pin.name()));
         self.end(states).await?;
-        if packages.is_empty() {
-            return Ok(());
+        let ordered = match ordered {
+            Ok(ordered) => ordered,
+            Err(error) => {
+                tracing::debug!(error = error.text, "which packages orders need is not known now");
+                None
+            }
+        };
+        match ordered {
+            Some(ordered) => packages.retain(|pin| !ordered.iter().any(|name| name == pin.name())),
+            None => packages.retain(|pin| left.contains(pin.name())),
         }
+        self.end(packages).await
+    }
+
+    /// The pins that this home's orders need. `None` where not every order is known.
+    async fn ordered(&self) -> Result<Option<Vec<String>>, NodeError> {
         // Where the market is not known yet, neither are orders.
         if self.core.keys.versions().is_empty() {
-            return Ok(());
+            return Ok(None);
         }
         let orders = self.all_orders().await?;
         // Among those that are too old to be looked through, one may still be open.
-        if orders.older > 0 {
-            return Ok(());
-        }
-        let ordered: Vec<String> = orders.listed.iter().flat_map(pins_of_order).collect();
-        packages.retain(|pin| !ordered.iter().any(|name| name == pin.name()));
-        self.end(packages).await
+        Ok((orders.older == 0).then(|| orders.listed.iter().flat_map(pins_of_order).collect()))
     }
 
     async fn end(&self, pins: Vec<LoosePin>) -> Result<(), NodeError> {
@@ -91,9 +104,9 @@ impl Node {
     }
 }
 
-async fn tidy(node: &Weak<Node>, packages_too: bool) {
+async fn tidy(node: &Weak<Node>, own_too: bool) {
     let Some(node) = node.upgrade() else { return };
-    if let Err(error) = node.end_leftovers(packages_too).await {
+    if let Err(error) = node.end_leftovers(own_too).await {
         // What is left is found after the next update.
         tracing::debug!(error = error.text, "what updates left behind is not looked through");
     }

@@ -4,11 +4,16 @@ use std::time::Duration;
 
 use nisse_market::{DeploymentState, Market};
 use nisse_model::DeploymentId;
+use nisse_orchestrator::{Agent, Life};
 use tokio::sync::broadcast;
 
-use crate::control::Step;
+use crate::control::AgentStatus;
 use crate::core::Milestone;
+use crate::error::{ErrorKind, NodeError};
 use crate::node::Node;
+use crate::node::find::Found;
+use crate::routes::{Route, host_names};
+use crate::timeline::Timeline;
 
 /// How long `deploy` waits for a live agent when the caller does not say: a package may take a minute to be fetched and
 /// two to be compiled.
@@ -20,6 +25,9 @@ const WAIT_MAX: Duration = Duration::from_secs(600);
 const ASSIGNMENT_WAIT_DEFAULT: Duration = Duration::from_secs(10);
 /// Between two looks at the market while nothing happens on this node.
 const LOOK: Duration = Duration::from_millis(250);
+
+/// Between two looks at an agent that the node brings up by itself.
+const LOOK_UP: Duration = Duration::from_millis(20);
 
 /// How long a deployment is waited for.
 pub(super) struct Wait {
@@ -38,34 +46,11 @@ fn is_given(state: DeploymentState) -> bool {
     matches!(state, DeploymentState::Assigned | DeploymentState::Running)
 }
 
-/// Steps with their times since the request.
-pub(super) struct Timeline<'a> {
-    node: &'a Node,
-    begun: Duration,
-    pub(super) steps: Vec<Step>,
-}
-
-impl<'a> Timeline<'a> {
-    pub(super) fn begin(node: &'a Node) -> Self {
-        Self { node, begun: node.core.clock.elapsed(), steps: Vec::new() }
-    }
-
-    pub(super) fn note(&mut self, name: &str, detail: impl Into<String>) {
-        let at_ms = self.elapsed_ms();
-        self.steps.push(Step { name: name.to_owned(), detail: detail.into(), at_ms });
-    }
-
-    pub(super) fn elapsed_ms(&self) -> u64 {
-        let elapsed = self.node.core.clock.elapsed().saturating_sub(self.begun);
-        u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX)
-    }
-}
-
 impl Node {
     /// Notes the steps until it is live here or elsewhere, has failed here, or nobody takes it.
     pub(super) async fn until_live(
         &self,
-        timeline: &mut Timeline<'_>,
+        timeline: &mut Timeline,
         milestones: &mut broadcast::Receiver<Milestone>,
         market: &Market,
         deployment: DeploymentId,
@@ -104,6 +89,50 @@ impl Node {
                 return;
             }
         }
+    }
+
+    /// Waits until an agent that was deployed before this start answers again, or is not to be brought up by this node.
+    pub async fn until_up(&self, text: &str) -> Result<AgentStatus, NodeError> {
+        let (deployment, _) = self.find(text).await?;
+        let name = deployment.to_string();
+        let settled = async {
+            while self.is_coming_up(&name).await? {
+                tokio::time::sleep(LOOK_UP).await;
+            }
+            Ok::<_, NodeError>(())
+        };
+        // One that takes longer is told as it is.
+        tokio::time::timeout(WAIT_DEFAULT, settled).await.unwrap_or(Ok(()))?;
+        let status = self.agent(&name).await?;
+        if status.state == "running" && self.core.running(&deployment).is_none() {
+            let reason = status.reason.unwrap_or_else(|| "it is on its way".to_owned());
+            let text = format!("failed to see {} answer again: {reason}", status.agent_id);
+            return Err(NodeError::new(ErrorKind::Failed, "not_up", text).with_hint(status.hint));
+        }
+        Ok(status)
+    }
+
+    async fn is_coming_up(&self, deployment: &str) -> Result<bool, NodeError> {
+        let agent = match self.find(deployment).await? {
+            (_, Found::Agent(agent)) => agent,
+            (_, Found::Order(order)) => {
+                let elsewhere = order.view.node.is_some_and(|node| node != self.core.operator);
+                return Ok(order.is_live() && order.refusal.is_none() && !elsewhere);
+            }
+        };
+        let coming = match agent.life {
+            Life::Preparing | Life::Starting => true,
+            Life::Running { acknowledged, .. } => acknowledged.is_none() || !self.answers(&agent),
+            Life::Paused { .. } | Life::Stopped { .. } | Life::Failed { .. } => false,
+        };
+        Ok(coming && agent.setback().is_none())
+    }
+
+    /// Whether requests find their way to it.
+    fn answers(&self, agent: &Agent) -> bool {
+        let (owner, name) = agent.placement.key();
+        let [host, _] = host_names(&name, owner, self.core.operator, &self.core.options.suffix);
+        matches!(self.core.routes.find(&host), Some(Route::Agent(_)))
     }
 
     /// Whether the market has a way in for other nodes: an embedded chain that is not served has none.

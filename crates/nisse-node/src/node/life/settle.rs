@@ -17,16 +17,19 @@ use crate::node::Node;
 pub(super) struct Effect {
     /// Completes "failed to see … within".
     done: &'static str,
-    within: Duration,
+    pub(super) within: Duration,
 }
 
 /// An agent that the market stopped ends here.
 pub(super) const STOP: Effect = Effect { done: "stopped", within: Duration::from_secs(60) };
+/// The owner's word travels over the market, and its node heeds it.
+pub(super) const PAUSE: Effect = Effect { done: "paused", within: Duration::from_secs(30) };
+pub(super) const RESUME: Effect = Effect { done: "resumed", within: Duration::from_secs(30) };
 /// A package is fetched, compiled, which alone may take two minutes, and started.
 pub(super) const UPDATE: Effect = Effect { done: "updated", within: Duration::from_secs(180) };
 
 impl Effect {
-    fn not_yet(self, deployment: DeploymentId) -> NodeError {
+    pub(super) fn not_yet(self, deployment: DeploymentId) -> NodeError {
         let Self { done, within } = self;
         let seconds = within.as_secs();
         let text = format!("failed to see {deployment} {done} within {seconds} s: it goes on by itself");

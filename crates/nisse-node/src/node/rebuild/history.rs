@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use nisse_market::Signer as _;
-use nisse_model::{Address, AmountPerHour, ByteSize, Cpu, DeploymentId, Timestamp};
-use nisse_orchestrator::{Accept, Agent, Capacity, Decision, Life, Orchestrator, Policy};
+use nisse_model::{Address, ByteSize, Cpu, DeploymentId, Timestamp};
+use nisse_orchestrator::{Accept, Agent, Capacity, Decision, Life, Orchestrator, Policy, Prices};
 use nisse_store::{Database, Journal, JournalError};
 
 use crate::entry::Entry;
@@ -133,7 +133,7 @@ fn take(orchestrator: &mut Orchestrator, decision: &Decision, named: &mut BTreeS
 }
 
 /// Restoring asks no policy; one is needed to hold the agents.
-fn reader(operator: Address) -> Policy {
+pub(in crate::node) fn reader(operator: Address) -> Policy {
     let capacity = Capacity { cpu: Cpu::default(), memory: ByteSize::default(), gpu: false };
-    Policy { operator, accept: Accept::Own, capacity, price: AmountPerHour(0), gas_budget_max: 0 }
+    Policy { operator, accept: Accept::Own, capacity, prices: Prices::default(), gas_budget_max: 0 }
 }

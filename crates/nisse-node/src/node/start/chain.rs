@@ -16,11 +16,13 @@ use crate::error::{ErrorKind, NodeError, chain};
 use crate::home::{Home, KeyName};
 use crate::node::Seams;
 use crate::options::{ChainChoice, NodeOptions};
+use crate::timeline::Timeline;
 
 /// The folder of the embedded chain and of the transaction queues.
 pub(crate) const FOLDER: &str = "chain";
 /// What to do about a chain that is gone.
-const REBUILD: &str = "`nisse doctor --rebuild-chain` rebuilds it from the journal and keeps a copy of what is there";
+pub(crate) const REBUILD: &str =
+    "`nisse doctor --rebuild-chain` rebuilds it from the journal and keeps a copy of what is there";
 /// The codes of errors after which a chain may be made anew. Any other error says nothing about what is there.
 pub(crate) const LOST: [&str; 4] = ["chain_gone", "chain_damaged", "queue_gone", "queue_damaged"];
 /// How long one call of a remote chain may take, and how much it may answer.
@@ -36,16 +38,23 @@ pub(super) fn open_chain(
     home: &Home,
     seams: &Seams,
     lived: bool,
+    timeline: &mut Timeline,
 ) -> Result<OpenChain, NodeError> {
     match &options.chain {
         ChainChoice::Embedded { dev } => {
             let new_chain_id = (!lived).then(|| draw_chain_id(seams.entropy.as_ref()));
             let chain = open_embedded(home, seams, new_chain_id, *dev)?;
+            let came = match chain.head().0 {
+                0 => "begun".to_owned(),
+                block => format!("resumed at block {block}"),
+            };
+            timeline.note("chain", format!("{}, {came}", chain.chain_id()));
             let queue = TxQueueOptions::embedded(chain.chain_id());
             Ok((Some(chain.clone()), ChainClient::embedded(chain), queue))
         }
         ChainChoice::Remote { url, chain_id, .. } => {
             let post = Arc::new(OperatorPost(OperatorClient::default()));
+            timeline.note("chain", format!("{chain_id}, elsewhere"));
             Ok((None, ChainClient::remote(url.as_str(), post), TxQueueOptions::remote(*chain_id)))
         }
     }

@@ -14,11 +14,15 @@ use crate::error::NodeError;
 use crate::life::{alarm_id, started_id};
 
 /// Decides what the journal says, for every live agent. Boot goes on from there.
-pub(super) async fn conclude(core: &Core, orchestrator: &mut Orchestrator) -> Result<(), NodeError> {
+pub(super) async fn conclude(
+    core: &Core,
+    completed: &HashSet<[u8; 16]>,
+    orchestrator: &mut Orchestrator,
+) -> Result<(), NodeError> {
     let now = core.clock.now();
     let live = orchestrator.agents().iter().filter(|(_, agent)| agent.life.is_live());
     let live: Vec<DeploymentId> = live.map(|(id, _)| *id).collect();
-    let concluded = live.into_iter().flat_map(|id| conclusions(orchestrator, &core.completed, id, now));
+    let concluded = live.into_iter().flat_map(|id| conclusions(orchestrator, completed, id, now));
     journal(core, &concluded.collect::<Vec<_>>()).await
 }
 
@@ -50,7 +54,7 @@ mod tests {
     fn what_was_handled_before_a_start_is_decided_and_not_handled_again() {
         let mut orchestrator = running();
         let at = Some(Timestamp(5_000));
-        orchestrator.handle(Event::AlarmChanged { deployment: deployment(1), completion: 1, at }, NOW);
+        orchestrator.handle(Event::AlarmChanged { deployment: deployment(1), completion: 1, at, on_trial: false }, NOW);
         let set = orchestrator.agent(&deployment(1)).and_then(|agent| agent.alarm).expect("it is set");
         assert!(conclusions(&mut orchestrator, &HashSet::new(), deployment(1), NOW).is_empty(), "it has yet to ring");
         let completed = HashSet::from([alarm_id(deployment(1), &set).0]);

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use nisse_market::{ContractSettings, Market, deploy_contracts, market_versions};
+use nisse_market::{ContractSettings, Market, MarketError, deploy_contracts, market_versions};
 use nisse_model::{Address, Amount, Resources};
 
 use crate::core::Core;
@@ -13,16 +13,21 @@ use crate::keys::Keys;
 use crate::node::market_error;
 use crate::options::{ChainChoice, NodeOptions};
 use crate::supervisor::{Stop, Supervisor};
+use crate::timeline::Timeline;
 use crate::watcher::{self, Standing};
 
 /// Stake of a node on its own embedded chain: the TIP's 10,000 TALOS.
 const HOME_STAKE: Amount = Amount(10_000 * Amount::TALOS.0);
 /// How long to rest before the market is looked for again.
 const MARKET_RETRY: Duration = Duration::from_secs(5);
+/// How long to rest before this node is registered anew.
+const REGISTER_RETRY: Duration = Duration::from_secs(30);
 
 /// The newest version of the market. From then on every version is known to the node's keys.
-pub(super) async fn open_market(core: &Core) -> Result<Market, NodeError> {
+pub(super) async fn open_market(core: &Core, timeline: &mut Timeline) -> Result<Market, NodeError> {
     let (home, supervisor) = (&core.home, &core.supervisor);
+    let head = || core.chain.as_ref().map_or(0, |chain| chain.head().0);
+    let before = head();
     let queue = core.keys.queue(home, supervisor, KeyName::Operator)?;
     let client = core.keys.client();
     let book: Address = match &core.options.chain {
@@ -34,8 +39,15 @@ pub(super) async fn open_market(core: &Core) -> Result<Market, NodeError> {
     };
     let versions = market_versions(client, core.keys.chain_id(), book).await;
     core.keys.set_versions(versions.map_err(|error| market_error(&error))?);
+    // Where the chain holds blocks, one that is new now may be anybody's: what was under way goes on as well.
+    let came = match (before, head()) {
+        (0, made @ 1..) => format!("made in blocks 1 to {made}"),
+        _ => "as before".to_owned(),
+    };
+    timeline.note("contracts", format!("address book {book}, {came}"));
     if core.chain.is_some() {
-        lay_down_stake(&core.keys, home, supervisor, &core.options).await?;
+        let stake = lay_down_stake(&core.keys, home, supervisor, &core.options).await?;
+        timeline.note("stake", stake.told());
     }
     if home.has_key(KeyName::Deployer) {
         // What it had under way when the node went down goes on now, and not as a surprise when it next deploys.
@@ -46,7 +58,8 @@ pub(super) async fn open_market(core: &Core) -> Result<Market, NodeError> {
 
 pub(super) async fn open_market_patiently(core: &Core) -> Market {
     loop {
-        match open_market(core).await {
+        // Nobody waits for this one.
+        match open_market(core, &mut core.timeline()).await {
             Ok(market) => return market,
             Err(error) => {
                 core.keys.set_unknown(&error.text);
@@ -59,6 +72,15 @@ pub(super) async fn open_market_patiently(core: &Core) -> Market {
 
 /// Follows the newest version of the market, and old ones as long as something of this node's is on them.
 pub(super) async fn follow(core: Arc<Core>, market: Market, stop: Stop) {
+    if core.chain.is_none() && core.options.stake.is_some() {
+        let registering = Arc::clone(&core);
+        core.supervisor.spawn("register", |mut stop| async move {
+            tokio::select! {
+                () = stop.requested() => {}
+                () = register_patiently(registering) => {}
+            }
+        });
+    }
     let newest = *market.addresses();
     for old in core.keys.versions().into_iter().filter(|version| version.version < newest.version) {
         let held = core.driver.look(move |all| all.holds(old.manager)).await.unwrap_or(false);
@@ -76,22 +98,76 @@ pub(super) async fn follow(core: Arc<Core>, market: Market, stop: Stop) {
     watcher::run(core, market, Standing::Newest, stop).await;
 }
 
-/// At home the test token comes from its faucet, so a node can stake and be paid by the same contracts as anywhere.
+/// Registers this node on a chain elsewhere, or announces where it is now. What stands in the way is told and tried again:
+/// the leases that this node holds are followed meanwhile.
+async fn register_patiently(core: Arc<Core>) {
+    loop {
+        match lay_down_stake(&core.keys, &core.home, &core.supervisor, &core.options).await {
+            Ok(stake) => return tracing::info!("{}", stake.told()),
+            Err(error) => tracing::error!(error = error.text, "this node is not registered, and takes no orders"),
+        }
+        tokio::time::sleep(REGISTER_RETRY).await;
+    }
+}
+
+/// What the node has at work on the market.
+pub(crate) struct Stake {
+    amount: Amount,
+    /// Whether it was laid down now.
+    fresh: bool,
+}
+
+impl Stake {
+    fn told(&self) -> String {
+        let came = if self.fresh { "laid down by the operator" } else { "of the operator's, as before" };
+        format!("{} TALOS {came}", self.amount)
+    }
+}
+
+/// A test token comes from its faucet, so a node can stake and be paid by the same contracts as anywhere.
 pub(crate) async fn lay_down_stake(
     keys: &Keys,
     home: &Home,
     supervisor: &Supervisor,
     options: &NodeOptions,
-) -> Result<(), NodeError> {
+) -> Result<Stake, NodeError> {
     let market = keys.market(home, supervisor, KeyName::Operator)?;
-    let laid = async {
-        if market.node(market.key()).await?.is_some() {
-            return Ok(());
-        }
-        market.faucet("home/faucet", HOME_STAKE).await?;
-        let capacity = Resources { cpu: options.cpu, memory: options.memory, gpu: false };
-        market.register("home/register", &format!("http://{}", options.suffix), capacity, HOME_STAKE).await?;
-        Ok(())
+    let laid = match options.chain {
+        ChainChoice::Embedded { .. } => stake_at_home(&market, options).await,
+        ChainChoice::Remote { .. } => stake_elsewhere(&market, options).await,
     };
-    laid.await.map_err(|error: nisse_market::MarketError| market_error(&error))
+    laid.map_err(|error| market_error(&error))
+}
+
+async fn stake_at_home(market: &Market, options: &NodeOptions) -> Result<Stake, MarketError> {
+    if let Some(node) = market.node(market.key()).await? {
+        return Ok(Stake { amount: node.stake, fresh: false });
+    }
+    market.faucet("home/faucet", HOME_STAKE).await?;
+    // At home everything is reached by the one name.
+    let here = || format!("http://{}", options.suffix);
+    let endpoint = options.endpoint.as_ref().map_or_else(here, ToString::to_string);
+    market.register("home/register", &endpoint, capacity(options), HOME_STAKE).await?;
+    Ok(Stake { amount: HOME_STAKE, fresh: true })
+}
+
+/// Each try has names of its own: another stake or another place is another transaction.
+async fn stake_elsewhere(market: &Market, options: &NodeOptions) -> Result<Stake, MarketError> {
+    let (endpoint, head) = (options.public_url(None).to_string(), market.head().await?);
+    if let Some(node) = market.node(market.key()).await? {
+        if node.endpoint != endpoint {
+            market.set_endpoint(&format!("node/endpoint/{head}"), &endpoint).await?;
+        }
+        return Ok(Stake { amount: node.stake, fresh: false });
+    }
+    let amount = options.stake.unwrap_or(HOME_STAKE);
+    if market.balance(market.key()).await? < amount {
+        market.faucet(&format!("node/faucet/{head}"), amount).await?;
+    }
+    market.register(&format!("node/register/{head}"), &endpoint, capacity(options), amount).await?;
+    Ok(Stake { amount, fresh: true })
+}
+
+fn capacity(options: &NodeOptions) -> Resources {
+    Resources { cpu: options.cpu, memory: options.memory, gpu: false }
 }

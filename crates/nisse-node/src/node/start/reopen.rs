@@ -74,7 +74,7 @@ fn take_up(
         .extract_if(.., |outward| matches!(outward, Outward::Alarm { deployment: of, .. } if *of == deployment));
     for outward in alarms {
         let Outward::Alarm { position, at, .. } = outward else { continue };
-        let changed = Event::AlarmChanged { deployment, completion: position.0, at };
+        let changed = Event::AlarmChanged { deployment, completion: position.0, at, on_trial: false };
         decisions.extend(orchestrator.handle(changed, now).decisions);
     }
     decisions

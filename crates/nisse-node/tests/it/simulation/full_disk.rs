@@ -12,7 +12,7 @@ use nisse_testkit::{Failure, Fault, PausedClock, SimDisk};
 use tokio::time::{sleep, timeout};
 
 use super::books::ask;
-use super::home::{compiled_before, options, seams};
+use super::home::open;
 use super::model::{Life, Model};
 use super::{dark, world};
 
@@ -40,7 +40,7 @@ pub(super) fn tell(story: impl AsyncFnOnce(&SimDisk, &PausedClock, Model) -> Res
 
 /// A start that finds what the model knows.
 pub(super) async fn open_judged(disk: &SimDisk, clock: &PausedClock, model: &mut Model) -> Result<Arc<Node>, Failure> {
-    let node = Node::open(options(compiled_before()), seams(disk, clock, clock.now().0)).await?;
+    let node = open(disk, clock, clock.now().0).await?;
     model.judge(&node, clock).await?;
     Ok(node)
 }

@@ -8,7 +8,9 @@ use std::time::Duration;
 use base64::Engine as _;
 use nisse_model::{Amount, AmountPerHour, ByteSize, Cpu, Timestamp};
 use nisse_node::control::PackageUpload;
-use nisse_node::{AcceptList, ChainChoice, CompileCommand, JournalLimits, Node, NodeOptions, Seams};
+use nisse_node::{
+    AcceptList, ChainChoice, CompileCommand, JournalLimits, Node, NodeError, NodeOptions, Prices, Seams, Timeline,
+};
 use nisse_store::{Clock, Disk as _, SystemDisk};
 use nisse_testkit::{PausedClock, SimDisk, SimEntropy};
 
@@ -23,7 +25,7 @@ pub(super) const PURSE: &str = "1000";
 const GUEST_BYTES_MAX: u64 = 1 << 20;
 
 /// What a machine runs this node with.
-pub(super) fn options(compile_command: CompileCommand) -> NodeOptions {
+fn options(compile_command: CompileCommand) -> NodeOptions {
     let nowhere = ([127, 0, 0, 1], 0).into();
     NodeOptions {
         home: PathBuf::from("/home"),
@@ -33,26 +35,38 @@ pub(super) fn options(compile_command: CompileCommand) -> NodeOptions {
         suffix: "localhost".to_owned(),
         chain: ChainChoice::Embedded { dev: false },
         accept: AcceptList::HomeKeys,
-        price: AmountPerHour(Amount::TALOS.0),
+        prices: Prices::flat(AmountPerHour(Amount::TALOS.0)),
         gas_budget_max: 6_000_000,
         cpu: Cpu { millis: 4_000 },
         memory: ByteSize(1 << 30),
         content_quota: ByteSize(1 << 30),
         state_quota: ByteSize(1 << 20),
+        gateways: Vec::new(),
+        routers: Vec::new(),
+        endpoint: None,
+        stake: None,
         connect_to: Vec::new(),
         compile_command,
         journal: JournalLimits { records_max: 12, looked_at_every: Duration::from_millis(250), segment_bytes: 1 << 10 },
     }
 }
 
-pub(super) fn seams(disk: &SimDisk, clock: &PausedClock, seed: u64) -> Seams {
-    let entropy = Arc::new(SimEntropy::new(seed));
-    Seams { disk: Arc::new(disk.clone()), clock: Arc::new(clock.clone()), entropy }
+/// A start without a compiler: it finds the code in its cache.
+pub(super) async fn open(disk: &SimDisk, clock: &PausedClock, seed: u64) -> Result<Arc<Node>, NodeError> {
+    let nothing = CompileCommand { program: PathBuf::from("/nonexistent/compiler"), arguments: Vec::new() };
+    open_with(nothing, disk, clock, seed).await
 }
 
-/// No compiler: every start finds the code in its cache.
-pub(super) fn compiled_before() -> CompileCommand {
-    CompileCommand { program: PathBuf::from("/nonexistent/compiler"), arguments: Vec::new() }
+async fn open_with(
+    compiler: CompileCommand,
+    disk: &SimDisk,
+    clock: &PausedClock,
+    seed: u64,
+) -> Result<Arc<Node>, NodeError> {
+    let clock: Arc<dyn Clock> = Arc::new(clock.clone());
+    let mut timeline = Timeline::begin(Arc::clone(&clock));
+    let seams = Seams { disk: Arc::new(disk.clone()), clock, entropy: Arc::new(SimEntropy::new(seed)) };
+    Node::open(options(compiler), seams, &mut timeline).await
 }
 
 /// This binary as its own compile child.
@@ -84,7 +98,7 @@ pub(super) fn template() -> &'static (SimDisk, World) {
         runtime.block_on(async {
             let disk = SimDisk::new(0);
             let clock = PausedClock::new(BEGINNING);
-            let node = Node::open(options(compiler()), seams(&disk, &clock, 0)).await.expect("a fresh home opens");
+            let node = open_with(compiler(), &disk, &clock, 0).await.expect("a fresh home opens");
             node.endow_deployer(PURSE).await.expect("the faucet gives");
             let mut model = Model::default();
             model.begin(&node, clock.now()).await.expect("the story begins");

@@ -67,12 +67,15 @@ impl Agent {
         deployment: DeploymentId,
         completion: u64,
         at: Option<Timestamp>,
+        on_trial: bool,
         now: Timestamp,
     ) -> Decision {
         let completion = Some(completion);
-        let Some(at) = at.map(|at| at.max(now)) else { return Decision::AlarmCleared { deployment, completion } };
+        let Some(at) = at.map(|at| at.max(now)) else {
+            return Decision::AlarmCleared { deployment, completion, on_trial };
+        };
         let due = self.alarm_pace.next().map_or(at, |next| next.max(at));
-        Decision::AlarmSet { deployment, at, due, attempt: 1, number: self.alarms + 1, completion }
+        Decision::AlarmSet { deployment, at, due, attempt: 1, number: self.alarms + 1, completion, on_trial }
     }
 
     pub(super) fn raise_due_alarm(&mut self, deployment: DeploymentId, now: Timestamp, effects: &mut Effects) {
@@ -107,7 +110,7 @@ impl Orchestrator {
             AlarmEnd::NotUp => return,
             AlarmEnd::Retry if alarm.attempt < ALARM_ATTEMPTS_MAX => tried_again(deployment, &alarm, now),
             AlarmEnd::Done | AlarmEnd::Retry | AlarmEnd::GiveUp => {
-                Decision::AlarmCleared { deployment, completion: None }
+                Decision::AlarmCleared { deployment, completion: None, on_trial: false }
             }
         };
         self.decide(effects, decision);
@@ -118,5 +121,6 @@ fn tried_again(deployment: DeploymentId, alarm: &Alarm, now: Timestamp) -> Decis
     let factor = 1u64 << (alarm.attempt - 1).min(16);
     let pause_ms = ALARM_RETRY_FIRST_MS.saturating_mul(factor).min(ALARM_RETRY_MAX_MS);
     let (due, attempt) = (now.plus_ms(pause_ms), alarm.attempt + 1);
-    Decision::AlarmSet { deployment, at: alarm.at, due, attempt, number: alarm.number, completion: None }
+    let (at, number) = (alarm.at, alarm.number);
+    Decision::AlarmSet { deployment, at, due, attempt, number, completion: None, on_trial: false }
 }

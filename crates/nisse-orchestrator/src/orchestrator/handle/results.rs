@@ -2,7 +2,7 @@
 
 use nisse_model::{DeploymentId, Timestamp};
 
-use super::Orchestrator;
+use super::{OpenBid, Orchestrator};
 use crate::action::{Action, Effects};
 use crate::agent::{Agent, Assignment, Life, Setback};
 use crate::decision::Decision;
@@ -34,13 +34,18 @@ impl Orchestrator {
     }
 
     fn inspected(&mut self, deployment: DeploymentId, result: Result<(), PrepareError>, effects: &mut Effects) {
-        let Some(bid) = self.bids.get(&deployment).filter(|bid| bid.rate.is_none()) else { return };
+        let looked_at = |bid: &&OpenBid| bid.rate.is_none() && !bid.attested;
+        let Some(bid) = self.bids.get(&deployment).filter(looked_at) else { return };
         let order = bid.order.clone();
         let verdict = match result {
             Ok(()) => self.judge(&order),
             Err(PrepareError { stage, reason }) => Err(Refusal::Package { stage, reason: bounded(&reason) }),
         };
         match verdict {
+            Ok(_) if order.unverified => {
+                self.decide(effects, Decision::Attested { deployment });
+                effects.actions.push(Action::Attest { deployment, round: order.round });
+            }
             Ok(rate) => {
                 self.decide(effects, Decision::BidMade { deployment, rate });
                 effects.actions.push(Action::Bid { deployment, round: order.round, rate });

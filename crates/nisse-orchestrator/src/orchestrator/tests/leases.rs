@@ -63,7 +63,7 @@ fn funding_moves_the_end() {
 fn a_paused_agent_keeps_its_lease_and_its_alarm_and_runs_nothing() {
     let mut node = orchestrator();
     run(&mut node, 1, ALICE, lease());
-    node.handle(Event::AlarmChanged { deployment: deployment(1), completion: 1, at: Some(NOW) }, NOW);
+    node.handle(Event::AlarmChanged { deployment: deployment(1), completion: 1, at: Some(NOW), on_trial: false }, NOW);
     let effects = node.command(deployment(1), Command::Pause, NOW).expect("it runs");
     assert_eq!(effects.actions, [Action::Halt { deployment: deployment(1) }]);
     assert!(node.handle(Event::Tick { chain: NOW }, NOW).actions.is_empty());

@@ -83,3 +83,110 @@ fn a_drained_node_refuses_orders_and_goes_on_with_its_agents() {
     assert_eq!(node.refused()[&deployment(2)], Refusal::Draining);
     assert!(matches!(life(&node, 1), Life::Running { .. }));
 }
+
+fn unverified(number: u64) -> Order {
+    Order { unverified: true, ..order(number, "agent1") }
+}
+
+#[test]
+fn an_artifact_that_its_id_does_not_prove_is_attested_once_and_bid_on_when_a_quorum_did() {
+    let mut node = orchestrator();
+    assert!(matches!(node.handle(Event::OrderOpened(unverified(1)), NOW).actions[..], [Action::Inspect { .. }]));
+    let attested = finish(&mut node, 1, ActionResult::Inspected(Ok(())));
+    assert_eq!(attested.actions, [Action::Attest { deployment: deployment(1), round: 1 }]);
+    // The log is read at least once, and another look changes nothing.
+    assert_eq!(node.handle(Event::OrderOpened(unverified(1)), NOW), Effects::default());
+    assert_eq!(finish(&mut node, 1, ActionResult::Inspected(Ok(()))), Effects::default());
+    // After a restart the chain is told again, under the same name.
+    let mut again = reborn(&node);
+    assert!(again.boot(NOW).actions.contains(&Action::Attest { deployment: deployment(1), round: 1 }));
+
+    let open = Order { round: 2, ..order(1, "agent1") };
+    for node in [&mut node, &mut again] {
+        assert!(matches!(node.handle(Event::OrderOpened(open.clone()), NOW).actions[..], [Action::Inspect { .. }]));
+        let bid = finish(node, 1, ActionResult::Inspected(Ok(())));
+        assert!(matches!(bid.actions[..], [Action::Bid { round: 2, .. }]), "{bid:?}");
+        assert_eq!(node.handle(Event::OrderOpened(unverified(1)), NOW), Effects::default(), "what is behind it");
+    }
+}
+
+#[test]
+fn an_artifact_that_is_not_what_its_hash_says_is_not_attested() {
+    let mut node = orchestrator();
+    node.handle(Event::OrderOpened(unverified(1)), NOW);
+    let error = PrepareError { stage: FailureStage::Verify, reason: "the artifact's hash differs".to_owned() };
+    assert!(finish(&mut node, 1, ActionResult::Inspected(Err(error))).actions.is_empty());
+    assert!(node.refused().contains_key(&deployment(1)));
+    // Nor what this node would not run.
+    let strangers = Order { placement: placement(Address([3; 20]), "agent2"), ..unverified(2) };
+    assert!(node.handle(Event::OrderOpened(strangers), NOW).actions.is_empty());
+}
+
+#[test]
+fn an_order_that_found_no_room_is_looked_at_again_when_there_is_some() {
+    let mut node = orchestrator();
+    for number in 1..=5 {
+        node.handle(Event::OrderOpened(order(number, &format!("agent{number}"))), NOW);
+        finish(&mut node, number, ActionResult::Inspected(Ok(())));
+    }
+    let mut strangers = order(6, "agent6");
+    strangers.placement.owner = Address([3; 20]);
+    node.handle(Event::OrderOpened(strangers.clone()), NOW);
+    assert_eq!(node.handle(Event::OrderOpened(order(5, "agent5")), NOW), Effects::default(), "nothing has changed");
+    let looked = |effects: &Effects| -> Vec<u64> {
+        let again = |action: &Action| match action {
+            Action::LookAgain { deployment } => Some(deployment.number),
+            _ => None,
+        };
+        effects.actions.iter().filter_map(again).collect()
+    };
+    let effects = node.handle(Event::AssignedElsewhere { deployment: deployment(1) }, NOW);
+    assert_eq!(looked(&effects), [5], "whom this node does not accept stays refused");
+    assert_eq!(node.handle(Event::OrderOpened(strangers), NOW), Effects::default());
+    let effects = node.handle(Event::OrderOpened(order(5, "agent5")), NOW);
+    assert!(matches!(effects.actions[..], [Action::Inspect { .. }]));
+    assert_eq!(node.refused().keys().map(|refused| refused.number).collect::<Vec<_>>(), [6]);
+    assert_eq!(reborn(&node).refused(), node.refused());
+
+    node.drain(true);
+    node.handle(Event::OrderOpened(order(7, "agent7")), NOW);
+    assert_eq!(node.refused()[&deployment(7)], Refusal::Draining);
+    assert_eq!(looked(&node.drain(false)), [7]);
+    assert_eq!(looked(&reborn(&node).boot(NOW)), [7], "a start may lend more");
+}
+
+#[test]
+fn orders_that_are_gone_make_way_for_those_that_are_not() {
+    let mut node = orchestrator();
+    node.drain(true);
+    for number in 1..=20 {
+        node.handle(Event::OrderOpened(order(number, &format!("agent{number}"))), NOW);
+    }
+    let mut impossible = order(21, "agent21");
+    impossible.placement.resources.cpu.millis = 1_001;
+    let mut waiting = node.drain(false).actions;
+    node.handle(Event::OrderOpened(impossible), NOW);
+    let mut asked = 0;
+    while let Some(Action::LookAgain { deployment }) = waiting.pop() {
+        asked += 1;
+        assert!((1..=20).contains(&deployment.number) && asked <= 200, "{deployment}, {asked}");
+        if deployment.number > 1 {
+            waiting.extend(node.handle(Event::OrderGone { deployment }, NOW).actions);
+        }
+    }
+    assert_eq!(node.refused().keys().map(|refused| refused.number).collect::<Vec<_>>(), [1, 21]);
+    assert_eq!(reborn(&node).refused(), node.refused());
+    let opened = node.handle(Event::OrderOpened(order(1, "agent1")), NOW);
+    assert!(matches!(opened.actions[..], [Action::Inspect { .. }]));
+}
+
+#[test]
+fn a_name_that_a_bad_package_held_is_free_again() {
+    let mut node = orchestrator();
+    node.handle(Event::OrderOpened(order(1, "agent")), NOW);
+    node.handle(Event::OrderOpened(order(2, "agent")), NOW);
+    assert_eq!(node.refused()[&deployment(2)], Refusal::Taken);
+    let error = PrepareError { stage: FailureStage::Verify, reason: "the artifact's hash differs".to_owned() };
+    let effects = finish(&mut node, 1, ActionResult::Inspected(Err(error)));
+    assert_eq!(effects.actions, [Action::LookAgain { deployment: deployment(2) }]);
+}

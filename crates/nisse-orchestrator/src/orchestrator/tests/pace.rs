@@ -4,7 +4,10 @@ use super::*;
 use crate::ALARM_DISTANCE_MIN_MS;
 
 fn set_alarm(node: &mut Orchestrator, number: u64, at: Timestamp, now: Timestamp) {
-    node.handle(Event::AlarmChanged { deployment: deployment(number), completion: 1, at: Some(at) }, now);
+    node.handle(
+        Event::AlarmChanged { deployment: deployment(number), completion: 1, at: Some(at), on_trial: false },
+        now,
+    );
 }
 
 /// The alarm is raised at `now`.
@@ -46,7 +49,7 @@ fn the_handler_learns_the_time_that_it_asked_for_and_calling_off_brings_no_earli
     raise(&mut node, NOW);
     ended(&mut node, 1, AlarmEnd::Done, NOW);
     let soon = NOW.plus_ms(5);
-    node.handle(Event::AlarmChanged { deployment: deployment(1), completion: 1, at: None }, NOW);
+    node.handle(Event::AlarmChanged { deployment: deployment(1), completion: 1, at: None, on_trial: false }, NOW);
     set_alarm(&mut node, 1, soon, NOW);
     let alarm = node.agent(&deployment(1)).and_then(|agent| agent.alarm).expect("it is set");
     assert_eq!((alarm.at, alarm.due), (soon, NOW.plus_ms(ALARM_DISTANCE_MIN_MS)));

@@ -101,3 +101,59 @@ fn gas_that_the_node_does_not_pay_for_is_refused_in_orders_and_in_updates() {
     let effects = node.handle(Event::UpdateRequested { deployment: deployment(3), next }, NOW);
     assert!(matches!(effects.actions[..], [Action::Swap { .. }]));
 }
+
+#[test]
+fn a_refused_update_brings_the_alarm_back_that_it_found() {
+    let changed =
+        |completion, at, on_trial| Event::AlarmChanged { deployment: deployment(1), completion, at, on_trial };
+    let request = |revision| {
+        let mut placement = placement(ALICE, "agent1");
+        placement.package.artifact_hash = Hash256::of(&[revision]);
+        let next = NextPackage { revision: revision.into(), placement, gas_budget: 0 };
+        Event::UpdateRequested { deployment: deployment(1), next }
+    };
+    let alarm = |node: &Orchestrator| node.agent(&deployment(1)).expect("known").alarm.map(|alarm| alarm.at);
+    let (old, new) = (Some(NOW.plus_ms(1_000)), Some(NOW.plus_ms(2_000)));
+    let refused = PrepareError { stage: FailureStage::Start, reason: "it trapped".to_owned() };
+
+    let mut node = orchestrator();
+    run(&mut node, 1, ALICE, lease());
+    node.handle(changed(1, old, false), NOW);
+    node.handle(request(1), NOW);
+    // A try that was cut off, and the one after it: what the first one found comes back.
+    node.handle(changed(2, None, true), NOW);
+    node.handle(changed(3, new, true), NOW);
+    let mut node = reborn(&node);
+    assert_eq!(alarm(&node), new);
+    node.boot(NOW);
+    finish(&mut node, 1, ActionResult::Swapped { revision: 1, result: Err(refused.clone()) });
+    assert_eq!(alarm(&node), old);
+
+    // One that succeeds keeps its own, and the next one finds that.
+    node.handle(request(2), NOW);
+    node.handle(changed(4, new, true), NOW);
+    finish(&mut node, 1, ActionResult::Swapped { revision: 2, result: Ok(()) });
+    node.handle(request(3), NOW);
+    node.handle(changed(5, None, true), NOW);
+    finish(&mut node, 1, ActionResult::Swapped { revision: 3, result: Err(refused) });
+    assert_eq!(alarm(&node), new);
+}
+
+#[test]
+fn an_update_that_takes_more_than_its_lease_pays_for_is_refused() {
+    let mut asking = policy();
+    asking.prices.cpu = AmountPerHour(100);
+    asking.prices.load_percent = 100;
+    let mut node = Orchestrator::new(asking);
+    run(&mut node, 1, ALICE, lease());
+    let mut ask = |revision, millis| {
+        let mut placement = placement(ALICE, "agent1");
+        placement.resources.cpu.millis = millis;
+        let next = NextPackage { revision, placement, gas_budget: 0 };
+        node.handle(Event::UpdateRequested { deployment: deployment(1), next }, NOW).actions
+    };
+    let refused = ask(1, 750);
+    let words = "the order pays at most 0.00000000000000005 TALOS per hour";
+    assert!(matches!(&refused[..], [Action::RefuseUpdate { reason, .. }] if reason.starts_with(words)), "{refused:?}");
+    assert!(matches!(ask(2, 250)[..], [Action::Swap { .. }]), "what takes no more is asked no more for");
+}

@@ -223,7 +223,8 @@ fn what_an_allowed_host_answers_leads_nowhere_else() {
     eventually("the upstream to be quiet", || upstream.heads().is_empty().then_some(()));
 }
 
-fn probe(node: &Node<'_>, spec: &Value) -> Value {
+/// Has the prober make a request, and gives what it saw.
+pub(super) fn probe(node: &Node<'_>, spec: &Value) -> Value {
     let headers = [("host", "nisse.test.egress-prober.localhost")];
     let answer = web::request(&node.public, "POST", "/", &headers, spec.to_string().as_bytes()).unwrap();
     assert_eq!(answer.status, 200, "{answer:?}");

@@ -48,7 +48,7 @@ fn what_is_no_component_of_wasi_0_2_is_told_how_to_become_one() {
     assert_snapshot!(refusal("ungranted", ungranted), @r#"
     exit 3
     error: failed to link `nisse:agent/ipfs@0.1.0`: it needs the permission `read_ipfs`
-    hint: add "read_ipfs" to `permissions` in agent.yaml, then `nisse update nisse.test.ungranted`
+    hint: add "read_ipfs" to `permissions` in agent.yaml
     "#);
     assert_snapshot!(refusal("handlerless", "(component)"), @r#"
     exit 3

@@ -1,0 +1,92 @@
+//! What owners ask of their agents from elsewhere: routes of the public listener, each request signed.
+//!
+//! The head says who asks; nothing of a body is read for anybody else.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::DefaultBodyLimit;
+use axum::response::{IntoResponse as _, Response};
+use futures::StreamExt as _;
+use http::{HeaderValue, Request, StatusCode, header};
+use hyper::body::Incoming;
+use nisse_node::Node;
+use tower::ServiceExt as _;
+
+use crate::body::{Bodies, Held};
+use crate::control::{App, finished};
+use crate::problem::Problem;
+use crate::routes::{ROUTES, Scope};
+use crate::shares::Shares;
+
+/// Answers that are made or sent at once: in all, and for one owner.
+const ANSWERS_MAX: usize = 32;
+const ANSWERS_OF_ONE_MAX: usize = 8;
+/// Logs that are followed at once, likewise.
+const FOLLOWED_MAX: usize = 256;
+const FOLLOWED_OF_ONE_MAX: usize = 16;
+
+/// The signed routes.
+pub(crate) struct Remote {
+    router: Router,
+    answers: Shares,
+    followed: Shares,
+}
+
+impl Remote {
+    pub(crate) fn new(node: Arc<Node>) -> Self {
+        let signed = ROUTES.iter().filter(|route| route.scope == Scope::Signer);
+        let router = signed.fold(Router::new(), |router, route| router.route(route.path, (route.handler)()));
+        let router = finished(router).layer(DefaultBodyLimit::disable()).with_state(App { node });
+        let answers = Shares::new(ANSWERS_MAX, ANSWERS_OF_ONE_MAX);
+        Self { router, answers, followed: Shares::new(FOLLOWED_MAX, FOLLOWED_OF_ONE_MAX) }
+    }
+
+    /// Answers one request, if the owner of its deployment signed it.
+    pub(crate) async fn answer(
+        &self,
+        node: &Node,
+        bodies: &Bodies,
+        from: IpAddr,
+        request: Request<Incoming>,
+    ) -> Response {
+        let (head, body) = request.into_parts();
+        let asked = match node.admit(&head).await {
+            Ok(asked) => asked,
+            Err(error) => return refused(error.into()),
+        };
+        let shares = if head.uri.path().ends_with("/logs/follow") { &self.followed } else { &self.answers };
+        let Some(share) = shares.take(asked.owner()) else {
+            let text = "failed to take the request: as many of this owner, or of all, are being answered as may be";
+            return refused(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "answers_many", text));
+        };
+        // The room is kept until the request is answered.
+        let Held { bytes, room: _room } = match bodies.whole(from, body).await {
+            Ok(body) => body,
+            Err(error) => return Problem::without_body(error),
+        };
+        if let Err(error) = asked.check_body(&bytes) {
+            return refused(error.into());
+        }
+        let answer = self.router.clone().oneshot(Request::from_parts(head, Body::from(bytes))).await;
+        let answer = answer.unwrap_or_else(|never| match never {});
+        // Its place is kept until the last of it is sent.
+        answer.map(|body| {
+            Body::from_stream(body.into_data_stream().map(move |piece| {
+                let _share = &share;
+                piece
+            }))
+        })
+    }
+}
+
+fn refused(problem: Problem) -> Response {
+    let is_unsigned = problem.status == StatusCode::UNAUTHORIZED;
+    let mut response = problem.into_response();
+    if is_unsigned {
+        response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Nisse-Owner"));
+    }
+    response
+}

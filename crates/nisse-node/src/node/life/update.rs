@@ -1,0 +1,152 @@
+//! Another package for a live agent, here or on the node that runs it.
+
+use std::time::Duration;
+
+use nisse_market::{DeploymentView, Market};
+use nisse_model::{AgentId, AgentName, AmountPerHour, DeploymentId};
+use nisse_orchestrator::{Agent, Assignment, Command};
+
+use super::not_now;
+use super::settle::UPDATE;
+use crate::control::{AgentStatus, UpdateRequest};
+use crate::error::{ErrorKind, NodeError};
+use crate::life::kept_name;
+use crate::node::find::Found;
+use crate::node::orders::{Order, has_node};
+use crate::node::{Node, market_error};
+use crate::packages::{self, RunBy, Stored};
+
+/// Between two looks at what another node answered on the market.
+const LOOK_PAUSE: Duration = Duration::from_millis(250);
+
+impl Node {
+    /// Swaps to another package; the old one goes on until the new one is ready.
+    pub async fn update(&self, text: &str, request: UpdateRequest) -> Result<AgentStatus, NodeError> {
+        let (deployment, agent) = match self.find_running(text).await? {
+            (deployment, Found::Agent(agent)) => (deployment, agent),
+            (_, Found::Order(order)) => return self.update_elsewhere(*order, request).await,
+        };
+        let run_by = if agent.assignment == Assignment::Home { RunBy::Home } else { RunBy::Market };
+        let stored = packages::store(&self.core, request.package, agent.placement.owner, run_by).await?;
+        check_successor(&agent.placement.package.agent_id, &stored.reference.agent_id, request.allow_downgrade)?;
+        self.swap_to(deployment, &agent, stored).await
+    }
+
+    /// Has the market pass another package on to the node that runs an order of this home. That node fetches it, and
+    /// answers on the market.
+    async fn update_elsewhere(&self, order: Order, request: UpdateRequest) -> Result<AgentStatus, NodeError> {
+        let Some(node) = order.runs_on() else { return Err(order.not_here("update")) };
+        let (deployment, owner) = (order.deployment, order.view.owner);
+        let stored = packages::store(&self.core, request.package, owner, RunBy::Market).await?;
+        let name = &order.package.agent_id.name;
+        check_successor(&order.package.agent_id, &stored.reference.agent_id, request.allow_downgrade)?;
+        let market = self.market_of(self.owner_key(owner)?, &deployment)?;
+        let Wanted { publication, revision } = self.want(&market, deployment, &stored, order.view.rate).await?;
+        let pending = |view: &DeploymentView| view.update.is_some_and(|(next, _)| next <= revision);
+        let answered = tokio::time::timeout(UPDATE.within, async {
+            loop {
+                match market.deployment(deployment.number).await {
+                    // What a lease that ended was to be is not answered any more.
+                    Ok(view) if !has_node(view.state) || !pending(&view) => return view,
+                    // A chain that does not answer now may do so later.
+                    _ => tokio::time::sleep(LOOK_PAUSE).await,
+                }
+            }
+        });
+        let view = answered.await.map_err(|_| UPDATE.not_yet(deployment))?;
+        if !has_node(view.state) {
+            let text = format!("failed to update {name}: its lease ended before {node} had answered");
+            return Err(NodeError::new(ErrorKind::Conflict, "not_now", text));
+        }
+        let status = self.agent(&deployment.to_string()).await?;
+        let runs = (view.publication, view.package.config_hash);
+        if runs == (publication, stored.reference.config_hash) {
+            return Ok(status);
+        }
+        let reason = match view.update {
+            Some((next, _)) => format!("update {next} took its place"),
+            None => status.update_refused.unwrap_or_else(|| "its node does not say why".to_owned()),
+        };
+        Err(refused(name, &format!(" on its node {node}"), &reason))
+    }
+
+    /// Goes back to the package before the last update, and to the state that it left behind. The later state is kept
+    /// as an export.
+    pub async fn rollback(&self, text: &str) -> Result<AgentStatus, NodeError> {
+        let (deployment, agent) = self.find_here(text, "roll back").await?;
+        let Some(previous) = agent.previous.clone() else {
+            let text = format!("failed to roll {} back: it was never updated", agent.placement.package.agent_id.name);
+            return Err(NodeError::new(ErrorKind::Conflict, "never_updated", text));
+        };
+        if self.core.pinned(kept_name(deployment, agent.previous_revision).as_str()).is_none() {
+            let text = "failed to roll back: the state before the update is not in the content store any more";
+            return Err(NodeError::new(ErrorKind::NotFound, "state_gone", text));
+        }
+        // Noted durably before the update is asked for, so that a crash between the two forgets nothing. The state of
+        // now is kept as an export by the swap itself.
+        self.carry_out(deployment, Command::Rollback).await?;
+        let manifest = self.manifest_of(&previous).await?;
+        self.swap_to(deployment, &agent, Stored::held(&self.core, manifest, previous)).await
+    }
+
+    async fn swap_to(&self, deployment: DeploymentId, agent: &Agent, stored: Stored) -> Result<AgentStatus, NodeError> {
+        if !agent.life.is_live() {
+            return Err(not_now("update", agent));
+        }
+        let market = self.market_of(self.owner_key(agent.placement.owner)?, &deployment)?;
+        let max_rate = match &agent.assignment {
+            Assignment::Home => AmountPerHour(0),
+            Assignment::Lease(lease) => lease.rate,
+        };
+        let mut milestones = self.core.milestones.subscribe();
+        let Wanted { revision, .. } = self.want(&market, deployment, &stored, max_rate).await?;
+        self.until(UPDATE, &mut milestones, deployment, move |agent| agent.revision_done >= revision).await?;
+        let status = self.here(deployment).await?;
+        match &status.update_refused {
+            None => Ok(status),
+            Some(reason) => Err(refused(&agent.placement.package.agent_id.name, "", reason)),
+        }
+    }
+
+    /// Says on the market which package is to run.
+    async fn want(
+        &self,
+        market: &Market,
+        deployment: DeploymentId,
+        stored: &Stored,
+        rate: AmountPerHour,
+    ) -> Result<Wanted, NodeError> {
+        let publication = self.publish(market, stored, rate).await?;
+        let (intent, config) = (self.core.fresh_name("update"), Some(stored.reference.config_hash));
+        let revision = market.update(&intent, deployment.number, publication, config, None).await;
+        Ok(Wanted { publication, revision: revision.map_err(|error| market_error(&error))? })
+    }
+}
+
+/// An update that the market holds.
+struct Wanted {
+    publication: u64,
+    revision: u32,
+}
+
+/// An update that its node answered with a refusal; `place` says which node, where it is another.
+fn refused(name: &AgentName, place: &str, reason: &str) -> NodeError {
+    let text = format!("failed to update {name}{place}: {reason}; the old package goes on");
+    let hint = format!("`nisse logs {name}` shows what it said; mend it, then `nisse update {name} DIR` again");
+    NodeError::new(ErrorKind::Refused, "update_refused", text).with_hint(hint)
+}
+
+/// Whether one package may follow another.
+fn check_successor(old: &AgentId, new: &AgentId, allow_downgrade: bool) -> Result<(), NodeError> {
+    if old.name != new.name {
+        let text = format!("failed to update {} to {}: another agent's package", old.name, new.name);
+        return Err(NodeError::new(ErrorKind::Refused, "agent_other", text)
+            .with_hint("`nisse deploy DIR` runs it as an agent of its own".to_owned()));
+    }
+    if new.version < old.version && !allow_downgrade {
+        let text = format!("failed to update {} from {} to {}: a lower version", old.name, old.version, new.version);
+        return Err(NodeError::new(ErrorKind::Refused, "downgrade", text)
+            .with_hint("add --allow-downgrade if it is meant".to_owned()));
+    }
+    Ok(())
+}
