@@ -34,7 +34,7 @@ const STAGES: &[Stage] = &[
     Stage { name: "egress", minutes: 3, act: || crate::interop::run(&["egress".to_owned()]) },
     Stage { name: "contracts", minutes: 5, act: || script("contracts/check.sh", &["--long"]) },
     Stage { name: "guests", minutes: 3, act: || crate::guests::run(&["--check".to_owned()]) },
-    Stage { name: "planted bugs", minutes: 8, act: || crate::planted::run(&[]) },
+    Stage { name: "planted bugs", minutes: 8, act: || crate::planted::run(&["--share".to_owned()]) },
 ];
 
 const _: () = {

@@ -23,7 +23,8 @@ cargo xtask deny [--live]      licences, bans, sources, advisories
 cargo xtask demo               the release binary's demo, as another user, with an empty home
 cargo xtask guests [--check]   rebuild the committed guests, or compare them byte for byte
 cargo xtask interop [STORY...] real counterparts, installed here: anvil, egress, helia, slither, urls
-cargo xtask planted [NAME...]  plant each known bug, or those named, and demand that a test notices";
+cargo xtask planted [NAME...|--share]
+                               plant each known bug, those named, or this commit's fifth, and demand that a test notices";
 
 fn main() -> anyhow::Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();

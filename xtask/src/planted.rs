@@ -1,4 +1,5 @@
-//! `cargo xtask planted [NAME...]`: each patch in `planted/` plants one bug; the test that it names must turn red.
+//! `cargo xtask planted [NAME...|--share]`: each patch in `planted/` plants one bug; the test that it names must turn red.
+//! A share is every fifth patch, and which fifth goes by the commit: what CI has the time for.
 //!
 //! Nothing is planted in the tree itself: the bugs go into a copy of it under `target/`, so that no interruption leaves
 //! one behind. A patch begins with two comment lines before the diff: what breaks, and `# test: PACKAGE FILTER`. A package
@@ -10,6 +11,7 @@ mod verdict;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::Instant;
 
 use anyhow::{Context as _, bail, ensure};
@@ -20,8 +22,10 @@ use contracts::Contracts;
 use copy::Copy;
 use verdict::Verdict;
 
-/// Fewer than this many planted bugs is a gap, not a success.
+/// Fewer planted bugs than this, in all or in a share, are a gap, not a success.
 const PATCHES_MIN: usize = 20;
+/// A share is one in so many of all planted bugs.
+const SHARES: usize = 5;
 /// How much of a test's output is shown when it did not do what it should.
 const SHOWN_LINES_MAX: usize = 40;
 
@@ -66,9 +70,19 @@ impl<'a> Ground<'a> {
     }
 }
 
-/// Plants every bug in turn, or those named, package by package.
-pub(crate) fn run(names: &[String]) -> anyhow::Result<()> {
-    let bugs = read(&repository().join("planted"), names)?;
+/// Plants every bug in turn, those named, or this commit's share, package by package.
+pub(crate) fn run(arguments: &[String]) -> anyhow::Result<()> {
+    let patches = patches(&repository().join("planted"))?;
+    let chosen = match arguments {
+        [] => patches,
+        [flag] if flag == "--share" => share(patches)?,
+        names => named(patches, names)?,
+    };
+    let mut bugs: BTreeMap<String, Vec<Bug>> = BTreeMap::new();
+    for patch in chosen {
+        let (package, bug) = describe(&patch).with_context(|| format!("read {}", patch.display()))?;
+        bugs.entry(package).or_default().push(bug);
+    }
     let mut unnoticed = Vec::new();
     let start = Instant::now();
     for (package, bugs) in &bugs {
@@ -91,40 +105,65 @@ pub(crate) fn run(names: &[String]) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The bugs by package.
-fn read(folder: &Path, names: &[String]) -> anyhow::Result<BTreeMap<String, Vec<Bug>>> {
+/// All patches of a folder, by name.
+fn patches(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
     let mut patches: Vec<PathBuf> = std::fs::read_dir(folder)
         .with_context(|| format!("read {}", folder.display()))?
         .map(|entry| entry.map(|entry| entry.path()))
         .collect::<Result<_, _>>()?;
     patches.retain(|path| path.extension().is_some_and(|extension| extension == "patch"));
     patches.sort();
-    ensure!(patches.len() >= PATCHES_MIN, "{} planted bugs: at least {PATCHES_MIN} are wanted", patches.len());
-    let mut bugs: BTreeMap<String, Vec<Bug>> = BTreeMap::new();
-    for patch in patches {
-        let name = patch.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-        if !names.is_empty() && !names.contains(&name) {
-            continue;
-        }
-        let (package, bug) = describe(name, patch.clone()).with_context(|| format!("read {}", patch.display()))?;
-        bugs.entry(package).or_default().push(bug);
-    }
-    let found = |name: &String| bugs.values().flatten().any(|bug| bug.name == *name);
-    if let Some(unknown) = names.iter().find(|name| !found(name)) {
+    Ok(patches)
+}
+
+/// The name of a patch.
+fn name(patch: &Path) -> String {
+    patch.file_stem().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+fn named(mut patches: Vec<PathBuf>, names: &[String]) -> anyhow::Result<Vec<PathBuf>> {
+    if let Some(unknown) = names.iter().find(|wanted| !patches.iter().any(|patch| name(patch) == **wanted)) {
         bail!("planted/{unknown}.patch does not exist");
     }
-    Ok(bugs)
+    patches.retain(|patch| names.contains(&name(patch)));
+    Ok(patches)
+}
+
+/// The share whose turn it is at this commit. Sorted by name, a package's patches are neighbours: each gives its part.
+/// That the others still apply is looked at too.
+fn share(patches: Vec<PathBuf>) -> anyhow::Result<Vec<PathBuf>> {
+    for patch in &patches {
+        let why = git(&["apply", "--check", "--whitespace=nowarn", &patch.to_string_lossy()]).err();
+        ensure!(why.is_none(), "planted/{}.patch does not apply any more: {}", name(patch), why.unwrap_or_default());
+    }
+    let commit = git(&["rev-parse", "HEAD"]).map_err(anyhow::Error::msg)?;
+    let number = commit.get(..8).and_then(|digits| usize::from_str_radix(digits, 16).ok()).context("a commit's id")?;
+    let turn = number % SHARES;
+    let all = patches.len();
+    let chosen: Vec<PathBuf> = patches.into_iter().skip(turn).step_by(SHARES).collect();
+    ensure!(chosen.len() >= PATCHES_MIN, "{} planted bugs in a share: at least {PATCHES_MIN} are wanted", chosen.len());
+    say(&format!("share {} of {SHARES}: {} of {all} planted bugs; all apply", turn + 1, chosen.len()));
+    Ok(chosen)
+}
+
+/// What git answers in the repository, or why it does not.
+fn git(arguments: &[&str]) -> Result<String, String> {
+    let mut git = Command::new("git");
+    let output =
+        git.args(arguments).current_dir(repository()).output().map_err(|error| format!("start git: {error}"))?;
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
+    if output.status.success() { Ok(text(&output.stdout)) } else { Err(text(&output.stderr)) }
 }
 
 /// The two comment lines at the head of a patch.
-fn describe(name: String, patch: PathBuf) -> anyhow::Result<(String, Bug)> {
-    let text = std::fs::read_to_string(&patch)?;
+fn describe(patch: &Path) -> anyhow::Result<(String, Bug)> {
+    let text = std::fs::read_to_string(patch)?;
     let mut lines = text.lines();
     let what = lines.next().and_then(|line| line.strip_prefix("# ")).context("the first line says what breaks")?;
     let test = lines.next().and_then(|line| line.strip_prefix("# test: ")).context("the second line is `# test: `")?;
     let (package, filter) = test.trim().split_once(' ').context("`# test: ` names a package and a filter")?;
     ensure!(!filter.contains(' '), "`{filter}` is more than one filter");
-    let bug = Bug { name, patch, what: what.to_owned(), filter: filter.to_owned() };
+    let bug = Bug { name: name(patch), patch: patch.to_owned(), what: what.to_owned(), filter: filter.to_owned() };
     Ok((package.to_owned(), bug))
 }
 
