@@ -10,16 +10,7 @@ use crate::command::repository;
 const EDGES: &[(&str, &[&str])] = &[
     (
         "nisse",
-        &[
-            "nisse-api",
-            "nisse-content",
-            "nisse-egress",
-            "nisse-market",
-            "nisse-model",
-            "nisse-node",
-            "nisse-sandbox",
-            "nisse-store",
-        ],
+        &["nisse-api", "nisse-content", "nisse-egress", "nisse-model", "nisse-node", "nisse-sandbox", "nisse-store"],
     ),
     ("nisse-api", &["nisse-node"]),
     (

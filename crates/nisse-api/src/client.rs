@@ -8,6 +8,7 @@ use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
+use nisse_node::{EventReader, EventTooLong};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::net::TcpStream;
@@ -45,6 +46,9 @@ pub enum ClientError {
     /// An answer that is not one.
     #[error("read the node's answer: {0}")]
     Malformed(String),
+    /// An event that is not held.
+    #[error(transparent)]
+    Event(#[from] EventTooLong),
 }
 
 impl Client {
@@ -88,16 +92,12 @@ impl Client {
     pub async fn follow(&self, path: &str, mut each: impl FnMut(&str) -> bool) -> Result<(), ClientError> {
         let response = self.send(Method::GET, path, Bytes::new()).await?;
         let mut body = response.into_body();
-        let mut pending = Vec::new();
+        let mut events = EventReader::default();
         while let Some(frame) = body.frame().await {
-            let Ok(data) = frame.map_err(ClientError::Broken)?.into_data() else { continue };
-            pending.extend_from_slice(&data);
-            while let Some(end) = pending.iter().position(|byte| *byte == b'\n') {
-                let line: Vec<u8> = pending.drain(..=end).collect();
-                let line = String::from_utf8_lossy(&line);
-                if let Some(data) = line.trim_end().strip_prefix("data:")
-                    && !each(data.trim_start())
-                {
+            let Ok(piece) = frame.map_err(ClientError::Broken)?.into_data() else { continue };
+            events.push(&piece);
+            while let Some(event) = events.event()? {
+                if !each(&event) {
                     return Ok(());
                 }
             }

@@ -14,7 +14,7 @@ use http::{HeaderMap, HeaderValue, StatusCode, header};
 use nisse_node::control::{
     AgentList, AgentStatus, Check, ContentAdded, ContentCollected, ContentEntry, ContentProvided, ContentProviders,
     DeployRequest, Deployed, Destroyed, FundRequest, InvokeRequest, Invoked, LogLine, MarketEntry, MarketList,
-    MarketRates, NodeEarnings, NodeStatus, NodeWithdrawn, ReceiptBundle, UpdateRequest,
+    MarketRates, NodeEarnings, NodeStatus, NodeWithdrawn, ReceiptBundle, RollbackNoted, UpdateRequest,
 };
 use serde::Deserialize;
 
@@ -148,6 +148,10 @@ pub(crate) async fn signed_logs_follow(
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Problem> {
     let lines = app.node.follow_logs(&deployment, query.after).await?;
     Ok(events(lines.take_until(tokio::time::sleep(SIGNED_FOLLOW_MAX))))
+}
+
+pub(crate) async fn signed_rollback(State(app): State<App>, Path(deployment): Path<String>) -> Answer<RollbackNoted> {
+    Ok(Json(app.node.note_rollback(&deployment).await?))
 }
 
 pub(crate) async fn agent_start(State(app): State<App>, Path(agent): Path<String>) -> Answer<Deployed> {

@@ -119,14 +119,16 @@ fn without_body(error: BodyError) -> Response<Body> {
     response
 }
 
-/// The node's own name: content, and who provides it.
+/// The node's own name: content, and who provides it. What owners sign has its own way.
 async fn to_node(node: &Node, from: IpAddr, request: &Request<Incoming>) -> Response<Body> {
     let path = request.uri().path();
     let is_routing = path.starts_with(PROVIDERS_PATH);
     if !is_routing && !path.starts_with("/ipfs/") {
-        let words =
-            "this node serves agents by their names, content under /ipfs/, and under /routing/v1/ who provides it";
-        return text(StatusCode::NOT_FOUND, words);
+        let words = format!(
+            "this node serves agents by their names, content under /ipfs/, who provides it under /routing/v1/, and \
+             under {REMOTE_PATH}DEPLOYMENT what the owner of an agent signs for"
+        );
+        return text(StatusCode::NOT_FOUND, &words);
     }
     let mut bare = Request::new(());
     *bare.method_mut() = request.method().clone();

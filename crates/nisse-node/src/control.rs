@@ -8,14 +8,16 @@ mod check;
 mod content;
 mod deploy;
 mod node;
+mod receipt;
 
 pub use agent::{
     AgentList, AgentStatus, Destroyed, FundRequest, GasStatus, InvokeRequest, Invoked, LeaseStatus, LogLine,
+    RollbackNoted,
 };
 pub use check::Check;
 pub use content::{ContentAdded, ContentCollected, ContentEntry, ContentProvided, ContentProvider, ContentProviders};
 pub use deploy::{DeployRequest, Deployed, PackageUpload, Step, UpdateRequest};
 pub use node::{
     EarnedLease, MarketEntry, MarketEventLine, MarketList, MarketRates, NodeEarnings, NodeStatus, NodeWithdrawn,
-    ReceiptBundle,
 };
+pub use receipt::{ReceiptBundle, VerifyReceiptError};

@@ -10,6 +10,7 @@ mod core;
 mod driver;
 mod entry;
 mod error;
+mod event_reader;
 #[cfg(test)]
 mod fixtures;
 mod home;
@@ -35,6 +36,7 @@ mod watcher;
 
 pub use agent::{AnswerBody, BrokenOff, ChunkStream};
 pub use error::{ErrorKind, NodeError};
+pub use event_reader::{EventReader, EventTooLong};
 pub use home::KeyName;
 pub use nisse_content::routing::PROVIDERS_PATH;
 pub use nisse_orchestrator::Prices;

@@ -211,7 +211,7 @@ impl AgentLog {
             ring.next_number += 1;
             return;
         }
-        let mut text: String = text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect();
+        let mut text = plain(text);
         text.truncate(text.floor_char_boundary(TEXT_BYTES_MAX));
         self.keep(&mut ring, now, level, text);
     }
@@ -255,6 +255,11 @@ impl Default for AgentLog {
     fn default() -> Self {
         Self::new("agent", 0, Arc::default())
     }
+}
+
+/// A text that can do nothing to the terminal that shows it: each control character becomes U+FFFD.
+pub(crate) fn plain(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -1,5 +1,6 @@
 //! One agent: where it stands, what it pays, what it is asked and what it answers.
 
+use nisse_model::PackageRef;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -146,6 +147,31 @@ pub struct LogLine {
     pub level: String,
     /// The line, free of control characters.
     pub text: String,
+}
+
+/// What a rollback that was noted goes back to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RollbackNoted {
+    /// Name and version.
+    pub agent_id: String,
+    /// CID of agent.yaml.
+    pub manifest_cid: String,
+    /// CID of the artifact.
+    pub cid: String,
+    /// SHA-256 of the configuration, as hex.
+    pub config_hash: String,
+}
+
+impl RollbackNoted {
+    /// A rollback to this package.
+    pub fn to(package: &PackageRef) -> Self {
+        Self {
+            agent_id: package.agent_id.to_string(),
+            manifest_cid: package.manifest_cid.to_string(),
+            cid: package.artifact_cid.to_string(),
+            config_hash: package.config_hash.to_string(),
+        }
+    }
 }
 
 /// What `nisse destroy` leaves behind.

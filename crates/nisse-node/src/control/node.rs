@@ -1,4 +1,4 @@
-//! The node, the market that it follows, and what it signs.
+//! The node, the market that it follows, and what it earns there.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -133,25 +133,6 @@ pub struct MarketEventLine {
     pub event: String,
     /// One sentence.
     pub detail: String,
-}
-
-/// `nisse receipt show`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct ReceiptBundle {
-    /// (chain, contract, number).
-    pub deployment: String,
-    /// Position in the deployment's chain of records, from 1.
-    pub seq: u64,
-    /// SHA-256 of `record`.
-    pub record_hash: String,
-    /// Hash of the record before.
-    pub previous: String,
-    /// The invocation record, hex of its CBOR.
-    pub record: String,
-    /// The node's address.
-    pub node: String,
-    /// EIP-712 signature over (chain, contract, deployment, seq, recordHash), hex.
-    pub signature: String,
 }
 
 /// `nisse node earnings`.

@@ -20,10 +20,11 @@ use serde::de::DeserializeOwned;
 
 use super::Node;
 use super::orders::{Order, has_node};
-use crate::control::{AgentStatus, GasStatus, InvokeRequest, Invoked, LogLine, ReceiptBundle};
+use crate::control::{AgentStatus, GasStatus, InvokeRequest, Invoked, LogLine, ReceiptBundle, RollbackNoted};
 use crate::core::Core;
 use crate::error::{ErrorKind, NodeError};
 use crate::home::KeyName;
+use crate::logs::plain;
 use crate::network::{Call, Called, Provider, Trouble};
 use crate::remote::{Authorization, GOOD_FOR, REMOTE_PATH, content_digest};
 
@@ -130,11 +131,24 @@ impl Elsewhere {
         Ok(Invoked { invocation: clean(&told.invocation), content_type: clean(&told.content_type), ..told })
     }
 
+    /// Has its node note that its owner goes back to the package before the last update.
+    pub(super) async fn note_rollback(&self) -> Result<RollbackNoted, NodeError> {
+        let asked = Asked {
+            method: Method::POST,
+            rest: "/rollback",
+            body: Bytes::new(),
+            deadline: ANSWER_TIME_MAX,
+            bytes_max: STATUS_BYTES_MAX,
+        };
+        let told: RollbackNoted = self.answer("roll back", asked).await?;
+        Ok(RollbackNoted { agent_id: clean(&told.agent_id), ..told })
+    }
+
     /// A record with the node's signature: of this invocation, by this node, or none.
     pub(super) async fn receipt(&self, seq: u64) -> Result<ReceiptBundle, NodeError> {
         let verb = "show a receipt of";
         let told: ReceiptBundle = self.get(verb, &format!("/receipts/{seq}"), RECEIPT_BYTES_MAX).await?;
-        receipt::checked(&told, self.order.deployment, seq, self.node).map_err(|why| {
+        receipt::checked(told, self.order.deployment, seq, self.node).map_err(|why| {
             let text = format!("{}: what it gave is no receipt {seq} of its own: {why}", self.failed_to(verb));
             NodeError::new(ErrorKind::Refused, "receipt_false", text)
         })
@@ -277,15 +291,11 @@ fn joined(told: AgentStatus, there: AgentStatus) -> AgentStatus {
 
 /// How long a line may be is bounded by the answer that it came in.
 fn clean_line(line: LogLine) -> LogLine {
-    LogLine { level: clean(&line.level), text: clean_to(&line.text, usize::MAX), ..line }
+    LogLine { level: clean(&line.level), text: plain(&line.text), ..line }
 }
 
 fn clean(text: &str) -> String {
-    clean_to(text, WORDS_MAX)
-}
-
-fn clean_to(text: &str, characters_max: usize) -> String {
-    text.chars().take(characters_max).map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+    plain(text).chars().take(WORDS_MAX).collect()
 }
 
 /// What sort of refusal another node's status is for whoever asked this one.

@@ -1,6 +1,7 @@
 //! An agent's life as its owner steers it: stop, pause, resume, update, rollback, destroy, fund.
 
 mod rest;
+mod rollback;
 mod settle;
 mod update;
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use futures::{StreamExt as _, TryStreamExt as _};
-use nisse_market::{CursorPosition, DeploymentState, DeploymentView, Market, MarketEvent, Receipt};
+use nisse_market::{CursorPosition, DeploymentState, DeploymentView, EventAt, Market, MarketEvent, Receipt};
 use nisse_model::{Address, Amount, AmountPerHour, DeploymentId, Hash256};
 
 use super::{Node, market_error};
@@ -76,7 +76,24 @@ impl Node {
         })?;
         let refused = self.look(move |all| all.refused().get(&deployment).map(ToString::to_string)).await?;
         let mut shown = entry(deployment, &view, refused);
-        let first = watcher::first_block(&self.core, &market).await;
+        let told = self.each_event(&market, deployment.number, |at| {
+            let (event, detail) = words(&at.event);
+            shown.events.push(MarketEventLine { block: at.block.number, time: at.time.0, event, detail });
+        });
+        told.await?;
+        let excess = shown.events.len().saturating_sub(EVENTS_MAX);
+        shown.events.drain(..excess);
+        Ok(shown)
+    }
+
+    /// Tells every event of one deployment, oldest first.
+    pub(super) async fn each_event(
+        &self,
+        market: &Market,
+        number: u64,
+        mut tell: impl FnMut(&EventAt),
+    ) -> Result<(), NodeError> {
+        let first = watcher::first_block(&self.core, market).await;
         let first = first.map_err(|error| {
             let text = format!("failed to find where the market's log begins: {error}");
             NodeError::new(ErrorKind::Unreachable, "market_unreachable", text)
@@ -86,18 +103,9 @@ impl Node {
             let batch = cursor.next().await;
             let batch =
                 batch.map_err(|error| NodeError::caused(ErrorKind::Unreachable, "market_unreachable", &error))?;
-            let Some(batch) = batch else { break };
-            for at in batch.committed {
-                if at.event.deployment() == Some(deployment.number) {
-                    let (event, detail) = words(&at.event);
-                    let line = MarketEventLine { block: at.block.number, time: at.time.0, event, detail };
-                    shown.events.push(line);
-                }
-            }
+            let Some(batch) = batch else { return Ok(()) };
+            batch.committed.iter().filter(|at| at.event.deployment() == Some(number)).for_each(&mut tell);
         }
-        let excess = shown.events.len().saturating_sub(EVENTS_MAX);
-        shown.events.drain(..excess);
-        Ok(shown)
     }
 
     /// A record and the node's signature over it.
@@ -124,18 +132,10 @@ impl Node {
         };
         let read = nisse_model::InvocationRecord::decode(&record)
             .map_err(|error| NodeError::caused(ErrorKind::Failed, "record_damaged", &error))?;
-        let hash = Hash256::of(&record);
-        let signed = Receipt { deployment, seq, record: hash }.sign(self.core.signer.as_ref()).await;
+        let receipt = Receipt { deployment, seq, record: Hash256::of(&record) };
+        let signed = receipt.sign(self.core.signer.as_ref()).await;
         let signed = signed.map_err(|error| NodeError::caused(ErrorKind::Failed, "signing_failed", &error))?;
-        Ok(ReceiptBundle {
-            deployment: deployment.to_string(),
-            seq,
-            record_hash: hash.to_string(),
-            previous: read.previous.to_string(),
-            record: hex::encode(&record),
-            node: self.core.operator.to_string(),
-            signature: hex::encode(signed.signature),
-        })
+        Ok(ReceiptBundle::of(&read, signed.signature, self.core.operator))
     }
 
     /// A number as the newest version of the market that has given it out means it.

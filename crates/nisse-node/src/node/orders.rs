@@ -43,6 +43,7 @@ impl Orders {
 }
 
 /// An order of this home that this node does not run.
+#[derive(Clone)]
 pub(super) struct Order {
     pub(super) deployment: DeploymentId,
     pub(super) package: PackageRef,

@@ -3,7 +3,6 @@
 use std::path::Path;
 
 use nisse_api::client::Client;
-use nisse_market::{Receipt, SignedReceipt};
 use nisse_model::{Address, Hash256, InvocationRecord};
 use nisse_node::control::ReceiptBundle;
 use serde_json::json;
@@ -46,10 +45,8 @@ async fn fetch(client: &Client, receipt: &str) -> Result<ReceiptBundle, Failure>
 }
 
 fn print(bundle: &ReceiptBundle) -> Result<(), Failure> {
-    let record = record(bundle)?;
-    // Whoever made the record chose these words.
-    let plain = |text: &str| text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect::<String>();
-    let calls: Vec<String> = record.host_calls.iter().map(|call| plain(&call.function)).collect();
+    let record = bundle.read().map_err(|error| broken(format!("failed to {error}")))?;
+    let calls: Vec<&str> = record.host_calls.iter().map(|call| call.function.as_str()).collect();
     output::pairs(&[
         ("deployment", bundle.deployment.clone()),
         ("seq", bundle.seq.to_string()),
@@ -76,29 +73,9 @@ fn broken(text: impl Into<String>) -> Failure {
     Failure::new(Exit::Refused, text.into())
 }
 
-fn record(bundle: &ReceiptBundle) -> Result<InvocationRecord, Failure> {
-    let bytes = hex::decode(&bundle.record).map_err(|_| broken("failed to verify: the record is not hex"))?;
-    InvocationRecord::decode(&bytes).map_err(|error| broken(format!("failed to verify: {error}")))
-}
-
-/// Checks one receipt by itself: the record's hash, what it says of itself, the signature.
+/// Checks one receipt by itself.
 fn check(bundle: &ReceiptBundle, node: Address) -> Result<InvocationRecord, Failure> {
-    let bytes = hex::decode(&bundle.record).map_err(|_| broken("failed to verify: the record is not hex"))?;
-    let hash = Hash256::of(&bytes);
-    if hash.to_string() != bundle.record_hash {
-        return Err(broken(format!("failed to verify record {}: its hash is {hash}, not the one signed", bundle.seq)));
-    }
-    let record = record(bundle)?;
-    if record.deployment.to_string() != bundle.deployment || record.seq != bundle.seq {
-        return Err(broken(format!("failed to verify record {}: it is of another invocation", bundle.seq)));
-    }
-    let signature: [u8; 65] = hex::decode(&bundle.signature)
-        .ok()
-        .and_then(|bytes| bytes.try_into().ok())
-        .ok_or_else(|| broken("failed to verify: the signature is not 65 bytes of hex"))?;
-    let receipt = Receipt { deployment: record.deployment, seq: record.seq, record: hash };
-    SignedReceipt { receipt, signature }.verify(node).map_err(|error| broken(format!("failed to {error}")))?;
-    Ok(record)
+    bundle.verify(node).map_err(|error| broken(format!("failed to {error}")))
 }
 
 async fn verify(shared: &Shared, receipt: &str, node: Option<String>, depth: u64) -> Result<(), Failure> {

@@ -52,6 +52,14 @@ impl Wire {
         }
     }
 
+    /// Whatever is asked from here on is answered with this.
+    fn says(&self, status: &str, body: &str) {
+        let answer = format!("HTTP/1.1 {status}\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}", body.len());
+        let address = provider(answer.into_bytes().leak());
+        self.cut();
+        self.leads_to(address.strip_prefix("http://").unwrap());
+    }
+
     /// The last request to the node that begins like this, head and body.
     fn sent_last(&self, begin: &str) -> String {
         let sent = String::from_utf8(self.0.lock().unwrap().sent.clone()).unwrap();
@@ -197,7 +205,7 @@ fn an_owner_asks_the_strangers_node_without_naming_it() {
 #[test]
 fn an_update_reaches_the_node_that_runs_it_and_so_does_its_refusal() {
     let (alice, bob) = (Home::new(), Home::new());
-    let Rented { node, deployed, .. } = &rented(&alice, &bob, "counter");
+    let Rented { wire, node, deployed, .. } = &rented(&alice, &bob, "counter");
     let host = host(deployed);
     let count = |method: &str| {
         let answered = eventually("an answer", || {
@@ -207,6 +215,8 @@ fn an_update_reaches_the_node_that_runs_it_and_so_does_its_refusal() {
         answered.text().trim().parse::<u64>().unwrap()
     };
     assert_eq!(count("POST"), 1);
+    let refused = alice.run(&["rollback", COUNTER]).refusal();
+    assert!(refused.starts_with("exit 3\n") && refused.contains("it was never updated"), "{refused}");
     let newer = alice.copy_of("counter", "newer");
     newer.edit("@v1.0.0", "@v1.1.0");
     let status = alice.json(&["update", COUNTER, newer.path()]);
@@ -232,8 +242,22 @@ fn an_update_reaches_the_node_that_runs_it_and_so_does_its_refusal() {
     assert!(refused.starts_with("exit 3\n"), "{refused}");
     assert_eq!(alice.json(&["resume", COUNTER])["state"], "running");
     assert_eq!(count("POST"), 4);
+
+    // Back to the package before, and to the state that the update found. The later one is kept.
+    let status = alice.json(&["rollback", COUNTER]);
+    assert_eq!((&status["version"], &status["node"]), (&json!("1.0.0"), &operator(&bob)), "{status}");
+    assert_eq!(count("POST"), 2, "the first package had counted one");
+    let status = alice.json(&["rollback", COUNTER]);
+    assert_eq!(status["version"], "1.1.0", "{status}");
+    assert_eq!(count("POST"), 5, "the state that the rollback found");
+    // It cannot choose the package itself.
+    let other = json!({ "agent_id": "nisse.test.counter@v0.1.0", "manifest_cid": "b", "cid": "c", "config_hash": "0" });
+    wire.says("200 OK", &other.to_string());
     let refused = alice.run(&["rollback", COUNTER]).refusal();
-    assert!(refused.starts_with("exit 3\n") && refused.contains("not here"), "{refused}");
+    assert!(refused.starts_with("exit 3\n") && refused.contains("would go to nisse.test.counter@v0.1.0"), "{refused}");
+    wire.leads_to(&node.public);
+    wire.cut();
+    assert_eq!(alice.json(&["status", COUNTER])["version"], "1.1.0");
 
     // What it did can be looked up when the lease is over.
     let answer = web::request(&node.public, "POST", "/", &[("host", &host)], b"").unwrap();
@@ -250,12 +274,7 @@ fn a_node_that_lies_deceives_nobody() {
     let deployment = deployed["deployment"].as_str().unwrap();
     let post = || web::request(&node.public, "POST", "/", &[("host", &host(deployed))], b"").unwrap();
     let receipts: Vec<String> = (0..2).map(|_| post().header("nisse-receipt").unwrap().to_owned()).collect();
-    let says = |status: &str, body: String| {
-        let answer = format!("HTTP/1.1 {status}\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}", body.len());
-        let address = provider(answer.into_bytes().leak());
-        wire.cut();
-        wire.leads_to(address.strip_prefix("http://").unwrap());
-    };
+    let says = |status: &str, body: String| wire.says(status, &body);
 
     let mut lies = bob.json(&["status", deployment]);
     lies["state"] = json!("failed");

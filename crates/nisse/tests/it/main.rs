@@ -27,6 +27,7 @@ mod rebuild;
 mod receipts;
 mod refusals;
 mod rented;
+mod signed;
 mod stream;
 mod terminal;
 mod updates;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use futures::stream::BoxStream;
 use futures::{StreamExt as _, stream};
 use http::Method;
@@ -10,6 +10,7 @@ use http::Method;
 use super::{Asked, Elsewhere, clean_line};
 use crate::control::LogLine;
 use crate::error::{ErrorKind, NodeError};
+use crate::event_reader::EventReader;
 use crate::network::Trouble;
 
 const VERB: &str = "follow the log of";
@@ -22,8 +23,6 @@ const PAUSE: Duration = Duration::from_millis(500);
 const PAUSE_MAX: Duration = Duration::from_secs(30);
 /// A connection of this length is one that its node means.
 const LASTED: Duration = Duration::from_secs(10);
-/// Longest event: a line as JSON, each character of it escaped.
-const EVENT_BYTES_MAX: usize = 512 << 10;
 
 struct Following {
     there: Elsewhere,
@@ -37,9 +36,7 @@ struct Following {
 /// The events of one connection.
 struct Events {
     pieces: BoxStream<'static, Result<Bytes, Trouble>>,
-    waiting: BytesMut,
-    /// So much of what waits has no end of a line.
-    scanned: usize,
+    reader: EventReader,
     /// Whether nothing has come over it yet.
     is_new: bool,
     /// By the clock that never goes back.
@@ -120,26 +117,19 @@ fn is_passing(error: &NodeError) -> bool {
 
 impl Events {
     fn new(pieces: BoxStream<'static, Result<Bytes, Trouble>>, began: Duration) -> Self {
-        Self { pieces, waiting: BytesMut::new(), scanned: 0, is_new: true, began }
+        Self { pieces, reader: EventReader::default(), is_new: true, began }
     }
 
     /// The next line; nothing at the connection's end, or when what comes are no events.
     async fn next(&mut self) -> Option<LogLine> {
         loop {
-            while let Some(end) = self.waiting.iter().skip(self.scanned).position(|byte| *byte == b'\n') {
-                let line = self.waiting.split_to(self.scanned + end + 1);
-                self.scanned = 0;
-                let data = line.strip_prefix(b"data:").and_then(|data| serde_json::from_slice(data).ok());
-                if data.is_some() {
+            while let Some(event) = self.reader.event().ok()? {
+                if let Ok(line) = serde_json::from_str(&event) {
                     self.is_new = false;
-                    return data;
+                    return Some(line);
                 }
             }
-            self.scanned = self.waiting.len();
-            if self.waiting.len() > EVENT_BYTES_MAX {
-                return None;
-            }
-            self.waiting.extend_from_slice(&self.pieces.next().await?.ok()?);
+            self.reader.push(&self.pieces.next().await?.ok()?);
         }
     }
 }

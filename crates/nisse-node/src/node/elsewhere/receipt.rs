@@ -1,60 +1,41 @@
 //! What another node gives as a receipt, believed as far as it proves itself.
 
-use nisse_market::{Receipt, SignedReceipt};
-use nisse_model::{Address, DeploymentId, Hash256, InvocationRecord};
+use nisse_model::{Address, DeploymentId};
 
 use crate::control::ReceiptBundle;
 
-/// The same receipt, each of its fields worked out from the record and the node that is expected to have signed it.
+/// The same receipt, if it is the one that was asked for and nothing in it is mere text of a stranger.
 pub(super) fn checked(
-    told: &ReceiptBundle,
+    told: ReceiptBundle,
     deployment: DeploymentId,
     seq: u64,
     node: Address,
 ) -> Result<ReceiptBundle, String> {
-    let bytes = hex::decode(&told.record).map_err(|_| "its record is not hex".to_owned())?;
-    let record = InvocationRecord::decode(&bytes).map_err(|error| format!("failed to {error}"))?;
+    let record = told.verify(node).map_err(|error| format!("failed to {error}"))?;
     if (record.deployment, record.seq) != (deployment, seq) {
         return Err(format!("its record is number {} of {}", record.seq, record.deployment));
     }
-    let mut signature = [0; 65];
-    hex::decode_to_slice(&told.signature, &mut signature)
-        .map_err(|_| "its signature is not 65 bytes of hex".to_owned())?;
-    let hash = Hash256::of(&bytes);
-    let signed = SignedReceipt { receipt: Receipt { deployment, seq, record: hash }, signature };
-    signed.verify(node).map_err(|error| format!("failed to {error}"))?;
-    Ok(ReceiptBundle {
-        deployment: deployment.to_string(),
-        seq,
-        record_hash: hash.to_string(),
-        previous: record.previous.to_string(),
-        record: hex::encode(&bytes),
-        node: node.to_string(),
-        signature: hex::encode(signature),
-    })
+    if told.node != node.to_string() {
+        return Err("it names another node".to_owned());
+    }
+    if record.host_calls.iter().any(|call| call.function.contains(char::is_control)) {
+        return Err("its record names a host call with control characters".to_owned());
+    }
+    Ok(told)
 }
 
 #[cfg(test)]
 mod tests {
-    use nisse_market::{LocalKey, Signer as _};
+    use nisse_market::{LocalKey, Receipt, Signer as _};
+    use nisse_model::{Hash256, HostCallRecord, HostCallResult, InvocationRecord};
 
     use super::*;
     use crate::fixtures::{deployment, record};
 
-    async fn told(number: u64, seq: u64, key: &LocalKey) -> ReceiptBundle {
-        let bytes = record(deployment(number), seq).encode();
-        let hash = Hash256::of(&bytes);
-        let receipt = Receipt { deployment: deployment(number), seq, record: hash };
+    async fn told(record: InvocationRecord, key: &LocalKey) -> ReceiptBundle {
+        let receipt = Receipt { deployment: record.deployment, seq: record.seq, record: record.hash() };
         let signature = receipt.sign(key).await.expect("a signature").signature;
-        ReceiptBundle {
-            deployment: "\u{1b}[2J".to_owned(),
-            seq: 99,
-            record_hash: "\u{1b}[2J".to_owned(),
-            previous: String::new(),
-            record: hex::encode(&bytes),
-            node: "\u{1b}[2J".to_owned(),
-            signature: hex::encode(signature),
-        }
+        ReceiptBundle::of(&record, signature, key.address())
     }
 
     #[tokio::test]
@@ -62,21 +43,26 @@ mod tests {
         let (key, other) = ([1; 32], [2; 32]);
         let [key, other] = [key, other].map(|secret| LocalKey::from_bytes(&secret).expect("a key"));
         let node = key.address();
-        let right = checked(&told(1, 7, &key).await, deployment(1), 7, node).expect("a receipt");
-        let record = record(deployment(1), 7);
-        let words = (right.deployment, right.seq, right.record_hash, right.previous, right.node);
-        let hash = Hash256::of(&record.encode()).to_string();
-        assert_eq!(words, (deployment(1).to_string(), 7, hash, record.previous.to_string(), node.to_string()));
+        let right = told(record(deployment(1), 7), &key).await;
+        assert_eq!(checked(right.clone(), deployment(1), 7, node), Ok(right.clone()), "as it was told");
+        let call = HostCallRecord {
+            function: "state.get\u{1b}[2J".to_owned(),
+            arguments: Hash256::ZERO,
+            result: HostCallResult::of(b""),
+        };
+        let painted = InvocationRecord { host_calls: vec![call], ..record(deployment(1), 7) };
         for (wrong, words) in [
-            (told(1, 6, &key).await, "its record is number 6"),
-            (told(2, 7, &key).await, "its record is number 7 of 7:"),
-            (told(1, 7, &other).await, "is the node"),
-            (ReceiptBundle { record: "0g".to_owned(), ..told(1, 7, &key).await }, "is not hex"),
-            (ReceiptBundle { record: "00".to_owned(), ..told(1, 7, &key).await }, "failed to"),
-            (ReceiptBundle { signature: "00".to_owned(), ..told(1, 7, &key).await }, "is not 65 bytes"),
+            (told(record(deployment(1), 6), &key).await, "its record is number 6"),
+            (told(record(deployment(2), 7), &key).await, "its record is number 7 of 7:"),
+            (told(record(deployment(1), 7), &other).await, "is the node"),
+            (told(painted, &key).await, "a host call with control characters"),
+            (ReceiptBundle { node: "\u{1b}[2J".to_owned(), ..right.clone() }, "it names another node"),
+            (ReceiptBundle { record_hash: "\u{1b}[2J".to_owned(), ..right.clone() }, "failed to verify"),
+            (ReceiptBundle { record: "00".to_owned(), ..right.clone() }, "failed to read"),
         ] {
-            let refused = checked(&wrong, deployment(1), 7, node).expect_err(words);
+            let refused = checked(wrong, deployment(1), 7, node).expect_err(words);
             assert!(refused.contains(words), "{refused}");
+            assert!(!refused.contains(char::is_control), "{refused}");
         }
     }
 }

@@ -3,14 +3,13 @@
 use std::time::Duration;
 
 use nisse_market::{DeploymentView, Market};
-use nisse_model::{AgentId, AgentName, AmountPerHour, DeploymentId};
-use nisse_orchestrator::{Agent, Assignment, Command};
+use nisse_model::{Address, AgentId, AgentName, AmountPerHour, DeploymentId, Hash256};
+use nisse_orchestrator::{Agent, Assignment};
 
 use super::not_now;
 use super::settle::UPDATE;
 use crate::control::{AgentStatus, UpdateRequest};
 use crate::error::{ErrorKind, NodeError};
-use crate::life::kept_name;
 use crate::node::find::Found;
 use crate::node::orders::{Order, has_node};
 use crate::node::{Node, market_error};
@@ -38,10 +37,22 @@ impl Node {
         let Some(node) = order.runs_on() else { return Err(order.not_here("update")) };
         let (deployment, owner) = (order.deployment, order.view.owner);
         let stored = packages::store(&self.core, request.package, owner, RunBy::Market).await?;
-        let name = &order.package.agent_id.name;
         check_successor(&order.package.agent_id, &stored.reference.agent_id, request.allow_downgrade)?;
         let market = self.market_of(self.owner_key(owner)?, &deployment)?;
-        let Wanted { publication, revision } = self.want(&market, deployment, &stored, order.view.rate).await?;
+        let wanted = self.want(&market, deployment, &stored, order.view.rate).await?;
+        self.answered_elsewhere(&order, &market, node, wanted).await
+    }
+
+    /// Waits for what another node answers on the market.
+    pub(super) async fn answered_elsewhere(
+        &self,
+        order: &Order,
+        market: &Market,
+        node: Address,
+        wanted: Wanted,
+    ) -> Result<AgentStatus, NodeError> {
+        let Wanted { publication, config_hash, revision } = wanted;
+        let (deployment, name) = (order.deployment, &order.package.agent_id.name);
         let pending = |view: &DeploymentView| view.update.is_some_and(|(next, _)| next <= revision);
         let answered = tokio::time::timeout(UPDATE.within, async {
             loop {
@@ -60,7 +71,7 @@ impl Node {
         }
         let status = self.agent(&deployment.to_string()).await?;
         let runs = (view.publication, view.package.config_hash);
-        if runs == (publication, stored.reference.config_hash) {
+        if runs == (publication, config_hash) {
             return Ok(status);
         }
         let reason = match view.update {
@@ -70,26 +81,12 @@ impl Node {
         Err(refused(name, &format!(" on its node {node}"), &reason))
     }
 
-    /// Goes back to the package before the last update, and to the state that it left behind. The later state is kept
-    /// as an export.
-    pub async fn rollback(&self, text: &str) -> Result<AgentStatus, NodeError> {
-        let (deployment, agent) = self.find_here(text, "roll back").await?;
-        let Some(previous) = agent.previous.clone() else {
-            let text = format!("failed to roll {} back: it was never updated", agent.placement.package.agent_id.name);
-            return Err(NodeError::new(ErrorKind::Conflict, "never_updated", text));
-        };
-        if self.core.pinned(kept_name(deployment, agent.previous_revision).as_str()).is_none() {
-            let text = "failed to roll back: the state before the update is not in the content store any more";
-            return Err(NodeError::new(ErrorKind::NotFound, "state_gone", text));
-        }
-        // Noted durably before the update is asked for, so that a crash between the two forgets nothing. The state of
-        // now is kept as an export by the swap itself.
-        self.carry_out(deployment, Command::Rollback).await?;
-        let manifest = self.manifest_of(&previous).await?;
-        self.swap_to(deployment, &agent, Stored::held(&self.core, manifest, previous)).await
-    }
-
-    async fn swap_to(&self, deployment: DeploymentId, agent: &Agent, stored: Stored) -> Result<AgentStatus, NodeError> {
+    pub(super) async fn swap_to(
+        &self,
+        deployment: DeploymentId,
+        agent: &Agent,
+        stored: Stored,
+    ) -> Result<AgentStatus, NodeError> {
         if !agent.life.is_live() {
             return Err(not_now("update", agent));
         }
@@ -117,16 +114,17 @@ impl Node {
         rate: AmountPerHour,
     ) -> Result<Wanted, NodeError> {
         let publication = self.publish(market, stored, rate).await?;
-        let (intent, config) = (self.core.fresh_name("update"), Some(stored.reference.config_hash));
-        let revision = market.update(&intent, deployment.number, publication, config, None).await;
-        Ok(Wanted { publication, revision: revision.map_err(|error| market_error(&error))? })
+        let (intent, config_hash) = (self.core.fresh_name("update"), stored.reference.config_hash);
+        let revision = market.update(&intent, deployment.number, publication, Some(config_hash), None).await;
+        Ok(Wanted { publication, config_hash, revision: revision.map_err(|error| market_error(&error))? })
     }
 }
 
 /// An update that the market holds.
-struct Wanted {
-    publication: u64,
-    revision: u32,
+pub(super) struct Wanted {
+    pub(super) publication: u64,
+    pub(super) config_hash: Hash256,
+    pub(super) revision: u32,
 }
 
 /// An update that its node answered with a refusal; `place` says which node, where it is another.
