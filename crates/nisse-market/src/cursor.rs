@@ -116,11 +116,17 @@ impl LogCursor {
         &self.position
     }
 
-    /// What changed, or `None` when nothing did. After an error the cursor stands where it stood.
+    /// What changed, or `None` when nothing did. After an error the cursor stands where it stood. Where only a part can
+    /// be read, that part is told: an endpoint that answers nine calls of ten would never answer hundreds in a row.
     pub async fn next(&mut self) -> Result<Option<EventBatch>, CursorError> {
         let mut position = self.position.clone();
         let mut batch = EventBatch::default();
-        self.undo(&mut position, &mut batch).await?;
+        match self.undo(&mut position, &mut batch).await {
+            Ok(()) => {}
+            Err(error) if batch.reverted.is_empty() || matches!(error, CursorError::TooDeep) => return Err(error),
+            // How far the chain is was not asked.
+            Err(_) => return Ok(Some(self.told(position, batch, u64::MAX))),
+        }
         let start = position.head().map_or(self.first, |head| head.number + 1);
         let newest = self.client.provider().get_block_number().await.map_err(unreachable)?;
         if let Some(end) = self.far_behind(start, newest).await? {
@@ -128,14 +134,15 @@ impl LogCursor {
             return Ok(Some(self.told(position, batch, newest)));
         }
         for number in start..start.saturating_add(BATCH_BLOCKS_MAX) {
-            let Some(header) = self.header(number).await? else { break };
-            if position.head().is_some_and(|head| head.hash.0 != header.inner.parent_hash.0) {
-                // Blocks changed while this batch was read: what is told so far is consistent, the rest comes next.
-                break;
+            match self.block(number, position.head()).await {
+                Ok(Some((block, events))) => {
+                    batch.committed.extend(events);
+                    position.push(block);
+                }
+                Ok(None) => break,
+                Err(_) if position != self.position => break,
+                Err(error) => return Err(error),
             }
-            let block = BlockRef { number, hash: ChainHash(header.hash.0) };
-            batch.committed.extend(self.events(&header, block).await?);
-            position.push(block);
         }
         if position == self.position {
             return Ok(None);
@@ -148,6 +155,22 @@ impl LogCursor {
         batch.more = newest > batch.head.number;
         self.position = position;
         batch
+    }
+
+    /// A block that stands on `parent`, with its events; `None` where there is none yet, or where blocks changed while a
+    /// batch was read: what is told so far is consistent, the rest comes next.
+    async fn block(
+        &self,
+        number: u64,
+        parent: Option<BlockRef>,
+    ) -> Result<Option<(BlockRef, Vec<EventAt>)>, CursorError> {
+        let Some(header) = self.header(number).await? else { return Ok(None) };
+        if parent.is_some_and(|parent| parent.hash.0 != header.inner.parent_hash.0) {
+            return Ok(None);
+        }
+        let block = BlockRef { number, hash: ChainHash(header.hash.0) };
+        let events = self.events(&header, block).await?;
+        Ok(Some((block, events)))
     }
 
     /// Drops the blocks that are no longer on the chain.

@@ -28,11 +28,13 @@ const GROW_AFTER: u32 = 8;
 pub(super) struct Range {
     blocks: u64,
     answered: u32,
+    /// Whether the last try broke off.
+    broken: bool,
 }
 
 impl Default for Range {
     fn default() -> Self {
-        Self { blocks: RANGE_BLOCKS_MAX, answered: 0 }
+        Self { blocks: RANGE_BLOCKS_MAX, answered: 0, broken: false }
     }
 }
 
@@ -40,14 +42,22 @@ impl Range {
     /// Half as many from now on; false when it is one already.
     fn shrink(&mut self) -> bool {
         let shrinks = self.blocks > 1;
-        *self = Self { blocks: (self.blocks / 2).max(1), answered: 0 };
+        *self = Self { blocks: (self.blocks / 2).max(1), answered: 0, broken: false };
         shrinks
     }
 
+    /// A try broke off: where two do in a row, it may have been too much to answer in time.
+    fn broke(&mut self) {
+        if std::mem::replace(&mut self.broken, true) {
+            self.shrink();
+        }
+    }
+
     fn answered(&mut self) {
+        self.broken = false;
         self.answered += 1;
         if self.answered == GROW_AFTER {
-            *self = Self { blocks: (self.blocks * 2).min(RANGE_BLOCKS_MAX), answered: 0 };
+            *self = Self { blocks: (self.blocks * 2).min(RANGE_BLOCKS_MAX), answered: 0, broken: false };
         }
     }
 }
@@ -86,7 +96,11 @@ impl LogCursor {
             let filter = self.filter().from_block(start).to_block(end);
             let refusal = match self.client.provider().get_logs(&filter).await {
                 Ok(logs) if logs.len() <= RANGE_LOGS_MAX || end == start => {
-                    self.tell(start, end, logs, batch).await?;
+                    // Each of its blocks is looked up: fewer of them may go through where all did not.
+                    if let Err(error) = self.tell(start, end, logs, batch).await {
+                        self.range.broke();
+                        return Err(error);
+                    }
                     position.leap(BlockRef { number: end, hash: ChainHash(header.hash.0) });
                     self.range.answered();
                     return Ok(());
@@ -94,8 +108,7 @@ impl LogCursor {
                 Ok(logs) => format!("{} logs in {} blocks", logs.len(), end - start + 1),
                 Err(RpcError::ErrorResp(payload)) => payload.message.into_owned(),
                 Err(error) => {
-                    // It may have been too much to answer in time: less is asked for after a rest.
-                    self.range.shrink();
+                    self.range.broke();
                     return Err(unreachable(error));
                 }
             };
@@ -138,5 +151,11 @@ mod tests {
         }
         (0..100 * GROW_AFTER).for_each(|_| range.answered());
         assert_eq!(range.blocks, RANGE_BLOCKS_MAX);
+        range.broke();
+        range.answered();
+        range.broke();
+        assert_eq!(range.blocks, RANGE_BLOCKS_MAX, "a try that breaks off now and then costs nothing");
+        range.broke();
+        assert_eq!(range.blocks, RANGE_BLOCKS_MAX / 2);
     }
 }

@@ -6,6 +6,7 @@ mod catching_up;
 mod contract_sets;
 mod cursor;
 mod engine;
+mod faults;
 mod fees;
 mod flow;
 mod full_disk;

@@ -6,7 +6,7 @@ use alloy::consensus::Transaction as _;
 use alloy::eips::{BlockId, BlockNumberOrTag};
 use alloy::primitives::{B256, Bytes, Log};
 use alloy::providers::Provider as _;
-use alloy::rpc::types::{TransactionReceipt, TransactionRequest};
+use alloy::rpc::types::{Header, TransactionReceipt, TransactionRequest};
 use alloy::transports::RpcError;
 
 use super::{Driver, Spent};
@@ -100,12 +100,21 @@ impl Driver {
         }
         let Some(number) = receipt.block_number else { return Ok(false) };
         let head = self.client.provider().get_block_number().await.map_err(QueueError::from_question)?;
-        if head >= number + self.options.confirmations {
-            return Ok(true);
+        if head < number + self.options.confirmations {
+            // A chain without load mines nothing on top of a block, and may call it final all the same.
+            let last = self.header(BlockNumberOrTag::Finalized).await?;
+            if last.is_none_or(|last| last.number < number) {
+                return Ok(false);
+            }
         }
-        // A chain without load mines nothing on top of a block, and may call it final all the same.
-        let last = self.client.provider().get_block_by_number(BlockNumberOrTag::Finalized).await;
-        Ok(last.map_err(QueueError::from_question)?.is_some_and(|last| last.header.number >= number))
+        // A reorganisation may have come since the receipt was told, or another endpoint have told it.
+        let now = self.header(BlockNumberOrTag::Number(number)).await?;
+        Ok(now.is_some_and(|now| Some(now.hash) == receipt.block_hash))
+    }
+
+    async fn header(&self, block: BlockNumberOrTag) -> Result<Option<Header>, QueueError> {
+        let block = self.client.provider().get_block_by_number(block).await;
+        Ok(block.map_err(QueueError::from_question)?.map(|block| block.header))
     }
 
     /// An outcome with what its contracts said, which the chain is asked for where it was let go.
