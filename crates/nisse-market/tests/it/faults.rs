@@ -62,7 +62,7 @@ struct Rough {
 
 impl Rough {
     fn one_in(&self, many: u64) -> bool {
-        self.roll() % many == 0
+        self.roll().is_multiple_of(many)
     }
 
     fn roll(&self) -> u64 {
