@@ -14,7 +14,7 @@ use http::{HeaderMap, HeaderValue, StatusCode, header};
 use nisse_node::control::{
     AgentList, AgentStatus, Check, ContentAdded, ContentCollected, ContentEntry, ContentProvided, ContentProviders,
     DeployRequest, Deployed, Destroyed, FundRequest, InvokeRequest, Invoked, LogLine, MarketEntry, MarketList,
-    MarketRates, NodeEarnings, NodeStatus, NodeWithdrawn, ReceiptBundle, RollbackNoted, UpdateRequest,
+    MarketRates, NodeEarnings, NodeStatus, NodeWithdrawn, ReceiptBundle, RollbackTo, UpdateRequest,
 };
 use serde::Deserialize;
 
@@ -150,8 +150,13 @@ pub(crate) async fn signed_logs_follow(
     Ok(events(lines.take_until(tokio::time::sleep(SIGNED_FOLLOW_MAX))))
 }
 
-pub(crate) async fn signed_rollback(State(app): State<App>, Path(deployment): Path<String>) -> Answer<RollbackNoted> {
-    Ok(Json(app.node.note_rollback(&deployment).await?))
+pub(crate) async fn signed_rollback(
+    State(app): State<App>,
+    Path(deployment): Path<String>,
+    request: Sent<RollbackTo>,
+) -> Result<StatusCode, Problem> {
+    app.node.note_rollback(&deployment, &read(request)?).await?;
+    Ok(StatusCode::NO_CONTENT)
 }
 
 pub(crate) async fn agent_start(State(app): State<App>, Path(agent): Path<String>) -> Answer<Deployed> {

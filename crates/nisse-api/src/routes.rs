@@ -120,7 +120,7 @@ pub const ROUTES: &[Route] = &[
     route!("GET" "/.well-known/nisse/v1/agents/{deployment}/logs" Signer signed_logs(Nothing) -> json::<Vec<control::LogLine>>(), "The last log lines: `?lines=` of them, else 100."),
     route!("GET" "/.well-known/nisse/v1/agents/{deployment}/logs/follow" Signer signed_logs_follow(Nothing) -> Payload::Events(schema::<control::LogLine>), "Log lines as they come: behind the number `?after=`, else from now on."),
     route!("POST" "/.well-known/nisse/v1/agents/{deployment}/invoke" Signer signed_invoke(json::<control::InvokeRequest>()) -> json::<control::Invoked>(), "Raise a `manual` event and give the handler's answer."),
-    route!("POST" "/.well-known/nisse/v1/agents/{deployment}/rollback" Signer signed_rollback(Nothing) -> json::<control::RollbackNoted>(), "Note that the next update to the package before the last one brings its state back."),
+    route!("POST" "/.well-known/nisse/v1/agents/{deployment}/rollback" Signer signed_rollback(json::<control::RollbackTo>()) -> Nothing, "Note that the next update to this package, which ran before the last one, brings its state back."),
     route!("GET" "/.well-known/nisse/v1/agents/{deployment}/receipts/{seq}" Signer signed_receipt(Nothing) -> json::<control::ReceiptBundle>(), "An invocation record and the node's signature over it."),
     route!("GET" "/api/v1/receipts/{deployment}/{seq}" Owner receipt_show(Nothing) -> json::<control::ReceiptBundle>(), "An invocation record and the node's signature over it."),
 ];

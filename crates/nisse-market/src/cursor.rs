@@ -116,16 +116,19 @@ impl LogCursor {
         &self.position
     }
 
-    /// What changed, or `None` when nothing did. After an error the cursor stands where it stood. Where only a part can
-    /// be read, that part is told: an endpoint that answers nine calls of ten would never answer hundreds in a row.
+    /// What changed, or `None` when nothing did. After an error the cursor stands where it stood. Where only a part of the
+    /// blocks can be read, that part is told: an endpoint that answers nine calls of ten would never answer hundreds in a row.
     pub async fn next(&mut self) -> Result<Option<EventBatch>, CursorError> {
         let mut position = self.position.clone();
         let mut batch = EventBatch::default();
         match self.undo(&mut position, &mut batch).await {
             Ok(()) => {}
             Err(error) if batch.reverted.is_empty() || matches!(error, CursorError::TooDeep) => return Err(error),
-            // How far the chain is was not asked.
-            Err(_) => return Ok(Some(self.told(position, batch, u64::MAX))),
+            Err(error) => {
+                tracing::debug!(%error, "a reorganisation was followed back in part");
+                // How far the chain is was not asked.
+                return Ok(Some(self.told(position, batch, u64::MAX)));
+            }
         }
         let start = position.head().map_or(self.first, |head| head.number + 1);
         let newest = self.client.provider().get_block_number().await.map_err(unreachable)?;
@@ -140,7 +143,10 @@ impl LogCursor {
                     position.push(block);
                 }
                 Ok(None) => break,
-                Err(_) if position != self.position => break,
+                Err(error) if position != self.position => {
+                    tracing::debug!(%error, "the chain's log was read in part");
+                    break;
+                }
                 Err(error) => return Err(error),
             }
         }

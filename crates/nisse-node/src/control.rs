@@ -11,8 +11,7 @@ mod node;
 mod receipt;
 
 pub use agent::{
-    AgentList, AgentStatus, Destroyed, FundRequest, GasStatus, InvokeRequest, Invoked, LeaseStatus, LogLine,
-    RollbackNoted,
+    AgentList, AgentStatus, Destroyed, FundRequest, GasStatus, InvokeRequest, Invoked, LeaseStatus, LogLine, RollbackTo,
 };
 pub use check::Check;
 pub use content::{ContentAdded, ContentCollected, ContentEntry, ContentProvided, ContentProvider, ContentProviders};

@@ -1,8 +1,9 @@
 //! A home's agent as the tests of this crate begin with it.
 
+use nisse_market::{ListedPackage, OrderView};
 use nisse_model::{
-    Address, AgentName, ByteSize, ContentId, Cpu, DeploymentId, Fuel, Hash256, InstanceId, InvocationRecord,
-    PackageRef, RecordOutcome, Resources, Timestamp,
+    Address, AgentName, Amount, AmountPerHour, ByteSize, ContentId, Cpu, DeploymentId, Fuel, Hash256, InstanceId,
+    InvocationRecord, PackageRef, RecordOutcome, Resources, Timestamp,
 };
 use nisse_orchestrator::{Accept, Assignment, Capacity, Decision, Orchestrator, Placement, Policy, Prices};
 
@@ -49,6 +50,30 @@ pub(crate) fn running() -> Orchestrator {
     let mut orchestrator = starting();
     orchestrator.restore(&Decision::Started { deployment: deployment(1), at: Timestamp(1_000) });
     orchestrator
+}
+
+/// An order of the counter by this publication.
+pub(crate) fn order(publication: u64) -> Box<OrderView> {
+    let artifact_hash = Hash256::of(&publication.to_be_bytes());
+    Box::new(OrderView {
+        publication,
+        package: ListedPackage {
+            agent_id: format!("nisse.test.counter@v1.{publication}.0"),
+            manifest_cid: ContentId::raw(artifact_hash),
+            artifact_cid: ContentId::raw(artifact_hash),
+            artifact_hash,
+            config_hash: Hash256::ZERO,
+            resources: Resources { cpu: Cpu { millis: 250 }, memory: ByteSize(1 << 20), gpu: false },
+        },
+        payment: Amount(0),
+        max_rate: AmountPerHour(1),
+        bid_window_seconds: 0,
+        bidding_ends: None,
+        gas_budget: 0,
+        only_node: None,
+        home: false,
+        verified: true,
+    })
 }
 
 /// An invocation that did nothing.

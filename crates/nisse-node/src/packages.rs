@@ -22,7 +22,7 @@ use crate::entry::{Entry, StateChange};
 use crate::error::{ErrorKind, NodeError};
 use crate::supervisor::CutOff;
 
-pub(crate) use bring::{BroughtFor, bring, near, own_keys};
+pub(crate) use bring::{BroughtFor, bring, is_here, near, own_keys};
 pub(crate) use needed::{Needed, left_by_others, needed, pins_of};
 
 /// Gas that a node may spend for an agent in each started hour: about sixty answers to a feed.

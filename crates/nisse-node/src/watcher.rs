@@ -6,12 +6,14 @@
 
 mod again;
 mod beginning;
+mod own;
 mod place;
 mod reorg;
 mod translate;
 
 pub(crate) use again::look_again;
 pub(crate) use beginning::first_block;
+pub(crate) use own::OwnOrders;
 pub(crate) use place::forget_places;
 
 use std::collections::BTreeSet;
@@ -24,6 +26,7 @@ use nisse_model::DeploymentId;
 use crate::core::Core;
 use crate::driver::outbox;
 use crate::error::chain;
+use crate::packages;
 use crate::supervisor::Stop;
 
 use place::Place;
@@ -191,7 +194,7 @@ async fn look(core: &Core, market: &Market, standing: Standing, cursor: &mut Log
             tracing::warn!(error = chain(&error), "the chain's log is read from its beginning");
             let first = first_block(core, market).await?;
             let beginning = CursorPosition::default();
-            place.write(&beginning, true).map_err(|error| chain(&error))?;
+            place.write(&beginning, true, |_| Ok(())).map_err(|error| chain(&error))?;
             *cursor = market.events(beginning, first);
             return Ok(Looked::Reorganised);
         }
@@ -202,7 +205,15 @@ async fn look(core: &Core, market: &Market, standing: Standing, cursor: &mut Log
         cursor.go_to(before);
         return Err(error);
     }
-    place.write(cursor.position(), !batch.reverted.is_empty()).map_err(|error| chain(&error))?;
+    // What a key that cannot be read now owns is looked for on the market itself.
+    let owners = packages::own_keys(core).unwrap_or_else(|_| BTreeSet::from([core.operator]));
+    let written = place.write(cursor.position(), !batch.reverted.is_empty(), |transaction| {
+        own::hear(transaction, market.addresses(), &owners, &batch)
+    });
+    if let Err(error) = written {
+        cursor.go_to(before);
+        return Err(chain(&error));
+    }
     if !batch.reverted.is_empty() {
         tracing::warn!(blocks = batch.reverted.len(), "the chain was reorganised: leases are read again");
         return Ok(Looked::Reorganised);

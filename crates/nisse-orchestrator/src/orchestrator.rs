@@ -59,6 +59,9 @@ pub enum CommandError {
         /// Where it stands.
         life: &'static str,
     },
+    /// It has to be answered first.
+    #[error("roll back an agent whose update is on its way")]
+    Updating,
 }
 
 impl Orchestrator {

@@ -39,7 +39,7 @@ struct Story {
 }
 
 /// Posts on a connection of its own, so that nothing is left over for the next answer.
-struct Post;
+pub(crate) struct Post;
 
 #[async_trait]
 impl RpcPost for Post {

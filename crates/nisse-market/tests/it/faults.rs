@@ -2,140 +2,32 @@
 //! an endpoint is busy or a block behind, blocks are undone: a life on the market ends as over a sound wire, nothing is
 //! doubled, and whoever reads its events ends with those that stand.
 
-use std::collections::{HashMap, HashSet};
+mod wire;
+
+use std::collections::HashSet;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use async_trait::async_trait;
-use nisse_market::embedded::EmbeddedChain;
 use nisse_market::{
     ChainClient, ContractSettings, CursorPosition, DeployOrder, DeploymentState, EventAt, LogCursor, Market,
-    MarketAddresses, MarketError, RpcPost, RpcPostError, TxQueueOptions, deploy_contracts,
+    MarketAddresses, MarketError, Signer as _, TxQueueOptions, deploy_contracts,
 };
-use nisse_store::Entropy as _;
 use nisse_testkit::SimEntropy;
-use serde_json::{Value, json};
+use serde_json::json;
 
-use crate::support::{Stage, World, all_money, options, rate, resources, rpc, talos, terms};
+use self::wire::Fault::{self, AnswerLost, CallLost, Garbled, Late, LimitExceeded, OneBehind, TooMany, Twice};
+use self::wire::{Anvil, DEPTH_MAX, Embedded, FAULTS_OF_TEN, Ground, Rough};
+use crate::anvil::Post;
+use crate::support::{Stage, World, all_money, key, options, rate, resources, rpc, talos, terms};
 
 /// Lives of each kind; each has wires of its own.
 const SEEDS: u64 = 8;
-/// Of ten calls so many meet a fault.
-const FAULTS_OF_TEN: u64 = 3;
-/// One call in so many finds another block on the chain, and one in so many a reorganisation.
-const BLOCK_ONE_IN: u64 = 8;
-const REORG_ONE_IN: u64 = 20;
-/// Blocks on top of what counts as done, and the deepest reorganisation that comes by itself.
-const CONFIRMATIONS: u64 = 2;
+/// Blocks on top of what counts as done.
+const CONFIRMATIONS: u64 = DEPTH_MAX;
+/// Wei per gas that are offered at most where gas has a price: a waiting transaction is sent again at once, for more.
+const FEE_MAX: u128 = 5_000_000_000;
 /// A write that fails so often never succeeds.
 const TRIES_MAX: usize = 2_000;
-
-/// What becomes of a call.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Fault {
-    CallLost,
-    AnswerLost,
-    /// It arrives twice.
-    Twice,
-    /// Its answer is the one that the same question had before.
-    Late,
-    /// HTTP status 429.
-    TooMany,
-    /// JSON-RPC's own word for the same.
-    LimitExceeded,
-    /// Its answer is no JSON.
-    Garbled,
-    /// It comes to an endpoint that does not have the newest block.
-    OneBehind,
-}
-
-use Fault::{AnswerLost, CallLost, Garbled, Late, LimitExceeded, OneBehind, TooMany, Twice};
-
-/// A wire with faults to a chain on which others mine, too.
-struct Rough {
-    chain: EmbeddedChain,
-    rolls: SimEntropy,
-    faults: &'static [Fault],
-    reorganised: bool,
-    answered: Mutex<HashMap<String, Value>>,
-}
-
-impl Rough {
-    fn one_in(&self, many: u64) -> bool {
-        self.roll().is_multiple_of(many)
-    }
-
-    fn roll(&self) -> u64 {
-        let mut bytes = [0; 8];
-        self.rolls.fill(&mut bytes);
-        u64::from_le_bytes(bytes)
-    }
-
-    fn answer(&self, body: &[u8]) -> Value {
-        serde_json::from_slice(&self.chain.handle_json(body)).unwrap()
-    }
-
-    /// What an endpoint says that does not have the newest block; `None` where that makes no difference.
-    fn one_behind(&self, call: &Value) -> Option<Value> {
-        let (head, hash) = self.chain.head();
-        let hash = format!("0x{}", hex::encode(hash));
-        let newest = |value: &Value| *value == json!(format!("{head:#x}"));
-        match call["method"].as_str().unwrap() {
-            "eth_blockNumber" => Some(json!({ "result": format!("{:#x}", head.saturating_sub(1)) })),
-            "eth_getBlockByNumber" if newest(&call["params"][0]) => Some(json!({ "result": null })),
-            "eth_getLogs" if call["params"][0]["blockHash"] == json!(hash) => {
-                Some(json!({ "error": { "code": -32000, "message": "unknown block" } }))
-            }
-            "eth_getTransactionReceipt" => {
-                let receipt = rpc(&self.chain, "eth_getTransactionReceipt", call["params"].clone());
-                newest(&receipt["blockNumber"]).then(|| json!({ "result": null }))
-            }
-            _ => None,
-        }
-    }
-}
-
-#[async_trait]
-impl RpcPost for Rough {
-    async fn post(&self, _: &str, body: Vec<u8>) -> Result<Vec<u8>, RpcPostError> {
-        if self.one_in(BLOCK_ONE_IN) {
-            rpc(&self.chain, "nisse_mine", json!(["0x1"]));
-        }
-        if self.reorganised && self.one_in(REORG_ONE_IN) {
-            let depth = 1 + self.roll() % CONFIRMATIONS;
-            rpc(&self.chain, "nisse_reorg", json!([format!("{depth:#x}"), self.one_in(2)]));
-        }
-        let call: Value = serde_json::from_slice(&body).unwrap();
-        let asked = format!("{} {}", call["method"], call["params"]);
-        let fault = (self.roll() % 10 < FAULTS_OF_TEN && !self.faults.is_empty())
-            .then(|| self.faults[self.roll() as usize % self.faults.len()]);
-        let failed = |why: &str| Err(RpcPostError(why.to_owned()));
-        let mut answer = match fault {
-            Some(CallLost) => return failed("the connection was reset"),
-            Some(TooMany) => return failed("it answered 429"),
-            Some(Garbled) => return Ok(b"<html>Bad gateway</html>".to_vec()),
-            Some(LimitExceeded) => json!({ "error": { "code": -32005, "message": "limit exceeded" } }),
-            Some(AnswerLost) => {
-                self.answer(&body);
-                return failed("no answer came");
-            }
-            Some(Twice) => {
-                self.answer(&body);
-                self.answer(&body)
-            }
-            Some(Late) => {
-                let before = self.answered.lock().unwrap().get(&asked).cloned();
-                before.unwrap_or_else(|| self.answer(&body))
-            }
-            Some(OneBehind) => self.one_behind(&call).unwrap_or_else(|| self.answer(&body)),
-            None => self.answer(&body),
-        };
-        answer["jsonrpc"] = json!("2.0");
-        answer["id"] = call["id"].clone();
-        self.answered.lock().unwrap().insert(asked, answer.clone());
-        Ok(answer.to_string().into_bytes())
-    }
-}
 
 /// Whoever gives up on an error asks again under the same name.
 async fn insist<T, F: Future<Output = Result<T, MarketError>>>(what: &str, write: impl Fn() -> F) -> T {
@@ -186,19 +78,34 @@ struct Ended {
     money: u128,
 }
 
-/// An order from its deployment to its end, over wires with these faults.
+/// A life on a chain of its own.
 async fn life(seed: u64, faults: &'static [Fault], reorganised: bool) -> Ended {
     let world = World::new();
     let chain = world.chain();
     let sound = ChainClient::embedded(chain.clone());
-    let maker = world.queue(4, &sound);
+    let ground = Arc::new(Embedded { chain, clock: world.clock.clone() });
+    life_on(&world, ground, sound, &options(), seed, faults, reorganised).await
+}
+
+/// An order from its deployment to its end, over wires with these faults.
+async fn life_on(
+    world: &World,
+    ground: Arc<dyn Ground>,
+    sound: ChainClient,
+    options: &TxQueueOptions,
+    seed: u64,
+    faults: &'static [Fault],
+    reorganised: bool,
+) -> Ended {
+    let maker = world.queue_with(4, &sound, options.clone());
     let addresses = deploy_contracts(&sound, &maker, &ContractSettings::default()).await.unwrap();
-    rpc(&chain, "nisse_mine", json!([format!("{CONFIRMATIONS:#x}")]));
-    let made = chain.head().0;
+    ground.mine(CONFIRMATIONS).await;
+    let truth = Market::with_addresses(sound.clone(), maker, addresses);
+    let made = truth.head().await.unwrap();
 
     let wire = |number: u64| {
         let rough = Rough {
-            chain: chain.clone(),
+            ground: Arc::clone(&ground),
             rolls: SimEntropy::new(seed * 10 + number),
             faults,
             reorganised,
@@ -207,7 +114,7 @@ async fn life(seed: u64, faults: &'static [Fault], reorganised: bool) -> Ended {
         ChainClient::remote("http://chain/", Arc::new(rough))
     };
     let party = |n: u8| {
-        let careful = TxQueueOptions { confirmations: CONFIRMATIONS, resend_after: Duration::ZERO, ..options() };
+        let careful = TxQueueOptions { confirmations: CONFIRMATIONS, resend_after: Duration::ZERO, ..options.clone() };
         let client = wire(u64::from(n));
         Market::with_addresses(client.clone(), world.queue_with(n, &client, careful), addresses)
     };
@@ -229,7 +136,7 @@ async fn life(seed: u64, faults: &'static [Fault], reorganised: bool) -> Ended {
     let number = step!(owner.deploy(order.clone()));
     step!(node.bid(number, rate(50)));
     step!(node.ack_start(number, 1));
-    world.clock.advance(Duration::from_secs(3_600));
+    ground.pass(3_600).await;
     step!(owner.deposit(number, talos(10)));
     step!(owner.pause(number));
     step!(owner.resume(number));
@@ -238,7 +145,6 @@ async fn life(seed: u64, faults: &'static [Fault], reorganised: bool) -> Ended {
     reader.read_to_the_end().await;
 
     // The chain itself, without any wire, says what there is.
-    let truth = Market::with_addresses(sound.clone(), maker, addresses);
     let mut whole = Reader { cursor: truth.events(CursorPosition::default(), made), known: Vec::new() };
     whole.read_to_the_end().await;
     assert_eq!(reader.known, whole.known, "what was read over the wire is what stands (seed {seed})");
@@ -259,6 +165,9 @@ async fn lives_end_as_ever(faults: &'static [Fault], reorganised: bool) {
         assert_eq!(life(seed, faults, reorganised).await, ever, "seed {seed}");
     }
 }
+
+/// All that befalls wires and endpoints, but answers of a chain that is no more.
+const ALL: &[Fault] = &[CallLost, AnswerLost, Twice, TooMany, LimitExceeded, Garbled, OneBehind];
 
 #[tokio::test(start_paused = true)]
 async fn calls_and_answers_that_are_lost_lose_and_double_nothing() {
@@ -305,5 +214,23 @@ async fn reorganisations_below_what_counts_as_done_undo_nothing_that_was_told() 
 
 #[tokio::test(start_paused = true)]
 async fn all_of_it_together_changes_no_end() {
-    lives_end_as_ever(&[CallLost, AnswerLost, Twice, TooMany, LimitExceeded, Garbled, OneBehind], true).await;
+    lives_end_as_ever(ALL, true).await;
+}
+
+#[tokio::test]
+#[ignore = "needs anvil: cargo xtask interop"]
+async fn on_anvil_a_life_over_bad_wires_ends_as_ever() {
+    let url = std::env::var("NISSE_ANVIL_URL").expect("NISSE_ANVIL_URL names a fresh anvil");
+    let ground = Anvil(url.clone());
+    for n in [1, 2, 4] {
+        let balance = format!("{:#x}", 1_000 * 10u128.pow(18));
+        ground.ask("anvil_setBalance", json!([key(n).address().to_string(), balance])).await;
+    }
+    let world = World::new();
+    let sound = ChainClient::remote(url, Arc::new(Post));
+    let priced = TxQueueOptions { fee_per_gas_max: FEE_MAX, ..options() };
+    let ended = life_on(&world, Arc::new(ground), sound, &priced, 1, ALL, true).await;
+    let ever = life(0, &[], false).await;
+    println!("{} events over a wire that fails {FAULTS_OF_TEN} calls of ten", ended.events.len());
+    assert_eq!(ended, ever);
 }

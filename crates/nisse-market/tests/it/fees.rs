@@ -17,11 +17,13 @@ use crate::support::{World, options};
 struct Swallowing {
     chain: EmbeddedChain,
     state: Mutex<(usize, Vec<Vec<u8>>)>,
+    /// What its newest block asks for gas, from the first transaction on.
+    base_fee: u64,
 }
 
 impl Swallowing {
-    fn new(chain: EmbeddedChain, swallow: usize) -> Arc<Self> {
-        Arc::new(Self { chain, state: Mutex::new((swallow, Vec::new())) })
+    fn new(chain: EmbeddedChain, swallow: usize, base_fee: u64) -> Arc<Self> {
+        Arc::new(Self { chain, state: Mutex::new((swallow, Vec::new())), base_fee })
     }
 
     fn sent(&self) -> Vec<Vec<u8>> {
@@ -45,6 +47,11 @@ impl RpcPost for Swallowing {
                 state.0 -= 1;
                 json!(format!("0x{}", "1".repeat(64)))
             }
+            "eth_getBlockByNumber" if !self.sent().is_empty() => {
+                let mut answer: Value = serde_json::from_slice(&self.chain.handle_json(&body)).unwrap();
+                answer["result"]["baseFeePerGas"] = json!(format!("{:#x}", self.base_fee));
+                answer["result"].take()
+            }
             _ => return Ok(self.chain.handle_json(&body)),
         };
         Ok(serde_json::to_vec(&json!({ "jsonrpc": "2.0", "id": call["id"], "result": result })).unwrap())
@@ -53,9 +60,14 @@ impl RpcPost for Swallowing {
 
 /// The market of a key over a node that swallows so many transactions, with fees up to `cap`. Key 9 has native money.
 fn swallowing(n: u8, swallow: usize, cap: u128) -> (EmbeddedChain, Arc<Swallowing>, Market) {
+    swallowing_at(0, n, swallow, cap)
+}
+
+/// The same where gas has this price from the first transaction on.
+fn swallowing_at(base_fee: u64, n: u8, swallow: usize, cap: u128) -> (EmbeddedChain, Arc<Swallowing>, Market) {
     let world = World::new();
     let chain = world.chain();
-    let post = Swallowing::new(chain.clone(), swallow);
+    let post = Swallowing::new(chain.clone(), swallow, base_fee);
     let client = ChainClient::remote("http://chain/", post.clone());
     let impatient = TxQueueOptions { resend_after: Duration::ZERO, fee_per_gas_max: cap, ..options() };
     let queue = world.queue_with(n, &client, impatient);
@@ -80,6 +92,17 @@ async fn a_swallowed_transaction_is_sent_again_with_a_tenth_more() {
     let fees: Vec<u128> = post.sent().iter().map(|raw| fee(raw)).collect();
     assert_eq!(fees, [100, 110, 121, 134]);
     assert_eq!(nonce(&chain, 9), 1);
+}
+
+#[tokio::test]
+async fn a_price_of_gas_that_leaps_is_followed_at_once_and_up_to_the_cap() {
+    for (cap, offered) in [(10_000, [100, 4_100, 4_510, 4_961]), (1_000, [100, 1_000, 1_000, 1_000])] {
+        let (chain, post, market) = swallowing_at(2_000, 9, 3, cap);
+        market.write("pay", &pay()).await.unwrap();
+        let fees: Vec<u128> = post.sent().iter().map(|raw| fee(raw)).collect();
+        assert_eq!(fees, offered);
+        assert_eq!(nonce(&chain, 9), 1);
+    }
 }
 
 #[tokio::test]

@@ -61,7 +61,7 @@ pub struct AgentStatus {
 pub struct AgentList {
     /// Live agents first, then orders that this node does not run, then what ended.
     pub agents: Vec<AgentStatus>,
-    /// Deployments of the market that are too old to be looked through for orders of this home.
+    /// Orders of this home, or deployments that may be, that are too old to be looked through.
     pub older: u64,
     /// What may be missing from the list, in one sentence; absent where nothing can be.
     pub incomplete: Option<String>,
@@ -149,9 +149,9 @@ pub struct LogLine {
     pub text: String,
 }
 
-/// What a rollback that was noted goes back to.
+/// The package that a rollback goes back to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct RollbackNoted {
+pub struct RollbackTo {
     /// Name and version.
     pub agent_id: String,
     /// CID of agent.yaml.
@@ -162,9 +162,9 @@ pub struct RollbackNoted {
     pub config_hash: String,
 }
 
-impl RollbackNoted {
-    /// A rollback to this package.
-    pub fn to(package: &PackageRef) -> Self {
+impl RollbackTo {
+    /// This package.
+    pub fn package(package: &PackageRef) -> Self {
         Self {
             agent_id: package.agent_id.to_string(),
             manifest_cid: package.manifest_cid.to_string(),

@@ -62,6 +62,11 @@ impl<'a> Kept<'a> {
         self.core.pinned(self.pin.as_str())
     }
 
+    /// Whether the update has begun to change the state.
+    pub(super) fn is_there(&self) -> bool {
+        self.cid().is_some()
+    }
+
     /// Keeps the state that the update finds; an earlier try at the same update has kept it already, and it is put back.
     pub(super) async fn keep(self) -> Result<(), NodeError> {
         if self.cid().is_some() {

@@ -15,6 +15,7 @@ use super::{StartError, check_and_compile, halt, start};
 use crate::core::Core;
 use crate::driver::finished;
 use crate::error::NodeError;
+use crate::packages;
 
 /// One swap.
 pub(crate) struct Swap {
@@ -81,6 +82,7 @@ async fn is_wanted(core: &Core, swap: &Swap) -> bool {
 
 async fn run(core: &Arc<Core>, swap: &Swap) -> Result<(), Ended> {
     let Swap { deployment, old, next, incarnation, ticket, .. } = swap;
+    serve_meanwhile(core, swap).await?;
     let checked = match check_and_compile(core, *deployment, &next.placement, *ticket).await {
         Err(_) if core.lane(*deployment).ticket() != *ticket => return Err(Ended::Superseded),
         Ok(_) if next.placement.key() != old.key() => {
@@ -106,6 +108,31 @@ async fn run(core: &Arc<Core>, swap: &Swap) -> Result<(), Ended> {
         }
         Err(StartError::Superseded) => Err(Ended::Superseded),
         Err(StartError::Failed(failed)) => refuse(core, swap, failed).await,
+    }
+}
+
+/// An agent that is brought up in the midst of an update serves with the old package while the new one is on its way:
+/// that may take minutes. One that is here already may have been tried, and have begun to change state and alarm: nothing
+/// runs on those before the swap.
+async fn serve_meanwhile(core: &Arc<Core>, swap: &Swap) -> Result<(), Ended> {
+    let Swap { deployment, old, next, incarnation, ticket, .. } = swap;
+    let tried = packages::is_here(core, &next.placement.package)
+        || Kept::before(core, *deployment, next.revision, &old.key()).is_there();
+    if core.running(deployment).is_some() || tried {
+        return Ok(());
+    }
+    match start(core, *deployment, old, incarnation - 1, None, *ticket).await {
+        Err(StartError::Superseded) => Err(Ended::Superseded),
+        Err(StartError::Failed(_)) if core.lane(*deployment).ticket() != *ticket => Err(Ended::Superseded),
+        Err(StartError::Failed(error)) => {
+            let reason = error.reason;
+            tracing::warn!(%deployment, reason, "the old package does not run while an update is on its way");
+            Ok(())
+        }
+        Ok(_) => {
+            core.driver.routes_changed().await;
+            Ok(())
+        }
     }
 }
 

@@ -20,7 +20,7 @@ use serde::de::DeserializeOwned;
 
 use super::Node;
 use super::orders::{Order, has_node};
-use crate::control::{AgentStatus, GasStatus, InvokeRequest, Invoked, LogLine, ReceiptBundle, RollbackNoted};
+use crate::control::{AgentStatus, GasStatus, InvokeRequest, Invoked, LogLine, ReceiptBundle, RollbackTo};
 use crate::core::Core;
 use crate::error::{ErrorKind, NodeError};
 use crate::home::KeyName;
@@ -132,16 +132,17 @@ impl Elsewhere {
     }
 
     /// Has its node note that its owner goes back to the package before the last update.
-    pub(super) async fn note_rollback(&self) -> Result<RollbackNoted, NodeError> {
+    pub(super) async fn note_rollback(&self, to: &RollbackTo) -> Result<(), NodeError> {
+        let body =
+            serde_json::to_vec(to).map_err(|error| NodeError::caused(ErrorKind::Failed, "json_failed", &error))?;
         let asked = Asked {
             method: Method::POST,
             rest: "/rollback",
-            body: Bytes::new(),
+            body: body.into(),
             deadline: ANSWER_TIME_MAX,
             bytes_max: STATUS_BYTES_MAX,
         };
-        let told: RollbackNoted = self.answer("roll back", asked).await?;
-        Ok(RollbackNoted { agent_id: clean(&told.agent_id), ..told })
+        self.call("roll back", asked).await.map(drop)
     }
 
     /// A record with the node's signature: of this invocation, by this node, or none.
@@ -174,7 +175,7 @@ impl Elsewhere {
         let asker = format!("{OWNER}:{}", self.order.view.owner);
         let called =
             self.core.network.call(asker, &self.at, call).await.map_err(|trouble| self.silent(verb, trouble))?;
-        if called.status == 200 {
+        if matches!(called.status, 200 | 204) {
             return Ok(called);
         }
         let (kind, status) = (kind_of(called.status), called.status);

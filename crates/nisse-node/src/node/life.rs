@@ -61,7 +61,7 @@ impl Node {
         done.map_err(|error| {
             let code = match error {
                 CommandError::Unknown(_) => "agent_unknown",
-                CommandError::NotNow { .. } => "not_now",
+                CommandError::NotNow { .. } | CommandError::Updating => "not_now",
             };
             NodeError::new(ErrorKind::Conflict, code, format!("failed to {error}"))
         })

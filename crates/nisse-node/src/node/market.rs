@@ -12,7 +12,7 @@ use crate::error::{ErrorKind, NodeError};
 use crate::home::KeyName;
 use crate::watcher;
 
-/// Deployments listed or looked through at once, the newest ones.
+/// Deployments listed at once, the newest ones.
 pub(super) const LISTED_MAX: usize = 200;
 /// Deployments asked for at once.
 const ASKED_AT_ONCE: usize = 16;
@@ -176,17 +176,25 @@ impl Node {
 }
 
 /// The newest deployments of one version of the market, newest first.
-pub(super) struct Newest {
-    pub(super) views: Vec<DeploymentView>,
+struct Newest {
+    views: Vec<DeploymentView>,
     /// How many are too old to be among them.
-    pub(super) older: u64,
+    older: u64,
 }
 
-pub(super) async fn newest(market: &Market, most: usize) -> Result<Newest, NodeError> {
+async fn newest(market: &Market, most: usize) -> Result<Newest, NodeError> {
     let count = market.deployments().await.map_err(|error| market_error(&error))?;
-    let views = futures::stream::iter((1..=count).rev().take(most)).map(|number| market.deployment(number));
-    let views: Vec<_> = views.buffered(ASKED_AT_ONCE).try_collect().await.map_err(|error| market_error(&error))?;
+    let views = views(market, (1..=count).rev().take(most)).await?;
     Ok(Newest { older: count - views.len() as u64, views })
+}
+
+/// These deployments of one version of the market.
+pub(super) async fn views(
+    market: &Market,
+    numbers: impl Iterator<Item = u64> + Send,
+) -> Result<Vec<DeploymentView>, NodeError> {
+    let views = futures::stream::iter(numbers).map(|number| market.deployment(number));
+    views.buffered(ASKED_AT_ONCE).try_collect().await.map_err(|error| market_error(&error))
 }
 
 fn entry(deployment: DeploymentId, view: &DeploymentView, refused: Option<String>) -> MarketEntry {

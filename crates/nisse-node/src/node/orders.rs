@@ -7,25 +7,27 @@
 //! other way round it would be in neither.
 
 use std::collections::BTreeSet;
+use std::ops::RangeInclusive;
 
 use nisse_content::GatewayUrl;
 use nisse_market::{DeploymentState, DeploymentView, Market};
 use nisse_model::{Address, Amount, DeploymentId, PackageRef};
 use nisse_orchestrator::Refusal;
 
-use super::market::{LISTED_MAX, Newest, newest};
+use super::market::{LISTED_MAX, views};
 use super::{Node, market_error};
 use crate::control::{AgentStatus, LeaseStatus};
 use crate::error::{ErrorKind, NodeError};
 use crate::home::KeyName;
 use crate::packages;
+use crate::watcher::OwnOrders;
 
 /// The orders that were found.
 #[derive(Default)]
 pub(super) struct Orders {
     /// Newest first. An older one is found by its full name.
     pub(super) listed: Vec<Order>,
-    /// How many deployments of the market are too old to be looked through.
+    /// How many, of deployments that may be this home's, are too old to be looked through.
     pub(super) older: u64,
 }
 
@@ -35,7 +37,7 @@ impl Orders {
         let older = self.older;
         (older > 0).then(|| {
             format!(
-                "only the newest {LISTED_MAX} deployments of a market are looked through: one of the {older} \
+                "only the newest {LISTED_MAX} orders of this home are looked through: one of the {older} \
                  older ones is found by its full name"
             )
         })
@@ -167,6 +169,21 @@ fn word(view: &DeploymentView) -> &'static str {
     }
 }
 
+/// Of so many deployments, the numbers of those that may be this home's, newest first, and how many more there are: for
+/// each of its keys what the log told of as that key's, and what it has not told of.
+fn worth_a_look(known: &[OwnOrders], count: u64) -> (Vec<u64>, u64) {
+    let (mut numbers, mut older) = (BTreeSet::new(), 0);
+    for OwnOrders { numbers: own, told } in known {
+        let own = own.iter().copied().filter(|number| *number <= count);
+        let (first, last) = told.clone().map_or((count + 1, count), RangeInclusive::into_inner);
+        let untold = (last + 1..=count).rev().chain((1..first.min(count + 1)).rev());
+        older = older.max(untold.clone().count().saturating_sub(LISTED_MAX));
+        numbers.extend(own.chain(untold.take(LISTED_MAX)));
+    }
+    let older = older + numbers.len().saturating_sub(LISTED_MAX);
+    (numbers.into_iter().rev().take(LISTED_MAX).collect(), older as u64)
+}
+
 impl Node {
     /// The live orders of this home that this node does not run. The log says where the list is cut.
     pub(super) async fn orders(&self) -> Result<Vec<Order>, NodeError> {
@@ -190,9 +207,17 @@ impl Node {
 
     async fn orders_of(&self, market: &Market, orders: &mut Orders) -> Result<(), NodeError> {
         let owners = self.owners()?;
-        let Newest { views, older } = newest(market, LISTED_MAX).await?;
+        let known = owners.iter().map(|owner| OwnOrders::read(&self.core.database, market.addresses(), *owner));
+        let known = known.collect::<Result<Vec<_>, _>>();
+        let known = known.map_err(|error| NodeError::caused(ErrorKind::Failed, "index_failed", &error))?;
+        let count = market.deployments().await.map_err(|error| market_error(&error))?;
+        let (numbers, older) = worth_a_look(&known, count);
         orders.older += older;
-        for view in views.into_iter().filter(|view| owners.contains(&view.owner) && is_live(view.state)) {
+        for view in views(market, numbers.into_iter())
+            .await?
+            .into_iter()
+            .filter(|view| owners.contains(&view.owner) && is_live(view.state))
+        {
             orders.listed.extend(self.order_of(market, view).await?);
         }
         Ok(())
@@ -295,7 +320,28 @@ mod tests {
     fn a_list_that_is_cut_says_so() {
         assert_eq!(Orders::default().cut(), None);
         let said = Orders { older: 3, ..Orders::default() }.cut().unwrap_or_default();
-        assert!(said.contains("only the newest 200 deployments"), "{said}");
+        assert!(said.contains("only the newest 200 orders of this home"), "{said}");
         assert!(said.ends_with("one of the 3 older ones is found by its full name"), "{said}");
+    }
+
+    #[test]
+    fn what_is_looked_at_is_what_the_log_named_and_what_it_has_not_told_of() {
+        let own = |numbers: &[u64], told| OwnOrders { numbers: numbers.to_vec(), told };
+        let one = |numbers: &[u64], told, count| worth_a_look(&[own(numbers, told)], count);
+        assert_eq!(one(&[], None, 3), (vec![3, 2, 1], 0), "nothing was read yet");
+        assert_eq!(one(&[], None, 0), (vec![], 0));
+        assert_eq!(one(&[900, 5], Some(1..=1_000), 1_000), (vec![900, 5], 0));
+        assert_eq!(one(&[900, 5], Some(3..=1_000), 1_002), (vec![1_002, 1_001, 900, 5, 2, 1], 0));
+        // A reorganisation took some away.
+        assert_eq!(one(&[900, 5], Some(1..=1_000), 800), (vec![5], 0));
+        let many: Vec<u64> = (1..=300).rev().collect();
+        let (numbers, older) = one(&many, Some(1..=300), 320);
+        assert_eq!((numbers.len(), numbers[0], numbers[199], older), (200, 320, 121, 120));
+        // What one key's log has not told of may be that key's.
+        let both = [own(&[7], Some(1..=10)), own(&[9], Some(9..=10))];
+        assert_eq!(worth_a_look(&both, 10), (vec![9, 8, 7, 6, 5, 4, 3, 2, 1], 0));
+        let both = [own(&[7], Some(1..=500)), own(&[], None)];
+        let (numbers, older) = worth_a_look(&both, 500);
+        assert_eq!((numbers.len(), numbers[199], older), (200, 301, 301));
     }
 }

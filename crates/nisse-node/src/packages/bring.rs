@@ -87,6 +87,11 @@ pub(crate) async fn bring(
     Err(PrepareError { stage: FailureStage::Fetch, reason })
 }
 
+/// Whether nothing of a package has to be fetched.
+pub(crate) fn is_here(core: &Core, package: &PackageRef) -> bool {
+    parts(package).all(|(cid, _)| core.content.has(&cid))
+}
+
 /// Why a part is still missing.
 enum Missed {
     /// Nobody is known who could be asked for it.

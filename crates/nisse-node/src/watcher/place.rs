@@ -4,7 +4,9 @@
 //! between the two must not lose what only that look finds.
 
 use nisse_market::{CursorPosition, MarketAddresses};
-use nisse_store::{Database, DatabaseError, Rows as _, Table};
+use nisse_store::{Database, DatabaseError, Rows as _, Table, WriteTransaction};
+
+use super::own;
 
 /// Where cursors stand.
 const CURSOR: Table = Table::new("cursor");
@@ -46,11 +48,18 @@ impl<'a> Place<'a> {
         Ok((position, check.is_some()))
     }
 
-    /// The cursor went on to `position`. With `reorganised`, leases are to be read again.
+    /// The cursor went on to `position`, together with `more` that was learnt on the way. With `reorganised`, leases are
+    /// to be read again.
     ///
     /// Not synced: after a crash some of the log is told again, and every event of it is held against the contract.
-    pub(super) fn write(&self, position: &CursorPosition, reorganised: bool) -> Result<(), DatabaseError> {
+    pub(super) fn write(
+        &self,
+        position: &CursorPosition,
+        reorganised: bool,
+        more: impl FnOnce(&mut WriteTransaction) -> Result<(), DatabaseError>,
+    ) -> Result<(), DatabaseError> {
         self.database.write_lazily(|transaction| {
+            more(transaction)?;
             if reorganised {
                 transaction.put(CURSOR, self.check.as_bytes(), &[])?;
             }
@@ -64,10 +73,13 @@ impl<'a> Place<'a> {
     }
 }
 
-/// Forgets every place in the log of a chain, so that it is told from its first block.
+/// Forgets every place in the log of a chain with what was learnt from it, so that it is told from its first block.
 pub(crate) fn forget_places(database: &Database, chain: u64) -> Result<(), DatabaseError> {
     let prefix = format!("{chain}:");
-    database.write(|transaction| transaction.remove_prefix(CURSOR, prefix.as_bytes()).map(drop))
+    database.write(|transaction| {
+        own::forget(transaction, chain)?;
+        transaction.remove_prefix(CURSOR, prefix.as_bytes()).map(drop)
+    })
 }
 
 #[cfg(test)]
@@ -105,8 +117,9 @@ mod tests {
         let place = Place::new(&database, &addresses());
         let position = CursorPosition::default();
         assert_eq!(place.read().expect("it reads"), (position.clone(), false));
-        place.write(&position, true).expect("it is written");
-        place.write(&position, false).expect("it is written");
+        let nothing = |_: &mut WriteTransaction| Ok(());
+        place.write(&position, true, nothing).expect("it is written");
+        place.write(&position, false, nothing).expect("it is written");
         database.flush().expect("it is synced");
         drop(database);
 
@@ -115,7 +128,7 @@ mod tests {
         assert!(place.read().expect("it reads").1, "a restart came before the look");
         place.checked().expect("it is written");
         assert!(!place.read().expect("it reads").1);
-        place.write(&position, true).expect("it is written");
+        place.write(&position, true, nothing).expect("it is written");
         assert_eq!(place.first().expect("it reads"), None);
         place.begin_at(1 << 40).expect("it is written");
         assert_eq!(place.first().expect("it reads"), Some(1 << 40));

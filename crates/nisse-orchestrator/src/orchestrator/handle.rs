@@ -110,6 +110,10 @@ impl Orchestrator {
                 self.decide(&mut effects, Decision::Resumed { deployment, at: now });
                 self.bring_up(deployment, &mut effects);
             }
+            // What ends that update would end the word of the rollback with it.
+            (Command::Rollback, Life::Running { .. }) if self.is_updating(&deployment) => {
+                return Err(CommandError::Updating);
+            }
             (Command::Rollback, Life::Running { .. }) => {
                 self.decide(&mut effects, Decision::RollbackAsked { deployment });
             }
@@ -146,6 +150,10 @@ impl Orchestrator {
         let mut effects = Effects::default();
         self.let_go(deployment, &mut effects);
         Ok(effects)
+    }
+
+    fn is_updating(&self, deployment: &DeploymentId) -> bool {
+        self.agents.get(deployment).is_some_and(|agent| agent.next.is_some())
     }
 
     fn life(&self, deployment: DeploymentId) -> Option<&Life> {

@@ -5,7 +5,9 @@ use std::net::TcpListener;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use nisse_market::{ChainClient, LocalKey, Market, RpcPost, RpcPostError, TxQueue, TxQueueOptions, made_by};
+use nisse_market::{
+    ChainClient, LocalKey, Market, RpcPost, RpcPostError, Signer as _, TxQueue, TxQueueOptions, made_by,
+};
 use nisse_store::{SystemClock, SystemDisk, SystemEntropy};
 use serde_json::{Value, json};
 
@@ -39,14 +41,18 @@ impl RpcPost for Post {
 /// Does something on the chain with one of the home's keys, behind the node's back.
 pub(crate) fn as_owner<F: Future<Output = ()>>(home: &Home, rpc: &str, key: &str, act: impl FnOnce(Market) -> F) {
     let secret = std::fs::read_to_string(home.path().join("keys").join(key)).unwrap();
-    let key = LocalKey::from_bytes(&hex::decode(secret.trim()).unwrap().try_into().unwrap()).unwrap();
+    with_key(home, rpc, LocalKey::from_bytes(&hex::decode(secret.trim()).unwrap().try_into().unwrap()).unwrap(), act);
+}
+
+/// The same with any key.
+pub(crate) fn with_key<F: Future<Output = ()>>(home: &Home, rpc: &str, key: LocalKey, act: impl FnOnce(Market) -> F) {
     let status = home.json(&["node", "status"]);
     let book = made_by(status["operator"].as_str().unwrap().parse().unwrap(), BOOK_NONCE);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let client = ChainClient::remote(format!("http://{rpc}"), Arc::new(Post));
         let options = TxQueueOptions::embedded(status["chain"].as_u64().unwrap());
-        let folder = home.beside("outside");
+        let folder = home.beside(&format!("outside-{}", key.address()));
         let (disk, clock) = (Arc::new(SystemDisk), Arc::new(SystemClock::default()));
         let (queue, driver) =
             TxQueue::open(disk, clock, &SystemEntropy, &folder, client.clone(), Arc::new(key), options).unwrap();

@@ -17,7 +17,7 @@ const SIGNED: &str = "/.well-known/nisse/v1/agents";
 
 /// A way to a node that remembers what was sent over it, and can be cut.
 #[derive(Clone, Default)]
-struct Wire(Arc<Mutex<Laid>>);
+pub(crate) struct Wire(Arc<Mutex<Laid>>);
 
 #[derive(Default)]
 struct Laid {
@@ -28,7 +28,7 @@ struct Laid {
 }
 
 impl Wire {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let wire = Self::default();
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         wire.0.lock().unwrap().address = listener.local_addr().unwrap().to_string();
@@ -37,16 +37,16 @@ impl Wire {
         wire
     }
 
-    fn address(&self) -> String {
+    pub(crate) fn address(&self) -> String {
         self.0.lock().unwrap().address.clone()
     }
 
-    fn leads_to(&self, address: &str) {
+    pub(crate) fn leads_to(&self, address: &str) {
         self.0.lock().unwrap().to = address.to_owned();
     }
 
     /// Ends every connection. The next one is carried again.
-    fn cut(&self) {
+    pub(crate) fn cut(&self) {
         for stream in self.0.lock().unwrap().open.drain(..) {
             let _ = stream.shutdown(Shutdown::Both);
         }
@@ -250,11 +250,11 @@ fn an_update_reaches_the_node_that_runs_it_and_so_does_its_refusal() {
     let status = alice.json(&["rollback", COUNTER]);
     assert_eq!(status["version"], "1.1.0", "{status}");
     assert_eq!(count("POST"), 5, "the state that the rollback found");
-    // It cannot choose the package itself.
-    let other = json!({ "agent_id": "nisse.test.counter@v0.1.0", "manifest_cid": "b", "cid": "c", "config_hash": "0" });
-    wire.says("200 OK", &other.to_string());
+    // Which package that is the market says: a node that knows another past says so, and nothing more is asked.
+    assert!(wire.sent_last(&format!("POST {SIGNED}")).contains("nisse.test.counter@v1.1.0"));
+    wire.says("409 Conflict", &json!({ "title": "before the last update another one ran here" }).to_string());
     let refused = alice.run(&["rollback", COUNTER]).refusal();
-    assert!(refused.starts_with("exit 3\n") && refused.contains("would go to nisse.test.counter@v0.1.0"), "{refused}");
+    assert!(refused.starts_with("exit 3\n") && refused.contains("another one ran here"), "{refused}");
     wire.leads_to(&node.public);
     wire.cut();
     assert_eq!(alice.json(&["status", COUNTER])["version"], "1.1.0");

@@ -1,23 +1,19 @@
 //! Lists that do not hold everything, and what the node says of itself: whoever reads them is told.
 
 use base64::Engine as _;
-use nisse_market::{DeployOrder, ListedPackage, MarketCall, PublicationTerms};
+use nisse_market::{DeployOrder, ListedPackage, LocalKey, Market, MarketCall, PublicationTerms};
 use nisse_model::{Amount, AmountPerHour, ContentId, Hash256, Resources};
 use serde_json::{Value, json};
 
-use crate::chain_facts::as_owner;
+use crate::chain_facts::{as_owner, with_key};
 use crate::harness::{Home, eventually, example};
 use crate::web;
 
-/// Deployments of a market that are looked through.
+/// Orders of a home that are looked through, and deployments that are listed.
 const LOOKED_THROUGH: u64 = 200;
 
-#[test]
-fn a_list_that_is_cut_says_how_much_it_leaves_out() {
-    let home = Home::new();
-    let rpc = web::free_address();
-    let mut node = home.up(&["--demo", "--rpc", &rpc]);
-    node.demo_is_told();
+/// Orders, with whatever key, so many of what nobody can run.
+async fn order_many(market: Market, many: u64) {
     let nothing = Hash256::of(b"nobody holds this");
     let terms = PublicationTerms {
         package: ListedPackage {
@@ -32,27 +28,40 @@ fn a_list_that_is_cut_says_how_much_it_leaves_out() {
         bid_window_seconds: 0,
         gas_budget: 0,
     };
-    as_owner(&home, &rpc, "deployer", async |market| {
-        let publication = market.publish("publish", terms).await.unwrap();
-        for number in 0..LOOKED_THROUGH + 2 {
-            let order = DeployOrder { publication, payment: Amount(1), ..DeployOrder::default() };
-            let intent = format!("deploy {number}");
-            if number == 0 {
-                market.deploy(&intent, order).await.unwrap();
-            } else {
-                market.submit(&intent, &MarketCall::Deploy(order)).await.unwrap();
-            }
+    let publication = market.publish("publish", terms).await.unwrap();
+    for number in 0..many {
+        let order = DeployOrder { publication, payment: Amount(1), ..DeployOrder::default() };
+        let intent = format!("deploy {number}");
+        if number == 0 {
+            market.deploy(&intent, order).await.unwrap();
+        } else {
+            market.submit(&intent, &MarketCall::Deploy(order)).await.unwrap();
         }
-        market.outcome(&format!("deploy {}", LOOKED_THROUGH + 1)).await.unwrap();
+    }
+    if many > 1 {
+        market.outcome(&format!("deploy {}", many - 1)).await.unwrap();
+    }
+}
+
+#[test]
+fn a_list_that_is_cut_says_how_much_it_leaves_out() {
+    let home = Home::new();
+    let rpc = web::free_address();
+    let mut node = home.up(&["--demo", "--rpc", &rpc]);
+    node.demo_is_told();
+    as_owner(&home, &rpc, "deployer", async |market| {
+        order_many(market, LOOKED_THROUGH + 2).await;
     });
     // The oracle runs here, so that its number is no matter; the first two orders are too old.
-    let listed = home.run(&["ls", "--json"]);
-    let agents: Value = serde_json::from_str(&listed.out).unwrap();
-    assert_eq!(agents.as_array().unwrap().len() as u64, LOOKED_THROUGH + 1);
+    let listed = eventually("all orders", || {
+        let listed = home.run(&["ls", "--json"]);
+        let agents: Value = serde_json::from_str(&listed.out).unwrap();
+        (agents.as_array().unwrap().len() as u64 == LOOKED_THROUGH + 1).then_some(listed)
+    });
     let note: Value = serde_json::from_str(&listed.err).unwrap();
     let said = note["note"].as_str().unwrap();
     assert!(said.ends_with("one of the 3 older ones is found by its full name"), "{said}");
-    assert!(home.run(&["ls"]).err.starts_with("note: only the newest 200 deployments"));
+    assert!(home.run(&["ls"]).err.starts_with("note: only the newest 200 orders of this home"));
     assert_eq!(home.json(&["status", "talos.oracle.price-eth"])["state"], "running");
 
     let listed = home.run(&["market", "ls"]);
@@ -63,6 +72,32 @@ fn a_list_that_is_cut_says_how_much_it_leaves_out() {
     for path in ["/api/v1/agents", "/api/v1/market"] {
         assert_eq!(web::request(&node.api, "GET", path, &headers, b"").unwrap().json()["older"], 3, "{path}");
     }
+}
+
+#[test]
+fn an_order_is_found_by_its_name_however_many_strangers_order_after_it() {
+    let home = Home::new();
+    let rpc = web::free_address();
+    let mut node = home.up(&["--demo", "--rpc", &rpc]);
+    node.demo_is_told();
+    // It pays too little for this node.
+    home.ok(&["deploy", &example("counter"), "--payment", "100", "--max-rate", "1", "--wait", "0"]);
+    with_key(&home, &rpc, LocalKey::from_bytes(&[7; 32]).unwrap(), async |market| {
+        market.faucet("faucet", Amount(1_000)).await.unwrap();
+        order_many(market, LOOKED_THROUGH + 20).await;
+    });
+    assert_eq!(home.json(&["status", "nisse.test.counter"])["state"], "open");
+    let listed = eventually("the log to be read", || {
+        let listed = home.run(&["ls", "--json"]);
+        listed.err.is_empty().then_some(listed)
+    });
+    let agents: Value = serde_json::from_str(&listed.out).unwrap();
+    assert_eq!(agents.as_array().unwrap().len(), 2, "the oracle and the order: {agents}");
+    node.kill();
+    let _node = home.up(&["--rpc", &rpc]);
+    // What was not on the disk yet is read again.
+    eventually("the log to be read again", || (home.run(&["status", "nisse.test.counter"]).code == 0).then_some(()));
+    assert_eq!(home.json(&["stop", "nisse.test.counter"])["state"], "stopped", "its deposit comes back");
 }
 
 #[test]

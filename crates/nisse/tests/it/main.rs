@@ -28,6 +28,7 @@ mod receipts;
 mod refusals;
 mod rented;
 mod signed;
+mod stalled;
 mod stream;
 mod terminal;
 mod updates;

@@ -46,7 +46,7 @@ pub(crate) fn serve<'a>(home: &'a Home, flags: &[String], more: &[&str]) -> Node
 }
 
 /// Orders the counter for less than the renter's own node asks.
-fn order(renter: &Home, more: &[&str]) -> Value {
+pub(crate) fn order(renter: &Home, more: &[&str]) -> Value {
     let order = ["deploy", &example("counter"), "--payment", "100", "--max-rate", "45", "--wait", "60"];
     renter.json(&[&order[..], more].concat())
 }

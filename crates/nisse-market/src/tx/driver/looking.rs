@@ -26,6 +26,14 @@ fn logs(receipt: &TransactionReceipt) -> Vec<Log> {
     receipt.inner.logs().iter().map(|log| log.inner.clone()).collect()
 }
 
+/// How a receipt's block stands.
+enum Depth {
+    Shallow,
+    Final,
+    /// Another block is in its place.
+    Undone,
+}
+
 /// How a transaction ends that is run again.
 enum Run {
     Through,
@@ -37,18 +45,25 @@ impl Driver {
     /// Looks for a receipt under every known hash of a nonce; true once the intent is over.
     pub(super) async fn look(&mut self, nonce: u64) -> Result<bool, QueueError> {
         let Some(pending) = self.pending.get(&nonce) else { return Ok(true) };
+        let mut undone = false;
         let hashes: Vec<B256> = pending.attempts.iter().rev().map(|attempt| *attempt.tx_hash()).collect();
         for hash in hashes {
             let receipt = self.client.provider().get_transaction_receipt(hash).await;
             let Some(receipt) = receipt.map_err(QueueError::from_question)? else { continue };
-            if !self.is_deep(&receipt).await? {
-                return Ok(false);
+            match self.depth(&receipt).await? {
+                Depth::Final => {}
+                Depth::Shallow => return Ok(false),
+                Depth::Undone => {
+                    undone = true;
+                    continue;
+                }
             }
             let outcome = self.read(nonce, receipt).await;
             self.finish(nonce, outcome).await?;
             return Ok(true);
         }
-        self.look_for_loss(nonce).await
+        // An endpoint that tells of a block that is gone is no witness of a loss.
+        if undone { Ok(false) } else { self.look_for_loss(nonce).await }
     }
 
     /// A spent nonce without any receipt of ours: given up only when no lagging endpoint can be the reason.
@@ -94,22 +109,26 @@ impl Driver {
     }
 
     /// Whether enough blocks stand on top of it, or the chain says that it is final.
-    async fn is_deep(&self, receipt: &TransactionReceipt) -> Result<bool, QueueError> {
+    async fn depth(&self, receipt: &TransactionReceipt) -> Result<Depth, QueueError> {
         if self.options.confirmations == 0 {
-            return Ok(true);
+            return Ok(Depth::Final);
         }
-        let Some(number) = receipt.block_number else { return Ok(false) };
+        let Some(number) = receipt.block_number else { return Ok(Depth::Shallow) };
         let head = self.client.provider().get_block_number().await.map_err(QueueError::from_question)?;
         if head < number + self.options.confirmations {
             // A chain without load mines nothing on top of a block, and may call it final all the same.
             let last = self.header(BlockNumberOrTag::Finalized).await?;
             if last.is_none_or(|last| last.number < number) {
-                return Ok(false);
+                return Ok(Depth::Shallow);
             }
         }
         // A reorganisation may have come since the receipt was told, or another endpoint have told it.
         let now = self.header(BlockNumberOrTag::Number(number)).await?;
-        Ok(now.is_some_and(|now| Some(now.hash) == receipt.block_hash))
+        Ok(match now {
+            None => Depth::Shallow,
+            Some(now) if Some(now.hash) == receipt.block_hash => Depth::Final,
+            Some(_) => Depth::Undone,
+        })
     }
 
     async fn header(&self, block: BlockNumberOrTag) -> Result<Option<Header>, QueueError> {

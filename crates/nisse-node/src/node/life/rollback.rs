@@ -9,7 +9,7 @@ use nisse_model::{AgentName, DeploymentId, PackageRef};
 use nisse_orchestrator::{Agent, Command};
 
 use super::update::Wanted;
-use crate::control::{AgentStatus, RollbackNoted};
+use crate::control::{AgentStatus, RollbackTo};
 use crate::error::{ErrorKind, NodeError};
 use crate::life::kept_name;
 use crate::node::find::Found;
@@ -32,12 +32,16 @@ impl Node {
         self.swap_to(deployment, &agent, Stored::held(&self.core, manifest, previous)).await
     }
 
-    /// Notes that an owner who is elsewhere goes back. The update that does it comes by the market.
-    pub async fn note_rollback(&self, text: &str) -> Result<RollbackNoted, NodeError> {
+    /// Notes that an owner who is elsewhere goes back to this package. The update that does it comes by the market.
+    pub async fn note_rollback(&self, text: &str, to: &RollbackTo) -> Result<(), NodeError> {
         let (deployment, agent) = self.find_here(text, VERB).await?;
         let previous = self.previous(deployment, &agent)?;
-        self.carry_out(deployment, Command::Rollback).await?;
-        Ok(RollbackNoted::to(&previous))
+        if RollbackTo::package(&previous) != *to {
+            let text =
+                format!("failed to {VERB} to {}: before the last update {} ran here", to.agent_id, previous.agent_id);
+            return Err(NodeError::new(ErrorKind::Conflict, "previous_other", text));
+        }
+        self.carry_out(deployment, Command::Rollback).await
     }
 
     /// The package before the last update, whose state is still there.
@@ -53,7 +57,7 @@ impl Node {
     }
 
     /// Has the node that runs an order of this home note it, then asks the market for the update back. Which package that
-    /// is the market says, and the node must mean the same.
+    /// is the market says; a node that means another one notes nothing.
     async fn rollback_elsewhere(&self, order: Order) -> Result<AgentStatus, NodeError> {
         let Some(node) = order.runs_on() else { return Err(order.not_here(VERB)) };
         let (deployment, name) = (order.deployment, order.package.agent_id.name.clone());
@@ -64,21 +68,13 @@ impl Node {
         let listed = &before.package;
         let package =
             listed.reference().map_err(|error| NodeError::caused(ErrorKind::Failed, "market_misspoke", &error))?;
-        let noted = self.elsewhere(order.clone(), VERB)?.note_rollback().await?;
-        if noted != RollbackNoted::to(&package) {
-            let text = format!(
-                "failed to {VERB} {name} on its node {node}: that one would go to {}, and by the market {} ran before",
-                noted.agent_id, package.agent_id
-            );
-            return Err(NodeError::new(ErrorKind::Refused, "previous_other", text)
-                .with_hint(format!("`nisse update {name} DIR` asks it for a package by name")));
-        }
+        self.elsewhere(order.clone(), VERB)?.note_rollback(&RollbackTo::package(&package)).await?;
         let intent = self.core.fresh_name("rollback");
         let (config, artifact) = (Some(listed.config_hash), Some(listed.artifact_cid));
         let revision = market.update(&intent, deployment.number, before.publication, config, artifact).await;
         let revision = revision.map_err(|error| market_error(&error))?;
         let wanted = Wanted { publication: before.publication, config_hash: listed.config_hash, revision };
-        self.answered_elsewhere(&order, &market, node, wanted).await
+        self.answered_elsewhere(&order, &market, node, wanted, VERB).await
     }
 
     /// What a deployment ran before its last update, as the market has it.
@@ -95,16 +91,21 @@ struct Ran {
     before: Option<OrderView>,
     now: Option<OrderView>,
     /// The market takes an answer to the newest request alone.
-    asked: Option<OrderView>,
+    asked: Option<(u32, OrderView)>,
+    /// The last revision that was answered: what blocks that came instead of others tell again is known.
+    done: u32,
 }
 
 impl Ran {
     fn hear(&mut self, event: &MarketEvent) {
         match event {
             MarketEvent::Deployed { order, .. } => self.now = Some((**order).clone()),
-            MarketEvent::UpdateRequested { order, .. } => self.asked = Some((**order).clone()),
-            MarketEvent::Updated { .. } => {
-                if let Some(asked) = self.asked.take() {
+            MarketEvent::UpdateRequested { revision, order, .. } if *revision > self.done => {
+                self.asked = Some((*revision, (**order).clone()));
+            }
+            MarketEvent::Updated { revision, .. } => {
+                if let Some((done, asked)) = self.asked.take_if(|(asked, _)| asked == revision) {
+                    self.done = done;
                     self.before = self.now.replace(asked);
                 }
             }
@@ -119,59 +120,38 @@ fn never_updated(name: &AgentName) -> NodeError {
 
 #[cfg(test)]
 mod tests {
-    use nisse_market::ListedPackage;
-    use nisse_model::{Address, Amount, AmountPerHour, ByteSize, ContentId, Cpu, Hash256, Resources};
+    use nisse_model::Address;
 
     use super::*;
-
-    fn order(publication: u64) -> Box<OrderView> {
-        let artifact_hash = Hash256::of(&publication.to_be_bytes());
-        Box::new(OrderView {
-            publication,
-            package: ListedPackage {
-                agent_id: format!("nisse.test.counter@v1.{publication}.0"),
-                manifest_cid: ContentId::raw(artifact_hash),
-                artifact_cid: ContentId::raw(artifact_hash),
-                artifact_hash,
-                config_hash: Hash256::ZERO,
-                resources: Resources { cpu: Cpu { millis: 250 }, memory: ByteSize(1 << 20), gpu: false },
-            },
-            payment: Amount(0),
-            max_rate: AmountPerHour(1),
-            bid_window_seconds: 0,
-            bidding_ends: None,
-            gas_budget: 0,
-            only_node: None,
-            home: false,
-            verified: true,
-        })
-    }
+    use crate::fixtures::order;
 
     #[test]
     fn what_ran_before_is_what_the_last_answered_update_took_the_place_of() {
         let node = Address([1; 20]);
-        let asked = |publication| {
-            let revision = u32::try_from(publication).unwrap_or_default();
-            MarketEvent::UpdateRequested { deployment: 1, node, revision, order: order(publication) }
+        let asked = |revision, publication| MarketEvent::UpdateRequested {
+            deployment: 1,
+            node,
+            revision,
+            order: order(publication),
         };
-        let done = |publication: u64| {
-            let revision = u32::try_from(publication).unwrap_or_default();
-            MarketEvent::Updated { deployment: 1, node, revision, publication, incarnation: 2 }
-        };
-        let refused = MarketEvent::UpdateRejected { deployment: 1, node, revision: 3, reason: String::new() };
+        let done = |revision| MarketEvent::Updated { deployment: 1, node, revision, publication: 0, incarnation: 2 };
+        let refused = MarketEvent::UpdateRejected { deployment: 1, node, revision: 2, reason: String::new() };
         let deployed = MarketEvent::Deployed { deployment: 1, owner: node, order: order(1) };
         let steps = [
             (deployed, None),
-            (asked(2), None),
-            (done(2), Some(1)),
-            (asked(3), Some(1)),
+            (asked(1, 2), None),
+            (done(1), Some(1)),
+            // Blocks that came instead of others tell it again.
+            (asked(1, 2), Some(1)),
+            (done(1), Some(1)),
+            (asked(2, 3), Some(1)),
             (refused, Some(1)),
-            (asked(4), Some(1)),
+            (asked(3, 4), Some(1)),
             // A newer request takes the place of one that was not answered.
-            (asked(5), Some(1)),
-            (done(5), Some(2)),
-            (asked(2), Some(2)),
-            (done(2), Some(5)),
+            (asked(4, 5), Some(1)),
+            (done(4), Some(2)),
+            (asked(5, 2), Some(2)),
+            (done(5), Some(5)),
         ];
         let mut ran = Ran::default();
         for (event, before) in steps {

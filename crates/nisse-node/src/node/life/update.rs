@@ -15,6 +15,7 @@ use crate::node::orders::{Order, has_node};
 use crate::node::{Node, market_error};
 use crate::packages::{self, RunBy, Stored};
 
+const VERB: &str = "update";
 /// Between two looks at what another node answered on the market.
 const LOOK_PAUSE: Duration = Duration::from_millis(250);
 
@@ -40,7 +41,7 @@ impl Node {
         check_successor(&order.package.agent_id, &stored.reference.agent_id, request.allow_downgrade)?;
         let market = self.market_of(self.owner_key(owner)?, &deployment)?;
         let wanted = self.want(&market, deployment, &stored, order.view.rate).await?;
-        self.answered_elsewhere(&order, &market, node, wanted).await
+        self.answered_elsewhere(&order, &market, node, wanted, VERB).await
     }
 
     /// Waits for what another node answers on the market.
@@ -50,6 +51,7 @@ impl Node {
         market: &Market,
         node: Address,
         wanted: Wanted,
+        verb: &str,
     ) -> Result<AgentStatus, NodeError> {
         let Wanted { publication, config_hash, revision } = wanted;
         let (deployment, name) = (order.deployment, &order.package.agent_id.name);
@@ -66,7 +68,7 @@ impl Node {
         });
         let view = answered.await.map_err(|_| UPDATE.not_yet(deployment))?;
         if !has_node(view.state) {
-            let text = format!("failed to update {name}: its lease ended before {node} had answered");
+            let text = format!("failed to {verb} {name}: its lease ended before {node} had answered");
             return Err(NodeError::new(ErrorKind::Conflict, "not_now", text));
         }
         let status = self.agent(&deployment.to_string()).await?;
@@ -78,7 +80,7 @@ impl Node {
             Some((next, _)) => format!("update {next} took its place"),
             None => status.update_refused.unwrap_or_else(|| "its node does not say why".to_owned()),
         };
-        Err(refused(name, &format!(" on its node {node}"), &reason))
+        Err(refused(verb, name, &format!(" on its node {node}"), &reason))
     }
 
     pub(super) async fn swap_to(
@@ -101,7 +103,7 @@ impl Node {
         let status = self.here(deployment).await?;
         match &status.update_refused {
             None => Ok(status),
-            Some(reason) => Err(refused(&agent.placement.package.agent_id.name, "", reason)),
+            Some(reason) => Err(refused(VERB, &agent.placement.package.agent_id.name, "", reason)),
         }
     }
 
@@ -128,8 +130,8 @@ pub(super) struct Wanted {
 }
 
 /// An update that its node answered with a refusal; `place` says which node, where it is another.
-fn refused(name: &AgentName, place: &str, reason: &str) -> NodeError {
-    let text = format!("failed to update {name}{place}: {reason}; the old package goes on");
+fn refused(verb: &str, name: &AgentName, place: &str, reason: &str) -> NodeError {
+    let text = format!("failed to {verb} {name}{place}: {reason}; the old package goes on");
     let hint = format!("`nisse logs {name}` shows what it said; mend it, then `nisse update {name} DIR` again");
     NodeError::new(ErrorKind::Refused, "update_refused", text).with_hint(hint)
 }

@@ -63,6 +63,10 @@ fn a_rollback_brings_the_state_back_and_a_plain_update_to_the_package_before_doe
     node.command(deployment(1), Command::Rollback, NOW).expect("it runs");
     let effects = reborn(&node).handle(request(2, placement(OPERATOR, "agent1")), NOW);
     assert!(matches!(effects.actions[..], [Action::Swap { restore: Some(1), .. }]));
+    // While an update is on its way there is nothing to go back from yet.
+    let mut updating = reborn(&plain);
+    let refused = updating.command(deployment(1), Command::Rollback, NOW);
+    assert_eq!(refused.err(), Some(CommandError::Updating));
 }
 
 #[test]
