@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::body::Bytes;
-use axum::extract::rejection::JsonRejection;
+use axum::extract::rejection::{JsonRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse as _, Response};
@@ -35,6 +35,15 @@ const SIGNED_FOLLOW_MAX: Duration = Duration::from_secs(120);
 
 type Answer<T> = Result<Json<T>, Problem>;
 type Sent<T> = Result<Json<T>, JsonRejection>;
+type Asked<T> = Result<Query<T>, QueryRejection>;
+
+/// What stands behind the `?` and cannot be read.
+fn query<T>(asked: Asked<T>) -> Result<T, Problem> {
+    asked.map(|Query(value)| value).map_err(|rejection| {
+        let text = format!("failed to read the query: {}", rejection.body_text());
+        Problem::new(rejection.status(), "query_invalid", text)
+    })
+}
 
 /// A body that is not the JSON it should be.
 fn read<T>(sent: Sent<T>) -> Result<T, Problem> {
@@ -94,9 +103,10 @@ pub(crate) struct LogQuery {
 pub(crate) async fn agent_logs(
     State(app): State<App>,
     Path(agent): Path<String>,
-    Query(query): Query<LogQuery>,
+    asked: Asked<LogQuery>,
 ) -> Answer<Vec<LogLine>> {
-    Ok(Json(app.node.logs(&agent, query.lines.unwrap_or(LOG_LINES_DEFAULT)).await?))
+    let lines = query(asked)?.lines.unwrap_or(LOG_LINES_DEFAULT);
+    Ok(Json(app.node.logs(&agent, lines).await?))
 }
 
 #[derive(Deserialize)]
@@ -107,12 +117,12 @@ pub(crate) struct FollowQuery {
 pub(crate) async fn agent_logs_follow(
     State(app): State<App>,
     Path(agent): Path<String>,
-    Query(query): Query<FollowQuery>,
+    asked: Asked<FollowQuery>,
     headers: HeaderMap,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Problem> {
     // What a reader of events says that comes back after its connection broke.
     let seen = headers.get("last-event-id").and_then(|id| id.to_str().ok()?.parse().ok());
-    Ok(events(app.node.follow_logs(&agent, seen.or(query.after)).await?))
+    Ok(events(app.node.follow_logs(&agent, seen.or(query(asked)?.after)).await?))
 }
 
 fn events(lines: impl Stream<Item = LogLine> + Send + 'static) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
@@ -127,9 +137,9 @@ fn events(lines: impl Stream<Item = LogLine> + Send + 'static) -> Sse<impl Strea
 pub(crate) async fn signed_logs(
     State(app): State<App>,
     Path(deployment): Path<String>,
-    Query(query): Query<LogQuery>,
+    asked: Asked<LogQuery>,
 ) -> Answer<Vec<LogLine>> {
-    let mut lines = app.node.logs(&deployment, query.lines.unwrap_or(LOG_LINES_DEFAULT)).await?;
+    let mut lines = app.node.logs(&deployment, query(asked)?.lines.unwrap_or(LOG_LINES_DEFAULT)).await?;
     let mut bytes = 0;
     let fits = |line: &&LogLine| {
         bytes += line.text.len();
@@ -144,9 +154,9 @@ pub(crate) async fn signed_logs(
 pub(crate) async fn signed_logs_follow(
     State(app): State<App>,
     Path(deployment): Path<String>,
-    Query(query): Query<FollowQuery>,
+    asked: Asked<FollowQuery>,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Problem> {
-    let lines = app.node.follow_logs(&deployment, query.after).await?;
+    let lines = app.node.follow_logs(&deployment, query(asked)?.after).await?;
     Ok(events(lines.take_until(tokio::time::sleep(SIGNED_FOLLOW_MAX))))
 }
 

@@ -31,14 +31,18 @@ const TRIES_MAX: usize = 2_000;
 
 /// Whoever gives up on an error asks again under the same name.
 async fn insist<T, F: Future<Output = Result<T, MarketError>>>(what: &str, write: impl Fn() -> F) -> T {
+    let mut last = String::new();
     for _ in 0..TRIES_MAX {
         match write().await {
             Ok(done) => return done,
             Err(error @ MarketError::Lost) => panic!("{what}: {error}"),
-            Err(_) => tokio::time::sleep(Duration::from_millis(1)).await,
+            Err(error) => {
+                last = error.to_string();
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
         }
     }
-    panic!("{what} never succeeds");
+    panic!("{what} never succeeds: failed to {last}");
 }
 
 /// What somebody has who reads events and undoes what they are told to.

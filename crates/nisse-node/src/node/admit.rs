@@ -1,6 +1,6 @@
 //! Who may ask this node about an agent from elsewhere: the owner of its deployment, by a signature.
 
-use http::header::AUTHORIZATION;
+use http::header::{AUTHORIZATION, CONTENT_LENGTH, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderName, request};
 use nisse_market::{OwnerRequest, SignedOwnerRequest};
 use nisse_model::{Address, DeploymentId, Hash256};
@@ -123,14 +123,16 @@ fn authorization_of(headers: &HeaderMap) -> Result<Authorization, NodeError> {
 
 /// Without the header there is no body.
 fn body_of(headers: &HeaderMap) -> Result<Hash256, NodeError> {
+    let has_body = headers.contains_key(TRANSFER_ENCODING)
+        || headers.get(CONTENT_LENGTH).is_some_and(|length| length.as_bytes().iter().any(|digit| *digit != b'0'));
     let mut given = headers.get_all(CONTENT_DIGEST).iter();
     let read = match (given.next(), given.next()) {
-        (None, _) => Some(Hash256::of(b"")),
+        (None, _) if !has_body => Some(Hash256::of(b"")),
         (Some(value), None) => value.to_str().ok().and_then(read_content_digest),
         _ => None,
     };
     read.ok_or_else(|| {
-        let text = "failed to read `content-digest`: one of the form `sha-256=:BASE64:` is expected";
+        let text = "failed to read `content-digest`: with a body, one of the form `sha-256=:BASE64:` is expected";
         NodeError::new(ErrorKind::Usage, "digest_invalid", text)
     })
 }
@@ -171,6 +173,8 @@ mod tests {
         let bare = asked(&[]).expect("no digest");
         assert_eq!(code(bare.check_body(b"")), Ok(()));
         assert_eq!(code(bare.check_body(b"more")), Err("body_other"));
+        let length = |length| body_of(&headers(CONTENT_LENGTH, &[length])).map_err(|error| error.code);
+        assert_eq!((length("0"), length("7")), (Ok(Hash256::of(b"")), Err("digest_invalid")));
         for wrong in [&["sha-256=:AAAA:"][..], &[""], &[&digest, &digest]] {
             assert_eq!(asked(wrong).map_err(|error| error.code).err(), Some("digest_invalid"), "{wrong:?}");
         }

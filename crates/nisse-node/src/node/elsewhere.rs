@@ -26,13 +26,18 @@ use crate::error::{ErrorKind, NodeError};
 use crate::home::KeyName;
 use crate::logs::plain;
 use crate::network::{Call, Called, Provider, Trouble};
-use crate::remote::{Authorization, GOOD_FOR, REMOTE_PATH, content_digest};
+use crate::remote::{Authorization, GOOD_FOR, GOOD_FOR_MAX, REMOTE_PATH, content_digest};
 
 /// Names the node's own requests in caps and audit lines. No agent can be called so.
 const OWNER: &str = "nisse:owner";
 /// How long an answer may take, and how long that of a handler, which has 60 s there.
 const ANSWER_TIME_MAX: Duration = Duration::from_secs(10);
 const HANDLER_TIME_MAX: Duration = Duration::from_secs(90);
+/// What a node says that came up a moment ago, how long that lasts for the requests of this one, and how often it is asked
+/// again.
+const EARLY: &str = "request_early";
+const EARLY_MAX: Duration = Duration::from_secs(GOOD_FOR_MAX - GOOD_FOR + 2);
+const EARLY_PAUSE: Duration = Duration::from_secs(1);
 /// Largest answer: a handler's mebibyte in base64, and as much of a log as a node tells.
 const ANSWER_BYTES_MAX: usize = 4 << 20;
 const STATUS_BYTES_MAX: usize = 256 << 10;
@@ -51,7 +56,14 @@ pub(super) struct Elsewhere {
     at: Provider,
 }
 
+/// An answer, or the word of a node that it came up a moment ago and may have had the question before.
+enum Answer {
+    Given(Called),
+    Early(NodeError),
+}
+
 /// One question.
+#[derive(Clone)]
 struct Asked<'a> {
     method: Method,
     /// Behind the deployment's id, with the query.
@@ -68,6 +80,7 @@ struct Asked<'a> {
 struct Refused {
     title: String,
     hint: Option<String>,
+    code: Option<String>,
 }
 
 impl Node {
@@ -171,22 +184,38 @@ impl Elsewhere {
 
     /// Asks, and gives the answer of a node that agrees.
     async fn call(&self, verb: &str, asked: Asked<'_>) -> Result<Called, NodeError> {
+        let begun = self.core.clock.elapsed();
+        loop {
+            match self.call_once(verb, asked.clone()).await? {
+                Answer::Given(called) => return Ok(called),
+                Answer::Early(_) if self.core.clock.elapsed().saturating_sub(begun) < EARLY_MAX => {
+                    tokio::time::sleep(EARLY_PAUSE).await;
+                }
+                Answer::Early(error) => return Err(error),
+            }
+        }
+    }
+
+    async fn call_once(&self, verb: &str, asked: Asked<'_>) -> Result<Answer, NodeError> {
         let call = self.signed(asked).await?;
         let asker = format!("{OWNER}:{}", self.order.view.owner);
         let called =
             self.core.network.call(asker, &self.at, call).await.map_err(|trouble| self.silent(verb, trouble))?;
         if matches!(called.status, 200 | 204) {
-            return Ok(called);
+            return Ok(Answer::Given(called));
         }
         let (kind, status) = (kind_of(called.status), called.status);
         let said = self.whole(verb, called.pieces).await?;
         // Its advice stands beside its words: a hint would be this node's own.
-        let said = match serde_json::from_slice::<Refused>(&said) {
-            Ok(Refused { title, hint: None }) => format!("it says: {}", clean(&title)),
-            Ok(Refused { title, hint: Some(hint) }) => format!("it says: {} ({})", clean(&title), clean(&hint)),
+        let refused = serde_json::from_slice::<Refused>(&said);
+        let early = refused.as_ref().is_ok_and(|refused| refused.code.as_deref() == Some(EARLY));
+        let said = match refused {
+            Ok(Refused { title, hint: None, .. }) => format!("it says: {}", clean(&title)),
+            Ok(Refused { title, hint: Some(hint), .. }) => format!("it says: {} ({})", clean(&title), clean(&hint)),
             Err(_) => format!("it answered {status}"),
         };
-        Err(NodeError::new(kind, "node_refused", format!("{}: {said}", self.failed_to(verb))))
+        let error = NodeError::new(kind, "node_refused", format!("{}: {said}", self.failed_to(verb)));
+        if early { Ok(Answer::Early(error)) } else { Err(error) }
     }
 
     /// A request with its owner's signature.

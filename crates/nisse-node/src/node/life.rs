@@ -70,6 +70,15 @@ impl Node {
     /// Stops it, keeps an export of its state in the content store, then deletes the state.
     pub async fn destroy(&self, text: &str) -> Result<Destroyed, NodeError> {
         let (deployment, found) = self.find(text).await?;
+        if let Found::Order(order) = &found
+            && let Some(node) = order.taken_by
+        {
+            let name = &order.package.agent_id.name;
+            let text =
+                format!("failed to destroy {name}: its state is with the node {node}, and cannot be brought here yet");
+            return Err(NodeError::new(ErrorKind::Conflict, "not_here", text)
+                .with_hint(format!("`nisse stop {name}` ends the lease and leaves the state there")));
+        }
         let (open, agent_id, owner) = match &found {
             Found::Agent(agent) => {
                 let given_back = Life::is_live(&agent.life) || may_be_open(&agent.life);

@@ -98,8 +98,9 @@ fn market_of(node: &NodeStatus) -> String {
 }
 
 /// What another home is started with to be on the same market.
-pub(crate) fn join_command(chain_url: &str, contract: &str, public: &str) -> String {
-    format!("nisse node serve --chain {chain_url} --contract {contract} --gateway http://{public}")
+pub(crate) fn join_command(chain_url: &str, node: &NodeStatus) -> String {
+    let NodeStatus { chain, contract, public, .. } = node;
+    format!("nisse node serve --chain {chain_url} --chain-id {chain} --contract {contract} --gateway http://{public}")
 }
 
 pub(crate) async fn node(shared: &Shared, command: NodeCommand) -> Result<(), Failure> {
@@ -114,8 +115,7 @@ pub(crate) async fn node(shared: &Shared, command: NodeCommand) -> Result<(), Fa
                 return Ok(());
             }
             let market = market_of(&node);
-            let joined_by =
-                node.chain_url.as_ref().map(|url| join_command(url, &node.contract, &node.public)).unwrap_or_default();
+            let joined_by = node.chain_url.as_ref().map(|url| join_command(url, &node)).unwrap_or_default();
             let unserved =
                 || "not served; `nisse up --rpc 127.0.0.1:8545` serves it to wallets and other nodes".to_owned();
             let chain_url = node.chain_url.unwrap_or_else(unserved);

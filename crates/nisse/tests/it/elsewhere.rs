@@ -259,6 +259,9 @@ fn an_update_reaches_the_node_that_runs_it_and_so_does_its_refusal() {
     wire.cut();
     assert_eq!(alice.json(&["status", COUNTER])["version"], "1.1.0");
 
+    let refused = alice.run(&["destroy", COUNTER]).refusal();
+    assert!(refused.starts_with("exit 3\n") && refused.contains("its state is with the node"), "{refused}");
+
     // What it did can be looked up when the lease is over.
     let answer = web::request(&node.public, "POST", "/", &[("host", &host)], b"").unwrap();
     let receipt = answer.header("nisse-receipt").unwrap();

@@ -10,7 +10,7 @@ fn a_second_home_reads_the_first_ones_market_and_hosts_nothing_there_without_a_s
     let _market = first.up(&["--rpc", "127.0.0.1:0"]);
     let status = first.json(&["node", "status"]);
     let chain = format!("http://{}", status["rpc"].as_str().unwrap());
-    let _joined = second.up(&["--chain", &chain, "--contract", status["contract"].as_str().unwrap()]);
+    let joined = second.up(&["--chain", &chain, "--contract", status["contract"].as_str().unwrap()]);
     // It serves before it has heard from the chain.
     let heard = eventually("word from the chain", || {
         let asked = second.run(&["node", "status", "--json"]);
@@ -22,4 +22,11 @@ fn a_second_home_reads_the_first_ones_market_and_hosts_nothing_there_without_a_s
     let refused = second.run(&["deploy", &example("counter")]).refusal();
     assert!(refused.starts_with("exit 3\n") && refused.contains("is no registered node: stake first"), "{refused}");
     assert_eq!(first.ok(&["market", "ls"]), second.ok(&["market", "ls"]));
+
+    // Without those flags no chain of its own is begun beside it, and nothing is left of the try.
+    joined.kill();
+    let refused = second.run(&["up"]).refusal();
+    let said = format!("failed to begin a chain of its own: this home is on chain {}, elsewhere", status["chain"]);
+    assert!(refused.starts_with("exit 3\n") && refused.contains(&said), "{refused}");
+    assert!(!second.path().join("chain/blocks").exists());
 }

@@ -122,7 +122,10 @@ fn a_node_says_where_its_chain_is_and_that_it_takes_no_new_work() {
         format!("chain       {}, block ", status["chain"]),
         format!("rpc         {url}\n"),
         format!("contract    {contract}\n"),
-        format!("joined by   nisse node serve --chain {url} --contract {contract} --gateway http://{}\n", node.public),
+        format!(
+            "joined by   nisse node serve --chain {url} --chain-id {} --contract {contract} --gateway http://{}\n",
+            status["chain"], node.public
+        ),
     ] {
         assert!(told.contains(&row), "{row:?} is not in {told}");
     }

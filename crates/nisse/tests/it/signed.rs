@@ -192,7 +192,7 @@ fn what_an_owner_signed_by_hand_is_answered_once_and_nothing_else_is() {
     Sent { body: EVENT, ..other }.is_refused(401, "request_replayed");
     let content_digest = Some(digest(Hash256::of(OTHER_EVENT)));
     Sent { body: OTHER_EVENT, content_digest, ..owner.invoke(EVENT) }.is_refused(403, "not_the_owner");
-    Sent { content_digest: None, ..owner.invoke(EVENT) }.is_refused(403, "not_the_owner");
+    Sent { content_digest: None, ..owner.invoke(EVENT) }.is_refused(400, "digest_invalid");
 
     // It is of one node: alice's own does not run this, and what was meant for it is nothing to bob's.
     let asks_alice = Owner::new(key_of(&alice, "deployer"), &deployed, &renter);

@@ -102,7 +102,8 @@ impl Ground for Anvil {
 
     async fn pass(&self, seconds: u64) {
         self.ask("evm_increaseTime", json!([seconds])).await;
-        self.mine(1).await;
+        // Deeper than any reorganisation that would take the time back with its block.
+        self.mine(DEPTH_MAX + 1).await;
     }
 }
 

@@ -11,6 +11,8 @@ use crate::node::find::Found;
 use crate::node::orders::Order;
 use crate::node::{Node, market_error};
 
+/// A node that answers none of so many questions is not waited for.
+const SILENT_MAX: u32 = 3;
 /// Between two questions whether another node has heeded the market.
 const ASK_PAUSE: Duration = Duration::from_millis(500);
 
@@ -51,12 +53,16 @@ impl Node {
         said.map_err(|error| market_error(&error))?;
         // Where it cannot be asked, the market's word is all that is known.
         if let Ok(there) = self.elsewhere(order, verb) {
-            let mut answers = false;
+            let (mut answers, mut silent) = (false, 0);
             let heeded = tokio::time::timeout(effect.within, async {
                 loop {
                     match there.state().await {
                         Some(state) if state == word => return,
-                        said => answers |= said.is_some(),
+                        Some(_) => answers = true,
+                        None => silent += 1,
+                    }
+                    if !answers && silent == SILENT_MAX {
+                        return;
                     }
                     if there.still_runs().await == Some(false) {
                         return;

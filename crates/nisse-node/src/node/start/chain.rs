@@ -9,8 +9,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use nisse_egress::OperatorClient;
 use nisse_market::embedded::{ChainOptions, EmbeddedChain, OpenChainError, draw_chain_id};
-use nisse_market::{ChainClient, RpcPost, RpcPostError, TxQueueOptions};
+use nisse_market::{ChainClient, QueueSurvey, RpcPost, RpcPostError, TxQueue, TxQueueOptions};
 use nisse_orchestrator::Orchestrator;
+use nisse_store::Disk;
 
 use crate::error::{ErrorKind, NodeError, chain};
 use crate::home::{Home, KeyName};
@@ -42,6 +43,13 @@ pub(super) fn open_chain(
 ) -> Result<OpenChain, NodeError> {
     match &options.chain {
         ChainChoice::Embedded { dev } => {
+            if let Some(chain) = joined(&*seams.disk, home).filter(|_| lived) {
+                let text = format!("failed to begin a chain of its own: this home is on chain {chain}, elsewhere");
+                return Err(NodeError::new(ErrorKind::Refused, "chain_elsewhere", text).with_hint(
+                    "start it as before, with `nisse node serve --chain URL --contract ADDR`, or put both into nisse.toml"
+                        .to_owned(),
+                ));
+            }
             let new_chain_id = (!lived).then(|| draw_chain_id(seams.entropy.as_ref()));
             let chain = open_embedded(home, seams, new_chain_id, *dev)?;
             let came = match chain.head().0 {
@@ -57,6 +65,18 @@ pub(super) fn open_chain(
             timeline.note("chain", format!("{chain_id}, elsewhere"));
             Ok((None, ChainClient::remote(url.as_str(), post), TxQueueOptions::remote(*chain_id)))
         }
+    }
+}
+
+/// The chain of others that a home without one of its own has sent transactions to.
+fn joined(disk: &dyn Disk, home: &Home) -> Option<u64> {
+    let folder = home.join(FOLDER);
+    if disk.read_dir(&folder.join("blocks")).is_ok_and(|files| !files.is_empty()) {
+        return None;
+    }
+    match TxQueue::survey(disk, &folder.join(format!("queue-{}", KeyName::Operator.as_str()))) {
+        Ok(QueueSurvey { of: Some((_, chain)), made_a_market: false, .. }) => Some(chain),
+        _ => None,
     }
 }
 
