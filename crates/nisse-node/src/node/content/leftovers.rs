@@ -4,6 +4,7 @@
 //! nothing for ever, and whatever is ended is so behind the decision that made it needless.
 
 use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 use nisse_content::{LoosePin, PinKind};
 use tokio::sync::broadcast::error::RecvError;
@@ -13,6 +14,10 @@ use crate::node::Node;
 use crate::node::orders::Order;
 use crate::packages::{self, on_disk, pins_of};
 use crate::supervisor::Stop;
+
+/// Rests before further looks at what an end left: what was still being fetched, or was just ending, held on to it. The
+/// last one is behind the longest fetch.
+const LOOKS_AGAIN: [Duration; 3] = [Duration::from_secs(3), Duration::from_secs(12), Duration::from_secs(90)];
 
 impl Node {
     /// Follows updates and ends, and ends what each of them leaves behind.
@@ -24,15 +29,26 @@ impl Node {
             // An order that went out before a crash may not be on the market yet, and its package is needed then:
             // packages of this home wait for the next update.
             tidy(&node, false).await;
+            let mut again = LOOKS_AGAIN.iter();
+            let mut next_look = Box::pin(pause(&mut again));
             loop {
                 let milestone = tokio::select! {
                     () = stop.requested() => return,
+                    () = &mut next_look => {
+                        tidy(&node, false).await;
+                        next_look = Box::pin(pause(&mut again));
+                        continue;
+                    }
                     milestone = milestones.recv() => milestone,
                 };
                 match milestone.as_ref().map(|step| step.name) {
                     Ok("updated" | "update refused") | Err(RecvError::Lagged(_)) => tidy(&node, true).await,
                     // The market need not be asked what others' agents leave.
-                    Ok("stopped" | "failed") => tidy(&node, false).await,
+                    Ok("stopped" | "failed") => {
+                        tidy(&node, false).await;
+                        again = LOOKS_AGAIN.iter();
+                        next_look = Box::pin(pause(&mut again));
+                    }
                     Ok(_) => {}
                     Err(RecvError::Closed) => return,
                 }
@@ -101,6 +117,17 @@ impl Node {
             Ok(())
         })
         .await
+    }
+}
+
+/// Rests until the next look; for ever behind the last one.
+fn pause(again: &mut std::slice::Iter<'_, Duration>) -> impl Future<Output = ()> + Send + use<> {
+    let rest = again.next().copied();
+    async move {
+        match rest {
+            Some(rest) => tokio::time::sleep(rest).await,
+            None => std::future::pending().await,
+        }
     }
 }
 
