@@ -1,6 +1,6 @@
 //! A home's agent as the tests of this crate begin with it.
 
-use nisse_market::{ListedPackage, OrderView};
+use nisse_market::{ListedPackage, MarketAddresses, OrderView};
 use nisse_model::{
     Address, AgentName, Amount, AmountPerHour, ByteSize, ContentId, Cpu, DeploymentId, Fuel, Hash256, InstanceId,
     InvocationRecord, PackageRef, RecordOutcome, Resources, Timestamp,
@@ -50,6 +50,21 @@ pub(crate) fn running() -> Orchestrator {
     let mut orchestrator = starting();
     orchestrator.restore(&Decision::Started { deployment: deployment(1), at: Timestamp(1_000) });
     orchestrator
+}
+
+/// A version of the market on chain 7 with this manager.
+pub(crate) fn market_addresses(manager: u8) -> MarketAddresses {
+    let address = Address([3; 20]);
+    MarketAddresses {
+        chain: 7,
+        book: address,
+        version: 1,
+        token: address,
+        nodes: address,
+        escrow: address,
+        feeds: address,
+        manager: Address([manager; 20]),
+    }
 }
 
 /// An order of the counter by this publication.

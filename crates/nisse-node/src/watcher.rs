@@ -206,7 +206,11 @@ async fn look(core: &Core, market: &Market, standing: Standing, cursor: &mut Log
         return Err(error);
     }
     // What a key that cannot be read now owns is looked for on the market itself.
-    let owners = packages::own_keys(core).unwrap_or_else(|_| BTreeSet::from([core.operator]));
+    let owners = match batch.committed.is_empty() && batch.reverted.is_empty() {
+        // Most blocks say nothing: no key is read for them.
+        true => BTreeSet::new(),
+        false => packages::own_keys(core).unwrap_or_else(|_| BTreeSet::from([core.operator])),
+    };
     let written = place.write(cursor.position(), !batch.reverted.is_empty(), |transaction| {
         own::hear(transaction, market.addresses(), &owners, &batch)
     });

@@ -149,24 +149,10 @@ mod tests {
     use nisse_testkit::SimDisk;
 
     use super::*;
-    use crate::fixtures::order;
+    use crate::fixtures::{market_addresses, order};
 
     const OWN: Address = Address([1; 20]);
     const OTHER: Address = Address([2; 20]);
-
-    fn addresses(manager: u8) -> MarketAddresses {
-        let address = Address([3; 20]);
-        MarketAddresses {
-            chain: 7,
-            book: address,
-            version: 1,
-            token: address,
-            nodes: address,
-            escrow: address,
-            feeds: address,
-            manager: Address([manager; 20]),
-        }
-    }
 
     fn batch(block: u64, events: Vec<MarketEvent>) -> EventBatch {
         let head = BlockRef { number: block, ..BlockRef::default() };
@@ -199,12 +185,12 @@ mod tests {
         /// What is known of `OWN` after a batch that these keys of the home hear of.
         fn hear(&self, owners: &[Address], batch: &EventBatch) -> OwnOrders {
             let owners = owners.iter().copied().collect();
-            self.0.write_lazily(|rows| hear(rows, &addresses(9), &owners, batch)).expect("it is written");
+            self.0.write_lazily(|rows| hear(rows, &market_addresses(9), &owners, batch)).expect("it is written");
             self.known(9, OWN)
         }
 
         fn known(&self, manager: u8, owner: Address) -> OwnOrders {
-            OwnOrders::read(&self.0, &addresses(manager), owner).expect("it reads")
+            OwnOrders::read(&self.0, &market_addresses(manager), owner).expect("it reads")
         }
     }
 

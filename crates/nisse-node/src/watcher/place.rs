@@ -87,24 +87,10 @@ mod tests {
     use std::path::Path;
     use std::sync::Arc;
 
-    use nisse_model::Address;
     use nisse_testkit::SimDisk;
 
     use super::*;
-
-    fn addresses() -> MarketAddresses {
-        let address = Address([3; 20]);
-        MarketAddresses {
-            chain: 7,
-            book: address,
-            version: 1,
-            token: address,
-            nodes: address,
-            escrow: address,
-            feeds: address,
-            manager: address,
-        }
-    }
+    use crate::fixtures::market_addresses;
 
     fn open(disk: &SimDisk) -> Database {
         Database::open(Arc::new(disk.clone()), Path::new("/index.redb")).expect("it opens")
@@ -114,7 +100,7 @@ mod tests {
     fn a_look_that_a_reorganisation_calls_for_is_owed_until_it_was_done() {
         let disk = SimDisk::new(1);
         let database = open(&disk);
-        let place = Place::new(&database, &addresses());
+        let place = Place::new(&database, &market_addresses(3));
         let position = CursorPosition::default();
         assert_eq!(place.read().expect("it reads"), (position.clone(), false));
         let nothing = |_: &mut WriteTransaction| Ok(());
@@ -124,7 +110,7 @@ mod tests {
         drop(database);
 
         let database = open(&disk);
-        let place = Place::new(&database, &addresses());
+        let place = Place::new(&database, &market_addresses(3));
         assert!(place.read().expect("it reads").1, "a restart came before the look");
         place.checked().expect("it is written");
         assert!(!place.read().expect("it reads").1);
