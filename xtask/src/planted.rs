@@ -83,22 +83,32 @@ pub(crate) fn run(arguments: &[String]) -> anyhow::Result<()> {
         let (package, bug) = describe(&patch).with_context(|| format!("read {}", patch.display()))?;
         bugs.entry(package).or_default().push(bug);
     }
-    let mut unnoticed = Vec::new();
+    let (mut unnoticed, mut stale) = (Vec::new(), Vec::new());
     let start = Instant::now();
     for (package, bugs) in &bugs {
         let ground = Ground::new(package)?;
         sound(&ground, package, bugs)?;
         for bug in bugs {
             let start = Instant::now();
-            let why = plant(&ground, bug).with_context(|| format!("plant `{}`", bug.name))?;
-            let word = if why.is_some() { "  noticed" } else { "UNNOTICED" };
+            let planted = plant(&ground, bug);
+            let word = match &planted {
+                Ok(Some(_)) => "  noticed",
+                Ok(None) => "UNNOTICED",
+                Err(_) => "    STALE",
+            };
             say(&format!("{word} {:>6.1} s  {}: {}", start.elapsed().as_secs_f64(), bug.name, bug.what));
-            match why {
-                Some(why) => say(&format!("                    {why}")),
-                None => unnoticed.push(bug.name.clone()),
+            match planted {
+                Ok(Some(why)) => say(&format!("                    {why}")),
+                Ok(None) => unnoticed.push(bug.name.clone()),
+                // One that proves nothing any more does not hide the next.
+                Err(error) => {
+                    say(&format!("{error:#}"));
+                    stale.push(bug.name.clone());
+                }
             }
         }
     }
+    ensure!(stale.is_empty(), "planted bugs that can no more be planted: {}", stale.join(", "));
     ensure!(unnoticed.is_empty(), "planted bugs that no test noticed: {}", unnoticed.join(", "));
     let count: usize = bugs.values().map(Vec::len).sum();
     say(&format!("{count} planted bugs noticed in {:.0} s", start.elapsed().as_secs_f64()));
