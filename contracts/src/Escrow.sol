@@ -90,6 +90,21 @@ contract Escrow {
         else _credit(client, refund);
     }
 
+    /// @notice Settle for the last time, and count what is left of the line anew, for whoever comes next.
+    /// @return amount token units credited to the payee
+    /// @return left token units of the new line
+    function rebase(uint64 deployment, address payee, uint256 accrued)
+        external
+        onlyManager
+        returns (uint256 amount, uint256 left)
+    {
+        uint256 paid;
+        (amount, paid) = _settle(deployment, payee, accrued);
+        Line storage line = _lines[deployment];
+        left = line.deposited - paid;
+        (line.deposited, line.paid) = (uint96(left), 0);
+    }
+
     /// @notice Settle, then send `amount` of what is left of a line to `to`.
     function take(uint64 deployment, address payee, uint256 accrued, address to, uint256 amount)
         external

@@ -41,7 +41,7 @@ contract Nodes is NodesEvents, Ownable2Step {
     /// @notice Who receives the rest of a slash.
     address public immutable treasury;
 
-    /// @notice Who may slash; the zero address until a court exists.
+    /// @notice Who may slash; the zero address is nobody.
     address public slasher;
     /// @notice Contracts that lock stake for leases. They are only ever added: a lease of an older
     /// Manager must be able to unlock what it locked.

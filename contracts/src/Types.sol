@@ -12,7 +12,8 @@ struct Resources {
 }
 
 /// @notice Where a deployment stands. Edges: Unverified -> Open -> Assigned -> Running -> Stopped | Expired;
-/// Assigned -> Open (no ack, or rejected); anything live -> Stopped; a home lease starts in Assigned.
+/// Assigned -> Open (no ack, or rejected); Running -> Open (the node fell silent); anything live -> Stopped; a
+/// home lease starts in Assigned.
 enum State {
     None,
     Unverified,
@@ -32,7 +33,8 @@ enum StopReason {
 /// @notice Why an order went back to the market.
 enum ReopenReason {
     NoAck,
-    Rejected
+    Rejected,
+    Silent
 }
 
 /// @notice A package made known on chain: immutable once published.

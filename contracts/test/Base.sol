@@ -3,6 +3,7 @@ pragma solidity ^0.8.28;
 
 import {Resources, DeployParams, State, Deployment} from "../src/Types.sol";
 import {Escrow} from "../src/Escrow.sol";
+import {Heartbeats} from "../src/Heartbeats.sol";
 import {Manager} from "../src/Manager.sol";
 import {Nodes} from "../src/Nodes.sol";
 import {TalosToken} from "../src/TalosToken.sol";
@@ -24,6 +25,7 @@ interface Vm {
     function expectRevert(bytes calldata) external;
     function expectRevert(bytes4) external;
     function expectPartialRevert(bytes4) external;
+    function expectEmit(address emitter) external;
     function snapshotGasLastCall(string calldata group, string calldata name) external returns (uint256);
     function lastCallGas() external view returns (Gas memory);
     function cool(address) external;
@@ -70,7 +72,7 @@ abstract contract Test {
     }
 }
 
-/// A market with a client, a publisher and three staked nodes, at a round time.
+/// A market with a client, a publisher and three staked nodes, at a round time, which begins a period of heartbeats.
 abstract contract World is Test {
     string internal constant AGENT = "talos.oracle.price-eth@v1.2.0";
     string internal constant AGENT_NEXT = "talos.oracle.price-eth@v1.3.0";
@@ -82,6 +84,7 @@ abstract contract World is Test {
     uint32 internal constant NOTICE = 1 hours;
     uint32 internal constant UNBONDING = 14 days;
     uint32 internal constant LOCK_HOURS = 24;
+    uint32 internal constant PERIOD = 600;
     bytes32 internal constant ARTIFACT = keccak256("oracle.wasm");
     bytes32 internal constant MANIFEST = keccak256("agent.yaml");
     bytes32 internal constant CONFIG = keccak256("config");
@@ -90,6 +93,7 @@ abstract contract World is Test {
     Nodes internal nodes;
     Manager internal manager;
     Escrow internal escrow;
+    Heartbeats internal heartbeats;
 
     address internal constant client = address(0xC11E47);
     address internal constant bob = address(0xB0B);
@@ -105,6 +109,8 @@ abstract contract World is Test {
         manager = new Manager(nodes, ACK_TIMEOUT, NOTICE, LOCK_HOURS, 2);
         escrow = manager.escrow();
         nodes.addManager(address(manager));
+        heartbeats = new Heartbeats(nodes, _period());
+        nodes.setSlasher(address(heartbeats));
         _join(bob);
         _join(carol);
         _join(dave);
@@ -115,6 +121,10 @@ abstract contract World is Test {
 
     function _unbonding() internal pure virtual returns (uint32) {
         return UNBONDING;
+    }
+
+    function _period() internal pure virtual returns (uint32) {
+        return PERIOD;
     }
 
     function _join(address node) internal {
@@ -212,6 +222,11 @@ abstract contract World is Test {
     function _start(uint64 id, address node) internal {
         vm.prank(node);
         manager.ackStart(id, 1);
+    }
+
+    function _beat(address node) internal {
+        vm.prank(node);
+        heartbeats.heartbeat("root");
     }
 
     /// A lease of bob's at RATE that has just started.

@@ -154,7 +154,8 @@ contract CrowdTest is Life {
 
     function _longHistory() private {
         for (uint256 i = 0; i < _size; ++i) {
-            _pass(1);
+            _pass(_period());
+            _beat(bob);
             manager.settle(_id);
             vm.startPrank(client);
             manager.deposit(_id, 1);

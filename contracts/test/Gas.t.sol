@@ -128,6 +128,19 @@ contract GasTest is World {
         vm.stopPrank();
     }
 
+    function testHeartbeats() external {
+        uint64 id = _leased();
+        _beat(bob);
+        _note("heartbeat first");
+        _pass(PERIOD);
+        _beat(bob);
+        _note("heartbeat");
+        _pass(2 * PERIOD);
+        vm.prank(stranger);
+        heartbeats.slashMissed(manager, id, uint40(_now() / PERIOD) - 1);
+        _note("slashMissed");
+    }
+
     function testOracle() external {
         OracleFeeds feeds = new OracleFeeds(manager);
         uint64 id = _leased();

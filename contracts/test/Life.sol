@@ -34,6 +34,11 @@ abstract contract Life is World {
     function _beforeBids() internal virtual;
     function _whileRunning() internal virtual;
 
+    // So short that a thousand of them pass within the lease.
+    function _period() internal pure override returns (uint32) {
+        return 8;
+    }
+
     // ---- measuring -------------------------------------------------------------------------------
 
     /// One call by `who`, who finds nothing in the cache that earlier calls warmed; its gas is kept under `name`.
@@ -42,6 +47,7 @@ abstract contract Life is World {
         vm.cool(address(nodes));
         vm.cool(address(escrow));
         vm.cool(address(token));
+        vm.cool(address(heartbeats));
         vm.cool(address(_feeds));
         vm.cool(address(_book));
         vm.prank(who);
@@ -67,6 +73,7 @@ abstract contract Life is World {
         _book.upgrade(_set(), _places());
         vm.prank(bob);
         nodes.addStake(50_000 ether);
+        _beat(bob);
         _beforePublications();
         _windowed = _publish(600);
         _immediate = _publish(client, AGENT_NEXT, _raw(ARTIFACT), 0);
@@ -80,11 +87,13 @@ abstract contract Life is World {
         _money();
         _views();
         _ends();
+        _silence();
         _standing();
         _roles();
         _rest("Manager", address(manager));
         _rest("Nodes", address(nodes));
         _rest("Escrow", address(escrow));
+        _rest("Heartbeats", address(heartbeats));
         _rest("OracleFeeds", address(_feeds));
         _rest("OracleFeed", address(_feeds.feedOf(_id, "ETH/USD")));
         _rest("AddressBook", address(_book));
@@ -179,6 +188,31 @@ abstract contract Life is World {
         _market("expire", stranger, abi.encodeCall(manager.expire, (other)));
     }
 
+    function _silence() private {
+        _beat(bob);
+        _pass(_period());
+        bytes memory beat = abi.encodeCall(heartbeats.heartbeat, ("root"));
+        _do("heartbeat first", dave, address(heartbeats), beat);
+        _do("heartbeat", bob, address(heartbeats), beat);
+        uint40 last = heartbeats.lastOf(bob);
+        _do("hasBeaten", stranger, address(heartbeats), abi.encodeCall(heartbeats.hasBeaten, (bob, last - 1)));
+        _do("lastOf", stranger, address(heartbeats), abi.encodeCall(heartbeats.lastOf, (bob)));
+        vm.prank(client);
+        uint64 id = manager.deploy(_params(_immediate));
+        _bid(id, bob, RATE);
+        _start(id, bob);
+        _pass(2 * _period());
+        nodes.setSlasher(address(heartbeats));
+        bytes memory proof = abi.encodeCall(heartbeats.slashMissed, (manager, id, last + 1));
+        _do("slashMissed", stranger, address(heartbeats), proof);
+        nodes.setSlasher(court);
+        _bid(id, bob, RATE);
+        vm.prank(bob);
+        manager.ackStart(id, 2);
+        _pass(60);
+        _market("evict", court, abi.encodeCall(manager.evict, (id, uint64(_now()))));
+    }
+
     function _stake(string memory name, address who, bytes memory call) private {
         _do(name, who, address(nodes), call);
     }
@@ -231,7 +265,7 @@ abstract contract Life is World {
     function _isForOthers(bytes4 selector) private view returns (bool) {
         return selector == nodes.lock.selector || selector == nodes.unlock.selector || selector == escrow.deposit.selector
             || selector == escrow.settle.selector || selector == escrow.close.selector || selector == escrow.take.selector
-            || selector == OracleFeed.record.selector || selector == nodes.transferOwnership.selector
+            || selector == escrow.rebase.selector || selector == OracleFeed.record.selector || selector == nodes.transferOwnership.selector
             || selector == nodes.acceptOwnership.selector || selector == nodes.renounceOwnership.selector;
     }
 

@@ -11,6 +11,7 @@ const AIMS = {
   "bid better": 55_000,
   assign: 60_000,
   settle: 50_000,
+  heartbeat: 33_000,
   "whole life, bid assigned at once": 380_000,
   "whole life, with a bid window": 380_000,
 };

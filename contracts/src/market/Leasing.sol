@@ -21,14 +21,12 @@ abstract contract Leasing is Market {
     }
 
     /// @notice Put an order whose node did not acknowledge in time back on the market, unpaid. Anyone may.
-    /// After `MISSES_MAX` misses the node is barred from the order.
+    /// After `MISSES_MAX` misses, of acks or of heartbeats, the node is barred from the order.
     function reopen(uint64 id) external {
         Lease storage lease = _leaseIn(id, State.Assigned);
         if (lease.flags & HOME != 0) revert HomeLease(id);
         if (block.timestamp <= lease.moment) revert AckPending(id, lease.moment);
-        address node = lease.node;
-        uint8 misses = ++_misses[id][node];
-        if (misses >= MISSES_MAX) _bar(id, lease, node);
+        _miss(id, lease, lease.node);
         _reopen(id, lease, ReopenReason.NoAck, true);
     }
 
@@ -44,6 +42,7 @@ abstract contract Leasing is Market {
         bool home = lease.flags & HOME != 0;
         uint256 accrued = state == State.Running ? _accrued(lease) : 0;
         lease.state = State.Stopped;
+        if (state != State.Running) lease.moment = 0;
         if (state < State.Assigned) _unlistOrder(lease.publication, id);
         if (!home && node != address(0)) nodes.unlock(node, uint256(lease.rate) * lockHours);
         uint256 refund = home ? 0 : _close(id, node, accrued, owner, byOwner);
@@ -62,6 +61,30 @@ abstract contract Leasing is Market {
         nodes.unlock(node, uint256(lease.rate) * lockHours);
         _close(id, node, accrued, owner, false);
         emit Expired(id, node);
+    }
+
+    /// @notice Take a lease from a node that fell silent, and put the order back on the market with what is left
+    /// of its deposit. The slasher of Nodes only. What the owner asked of that node is forgotten.
+    /// @param paidUntil unix time until which the node is paid; what was settled beyond it stays with the node
+    function evict(uint64 id, uint64 paidUntil) external {
+        if (msg.sender != nodes.slasher()) revert NotSlasher(msg.sender);
+        Lease storage lease = _leaseIn(id, State.Running);
+        if (lease.flags & HOME != 0) revert HomeLease(id);
+        address node = lease.node;
+        uint256 start = lease.moment;
+        uint256 accrued = paidUntil > start ? uint256(lease.rate) * (paidUntil - start) / 1 hours : 0;
+        (uint256 amount, uint256 left) = escrow.rebase(id, node, accrued);
+        if (amount != 0) emit Settled(id, node, amount);
+        lease.flags &= ~PAUSED;
+        _updates[id].publication = 0;
+        if (left == 0) {
+            lease.state = State.Expired;
+            nodes.unlock(node, uint256(lease.rate) * lockHours);
+            emit Expired(id, node);
+        } else {
+            _miss(id, lease, node);
+            _reopen(id, lease, ReopenReason.Silent, true);
+        }
     }
 
     /// @notice Credit the node with what is due by now. Anyone may; a home lease has nothing due.

@@ -7,20 +7,19 @@ import {Order, Publication, ReopenReason, Resources, State} from "../Types.sol";
 import {Cid} from "../Cid.sol";
 import {Escrow} from "../Escrow.sol";
 import {Nodes} from "../Nodes.sol";
-import {MarketEvents} from "./MarketEvents.sol";
-import {Records} from "./Records.sol";
+import {Storage} from "./Storage.sol";
 
-/// @title The market's state, and what its parts share
+/// @title What the market's parts share
 /// @notice What moves tokens is guarded against re-entrance; the rest calls only Nodes and Escrow, which then
 /// call nobody.
-abstract contract Market is MarketEvents, Records, ReentrancyGuardTransient {
+abstract contract Market is Storage, ReentrancyGuardTransient {
     // ---- limits and settings ---------------------------------------------------------------------
 
     /// @notice Longest agent id, in bytes.
     uint256 public constant AGENT_ID_BYTES_MAX = 128;
     /// @notice Longest bid window, in seconds: 7 days.
     uint32 public constant BID_WINDOW_MAX = 7 days;
-    /// @notice Missed acks after which a node is barred from an order.
+    /// @notice Missed acks, and leases lost by silence, after which a node is barred from an order.
     uint8 public constant MISSES_MAX = 3;
     /// @notice Longest reason of a rejection, in bytes.
     uint256 public constant REASON_BYTES_MAX = 256;
@@ -40,25 +39,6 @@ abstract contract Market is MarketEvents, Records, ReentrancyGuardTransient {
     /// @notice Nodes that must attest a dag-pb artifact before bidding opens.
     uint8 public immutable quorum;
 
-    // ---- state -----------------------------------------------------------------------------------
-
-    /// @notice Number of the newest publication; numbers start at 1.
-    uint24 public publications;
-    /// @notice Number of the newest deployment; numbers start at 1.
-    uint64 public deployments;
-
-    mapping(uint64 publication => Record) internal _publications;
-    mapping(bytes32 publisherAndAgent => uint64) internal _latest;
-    mapping(bytes32 agentKey => OpenOrders) internal _openOrders;
-    mapping(uint64 deployment => Lease) internal _leases;
-    mapping(uint64 deployment => Extra) internal _extras;
-    mapping(uint64 deployment => Update) internal _updates;
-    mapping(uint64 deployment => Withdrawal) internal _withdrawals;
-    mapping(uint64 deployment => uint8) internal _attestations;
-    mapping(uint64 deployment => mapping(address node => bool)) internal _attested;
-    // Missed acks; type(uint8).max = barred.
-    mapping(uint64 deployment => mapping(address node => uint8)) internal _misses;
-
     /// @param nodes_ the registry of nodes, whose owner then calls `addManager` with this contract
     /// @param ackTimeout_ seconds, e.g. 60
     /// @param withdrawNotice_ seconds, e.g. 3600
@@ -76,11 +56,6 @@ abstract contract Market is MarketEvents, Records, ReentrancyGuardTransient {
     }
 
     // ---- inside ----------------------------------------------------------------------------------
-
-    function _lease(uint64 id) internal view returns (Lease storage lease) {
-        lease = _leases[id];
-        if (lease.state == State.None) revert UnknownDeployment(id);
-    }
 
     function _leaseIn(uint64 id, State wanted) internal view returns (Lease storage lease) {
         lease = _lease(id);
@@ -128,29 +103,12 @@ abstract contract Market is MarketEvents, Records, ReentrancyGuardTransient {
         if (p.cpuMillis == 0) revert UnknownPublication(id);
     }
 
-    function _limit(uint64 id, Lease storage lease) internal view returns (uint80) {
-        return lease.flags & OWN_LIMIT != 0 ? _extras[id].maxRate : _publications[lease.publication].maxRate;
-    }
-
-    function _accrued(Lease storage lease) internal view returns (uint256) {
-        return uint256(lease.rate) * (block.timestamp - lease.moment) / 1 hours;
-    }
-
-    function _due(Lease storage lease, uint256 deposited, uint256 paid) internal view returns (uint256) {
-        uint256 accrued = _accrued(lease);
-        uint256 total = accrued < deposited ? accrued : deposited;
-        return total > paid ? total - paid : 0;
-    }
-
     // The first second at which the whole deposit is due.
     function _endsAt(uint64 id, Lease storage lease) internal view returns (uint64) {
         // What is paid has no part in when a deposit ends.
         // slither-disable-next-line unused-return
         (uint128 deposited,) = escrow.lineOf(id);
-        uint256 rate = lease.rate;
-        uint256 seconds_ = (uint256(deposited) * 1 hours + rate - 1) / rate;
-        uint256 ends = lease.moment + seconds_;
-        return ends < type(uint64).max ? uint64(ends) : type(uint64).max;
+        return _lastsUntil(lease, deposited);
     }
 
     function _close(uint64 id, address node, uint256 accrued, address owner, bool push)
@@ -173,6 +131,11 @@ abstract contract Market is MarketEvents, Records, ReentrancyGuardTransient {
         emit Reopened(id, node, reason, ends);
         if (assigned) _listOrder(keccak256(bytes(_publications[lease.publication].agentId)), id);
         nodes.unlock(node, locked);
+    }
+
+    function _miss(uint64 id, Lease storage lease, address node) internal {
+        uint8 misses = ++_misses[id][node];
+        if (misses >= MISSES_MAX) _bar(id, lease, node);
     }
 
     function _bar(uint64 id, Lease storage lease, address node) internal {

@@ -99,13 +99,15 @@ abstract contract MarketEvents {
     error NotVerified(uint64 id, uint8 attestations, uint8 quorum);
     /// @notice The caller is not the deployment's owner.
     error NotOwner(uint64 id, address caller);
+    /// @notice The caller is not whom Nodes names as its slasher.
+    error NotSlasher(address caller);
     /// @notice The caller is not the deployment's node.
     error NotNode(uint64 id, address caller);
     /// @notice The caller operates no registered node.
     error NotOperator(address caller);
     /// @notice The order is for `node` alone.
     error OnlyNode(uint64 id, address node);
-    /// @notice The node has rejected this order, or missed too many acks of it.
+    /// @notice The node has rejected this order, or lost it too often by a missed ack or by silence.
     error Barred(uint64 id, address node);
     /// @notice The rate is above the limit, or not below the leading bid; token units per hour.
     error NotBetter(uint64 id, uint256 rate, uint256 standing);

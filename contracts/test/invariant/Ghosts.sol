@@ -18,9 +18,9 @@ abstract contract Ghosts is World {
         uint256 rate;
         uint256 limit;
         uint256 deposited;
+        uint256 paid;
         uint256 startedAt;
         uint256 deadline;
-        uint256 window;
         uint256 round;
         uint256 barred;
         uint256 attested;
@@ -54,7 +54,6 @@ abstract contract Ghosts is World {
 
     uint256 internal constant ACTIONS_PER_CALL = 64;
     uint256 internal constant LIVE_MAX = 6;
-    address internal constant court = address(0xC047);
     address internal constant finder = address(0xF14D);
 
     /// What names this history: a digest of all its rolls.
@@ -67,6 +66,10 @@ abstract contract Ghosts is World {
     mapping(uint64 id => mapping(uint256 round => Bid[])) internal bids;
     mapping(address node => GhostNode) internal ghostNodes;
     mapping(address node => uint256) public earned;
+    /// Of slashes.
+    mapping(address account => uint256) public shares;
+    mapping(address node => mapping(uint256 period => bool)) internal beaten;
+    mapping(address node => uint256) internal lastBeat;
     mapping(uint64 publication => uint256) internal _open;
     uint64[] public live;
     uint64[] public ended;
@@ -95,6 +98,11 @@ abstract contract Ghosts is World {
 
     function _unbonding() internal pure override returns (uint32) {
         return 1 days;
+    }
+
+    // Short beside the leases, so that some outlast what is remembered.
+    function _period() internal pure override returns (uint32) {
+        return 120;
     }
 
     // ---- what the invariants ask ------------------------------------------------------------------
@@ -145,11 +153,20 @@ abstract contract Ghosts is World {
         if (used > g.deposited) used = g.deposited;
     }
 
+    // The first second at which all is due.
+    function _endOf(Ghost storage g) internal view returns (uint256) {
+        return g.startedAt + (g.deposited * 3600 + g.rate - 1) / g.rate;
+    }
+
     function _end(uint64 id, Ghost storage g, State state) internal {
         uint256 used = _used(g);
         if (used != 0) earned[g.node] += used;
-        _unlockHolder(id, g);
         g.deposited = used;
+        _leave(id, g, state);
+    }
+
+    function _leave(uint64 id, Ghost storage g, State state) internal {
+        _unlockHolder(id, g);
         _to(g, state);
         for (uint256 i = 0; i < live.length; ++i) {
             if (live[i] == id) {
@@ -159,6 +176,36 @@ abstract contract Ghosts is World {
             }
         }
         ended.push(id);
+    }
+
+    // The order is open again, without its node and its bids.
+    function _lost(uint64 id, Ghost storage g) internal {
+        _unlockHolder(id, g);
+        (g.node, g.rate) = (address(0), 0);
+        ++g.round;
+        g.deadline = _now() + _window(g.publication);
+        _to(g, State.Open);
+    }
+
+    // The node did not acknowledge, or fell silent.
+    function _missed(Ghost storage g) internal {
+        uint256 k = _index(g.node);
+        if (++g.misses[k] == 3) g.barred |= 1 << k;
+    }
+
+    // A slash: a tenth to the finder, to the client what it lost and is left, the rest to the treasury.
+    function _takeStake(address node, uint256 amount, uint256 claim) internal {
+        slashed += amount;
+        uint256 toFinder = amount / 10;
+        uint256 toClient = claim < amount - toFinder ? claim : amount - toFinder;
+        shares[finder] += toFinder;
+        shares[client] += toClient;
+        shares[treasury] += amount - toFinder - toClient;
+        GhostNode storage n = ghostNodes[node];
+        uint256 working = amount < n.stake ? amount : n.stake;
+        n.stake -= working;
+        n.unbonding -= amount - working;
+        if (n.locked > n.stake) n.locked = n.stake;
     }
 
     // Whoever leads or runs it has stake locked for it.
@@ -185,6 +232,10 @@ abstract contract Ghosts is World {
     function _mayAttest(Ghost storage g, uint256 k) internal view returns (bool) {
         GhostNode storage n = ghostNodes[operators[k]];
         return g.barred & 1 << k == 0 && !n.paused && n.stake >= STAKE;
+    }
+
+    function _window(uint64 publication) internal view returns (uint256) {
+        return publication == nextPublication ? 300 : 600;
     }
 
     function _agentOf(uint64 publication) internal view returns (string memory) {

@@ -2,14 +2,16 @@
 pragma solidity ^0.8.28;
 
 import {State} from "../../src/Types.sol";
-import {Ghosts} from "./Ghosts.sol";
+import {SilenceActs} from "./SilenceActs.sol";
 
-/// What client and node do with a lease: money, pauses, updates, ends.
-abstract contract LeaseActs is Ghosts {
+/// What client and node do with a lease: money, pauses, updates, heartbeats, ends.
+abstract contract LeaseActs is SilenceActs {
     function _runningLease(uint64 id, Ghost storage g, uint256 roll) internal {
         uint256 kind = roll % 32;
         roll >>= 8;
         if (!g.home && _used(g) == g.deposited && kind != 0) {
+            if (kind < 5) _settle(id, g);
+            if (kind < 6) return _anyProof(id, g, roll);
             _count("expire");
             manager.expire(id);
             return _end(id, g, State.Expired);
@@ -23,18 +25,27 @@ abstract contract LeaseActs is Ghosts {
             // At home the node is the owner.
             _end(id, g, State.Stopped);
         } else if (kind < 8) {
-            _count("settle");
-            manager.settle(id);
+            _settle(id, g);
         } else if (kind < 12) {
             if (!g.home) _money(id, g, roll);
         } else if (kind < 16) {
             _rest(id, g);
         } else if (kind < 22) {
             _renew(id, g, roll);
+        } else if (kind < 25) {
+            _beatOf(g.node);
+        } else if (kind < 28) {
+            if (!g.home) _anyProof(id, g, roll);
         } else {
             _count("wait");
             _pass(roll % 1 hours);
         }
+    }
+
+    function _settle(uint64 id, Ghost storage g) internal {
+        _count("settle");
+        manager.settle(id);
+        g.paid = _used(g);
     }
 
     function _rest(uint64 id, Ghost storage g) internal {
@@ -93,6 +104,7 @@ abstract contract LeaseActs is Ghosts {
             _count("clientWithdraw");
             vm.prank(g.owner);
             manager.clientWithdraw(id);
+            g.paid = _used(g);
             g.deposited -= asked;
             g.withdrawal = 0;
         }

@@ -5,10 +5,10 @@ import {State} from "../../src/Types.sol";
 import {Escrow} from "../../src/Escrow.sol";
 import {NodesEvents} from "../../src/NodesEvents.sol";
 import {MarketEvents} from "../../src/market/MarketEvents.sol";
-import {Refusals} from "./Refusals.sol";
+import {SilenceActs} from "./SilenceActs.sol";
 
 /// Calls to one deployment in the wrong state, by the wrong caller, at the wrong time, or with the wrong figures.
-abstract contract LeaseAttacks is Refusals {
+abstract contract LeaseAttacks is SilenceActs {
     // A call, the states in which it is possible (a bit for each), who may make it then, and how others are refused.
     struct Door {
         bytes32 name;
@@ -26,12 +26,13 @@ abstract contract LeaseAttacks is Refusals {
     uint256 private constant LIVE = OPEN | UNVERIFIED | ASSIGNED | RUNNING;
 
     function _attackLease(uint64 id, Ghost storage g, uint256 roll) internal {
-        uint256 kind = roll % 4;
+        uint256 kind = roll % 5;
         roll >>= 8;
         if (kind == 0) _wrongState(id, g, roll);
         else if (kind == 1) _wrongCaller(id, g, roll);
         else if (kind == 2) _wrongTime(id, g, roll);
-        else _wrongFigures(id, g, roll);
+        else if (kind == 3) _wrongFigures(id, g, roll);
+        else _attackSilence(id, g, roll);
     }
 
     function _door(uint256 k, uint64 id, Ghost storage g) private view returns (Door memory door) {
@@ -116,11 +117,6 @@ abstract contract LeaseAttacks is Refusals {
 
     // ---- too early, too late ---------------------------------------------------------------------
 
-    // As often as not at the very last second at which it is still refused, where that is near.
-    function _until(uint256 last, uint256 roll) private {
-        if (roll % 2 == 0 && _now() < last && last - _now() < 2 days) _pass(last - _now());
-    }
-
     function _wrongTime(uint64 id, Ghost storage g, uint256 roll) private {
         if (g.state != State.Running && roll % 4 == 0) return _earlyWithdrawal(id, g, roll >> 8);
         if (g.state == State.Open) return _earlyAssign(id, g, roll >> 8);
@@ -141,11 +137,6 @@ abstract contract LeaseAttacks is Refusals {
         _until(_endOf(g) - 1, roll >> 8);
         bytes4 lasts = MarketEvents.NotRunOut.selector;
         _refused("expire before the end", "wrong time", id, stranger, address(manager), expire, lasts);
-    }
-
-    // The first second at which all is due.
-    function _endOf(Ghost storage g) private view returns (uint256) {
-        return g.startedAt + (g.deposited * 3600 + g.rate - 1) / g.rate;
     }
 
     function _earlyAssign(uint64 id, Ghost storage g, uint256 roll) private {
@@ -254,6 +245,7 @@ abstract contract LeaseAttacks is Refusals {
         uint256 before = escrow.claimable(g.node);
         uint256 amount = manager.settle(id);
         eq(escrow.claimable(g.node) - before, amount, "I3 settled once");
+        g.paid = _used(g);
         bytes32 seen = _seen(id);
         eq(manager.settle(id), 0, "I3 settled twice");
         if (_seen(id) != seen) revert ChangedBy("settle twice", "wrong figures");

@@ -11,9 +11,9 @@ import {Handler} from "./Handler.sol";
 
 /// What always holds, whatever clients, nodes and the court do. The numbers are those of the design: I1 money
 /// is conserved, I2 locks stay within stakes, I3 payment is exact and path-independent, I4 one node and only
-/// the allowed edges, I5 stake leaves late, I6 slashes sum up (in the handler), I7 what runs changes only by
-/// an acknowledged update, I8 a raw CID is the hash, I9 the lowest bid leads, I10 the owner closes in one call
-/// (in the handler). I13 (no loop over unbounded storage) is read off the source, I14 is a unit test.
+/// the allowed edges (a proven silence opens or ends a lease, and no other), I5 stake leaves late, I6 slashes sum up,
+/// I7 what runs changes only by an acknowledged update, I8 a raw CID is the hash, I9 the lowest bid leads, I10 the
+/// owner closes in one call (in the handler). I13 (no loop over unbounded storage) is read off the source, I14 is a unit test.
 abstract contract MarketInvariants is Test {
     Handler private _handler;
     TalosToken private _token;
@@ -72,10 +72,15 @@ abstract contract MarketInvariants is Test {
         }
         // I1: money is conserved, in both houses.
         eq(_token.balanceOf(address(_escrow)), lines + owed + _escrow.claimable(client), "I1 escrow");
-        uint256 shares = _nodes.claimable(finder) + _nodes.claimable(client) + _nodes.claimable(treasury);
+        uint256 shares = _share(finder) + _share(client) + _share(treasury);
         eq(shares, _handler.slashed(), "I6 shares");
         eq(_token.balanceOf(address(_nodes)), stakes + shares, "I1 stakes");
         eq(stakes + shares + _handler.stakeOut(), _handler.stakeIn(), "I1 every stake is somewhere");
+    }
+
+    function _share(address account) private view returns (uint256 share) {
+        share = _nodes.claimable(account);
+        eq(share, _handler.shares(account), "I6 share");
     }
 
     // Checks each live lease, and that what has been earned is what was used. Returns what lines still hold.
@@ -103,6 +108,7 @@ abstract contract MarketInvariants is Test {
         eq(d.deposited, g.home ? 0 : g.deposited, "I3 deposit");
         uint256 used = _handler.usedBy(d.id);
         eq(uint256(d.paid) + d.due, used, "I3 paid and due are rate times time");
+        eq(d.paid, g.paid, "I3 paid");
         yes(used <= d.deposited, "I3 never beyond the deposit");
     }
 
@@ -118,6 +124,7 @@ abstract contract MarketInvariants is Test {
             if (!g.home) eq(d.rate, g.rate, "rate");
         }
         eq(d.incarnation, g.incarnation, "incarnation");
+        eq(d.startedAt, g.state == State.Running ? g.startedAt : 0, "started");
         eq(_manager.activeNode(d.id), g.state == State.Running ? g.node : address(0), "I4 active node");
         eq(d.publication, g.publication, "I7 only an acknowledged update changes what runs");
         if (d.artifactCid[1] == 0x55) {
@@ -160,13 +167,13 @@ abstract contract MarketInvariants is Test {
     }
 
     function _edges() private view returns (string memory report) {
-        State[13] memory from = [
+        State[14] memory from = [
             State.None, State.None, State.None, State.Unverified, State.Unverified, State.Open, State.Open,
-            State.Open, State.Assigned, State.Assigned, State.Assigned, State.Running, State.Running
+            State.Open, State.Assigned, State.Assigned, State.Assigned, State.Running, State.Running, State.Running
         ];
-        State[13] memory to = [
+        State[14] memory to = [
             State.Open, State.Unverified, State.Assigned, State.Open, State.Stopped, State.Open, State.Assigned,
-            State.Stopped, State.Open, State.Running, State.Stopped, State.Stopped, State.Expired
+            State.Stopped, State.Open, State.Running, State.Stopped, State.Open, State.Stopped, State.Expired
         ];
         string[7] memory states = ["none", "unverified", "open", "assigned", "running", "stopped", "expired"];
         for (uint256 i = 0; i < from.length; ++i) {

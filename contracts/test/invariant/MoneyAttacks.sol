@@ -26,8 +26,8 @@ abstract contract MoneyAttacks is Refusals {
     // The lines are the Manager's alone to write, whoever knocks.
     function _ledger(uint64 id, address node, uint256 roll) private {
         address caller = roll % 2 == 0 ? stranger : roll % 4 == 1 ? client : node;
-        uint256 kind = (roll >> 8) % 5;
-        if (kind == 4) {
+        uint256 kind = (roll >> 8) % 6;
+        if (kind == 5) {
             bytes4 nothing = Escrow.NothingToWithdraw.selector;
             bytes memory take = abi.encodeCall(escrow.withdraw, (stranger));
             return _refused("withdraw of nothing", KIND, id, stranger, address(escrow), take, nothing);
@@ -38,6 +38,8 @@ abstract contract MoneyAttacks is Refusals {
             ? (bytes32("settle past the Manager"), abi.encodeCall(escrow.settle, (id, caller, 1 ether)))
             : kind == 2
             ? (bytes32("close past the Manager"), abi.encodeCall(escrow.close, (id, node, 0, caller, true)))
+            : kind == 3
+            ? (bytes32("rebase past the Manager"), abi.encodeCall(escrow.rebase, (id, node, 1 ether)))
             : (bytes32("take past the Manager"), abi.encodeCall(escrow.take, (id, node, 0, caller, 1)));
         _refused(name, KIND, id, caller, address(escrow), call, Escrow.NotManager.selector);
     }
@@ -81,7 +83,7 @@ abstract contract MoneyAttacks is Refusals {
             (name, why) = ("slash without a court", NodesEvents.NotSlasher.selector);
             call = abi.encodeCall(nodes.slash, (node, id, 1, "x", caller, caller, 1));
         } else if (kind == 3) {
-            (name, why, caller) = ("slash above the stake", NodesEvents.SlashTooLarge.selector, court);
+            (name, why, caller) = ("slash above the stake", NodesEvents.SlashTooLarge.selector, address(heartbeats));
             uint256 all = ghostNodes[node].stake + ghostNodes[node].unbonding;
             call = abi.encodeCall(nodes.slash, (node, id, uint128(all + 1), "x", finder, client, 1));
         } else {

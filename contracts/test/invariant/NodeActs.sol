@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 pragma solidity ^0.8.28;
 
-import {Ghosts} from "./Ghosts.sol";
+import {SilenceActs} from "./SilenceActs.sol";
 
 /// What a node does with its own money and standing, and what a court takes of it.
-abstract contract NodeActs is Ghosts {
+abstract contract NodeActs is SilenceActs {
     function _node(address node, uint256 roll) internal {
         GhostNode storage n = ghostNodes[node];
-        uint256 kind = roll % 12;
+        uint256 kind = roll % 16;
         roll >>= 8;
         if (kind < 2) {
             if (escrow.claimable(node) == 0) return;
@@ -32,6 +32,8 @@ abstract contract NodeActs is Ghosts {
             n.unbonding = 0;
         } else if (kind == 9) {
             _slash(node, n, roll);
+        } else if (kind > 11) {
+            return _beatOf(node);
         } else if (!n.paused && roll % 2 == 0) {
             _count("pauseNode");
             n.paused = true;
@@ -60,17 +62,15 @@ abstract contract NodeActs is Ghosts {
         n.unbondedAt = _now() + _unbonding();
     }
 
+    // In the name of the one slasher that Nodes knows.
     function _slash(address node, GhostNode storage n, uint256 roll) internal {
         uint256 all = n.stake + n.unbonding;
         if (all == 0) return;
         uint256 amount = 1 + roll % (all < 500 ether ? all : 500 ether);
+        uint256 claim = (roll >> 128) % 300 ether;
         _count("slash");
-        vm.prank(court);
-        nodes.slash(node, 1, uint128(amount), "down", finder, client, uint128((roll >> 128) % 300 ether));
-        slashed += amount;
-        uint256 working = amount < n.stake ? amount : n.stake;
-        n.stake -= working;
-        n.unbonding -= amount - working;
-        if (n.locked > n.stake) n.locked = n.stake;
+        vm.prank(address(heartbeats));
+        nodes.slash(node, 1, uint128(amount), "down", finder, client, uint128(claim));
+        _takeStake(node, amount, claim);
     }
 }

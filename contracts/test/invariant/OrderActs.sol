@@ -48,8 +48,7 @@ abstract contract OrderActs is LeaseActs, BidActs {
         g.only = params.onlyNode;
         g.deposited = params.payment;
         g.limit = params.maxRate;
-        g.window = params.publication == nextPublication ? 300 : 600;
-        if (state == State.Open) g.deadline = _now() + g.window;
+        if (state == State.Open) g.deadline = _now() + _window(g.publication);
         live.push(id);
         _to(g, state);
     }
@@ -67,7 +66,7 @@ abstract contract OrderActs is LeaseActs, BidActs {
         bool second = g.attested != 0;
         g.attested |= 1 << k;
         if (!second) return;
-        g.deadline = _now() + g.window;
+        g.deadline = _now() + _window(g.publication);
         _to(g, State.Open);
     }
 
@@ -99,15 +98,6 @@ abstract contract OrderActs is LeaseActs, BidActs {
         if (operators[k] == leader) _lost(id, g);
     }
 
-    // The order is open again, without its node and its bids.
-    function _lost(uint64 id, Ghost storage g) internal {
-        _unlockHolder(id, g);
-        (g.node, g.rate) = (address(0), 0);
-        ++g.round;
-        g.deadline = _now() + g.window;
-        _to(g, State.Open);
-    }
-
     // ---- assigned --------------------------------------------------------------------------------
 
     function _assigned(uint64 id, Ghost storage g, uint256 roll) internal {
@@ -118,8 +108,7 @@ abstract contract OrderActs is LeaseActs, BidActs {
             _count("reopen");
             vm.prank(stranger);
             manager.reopen(id);
-            uint256 k = _index(g.node);
-            if (++g.misses[k] == 3) g.barred |= 1 << k;
+            _missed(g);
             return _lost(id, g);
         }
         if (kind == 2 && !g.home) return _reject(id, g, _index(g.node));

@@ -48,6 +48,11 @@ abstract contract Refusals is Ghosts {
         }
     }
 
+    // As often as not at the very last second at which it is still refused, where that is near.
+    function _until(uint256 last, uint256 roll) internal {
+        if (roll % 2 == 0 && _now() < last && last - _now() < 2 days) _pass(last - _now());
+    }
+
     /// A digest of all that may be asked about a deployment, the nodes and the money.
     function _seen(uint64 id) internal view returns (bytes32 digest) {
         digest = _ask(digest, address(manager), abi.encodeCall(manager.deployment, (id)));
@@ -59,6 +64,7 @@ abstract contract Refusals is Ghosts {
         for (uint256 k = 0; k < 3; ++k) {
             digest = _ask(digest, address(nodes), abi.encodeCall(nodes.node, (operators[k])));
             digest = _ask(digest, address(manager), abi.encodeCall(manager.isBarred, (id, operators[k])));
+            digest = _ask(digest, address(heartbeats), abi.encodeCall(heartbeats.lastOf, (operators[k])));
             digest = _moneyOf(digest, operators[k]);
         }
         digest = _moneyOf(digest, client);

@@ -4,12 +4,14 @@
 mod book;
 mod bytecode;
 mod feeds;
+mod heartbeats;
 mod money;
 mod rare;
 
 pub(crate) use book::AddressBook;
 pub(crate) use bytecode::{arguments, creation_code};
 pub(crate) use feeds::{OracleFeed, OracleFeeds};
+pub(crate) use heartbeats::Heartbeats;
 pub(crate) use money::{Escrow, TalosToken};
 pub(crate) use rare::{Cid, Rare};
 
@@ -30,7 +32,7 @@ sol! {
     enum StopReason { Owner, Node }
 
     #[derive(Debug, PartialEq, Eq)]
-    enum ReopenReason { NoAck, Rejected }
+    enum ReopenReason { NoAck, Rejected, Silent }
 
     #[derive(Debug)]
     struct Publication {
@@ -275,6 +277,9 @@ sol! {
         function requestUnbond(uint128 amount) external;
         function withdraw() external returns (uint128 amount);
         function addManager(address manager) external;
+        function setSlasher(address slasher) external;
+        function claimSlashed() external returns (uint256 amount);
+        function claimable(address account) external view returns (uint256);
         function node(address operator) external view returns (Node view_);
         function minStake() external view returns (uint128);
 

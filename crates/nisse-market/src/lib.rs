@@ -7,6 +7,7 @@ mod contracts;
 mod cursor;
 pub mod embedded;
 mod event;
+mod heartbeat;
 mod market;
 mod owner_request;
 mod package;
@@ -18,6 +19,7 @@ mod tx;
 
 pub use cursor::{CursorError, CursorPosition, EventBatch, LogCursor, REORG_DEPTH_MAX};
 pub use event::{EventAt, MarketEvent, OrderView, ReopenedFor, StoppedBy};
+pub use heartbeat::{LeaseState, heartbeat_proof, heartbeat_root, is_under};
 pub use market::{
     ContractSettings, DeployOrder, DeploymentState, DeploymentView, FIRST_MANAGER_NONCE, FirstBlock, Market,
     MarketAddresses, MarketCall, MarketError, NodeStatus, NodeView, PublicationTerms, PublicationView, VERSIONS_MAX,

@@ -6,6 +6,7 @@
 mod birth;
 mod call;
 mod deploy_contracts;
+mod heartbeats;
 mod time;
 mod view;
 mod write;
@@ -54,6 +55,8 @@ pub struct MarketAddresses {
     pub escrow: Address,
     /// The factory of oracle feeds.
     pub feeds: Address,
+    /// Where nodes show life; `None` on a set that was made before there was such a contract.
+    pub heartbeats: Option<Address>,
 }
 
 /// Why the market cannot be read or written. Each text completes "failed to …".
@@ -136,8 +139,9 @@ impl Market {
 
     /// A cursor over the market's events, behind `position` or from block `first` on.
     pub fn events(&self, position: CursorPosition, first: u64) -> LogCursor {
-        let MarketAddresses { nodes, manager, feeds, .. } = self.inner.addresses;
-        LogCursor::new(self.inner.client.clone(), vec![manager, nodes, feeds], position, first)
+        let MarketAddresses { nodes, manager, feeds, heartbeats, .. } = self.inner.addresses;
+        let contracts = [manager, nodes, feeds].into_iter().chain(heartbeats).collect();
+        LogCursor::new(self.inner.client.clone(), contracts, position, first)
     }
 
     async fn view<C: SolCall>(&self, contract: Address, what: &'static str, view: C) -> Result<C::Return, MarketError> {
@@ -170,6 +174,7 @@ pub async fn market_versions(
             manager: find("Manager")?,
             escrow: find("Escrow")?,
             feeds: find("OracleFeeds")?,
+            heartbeats: find("Heartbeats").ok(),
         });
     }
     Ok(versions)

@@ -4,13 +4,16 @@ use alloy::primitives::U256;
 use alloy::sol_types::{SolInterface, decode_revert_reason};
 use nisse_model::Amount;
 
-use crate::contracts::{AddressBook, Cid, Escrow, Manager, Nodes, OracleFeed, OracleFeeds, Rare, State, TalosToken};
+use crate::contracts::{
+    AddressBook, Cid, Escrow, Heartbeats, Manager, Nodes, OracleFeed, OracleFeeds, Rare, State, TalosToken,
+};
 use crate::tx::{Revert, to_model};
 
 /// Reads what a call reverted with.
 pub(crate) fn decode(data: &[u8]) -> Revert {
     manager(data)
         .or_else(|| nodes(data))
+        .or_else(|| heartbeats(data))
         .or_else(|| others(data))
         .or_else(|| cids(data))
         .or_else(|| rare(data))
@@ -115,6 +118,21 @@ fn nodes(data: &[u8]) -> Option<Revert> {
     Some(Revert { name: name(&error), text })
 }
 
+fn heartbeats(data: &[u8]) -> Option<Revert> {
+    use Heartbeats::HeartbeatsErrors as E;
+    let error = E::abi_decode(data).ok()?;
+    let text = match &error {
+        E::AlreadyBeaten(e) => format!("node {} has shown life in period {}", to_model(e.node), e.period),
+        E::NotWatched(e) => format!("no node must show life for deployment {} now", e.deployment),
+        E::NotWhole(e) => {
+            format!("deployment {} did not run for all of period {}: see {}", e.deployment, e.period, e.moment)
+        }
+        E::StillTime(e) => format!("a node may show life in period {} until {}", e.period, e.until),
+        E::Forgotten(e) => format!("period {} is too old: {} is the oldest that is remembered", e.period, e.oldest),
+    };
+    Some(Revert { name: name(&error), text })
+}
+
 fn others(data: &[u8]) -> Option<Revert> {
     if let Ok(error) = TalosToken::TalosTokenErrors::abi_decode(data) {
         use TalosToken::TalosTokenErrors as E;
@@ -193,6 +211,7 @@ fn name<E: SolInterface>(error: &E) -> String {
         Escrow::EscrowErrors::signature_by_selector(selector),
         OracleFeeds::OracleFeedsErrors::signature_by_selector(selector),
         OracleFeed::OracleFeedErrors::signature_by_selector(selector),
+        Heartbeats::HeartbeatsErrors::signature_by_selector(selector),
         AddressBook::AddressBookErrors::signature_by_selector(selector),
         TalosToken::TalosTokenErrors::signature_by_selector(selector),
         Cid::CidErrors::signature_by_selector(selector),

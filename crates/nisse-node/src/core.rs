@@ -16,6 +16,7 @@ use tokio::sync::{broadcast, mpsc, watch};
 
 use crate::agent::{AgentHandle, Outward};
 use crate::driver::DriverHandle;
+use crate::heartbeats::Heard;
 use crate::home::Home;
 use crate::keys::Keys;
 use crate::lane::{Lane, Lanes};
@@ -64,6 +65,7 @@ pub(crate) struct Core {
     pub(crate) since: Timestamp,
     pub(crate) lanes: Lanes,
     pub(crate) ledger: Arc<Ledger>,
+    pub(crate) heard: Heard,
     pub(crate) moving: Moving,
 }
 
@@ -74,6 +76,8 @@ pub(crate) struct Moving {
     prepared: Mutex<BTreeMap<DeploymentId, Arc<Checked>>>,
     deploying: Mutex<BTreeSet<(Address, AgentName)>>,
     chain_time: AtomicU64,
+    /// When that was first seen, in milliseconds of the steady clock.
+    chain_seen: AtomicU64,
     failure: watch::Sender<Option<String>>,
 }
 
@@ -137,7 +141,23 @@ impl Core {
     }
 
     pub(crate) fn set_chain_time(&self, at: Timestamp) {
-        self.moving.chain_time.store(at.0, Ordering::Relaxed);
+        if self.moving.chain_time.swap(at.0, Ordering::Relaxed) != at.0 {
+            let seen = u64::try_from(self.clock.elapsed().as_millis()).unwrap_or(u64::MAX);
+            self.moving.chain_seen.store(seen, Ordering::Relaxed);
+        }
+    }
+
+    /// The time that a block made now would carry, as far as can be told. A chain that makes blocks only for transactions
+    /// has an old newest one: since that came, its clock has gone on, and it is not behind this machine's.
+    pub(crate) fn next_block_time(&self) -> Timestamp {
+        let now = self.clock.now();
+        if self.chain.is_some() {
+            return self.chain_time(now);
+        }
+        let seen = Duration::from_millis(self.moving.chain_seen.load(Ordering::Relaxed));
+        let since = self.clock.elapsed().saturating_sub(seen).as_millis();
+        let at = self.chain_time(now).0.saturating_add(u64::try_from(since).unwrap_or(u64::MAX));
+        Timestamp(at.max(now.0))
     }
 
     /// Names an agent in caps, logs, their files and audit lines: unique per (owner, name), and what an owner can type.

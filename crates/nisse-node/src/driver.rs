@@ -118,7 +118,7 @@ impl Driver {
 
     fn tick(&mut self) -> Effects {
         let now = self.core.clock.now();
-        let chain = self.core.chain_time(now);
+        let chain = self.core.next_block_time();
         self.orchestrator.handle(Event::Tick { chain }, now)
     }
 

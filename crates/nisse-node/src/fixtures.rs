@@ -35,7 +35,7 @@ pub(crate) fn assigned() -> Decision {
     };
     let resources = Resources { cpu: Cpu { millis: 100 }, memory: ByteSize(1 << 20), gpu: false };
     let placement = Placement { owner: OWNER, package, resources };
-    Decision::Assigned { deployment: deployment(1), placement, assignment: Assignment::Home }
+    Decision::Assigned { deployment: deployment(1), placement, assignment: Assignment::Home, began: 0 }
 }
 
 /// An agent whose package is prepared and whose `started` has yet to be told of.
@@ -63,6 +63,7 @@ pub(crate) fn market_addresses(manager: u8) -> MarketAddresses {
         nodes: address,
         escrow: address,
         feeds: address,
+        heartbeats: None,
         manager: Address([manager; 20]),
     }
 }

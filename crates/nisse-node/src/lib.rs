@@ -13,6 +13,7 @@ mod error;
 mod event_reader;
 #[cfg(test)]
 mod fixtures;
+mod heartbeats;
 mod home;
 mod keys;
 mod lane;

@@ -6,6 +6,7 @@
 
 mod again;
 mod beginning;
+mod living;
 mod own;
 mod place;
 mod reorg;
@@ -13,6 +14,7 @@ mod translate;
 
 pub(crate) use again::look_again;
 pub(crate) use beginning::first_block;
+pub(crate) use living::{LivingLease, living_leases};
 pub(crate) use own::OwnOrders;
 pub(crate) use place::forget_places;
 
@@ -20,15 +22,17 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use nisse_market::{CursorError, CursorPosition, DeploymentView, EventBatch, LogCursor, Market};
+use nisse_market::{CursorError, CursorPosition, DeploymentView, EventBatch, LogCursor, Market, MarketEvent};
 use nisse_model::DeploymentId;
 
 use crate::core::Core;
 use crate::driver::outbox;
 use crate::error::chain;
+use crate::options::AcceptList;
 use crate::packages;
 use crate::supervisor::Stop;
 
+use living::Listen;
 use place::Place;
 use translate::translate;
 
@@ -211,8 +215,14 @@ async fn look(core: &Core, market: &Market, standing: Standing, cursor: &mut Log
         true => BTreeSet::new(),
         false => packages::own_keys(core).unwrap_or_else(|_| BTreeSet::from([core.operator])),
     };
+    // Whose order may come back to the market is whose node is listened for.
+    let listen = match core.options.accept {
+        AcceptList::Own | AcceptList::HomeKeys => Listen::Owners(&owners),
+        AcceptList::Owners(_) | AcceptList::Any => Listen::All,
+    };
     let written = place.write(cursor.position(), !batch.reverted.is_empty(), |transaction| {
-        own::hear(transaction, market.addresses(), &owners, &batch)
+        own::hear(transaction, market.addresses(), &owners, &batch)?;
+        living::hear(transaction, market.addresses(), listen, &batch)
     });
     if let Err(error) = written {
         cursor.go_to(before);
@@ -227,6 +237,9 @@ async fn look(core: &Core, market: &Market, standing: Standing, cursor: &mut Log
 
 async fn tell(core: &Core, market: &Market, standing: Standing, batch: &EventBatch) -> Result<(), String> {
     for at in &batch.committed {
+        if let MarketEvent::Heartbeat { node, period, .. } = at.event {
+            core.heard.note(node, period);
+        }
         for event in translate(core, market, standing, at).await? {
             core.driver.event(event).await;
         }

@@ -68,6 +68,9 @@ pub enum Decision {
         deployment: DeploymentId,
         placement: Placement,
         assignment: Assignment,
+        /// The last incarnation that the market knew of.
+        #[serde(default)]
+        began: u32,
     },
     /// The package is here, verified, compiled and linked.
     Prepared {

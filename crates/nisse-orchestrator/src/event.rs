@@ -30,8 +30,8 @@ pub struct Order {
 pub enum Event {
     /// A deployment is open for bids.
     OrderOpened(Order),
-    /// The market gave a deployment to this node.
-    Assigned { deployment: DeploymentId, placement: Placement, assignment: Assignment },
+    /// The market gave a deployment to this node. `began`: the last incarnation that it knows of, here or elsewhere.
+    Assigned { deployment: DeploymentId, placement: Placement, assignment: Assignment, began: u32 },
     /// The market gave it to another node.
     AssignedElsewhere { deployment: DeploymentId },
     /// An order that was to be looked at again takes no bids any more.

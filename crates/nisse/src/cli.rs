@@ -184,6 +184,9 @@ pub(crate) struct Deploy {
     /// The most to pay per hour
     #[arg(long, value_name = "TALOS", requires = "payment", allow_negative_numbers = true)]
     pub(crate) max_rate: Option<String>,
+    /// Collect bids for so long, and take the lowest [default: the first valid bid wins]
+    #[arg(long, value_name = "SECONDS", requires = "payment")]
+    pub(crate) bid_window: Option<u32>,
     /// Which key of the home deploys: `operator` or `deployer`
     #[arg(long, value_name = "NAME")]
     pub(crate) key: Option<String>,

@@ -17,7 +17,7 @@ macro_rules! artifacts {
     };
 }
 
-artifacts!("AddressBook", "Escrow", "Manager", "Nodes", "OracleFeed", "OracleFeeds", "TalosToken");
+artifacts!("AddressBook", "Escrow", "Heartbeats", "Manager", "Nodes", "OracleFeed", "OracleFeeds", "TalosToken");
 
 #[derive(Deserialize)]
 struct Artifact {

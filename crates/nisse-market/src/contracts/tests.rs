@@ -36,6 +36,7 @@ fn every_function_that_is_called_exists() {
     calls::<Escrow::EscrowCalls>("Escrow");
     calls::<OracleFeeds::OracleFeedsCalls>("OracleFeeds");
     calls::<OracleFeed::OracleFeedCalls>("OracleFeed");
+    calls::<Heartbeats::HeartbeatsCalls>("Heartbeats");
     calls::<AddressBook::AddressBookCalls>("AddressBook");
     calls::<TalosToken::TalosTokenCalls>("TalosToken");
 }
@@ -45,6 +46,7 @@ fn every_event_that_is_read_exists() {
     events::<Manager::ManagerEvents>("Manager", Manager::ManagerEvents::SELECTORS);
     events::<Nodes::NodesEvents>("Nodes", Nodes::NodesEvents::SELECTORS);
     events::<OracleFeeds::OracleFeedsEvents>("OracleFeeds", OracleFeeds::OracleFeedsEvents::SELECTORS);
+    events::<Heartbeats::HeartbeatsEvents>("Heartbeats", Heartbeats::HeartbeatsEvents::SELECTORS);
 }
 
 #[test]
@@ -78,7 +80,7 @@ fn the_deployment_has_the_contracts_fields_in_order() {
 #[test]
 fn every_error_that_a_caller_can_meet_has_a_sentence() {
     let mut unknown = BTreeMap::new();
-    for name in ["Manager", "Nodes", "Escrow", "OracleFeeds", "OracleFeed", "AddressBook", "TalosToken"] {
+    for name in ["Manager", "Nodes", "Escrow", "OracleFeeds", "OracleFeed", "Heartbeats", "AddressBook", "TalosToken"] {
         for error in abi(name).errors() {
             let arguments = vec![0; 32 * 16];
             let data = [error.selector().as_slice(), &arguments].concat();

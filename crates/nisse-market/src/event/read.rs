@@ -2,15 +2,15 @@
 
 use alloy::primitives::{Log, U256};
 use alloy::sol_types::SolEventInterface;
-use nisse_model::{Address, Amount, AmountPerHour, Timestamp};
+use nisse_model::{Address, Amount, AmountPerHour, Hash256, Timestamp};
 
 use super::{MarketEvent, OrderView, ReopenedFor, StoppedBy};
-use crate::contracts::{self, Manager, Nodes, OracleFeeds};
+use crate::contracts::{self, Heartbeats, Manager, Nodes, OracleFeeds};
 use crate::package::FoundPackage;
 use crate::tx::to_model;
 
 pub(super) fn event(log: &Log) -> Option<MarketEvent> {
-    manager(log).or_else(|| nodes(log)).or_else(|| feeds(log))
+    manager(log).or_else(|| nodes(log)).or_else(|| feeds(log)).or_else(|| heartbeats(log))
 }
 
 fn manager(log: &Log) -> Option<MarketEvent> {
@@ -64,6 +64,7 @@ fn manager(log: &Log) -> Option<MarketEvent> {
             reason: match e.reason {
                 contracts::ReopenReason::NoAck => ReopenedFor::NoAck,
                 contracts::ReopenReason::Rejected => ReopenedFor::Rejected,
+                contracts::ReopenReason::Silent => ReopenedFor::Silent,
                 contracts::ReopenReason::__Invalid => return None,
             },
             bidding_ends: seconds(e.biddingEnds),
@@ -120,6 +121,22 @@ fn feeds(log: &Log) -> Option<MarketEvent> {
             node: to_model(e.node),
             answer: e.answer.try_into().ok()?,
             round: e.roundId.to(),
+        },
+    })
+}
+
+fn heartbeats(log: &Log) -> Option<MarketEvent> {
+    use Heartbeats::HeartbeatsEvents as E;
+    Some(match E::decode_log(log).ok()?.data {
+        E::Heartbeat(e) => {
+            MarketEvent::Heartbeat { node: to_model(e.node), period: e.period.to(), root: Hash256(e.root.0) }
+        }
+        E::Missed(e) => MarketEvent::Missed {
+            market: to_model(e.manager),
+            number: e.deployment,
+            node: to_model(e.node),
+            period: e.period.to(),
+            penalty: amount(e.penalty),
         },
     })
 }

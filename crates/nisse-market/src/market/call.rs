@@ -141,6 +141,17 @@ pub enum MarketCall {
     WithdrawEarnings {
         to: Address,
     },
+    /// This node lives; the root is of what its leases came to.
+    Heartbeat {
+        root: Hash256,
+    },
+    /// Proves that a lease's node was silent for a period.
+    SlashMissed {
+        deployment: u64,
+        period: u64,
+    },
+    /// What this key is owed of slashes.
+    ClaimSlashed,
     /// An answer of an agent that this node runs.
     PublishAnswer {
         deployment: u64,

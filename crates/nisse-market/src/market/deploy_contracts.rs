@@ -9,7 +9,7 @@ use nisse_model::{Address, Amount};
 
 use super::write::{created, done};
 use super::{MarketAddresses, MarketError, escrow_of};
-use crate::contracts::{AddressBook, Manager, Nodes, OracleFeeds, arguments, creation_code};
+use crate::contracts::{AddressBook, Heartbeats, Manager, Nodes, OracleFeeds, arguments, creation_code};
 use crate::provider::ChainClient;
 use crate::tx::{QueueError, TxIntent, TxOutcome, TxQueue, to_alloy, to_model};
 
@@ -18,7 +18,17 @@ pub const FIRST_MANAGER_NONCE: u64 = 3;
 /// The nonce with which a Manager makes its Escrow: the first that a contract has.
 const ESCROW_NONCE: u64 = 1;
 /// What [`deploy_contracts`] does, in its order.
-const FIRST_SET: [&str; 7] = ["TalosToken", "Nodes", "AddressBook", "Manager", "OracleFeeds", "addManager", "upgrade"];
+const FIRST_SET: [&str; 9] = [
+    "TalosToken",
+    "Nodes",
+    "AddressBook",
+    "Manager",
+    "OracleFeeds",
+    "Heartbeats",
+    "addManager",
+    "setSlasher",
+    "upgrade",
+];
 /// What the maker of an upgrade makes.
 const SET: [&str; 2] = ["Manager", "OracleFeeds"];
 
@@ -37,6 +47,8 @@ pub struct ContractSettings {
     pub lock_hours: u32,
     /// Nodes that must attest a dag-pb artifact.
     pub quorum: u8,
+    /// Seconds of a heartbeat period.
+    pub heartbeat_period_seconds: u32,
 }
 
 impl Default for ContractSettings {
@@ -49,6 +61,7 @@ impl Default for ContractSettings {
             withdraw_notice_seconds: 3600,
             lock_hours: 24,
             quorum: 2,
+            heartbeat_period_seconds: 600,
         }
     }
 }
@@ -65,6 +78,7 @@ pub async fn deploy_contracts(
     let make = move |first: u64| {
         let at = |place| made_by(owner, first + place);
         let (token, nodes, book, manager, feeds) = (at(0), at(1), at(2), at(FIRST_MANAGER_NONCE), at(4));
+        let heartbeats = at(5);
         let of_nodes = Nodes::constructorCall {
             token: to_alloy(token),
             minStake: settings.min_stake.0,
@@ -73,16 +87,30 @@ pub async fn deploy_contracts(
             owner: to_alloy(owner),
         };
         let of_book = AddressBook::constructorCall { owner: to_alloy(owner) };
+        let of_heartbeats =
+            Heartbeats::constructorCall { nodes: to_alloy(nodes), period: settings.heartbeat_period_seconds };
         let [make_manager, make_feeds] = managing(&settings, nodes, manager);
         let escrow = made_by(manager, ESCROW_NONCE);
-        let set = MarketAddresses { chain: 0, book, version, token, nodes, manager, escrow, feeds };
+        let set = MarketAddresses {
+            chain: 0,
+            book,
+            version,
+            token,
+            nodes,
+            manager,
+            escrow,
+            feeds,
+            heartbeats: Some(heartbeats),
+        };
         vec![
             creation("TalosToken", None),
             creation("Nodes", Some(arguments(&of_nodes))),
             creation("AddressBook", Some(arguments(&of_book))),
             make_manager,
             make_feeds,
+            creation("Heartbeats", Some(arguments(&of_heartbeats))),
             add_manager(&set),
+            set_slasher(nodes, heartbeats),
             list(&set),
         ]
     };
@@ -92,11 +120,16 @@ pub async fn deploy_contracts(
     let book = made(queue, version, "AddressBook").await?;
     let manager = made(queue, version, "Manager").await?;
     let feeds = made(queue, version, "OracleFeeds").await?;
+    // A set that was begun by an older program has none: what was journalled then is all that is made.
+    let heartbeats = match queue.outcome(&step(version, "Heartbeats")).await {
+        Err(QueueError::UnknownIntent(_)) => None,
+        outcome => Some(created(outcome?)?),
+    };
     for name in ["addManager", "upgrade"] {
         done(queue.outcome(&step(version, name)).await?)?;
     }
     let escrow = escrow_of(client, manager).await?;
-    Ok(MarketAddresses { chain: queue.chain_id(), book, version, token, nodes, manager, escrow, feeds })
+    Ok(MarketAddresses { chain: queue.chain_id(), book, version, token, nodes, manager, escrow, feeds, heartbeats })
 }
 
 /// Makes a new Manager, with its Escrow and feeds, beside the old ones and lists it as the book's next version.
@@ -185,11 +218,18 @@ fn add_manager(set: &MarketAddresses) -> TxIntent {
     TxIntent { to: Some(set.nodes), value: U256::ZERO, data: add.abi_encode().into() }
 }
 
+/// Lets the heartbeats' contract take stake from the silent.
+fn set_slasher(nodes: Address, heartbeats: Address) -> TxIntent {
+    let set = Nodes::setSlasherCall { slasher: to_alloy(heartbeats) };
+    TxIntent { to: Some(nodes), value: U256::ZERO, data: set.abi_encode().into() }
+}
+
 /// Lists a set as the book's next version.
 fn list(set: &MarketAddresses) -> TxIntent {
-    let &MarketAddresses { token, nodes, manager, escrow, feeds, .. } = set;
-    let names =
-        [("TalosToken", token), ("Nodes", nodes), ("Manager", manager), ("Escrow", escrow), ("OracleFeeds", feeds)];
+    let &MarketAddresses { token, nodes, manager, escrow, feeds, heartbeats, .. } = set;
+    let mut names =
+        vec![("TalosToken", token), ("Nodes", nodes), ("Manager", manager), ("Escrow", escrow), ("OracleFeeds", feeds)];
+    names.extend(heartbeats.map(|heartbeats| ("Heartbeats", heartbeats)));
     let upgrade = AddressBook::upgradeCall {
         names: names.iter().map(|(name, _)| book_name(name)).collect(),
         addresses: names.iter().map(|(_, address)| to_alloy(*address)).collect(),

@@ -102,8 +102,8 @@ async fn tell(
         format!("{:?}", owner.stop("stop/unknown", 7).await.unwrap_err()),
         format!("{:?}", owner.write("answer/nobody", &answer).await.unwrap_err()),
     ];
-    let MarketAddresses { nodes, manager, feeds, .. } = addresses;
-    let contracts: Vec<Address> = vec![manager, nodes, feeds];
+    let MarketAddresses { nodes, manager, feeds, heartbeats, .. } = addresses;
+    let contracts: Vec<Address> = [manager, nodes, feeds].into_iter().chain(heartbeats).collect();
     let mut cursor = LogCursor::new(client, contracts, CursorPosition::default(), 0);
     let mut events = Vec::new();
     while let Some(batch) = cursor.next().await.unwrap() {

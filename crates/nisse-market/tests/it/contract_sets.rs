@@ -32,7 +32,11 @@ fn programs() -> [ContractSettings; 2] {
 /// Every contract's code as it runs.
 fn codes(chain: &EmbeddedChain, set: &MarketAddresses) -> Vec<Value> {
     let contracts = [set.token, set.nodes, set.book, set.manager, set.escrow, set.feeds];
-    contracts.iter().map(|at| rpc(chain, "eth_getCode", json!([at.to_string(), "latest"]))).collect()
+    contracts
+        .iter()
+        .chain(&set.heartbeats)
+        .map(|at| rpc(chain, "eth_getCode", json!([at.to_string(), "latest"])))
+        .collect()
 }
 
 /// The codes of a set that one program made alone.

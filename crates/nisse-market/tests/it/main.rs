@@ -11,6 +11,7 @@ mod fees;
 mod flow;
 mod full_disk;
 mod growth;
+mod heartbeats;
 mod json_rpc;
 mod life;
 mod lost;

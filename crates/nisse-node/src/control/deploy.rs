@@ -28,6 +28,10 @@ pub struct DeployRequest {
     /// The most to pay per hour; with `payment` only. Default: the payment itself.
     #[serde(default)]
     pub max_rate: Option<String>,
+    /// Seconds for which bids are collected, of which the lowest wins; with `payment` only. Without it the first valid
+    /// bid wins.
+    #[serde(default)]
+    pub bid_window_seconds: Option<u32>,
     /// Which of the home's keys deploys: `operator` or `deployer`.
     #[serde(default)]
     pub key: Option<String>,

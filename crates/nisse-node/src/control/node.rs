@@ -30,6 +30,10 @@ pub struct NodeStatus {
     pub stake: String,
     /// TALOS that can be withdrawn.
     pub earned: String,
+    /// Seconds of a heartbeat period; absent on a market without heartbeats.
+    pub heartbeat_seconds: Option<u64>,
+    /// When the period began in which this node last showed life; absent before the first.
+    pub heartbeat_last: Option<u64>,
     /// Whose agents run here.
     pub accept: String,
     /// Said where strangers' agents are accepted.
@@ -140,6 +144,8 @@ pub struct MarketEventLine {
 pub struct NodeEarnings {
     /// TALOS that can be drawn now.
     pub withdrawable: String,
+    /// Of it, this node's share of slashes that it told of.
+    pub slashes: String,
     /// TALOS that this node was ever credited with.
     pub earned: String,
     /// Paid leases of others, the newest first.

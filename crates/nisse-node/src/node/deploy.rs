@@ -4,7 +4,7 @@ mod check;
 mod claim;
 mod wait;
 
-use nisse_market::{DeployOrder, Market};
+use nisse_market::{DeployOrder, DeploymentView, Market, PublicationTerms};
 use nisse_model::{Amount, AmountPerHour, DeploymentId, Manifest, PackageRef};
 use nisse_orchestrator::Assignment;
 
@@ -44,8 +44,10 @@ impl Node {
             (None, Some(payment)) => AmountPerHour(payment.0.min(RATE_MAX.0)),
             (None, None) => AmountPerHour(0),
         };
-        let wait = Wait::asked(request.wait_ms);
-        let deployed = self.publish_and_deploy(timeline, &market, &stored, payment, max_rate, wait).await;
+        let bid_window_seconds = request.bid_window_seconds.filter(|_| payment.is_some()).unwrap_or(0);
+        let wait = Wait::asked(request.wait_ms).behind(bid_window_seconds);
+        let terms = OrderTerms { max_rate, bid_window_seconds };
+        let deployed = self.publish_and_deploy(timeline, &market, &stored, payment, terms, wait).await;
         deployed.map_err(|error| match (error.code, &self.core.chain) {
             ("balance_low", Some(_)) => {
                 error.with_hint("without --payment it runs here as a home lease, which costs nothing".to_owned())
@@ -80,11 +82,16 @@ impl Node {
         let _claim = Claim::take(&self.core, market.key(), &stored.reference.agent_id.name)?;
         // By its full name an older deployment is started while a newer one stands: one deposit is enough.
         self.check_free(&market, &stored).await?;
-        let (payment, max_rate) = match &agent.assignment {
-            Assignment::Home => (None, AmountPerHour(0)),
-            Assignment::Lease(lease) => (Some(lease.deposited), lease.rate),
+        let (payment, terms) = match &agent.assignment {
+            Assignment::Home => (None, OrderTerms::home()),
+            Assignment::Lease(lease) => {
+                let before = self.market_of(KeyName::Operator, &deployment)?.deployment(deployment.number).await;
+                let bid_window_seconds = before.map_err(|error| market_error(&error))?.bid_window_seconds;
+                (Some(lease.deposited), OrderTerms { max_rate: lease.rate, bid_window_seconds })
+            }
         };
-        self.publish_and_deploy(&mut timeline, &market, &stored, payment, max_rate, Wait::asked(None)).await
+        let wait = Wait::asked(None).behind(terms.bid_window_seconds);
+        self.publish_and_deploy(&mut timeline, &market, &stored, payment, terms, wait).await
     }
 
     async fn publish_and_deploy(
@@ -93,14 +100,14 @@ impl Node {
         market: &Market,
         stored: &Stored,
         payment: Option<Amount>,
-        max_rate: AmountPerHour,
+        terms: OrderTerms,
         wait: Wait,
     ) -> Result<Deployed, NodeError> {
         if let Some(payment) = payment {
             self.check_balance(market, payment).await?;
         }
         let mut milestones = self.core.milestones.subscribe();
-        let publication = self.publish(market, stored, max_rate).await?;
+        let publication = self.publish(market, stored, terms).await?;
         timeline.note("published", format!("publication {publication} of {}", stored.reference.agent_id));
         let intent = self.core.fresh_name("deploy");
         let number = match payment {
@@ -116,7 +123,7 @@ impl Node {
         };
         let number = number.map_err(|error| market_error(&error))?;
         let deployment = market.deployment_id(number);
-        timeline.note("deployed", format!("deployment {number}, {}", paying(payment, max_rate)));
+        timeline.note("deployed", format!("deployment {number}, {}", paying(payment, terms)));
         // A deployment that is not live in time goes on by itself; its state is told as it is.
         let live = self.until_live(timeline, &mut milestones, market, deployment, wait.assignment);
         let _ = tokio::time::timeout(wait.live, live).await;
@@ -124,16 +131,14 @@ impl Node {
     }
 
     /// Publishes unless this very publication stands already.
-    pub(super) async fn publish(
-        &self,
-        market: &Market,
-        stored: &Stored,
-        max_rate: AmountPerHour,
-    ) -> Result<u64, NodeError> {
+    pub(super) async fn publish(&self, market: &Market, stored: &Stored, terms: OrderTerms) -> Result<u64, NodeError> {
+        let OrderTerms { max_rate, bid_window_seconds } = terms;
         let terms = packages::terms(&stored.reference, stored.manifest.resources, max_rate);
+        let terms = PublicationTerms { bid_window_seconds, ..terms };
         if let Ok(known) = market.publication(market.key(), &terms.package.agent_id).await
             && known.package == terms.package
             && known.max_rate == max_rate
+            && known.bid_window_seconds == bid_window_seconds
         {
             return Ok(known.number);
         }
@@ -177,8 +182,34 @@ impl Node {
     }
 }
 
-fn paying(payment: Option<Amount>, max_rate: AmountPerHour) -> String {
+/// Under which terms bids are made for a publication.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct OrderTerms {
+    pub(super) max_rate: AmountPerHour,
+    /// 0: the first valid bid wins.
+    pub(super) bid_window_seconds: u32,
+}
+
+impl OrderTerms {
+    /// At home nobody bids.
+    pub(super) fn home() -> Self {
+        Self { max_rate: AmountPerHour(0), bid_window_seconds: 0 }
+    }
+
+    /// Those of an order: they hold for another package of it too, should it come back to the market.
+    pub(super) fn of(view: &DeploymentView) -> Self {
+        Self { max_rate: view.max_rate, bid_window_seconds: view.bid_window_seconds }
+    }
+}
+
+fn paying(payment: Option<Amount>, terms: OrderTerms) -> String {
+    let OrderTerms { max_rate, bid_window_seconds } = terms;
     match payment {
+        Some(payment) if bid_window_seconds > 0 => {
+            format!(
+                "paying {payment} TALOS at {max_rate} per hour or less, to the lowest bid of {bid_window_seconds} s"
+            )
+        }
         Some(payment) => format!("paying {payment} TALOS at {max_rate} per hour or less"),
         None => "a home lease".to_owned(),
     }

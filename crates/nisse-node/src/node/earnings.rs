@@ -26,12 +26,14 @@ impl Node {
         let asked = futures::stream::iter(newest).map(|deployment| async move {
             let market = self.market_of(KeyName::Operator, &deployment)?;
             let view = market.deployment(deployment.number).await.map_err(|error| market_error(&error))?;
+            // Another went on with what this node lost by its silence: what was paid since is the other's.
+            let paid = if view.node == Some(self.core.operator) { view.paid } else { Amount(0) };
             Ok::<_, NodeError>(EarnedLease {
                 deployment: deployment.to_string(),
                 agent_id: view.package.agent_id.clone(),
                 owner: view.owner.to_string(),
                 rate: view.rate.to_string(),
-                paid: view.paid.to_string(),
+                paid: paid.to_string(),
                 due: view.due.to_string(),
             })
         });
@@ -45,7 +47,11 @@ impl Node {
             withdrawable = Amount(withdrawable.0.saturating_add(claimable.0));
             earned = Amount(earned.0.saturating_add(credited.0));
         }
-        Ok(NodeEarnings { withdrawable: withdrawable.to_string(), earned: earned.to_string(), leases, older })
+        let slashes =
+            self.market(KeyName::Operator)?.owed_of_slashes(own).await.map_err(|error| market_error(&error))?;
+        let withdrawable = Amount(withdrawable.0.saturating_add(slashes.0)).to_string();
+        let (slashes, earned) = (slashes.to_string(), earned.to_string());
+        Ok(NodeEarnings { withdrawable, slashes, earned, leases, older })
     }
 
     /// Settles what is due by now, and draws all that this node can draw.
@@ -79,12 +85,29 @@ impl Node {
             market.withdraw(&self.core.fresh_name("withdraw"), to).await.map_err(|error| market_error(&error))?;
             drawn = Amount(drawn.0.saturating_add(claimable.0));
         }
+        drawn = Amount(drawn.0.saturating_add(self.draw_slashes(to).await?.0));
         if drawn == Amount(0) {
             let text = "failed to withdraw: this node has earned nothing since the last time";
             return Err(NodeError::new(ErrorKind::Refused, "nothing_earned", text)
                 .with_hint("`nisse node earnings` shows what its leases pay".to_owned()));
         }
         Ok(NodeWithdrawn { amount: drawn.to_string(), to: to.to_string() })
+    }
+
+    /// What slashes owe comes to this node's own address, and goes on from there.
+    async fn draw_slashes(&self, to: Address) -> Result<Amount, NodeError> {
+        let market = self.market(KeyName::Operator)?;
+        let refused = |error| market_error(&error);
+        let owed = market.owed_of_slashes(self.core.operator).await.map_err(refused)?;
+        if owed == Amount(0) {
+            return Ok(owed);
+        }
+        market.write(&self.core.fresh_name("claim"), &MarketCall::ClaimSlashed).await.map_err(refused)?;
+        if to != self.core.operator {
+            let pass_on = MarketCall::Transfer { to, amount: owed };
+            market.write(&self.core.fresh_name("claimed"), &pass_on).await.map_err(refused)?;
+        }
+        Ok(owed)
     }
 
     /// The newest first.

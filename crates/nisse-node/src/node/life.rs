@@ -155,7 +155,7 @@ impl Node {
 
 /// Whether an ended agent's order can be open on the market: this node gave it back, or it failed in its home.
 pub(super) fn may_be_open(life: &Life) -> bool {
-    matches!(life, Life::Failed { .. } | Life::Stopped { reason: CloseReason::Reopened, .. })
+    matches!(life, Life::Failed { .. } | Life::Stopped { reason: CloseReason::Reopened | CloseReason::Silent, .. })
 }
 
 pub(super) fn not_now(verb: &str, agent: &Agent) -> NodeError {

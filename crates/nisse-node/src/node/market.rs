@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use futures::{StreamExt as _, TryStreamExt as _};
-use nisse_market::{CursorPosition, DeploymentState, DeploymentView, EventAt, Market, MarketEvent, Receipt};
+use nisse_market::{
+    CursorPosition, DeploymentState, DeploymentView, EventAt, Market, MarketEvent, Receipt, ReopenedFor,
+};
 use nisse_model::{Address, Amount, AmountPerHour, DeploymentId, Hash256};
 
 use super::{Node, market_error};
@@ -243,6 +245,9 @@ fn words(event: &MarketEvent) -> (String, String) {
         MarketEvent::Stopped { refund, .. } => ("stopped", format!("{refund} TALOS go back to its owner")),
         MarketEvent::Expired { .. } => ("expired", "its deposit is used up".to_owned()),
         MarketEvent::Rejected { node, reason, .. } => ("rejected", format!("by {node}: {reason}")),
+        MarketEvent::Reopened { node, reason: ReopenedFor::Silent, .. } => {
+            ("reopened", format!("takes bids again: {node} showed no life for a whole period"))
+        }
         MarketEvent::Reopened { .. } => ("reopened", "takes bids again".to_owned()),
         MarketEvent::UpdateRequested { revision, .. } => ("update requested", format!("revision {revision}")),
         MarketEvent::Updated { revision, incarnation, .. } => {
@@ -263,8 +268,8 @@ fn words(event: &MarketEvent) -> (String, String) {
         }
         MarketEvent::Published { publication, .. } => ("published", format!("publication {publication}")),
         MarketEvent::NodeRegistered { .. } | MarketEvent::StakeAdded { .. } => ("node", String::new()),
-        #[expect(unreachable_patterns, reason = "new events are shown by name until they have words")]
-        other => ("event", format!("{other:?}")),
+        MarketEvent::Heartbeat { node, period, .. } => ("heartbeat", format!("of {node} in period {period}")),
+        MarketEvent::Missed { node, penalty, .. } => ("missed", format!("{node} was silent and lost {penalty} TALOS")),
     };
     (name.to_owned(), detail)
 }

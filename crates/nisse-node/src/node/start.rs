@@ -25,6 +25,7 @@ use crate::agent::OUTWARD_QUEUE_MAX;
 use crate::core::{Core, MILESTONES_MAX, Moving, label};
 use crate::driver::{Driver, DriverHandle, outbox};
 use crate::error::{ErrorKind, NodeError};
+use crate::heartbeats::Heard;
 use crate::home::{Home, KeyName};
 use crate::keys::Keys;
 use crate::lane::Lanes;
@@ -132,6 +133,7 @@ impl Node {
             milestones: broadcast::Sender::new(MILESTONES_MAX),
             lanes: Lanes::default(),
             ledger: Arc::default(),
+            heard: Heard::default(),
             moving: Moving::default(),
         });
         let failing = Arc::clone(&core);

@@ -43,6 +43,8 @@ impl Node {
             let claimable = self.market_at(version.manager)?.claimable(core.operator).await.map_err(refused)?;
             earned = Amount(earned.0.saturating_add(claimable.0));
         }
+        let period = market.heartbeat_period().await.map_err(refused)?;
+        let last = market.last_heartbeat(core.operator).await.map_err(refused)?;
         let options = &core.options;
         let (accept, isolation) = match &options.accept {
             AcceptList::Own => ("own".to_owned(), None),
@@ -67,6 +69,8 @@ impl Node {
             chain_time: core.chain_time(core.clock.now()).0,
             stake: stake.to_string(),
             earned: earned.to_string(),
+            heartbeat_seconds: period,
+            heartbeat_last: period.filter(|_| last > 0).map(|period| last * period * 1000),
             accept,
             isolation,
             price: options.prices.floor.to_string(),

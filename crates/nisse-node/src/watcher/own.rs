@@ -43,6 +43,21 @@ impl OwnOrders {
     }
 }
 
+/// Whether an order is listed as one of these owners'.
+pub(super) fn is_any_ones(
+    rows: &impl Rows,
+    addresses: &MarketAddresses,
+    owners: &BTreeSet<Address>,
+    number: u64,
+) -> Result<bool, DatabaseError> {
+    for owner in owners {
+        if rows.get(ORDERS, &key(&place(addresses, *owner), number))?.is_some() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
 /// Takes up what a batch of events says of the orders of these keys. An end of what is nobody's here is passed over.
 pub(super) fn hear(
     transaction: &mut WriteTransaction,

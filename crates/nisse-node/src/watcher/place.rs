@@ -6,7 +6,7 @@
 use nisse_market::{CursorPosition, MarketAddresses};
 use nisse_store::{Database, DatabaseError, Rows as _, Table, WriteTransaction};
 
-use super::own;
+use super::{living, own};
 
 /// Where cursors stand.
 const CURSOR: Table = Table::new("cursor");
@@ -78,6 +78,7 @@ pub(crate) fn forget_places(database: &Database, chain: u64) -> Result<(), Datab
     let prefix = format!("{chain}:");
     database.write(|transaction| {
         own::forget(transaction, chain)?;
+        living::forget(transaction, chain)?;
         transaction.remove_prefix(CURSOR, prefix.as_bytes()).map(drop)
     })
 }

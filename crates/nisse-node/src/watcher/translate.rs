@@ -2,7 +2,7 @@
 //! now.
 
 use nisse_market::{
-    DeploymentState, DeploymentView, EventAt, ListedPackage, Market, MarketEvent, OrderView, StoppedBy,
+    DeploymentState, DeploymentView, EventAt, ListedPackage, Market, MarketEvent, OrderView, ReopenedFor, StoppedBy,
 };
 use nisse_model::{Address, DeploymentId, Timestamp};
 use nisse_orchestrator::{Assignment, CloseReason, Command, Event, Lease, NextPackage, Order, Placement};
@@ -33,9 +33,10 @@ pub(super) async fn translate(
                 false => Vec::new(),
             }
         }
-        MarketEvent::Reopened { bidding_ends, node, .. } => {
+        MarketEvent::Reopened { bidding_ends, node, reason, .. } => {
+            let close = if *reason == ReopenedFor::Silent { CloseReason::Silent } else { CloseReason::Reopened };
             let mut events = match *node == operator {
-                true => ended(market, deployment, operator, CloseReason::Reopened).await?,
+                true => ended(market, deployment, operator, close).await?,
                 false => Vec::new(),
             };
             // The contract keeps the leading bid only: whoever bid before has no bid now.
@@ -185,7 +186,10 @@ pub(super) async fn assigned(
         Assignment::Lease(Lease { rate: view.rate, deposited: view.deposited })
     };
     let placement = placement(view.owner, &view.package);
-    Ok(placement.map(|placement| Event::Assigned { deployment, placement, assignment }).into_iter().collect())
+    Ok(placement
+        .map(|placement| Event::Assigned { deployment, placement, assignment, began: view.incarnation })
+        .into_iter()
+        .collect())
 }
 
 /// `None` for an id that is not one: it can be published by anybody, and nobody runs it.

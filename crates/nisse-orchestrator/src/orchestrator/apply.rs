@@ -49,10 +49,11 @@ impl Orchestrator {
                 self.bids.remove(deployment);
                 self.refused.remove(deployment);
             }
-            Decision::Assigned { deployment, placement, assignment } => {
+            Decision::Assigned { deployment, placement, assignment, began } => {
                 self.bids.remove(deployment);
-                // Known only where a reorganisation had undone it: another start is another incarnation.
-                let incarnation = self.agents.get(deployment).map_or(1, |undone| undone.incarnation + 1);
+                // Another start is another incarnation, on whichever node the last one was.
+                let known = self.agents.get(deployment).map_or(0, |before| before.incarnation);
+                let incarnation = known.max(*began) + 1;
                 let agent = Agent::new(placement.clone(), assignment.clone(), incarnation);
                 self.agents.insert(*deployment, agent);
             }

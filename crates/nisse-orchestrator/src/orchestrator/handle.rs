@@ -23,8 +23,8 @@ impl Orchestrator {
         let mut effects = Effects::default();
         match event {
             Event::OrderOpened(order) => self.order_opened(order, &mut effects),
-            Event::Assigned { deployment, placement, assignment } => {
-                self.assigned(deployment, placement, assignment, now, &mut effects);
+            Event::Assigned { deployment, placement, assignment, began } => {
+                self.assigned(deployment, placement, assignment, began, now, &mut effects);
             }
             Event::AssignedElsewhere { deployment } => {
                 if self.bids.contains_key(&deployment) {
@@ -166,7 +166,7 @@ impl Orchestrator {
         // refusal may have passed. One that came back to the market after this node gave it up stays refused.
         let known = self.bids.get(&deployment).is_some_and(|bid| !bid.order.unverified || order.unverified)
             || self.refused.get(&deployment).is_some_and(|refusal| !self.policy.may_pass(refusal))
-            || self.agents.contains_key(&deployment);
+            || self.life(deployment).is_some_and(|life| !may_come_back(life));
         if known {
             return;
         }
@@ -207,12 +207,11 @@ impl Orchestrator {
         deployment: DeploymentId,
         placement: Placement,
         assignment: Assignment,
+        began: u32,
         now: Timestamp,
         effects: &mut Effects,
     ) {
-        // What a reorganisation took away it may bring back; any other end is for good.
-        let undone = |life: &Life| matches!(life, Life::Stopped { reason: CloseReason::Undone, .. });
-        if self.life(deployment).is_some_and(|life| !undone(life)) {
+        if self.life(deployment).is_some_and(|life| !may_come_back(life)) {
             return;
         }
         let taken = self.is_taken(deployment, &placement);
@@ -225,7 +224,7 @@ impl Orchestrator {
         } else {
             self.policy.room(placement.resources, self.used()).err()
         };
-        self.decide(effects, Decision::Assigned { deployment, placement, assignment });
+        self.decide(effects, Decision::Assigned { deployment, placement, assignment, began });
         match refusal {
             Some(refusal) => self.fail(deployment, FailureStage::Node, refusal.to_string(), now, effects),
             None => self.bring_up(deployment, effects),
@@ -306,4 +305,10 @@ impl Orchestrator {
         let agent = self.agents.get_mut(&deployment);
         effects.actions.extend(agent.map(|agent| agent.bring_up(deployment)));
     }
+}
+
+/// Whether the market may give it to this node again: what a reorganisation or the node's own silence took away. Any other
+/// end is for good.
+fn may_come_back(life: &Life) -> bool {
+    matches!(life, Life::Stopped { reason: CloseReason::Undone | CloseReason::Silent, .. })
 }

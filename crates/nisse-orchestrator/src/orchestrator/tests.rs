@@ -82,7 +82,7 @@ fn finish(orchestrator: &mut Orchestrator, number: u64, result: ActionResult) ->
 
 fn assign(orchestrator: &mut Orchestrator, number: u64, owner: Address, assignment: Assignment) -> Effects {
     let placement = placement(owner, &format!("agent{number}"));
-    orchestrator.handle(Event::Assigned { deployment: deployment(number), placement, assignment }, NOW)
+    orchestrator.handle(Event::Assigned { deployment: deployment(number), placement, assignment, began: 0 }, NOW)
 }
 
 fn run(orchestrator: &mut Orchestrator, number: u64, owner: Address, assignment: Assignment) {

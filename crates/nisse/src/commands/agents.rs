@@ -25,6 +25,7 @@ pub(crate) async fn run(shared: &Shared, command: Command) -> Result<(), Failure
                 package,
                 payment: deploy.payment,
                 max_rate: deploy.max_rate,
+                bid_window_seconds: deploy.bid_window,
                 key: deploy.key,
                 wait_ms: deploy.wait.map(|seconds| seconds.saturating_mul(1_000)),
             };

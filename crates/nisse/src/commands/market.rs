@@ -103,6 +103,14 @@ pub(crate) fn join_command(chain_url: &str, node: &NodeStatus) -> String {
     format!("nisse node serve --chain {chain_url} --chain-id {chain} --contract {contract} --gateway http://{public}")
 }
 
+/// When this node last showed life; nothing where it never had to.
+fn heartbeat(seconds: Option<u64>, last: Option<u64>) -> String {
+    match (seconds, last) {
+        (Some(seconds), Some(last)) => format!("in the period from {}, of {seconds} s", output::time(last)),
+        _ => String::new(),
+    }
+}
+
 pub(crate) async fn node(shared: &Shared, command: NodeCommand) -> Result<(), Failure> {
     let client = client(shared)?;
     match command {
@@ -129,6 +137,7 @@ pub(crate) async fn node(shared: &Shared, command: NodeCommand) -> Result<(), Fa
                 ("joined by", joined_by),
                 ("stake", format!("{} TALOS", node.stake)),
                 ("earned", format!("{} TALOS to withdraw", node.earned)),
+                ("heartbeat", heartbeat(node.heartbeat_seconds, node.heartbeat_last)),
                 ("accepts", node.accept),
                 ("isolation", node.isolation.unwrap_or_default()),
                 ("price", price(&node.price, &node.price_cpu, &node.price_memory, node.price_load)),
@@ -150,7 +159,12 @@ pub(crate) async fn node(shared: &Shared, command: NodeCommand) -> Result<(), Fa
                 return Ok(());
             }
             let due = if told.leases.iter().any(|lease| lease.due != "0") { ", and what is due" } else { "" };
-            output::line(format!("{} TALOS to withdraw{due}; {} earned in all", told.withdrawable, told.earned));
+            let slashes = match told.slashes.as_str() {
+                "0" => String::new(),
+                slashes => format!(" ({slashes} of them for telling of silent nodes)"),
+            };
+            let NodeEarnings { withdrawable, earned, .. } = &told;
+            output::line(format!("{withdrawable} TALOS to withdraw{slashes}{due}; {earned} earned in all"));
             if !told.leases.is_empty() {
                 let row = |lease: &EarnedLease| {
                     let EarnedLease { deployment, agent_id, owner, rate, paid, due } = lease.clone();

@@ -14,6 +14,7 @@ mod elsewhere;
 mod failures;
 mod guide;
 mod harness;
+mod heartbeats;
 mod hostile;
 mod join;
 mod kills;

@@ -411,3 +411,23 @@ fn a_node_that_is_to_serve_others_names_their_chain() {
     let refused = home.run(&["up", "--accept", owners.to_str().unwrap()]).refusal();
     assert!(refused.contains("line 3: an address is expected"), "{refused}");
 }
+
+#[test]
+fn of_the_bids_in_a_window_the_lowest_wins_though_the_chain_makes_no_block_by_itself() {
+    let (alice, bob, carol) = (Home::new(), Home::new(), Home::new());
+    let renter = renter(&alice);
+    let (flags, gateway) = (serving(&alice), format!("http://{}", renter.public));
+    let dearer = |flag: &String| if flag == "40" { "42".to_owned() } else { flag.clone() };
+    let carols = serve(&carol, &flags.iter().map(dearer).collect::<Vec<_>>(), &["--gateway", &gateway]);
+    let bobs = serve(&bob, &flags, &["--gateway", &gateway]);
+    let deployed = order(&alice, &["--bid-window", "4"]);
+    assert_eq!((&deployed["state"], &deployed["node"]), (&json!("running"), &operator(&bob)), "{deployed}");
+    let entry = alice.json(&["market", "show", deployed["deployment"].as_str().unwrap()]);
+    let events: Vec<&Value> = entry["events"].as_array().unwrap().iter().map(|event| &event["event"]).collect();
+    assert!(events.iter().filter(|event| **event == "bid").count() >= 1, "{entry}");
+    assert_eq!(entry["rate"], "40");
+    drop((bobs, carols));
+
+    let refused = alice.run(&["deploy", &example("echo"), "--bid-window", "4"]);
+    assert_eq!(refused.code, 2, "at home nobody bids: {refused:?}");
+}

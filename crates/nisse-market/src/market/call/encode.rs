@@ -1,11 +1,12 @@
 //! Writes as the contracts take them: which contract, and the call's bytes.
 
+use alloy::primitives::aliases::U40;
 use alloy::primitives::{B256, Bytes, I256, U256};
 use alloy::sol_types::SolCall;
 use nisse_model::{Address, Amount, ContentId, Hash256, Resources};
 
 use super::{DeployOrder, MarketCall, PublicationTerms};
-use crate::contracts::{self, Escrow, Manager, Nodes, OracleFeeds, TalosToken};
+use crate::contracts::{self, Escrow, Heartbeats, Manager, Nodes, OracleFeeds, TalosToken};
 use crate::market::MarketAddresses;
 use crate::tx::to_alloy;
 
@@ -33,6 +34,14 @@ impl MarketCall {
                 let answer = I256::try_from(*answer).expect("128 bits fit into 256");
                 let call = OracleFeeds::publishCall { deployment: *deployment, asset: asset.clone(), answer };
                 (at.feeds, call.abi_encode())
+            }
+            Self::ClaimSlashed => (at.nodes, Nodes::claimSlashedCall {}.abi_encode()),
+            Self::Heartbeat { root } => (heartbeats(at), Heartbeats::heartbeatCall { root: hash(*root) }.abi_encode()),
+            Self::SlashMissed { deployment, period } => {
+                let period = U40::saturating_from(*period);
+                let call =
+                    Heartbeats::slashMissedCall { manager: to_alloy(at.manager), deployment: *deployment, period };
+                (heartbeats(at), call.abi_encode())
             }
             _ => (at.manager, self.encode_for_manager()),
         }
@@ -81,9 +90,17 @@ impl MarketCall {
             | Self::Register { .. }
             | Self::SetEndpoint { .. }
             | Self::WithdrawEarnings { .. }
+            | Self::Heartbeat { .. }
+            | Self::SlashMissed { .. }
+            | Self::ClaimSlashed
             | Self::PublishAnswer { .. } => unreachable!("encoded for its own contract"),
         }
     }
+}
+
+/// A market without heartbeats is asked for none by this program: the zero address takes them and does nothing.
+fn heartbeats(at: &MarketAddresses) -> Address {
+    at.heartbeats.unwrap_or_default()
 }
 
 fn publish(terms: PublicationTerms) -> Manager::publishCall {

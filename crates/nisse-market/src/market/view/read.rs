@@ -68,6 +68,7 @@ pub(super) fn publication(found: &contracts::Publication) -> Option<PublicationV
         }
         .read()?,
         max_rate: AmountPerHour(found.maxRate),
+        bid_window_seconds: found.bidWindow,
         published: seconds(found.publishedAt),
     })
 }

@@ -83,6 +83,8 @@ pub struct PublicationView {
     pub package: ListedPackage,
     /// Highest price.
     pub max_rate: AmountPerHour,
+    /// Seconds for which bids are collected.
+    pub bid_window_seconds: u32,
     /// When.
     pub published: Timestamp,
 }

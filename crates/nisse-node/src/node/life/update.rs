@@ -3,13 +3,14 @@
 use std::time::Duration;
 
 use nisse_market::{DeploymentView, Market};
-use nisse_model::{Address, AgentId, AgentName, AmountPerHour, DeploymentId, Hash256};
+use nisse_model::{Address, AgentId, AgentName, DeploymentId, Hash256};
 use nisse_orchestrator::{Agent, Assignment};
 
 use super::not_now;
 use super::settle::UPDATE;
 use crate::control::{AgentStatus, UpdateRequest};
 use crate::error::{ErrorKind, NodeError};
+use crate::node::deploy::OrderTerms;
 use crate::node::find::Found;
 use crate::node::orders::{Order, has_node};
 use crate::node::{Node, market_error};
@@ -40,7 +41,7 @@ impl Node {
         let stored = packages::store(&self.core, request.package, owner, RunBy::Market).await?;
         check_successor(&order.package.agent_id, &stored.reference.agent_id, request.allow_downgrade)?;
         let market = self.market_of(self.owner_key(owner)?, &deployment)?;
-        let wanted = self.want(&market, deployment, &stored, order.view.rate).await?;
+        let wanted = self.want(&market, deployment, &stored, OrderTerms::of(&order.view)).await?;
         self.answered_elsewhere(&order, &market, node, wanted, VERB).await
     }
 
@@ -93,12 +94,15 @@ impl Node {
             return Err(not_now("update", agent));
         }
         let market = self.market_of(self.owner_key(agent.placement.owner)?, &deployment)?;
-        let max_rate = match &agent.assignment {
-            Assignment::Home => AmountPerHour(0),
-            Assignment::Lease(lease) => lease.rate,
+        let terms = match &agent.assignment {
+            Assignment::Home => OrderTerms::home(),
+            Assignment::Lease(_) => {
+                let view = market.deployment(deployment.number).await;
+                OrderTerms::of(&view.map_err(|error| market_error(&error))?)
+            }
         };
         let mut milestones = self.core.milestones.subscribe();
-        let Wanted { revision, .. } = self.want(&market, deployment, &stored, max_rate).await?;
+        let Wanted { revision, .. } = self.want(&market, deployment, &stored, terms).await?;
         self.until(UPDATE, &mut milestones, deployment, move |agent| agent.revision_done >= revision).await?;
         let status = self.here(deployment).await?;
         match &status.update_refused {
@@ -113,9 +117,9 @@ impl Node {
         market: &Market,
         deployment: DeploymentId,
         stored: &Stored,
-        rate: AmountPerHour,
+        terms: OrderTerms,
     ) -> Result<Wanted, NodeError> {
-        let publication = self.publish(market, stored, rate).await?;
+        let publication = self.publish(market, stored, terms).await?;
         let (intent, config_hash) = (self.core.fresh_name("update"), stored.reference.config_hash);
         let revision = market.update(&intent, deployment.number, publication, Some(config_hash), None).await;
         Ok(Wanted { publication, config_hash, revision: revision.map_err(|error| market_error(&error))? })

@@ -8,6 +8,7 @@ use nisse_model::{Address, Amount, Resources};
 
 use crate::core::Core;
 use crate::error::NodeError;
+use crate::heartbeats;
 use crate::home::{Home, KeyName};
 use crate::keys::Keys;
 use crate::node::market_error;
@@ -72,6 +73,8 @@ pub(super) async fn open_market_patiently(core: &Core) -> Market {
 
 /// Follows the newest version of the market, and old ones as long as something of this node's is on them.
 pub(super) async fn follow(core: Arc<Core>, market: Market, stop: Stop) {
+    let (beating, beaten) = (Arc::clone(&core), market.clone());
+    core.supervisor.spawn("heartbeats", |stop| heartbeats::run(beating, beaten, stop));
     if core.chain.is_none() && core.options.stake.is_some() {
         let registering = Arc::clone(&core);
         core.supervisor.spawn("register", |mut stop| async move {

@@ -116,3 +116,27 @@ fn a_live_agent_is_not_forgotten() {
     node.forget(deployment(1)).expect("it has ended");
     assert!(node.agent(&deployment(1)).is_none());
 }
+
+#[test]
+fn what_this_node_lost_by_its_silence_it_may_win_again_as_another_incarnation() {
+    let mut node = orchestrator();
+    let given = |began| Event::Assigned {
+        deployment: deployment(1),
+        placement: placement(ALICE, "agent1"),
+        assignment: lease(),
+        began,
+    };
+    node.handle(given(0), NOW);
+    node.handle(Event::Closed { deployment: deployment(1), reason: CloseReason::Silent }, NOW);
+    let effects = node.handle(Event::OrderOpened(order(1, "agent1")), NOW);
+    assert!(matches!(effects.actions[..], [Action::Inspect { .. }]), "{effects:?}");
+    // Another node ran it meanwhile.
+    node.handle(given(4), NOW);
+    assert!(life(&node, 1).is_live());
+    assert_eq!(node.agent(&deployment(1)).map(|agent| agent.incarnation), Some(5));
+    assert_eq!(reborn(&node).agent(&deployment(1)).map(|agent| agent.incarnation), Some(5));
+
+    node.handle(Event::Closed { deployment: deployment(1), reason: CloseReason::Reopened }, NOW);
+    let effects = node.handle(Event::OrderOpened(order(1, "agent1")), NOW);
+    assert_eq!(effects, Effects::default(), "what it gave back it does not take again");
+}

@@ -55,7 +55,7 @@ fn a_second_agent_of_the_same_owner_and_name_is_not_run() {
     let mut node = orchestrator();
     run(&mut node, 1, OPERATOR, Assignment::Home);
     let placement = placement(OPERATOR, "agent1");
-    let assigned = Event::Assigned { deployment: deployment(2), placement, assignment: Assignment::Home };
+    let assigned = Event::Assigned { deployment: deployment(2), placement, assignment: Assignment::Home, began: 0 };
     node.handle(assigned, NOW);
     assert!(matches!(life(&node, 2), Life::Failed { .. }));
     assert!(matches!(life(&node, 1), Life::Running { .. }));

@@ -67,7 +67,12 @@ impl Ledger {
                 assert_eq!(answers.len() as u128, fields.number("roundId"));
             }
             // Of the contracts themselves, and of what an answer or a payment needs first.
-            "Approval" | "FeedCreated" | "ManagerAdded" | "NodeRegistered" | "OwnershipTransferred" => {}
+            "Approval"
+            | "FeedCreated"
+            | "ManagerAdded"
+            | "NodeRegistered"
+            | "OwnershipTransferred"
+            | "SlasherChanged" => {}
             _ => {
                 let number = fields.number("id");
                 let lease = self.leases.get_mut(&number).unwrap();

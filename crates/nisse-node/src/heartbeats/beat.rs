@@ -1,0 +1,89 @@
+//! Showing life: one transaction in each period in which this node could be found silent.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use nisse_market::{LeaseState, Market, MarketCall, MarketError, QueueError, heartbeat_root};
+use nisse_model::{Address, AgentName, DeploymentId, Hash256};
+use nisse_orchestrator::{Agent, Assignment, Life};
+
+use super::Period;
+use crate::core::Core;
+use crate::error::chain;
+
+/// The part of a period in which nodes show life: the rest is for those whose chain does not answer at once.
+const SHOWN_WITHIN: u64 = 4;
+
+pub(super) async fn run(core: &Arc<Core>, market: &Market, length: u64, look: Duration) {
+    let mut shown = 0;
+    loop {
+        tokio::time::sleep(look).await;
+        let period = Period::now(core, length);
+        if period.number <= shown || period.passed < period.turn(core.operator, length / SHOWN_WITHIN) {
+            continue;
+        }
+        match show(core, market, period).await {
+            Ok(last) => shown = last,
+            Err(error) => tracing::warn!(error, period = period.number, "this node's heartbeat did not go out"),
+        }
+    }
+}
+
+/// Shows life where a lease asks for it. Gives the last period in which this node did.
+async fn show(core: &Arc<Core>, market: &Market, period: Period) -> Result<u64, String> {
+    let begins = period.begins();
+    // What a full disk holds back is shown too: to say that one lives is never wrong.
+    let watched = core.driver.glance(move |all| {
+        let watched = all.agents().iter().filter(|(_, agent)| ran_at(agent, begins));
+        watched.map(|(deployment, agent)| (*deployment, agent.placement.key())).collect::<Vec<_>>()
+    });
+    let watched = watched.await.map_err(|error| error.to_string())?;
+    if watched.is_empty() {
+        return Ok(0);
+    }
+    let last = market.last_heartbeat(core.operator).await.map_err(|error| chain(&error))?;
+    if last >= period.number {
+        return Ok(last);
+    }
+    let (reader, count) = (Arc::clone(core), watched.len());
+    let states = core.supervisor.blocking("states for a heartbeat", move || states(&reader, watched)).await;
+    let root = match states.map_err(|error| error.to_string()).flatten() {
+        Ok(states) => heartbeat_root(&states),
+        // Better to live without a word on one's leases than to lose them.
+        Err(error) => {
+            tracing::warn!(error, "the states of leases were not read: the heartbeat has no root");
+            Hash256::ZERO
+        }
+    };
+    // The same words again are another transaction: one that came in an earlier block than was meant counts for that one.
+    let intent = core.fresh_name(&format!("heartbeat:{}", period.number));
+    match market.write(&intent, &MarketCall::Heartbeat { root }).await {
+        Ok(written) => {
+            tracing::debug!(period = period.number, leases = count, gas = written.gas_used, "this node showed life");
+        }
+        // The chain is still in the period before, in which this node has shown life.
+        Err(MarketError::Queue(QueueError::Refused(reason))) if reason.name == "AlreadyBeaten" => return Ok(last),
+        Err(error) => return Err(chain(&error)),
+    }
+    market.last_heartbeat(core.operator).await.map_err(|error| chain(&error))
+}
+
+/// Whether money ran for it when a period began. At rest it is held as well: its owner may say at any time that it rests
+/// no more.
+fn ran_at(agent: &Agent, begins: u64) -> bool {
+    let (Life::Running { acknowledged, .. } | Life::Paused { acknowledged, .. }) = &agent.life else { return false };
+    agent.assignment != Assignment::Home && acknowledged.is_some_and(|at| at.seconds() <= begins)
+}
+
+fn states(core: &Core, leases: Vec<(DeploymentId, (Address, AgentName))>) -> Result<Vec<LeaseState>, String> {
+    let state = |(deployment, (owner, name)): (DeploymentId, (Address, AgentName))| {
+        let tip = match core.ledger.tip(&deployment) {
+            Some(tip) => Some(tip),
+            None => core.records.last(&deployment).map_err(|error| chain(&error))?,
+        };
+        let (records, record_hash) = tip.unwrap_or((0, Hash256::ZERO));
+        let state_root = core.states.agent(owner, &name).root().map_err(|error| chain(&error))?;
+        Ok(LeaseState { deployment, records, state_root, record_hash })
+    };
+    leases.into_iter().map(state).collect()
+}
