@@ -28,6 +28,8 @@ contract Heartbeats {
     Nodes public immutable nodes;
     /// @notice Seconds of a period.
     uint32 public immutable period;
+    /// @notice The first period in which nodes are listened for: the first that began after this contract was made.
+    uint40 public immutable firstPeriod;
 
     mapping(address node => Record) private _records;
 
@@ -38,7 +40,7 @@ contract Heartbeats {
     /// @notice `node` said nothing in a period in which its lease ran, and lost the lease.
     /// @param manager the deployment's Manager
     /// @param period the period's number
-    /// @param penalty token units that were slashed; 0 of a node that takes no leases any more (drained)
+    /// @param penalty token units that were slashed; 0 of a node that is paused in Nodes
     event Missed(
         address indexed manager,
         uint64 indexed deployment,
@@ -60,7 +62,7 @@ contract Heartbeats {
     error NotWhole(uint64 deployment, uint40 period, uint64 moment);
     /// @notice The node has until this unix time to show life.
     error StillTime(uint40 period, uint64 until);
-    /// @notice The period is older than what is remembered of the node.
+    /// @notice The period is older than what is looked at.
     error Forgotten(uint40 period, uint40 oldest);
 
     /// @param nodes_ the registry of nodes, whose owner then calls `setSlasher` with this contract
@@ -69,6 +71,7 @@ contract Heartbeats {
         if (period_ < 4) revert PeriodTooShort(period_, 4);
         nodes = nodes_;
         period = period_;
+        firstPeriod = uint40(block.timestamp / period_ + 1);
     }
 
     /// @notice The caller lives.
@@ -87,10 +90,10 @@ contract Heartbeats {
     }
 
     /// @notice Prove that a lease's node was silent for a period in which the lease ran from its beginning to its
-    /// end. Three quarters of the period must have passed. The node is paid until it fell silent, and the order
-    /// goes back to the market. The node loses an hour of the lease's rate: the caller receives the finder's
-    /// share, the owner a period's rent and what was settled for the time of silence. A node that is paused in
-    /// Nodes loses the lease alone.
+    /// end. It is the current period, of which three quarters must have passed, or the one before, and none before
+    /// `firstPeriod`. The node is paid until it fell silent, and the order goes back to the market. The node loses an
+    /// hour of the lease's rate: the caller receives the finder's share, the owner a period's rent and what was
+    /// settled for the time of silence. A node that is paused in Nodes loses the lease alone.
     /// @param period_ the period's number
     function slashMissed(Manager manager, uint64 deployment, uint40 period_) external {
         if (!nodes.isManager(address(manager))) revert NotManager(address(manager));
@@ -124,6 +127,9 @@ contract Heartbeats {
 
     function _requireWatched(Deployment memory d, uint40 period_, uint256 begins) private view {
         if (d.state != State.Running || d.home || d.paused) revert NotWatched(d.id);
+        uint256 now_ = block.timestamp / period;
+        uint256 oldest = now_ > firstPeriod ? now_ - 1 : firstPeriod;
+        if (period_ < oldest) revert Forgotten(period_, uint40(oldest));
         if (d.startedAt > begins) revert NotWhole(d.id, period_, d.startedAt);
         if (d.endsAt < begins + period) revert NotWhole(d.id, period_, d.endsAt);
         uint256 until = begins + uint256(period) * 3 / 4;
@@ -131,12 +137,12 @@ contract Heartbeats {
         if (hasBeaten(d.node, period_)) revert AlreadyBeaten(d.node, period_);
     }
 
-    // The beginning of the first period of this silence in which the lease ran. A node that has come back since is
-    // paid until the period that was named.
+    // The beginning of the first period of this silence in which the lease ran and the node was listened for. A node
+    // that has come back since is paid until the period that was named.
     function _silentSince(Deployment memory d, uint40 period_, uint256 begins) private view returns (uint64) {
         uint256 last = _records[d.node].last;
         if (last > period_) return uint64(begins);
-        uint256 silent = (last + 1) * period;
+        uint256 silent = (last < firstPeriod ? firstPeriod : last + 1) * uint256(period);
         uint256 whole = (uint256(d.startedAt) + period - 1) / period * period;
         return uint64(silent > whole ? silent : whole);
     }

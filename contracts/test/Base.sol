@@ -109,7 +109,10 @@ abstract contract World is Test {
         manager = new Manager(nodes, ACK_TIMEOUT, NOTICE, LOCK_HOURS, 2);
         escrow = manager.escrow();
         nodes.addManager(address(manager));
+        // In the period before, so that nodes are listened for from here on.
+        vm.warp(1_800_000_000 - 1);
         heartbeats = new Heartbeats(nodes, _period());
+        vm.warp(1_800_000_000);
         nodes.setSlasher(address(heartbeats));
         _join(bob);
         _join(carol);

@@ -106,6 +106,15 @@ contract HeartbeatsTest is World {
         eq(new Heartbeats(nodes, 4).period(), 4, "the shortest");
     }
 
+    function test_nodes_are_listened_for_from_the_period_after_the_contract_was_made() external {
+        uint40 period = _nowPeriod();
+        eq(heartbeats.firstPeriod(), period, "made a second before the period");
+        eq(new Heartbeats(nodes, PERIOD).firstPeriod(), period + 1, "at its first second");
+        _pass(PERIOD - 1);
+        eq(new Heartbeats(nodes, PERIOD).firstPeriod(), period + 1, "at its last");
+        eq(new Heartbeats(nodes, type(uint32).max).firstPeriod(), 1, "before any that is over");
+    }
+
     // ---- no proof --------------------------------------------------------------------------------
 
     function test_a_proof_needs_a_lease_of_a_manager_that_nodes_knows() external {
@@ -155,8 +164,9 @@ contract HeartbeatsTest is World {
         _pass(1);
         uint64 id = _running();
         (uint256 start, uint40 period) = (_now(), _nowPeriod());
-        _skip(2);
+        _skip(1);
         _refuses(id, period, abi.encodeWithSelector(Heartbeats.NotWhole.selector, id, period, start));
+        _skip(1);
         heartbeats.slashMissed(manager, id, period + 1);
     }
 
@@ -164,7 +174,7 @@ contract HeartbeatsTest is World {
         _pass(PERIOD - 1);
         uint64 id = _running();
         uint256 ends = manager.deployment(id).endsAt;
-        _skip(200);
+        _pass(20 hours);
         uint40 period = uint40(ends / PERIOD);
         _refuses(id, period, abi.encodeWithSelector(Heartbeats.NotWhole.selector, id, period, ends));
         heartbeats.slashMissed(manager, id, period - 1);
@@ -174,8 +184,17 @@ contract HeartbeatsTest is World {
         uint64 id = _running();
         uint40 period = uint40(manager.deployment(id).endsAt / PERIOD);
         eq(manager.deployment(id).endsAt % PERIOD, 0, "on the border");
-        _skip(200);
+        _pass(20 hours);
         heartbeats.slashMissed(manager, id, period - 1);
+    }
+
+    function test_nothing_is_provable_once_the_period_in_which_the_deposit_ended_is_over() external {
+        uint64 id = _running();
+        uint256 ends = manager.deployment(id).endsAt;
+        uint40 period = uint40(ends / PERIOD);
+        _pass(20 hours + PERIOD);
+        _refuses(id, period - 1, abi.encodeWithSelector(Heartbeats.Forgotten.selector, period - 1, period));
+        _refuses(id, period, abi.encodeWithSelector(Heartbeats.NotWhole.selector, id, period, ends));
     }
 
     function test_a_node_has_three_quarters_of_a_period() external {
@@ -195,22 +214,55 @@ contract HeartbeatsTest is World {
         _skip(1);
         bytes memory why = abi.encodeWithSelector(Heartbeats.AlreadyBeaten.selector, bob, period);
         _refuses(id, period, why);
-        // Nor after a later one, nor after silence.
+        // Nor after a later one.
         _beat(bob);
-        _refuses(id, period, why);
-        _skip(5);
         _refuses(id, period, why);
     }
 
-    function test_a_silence_is_provable_while_it_is_remembered() external {
-        uint64 id = _deploy(0);
-        _bid(id, bob, 1 ether);
-        _start(id, bob);
+    function test_a_silence_is_provable_until_the_next_period_is_over() external {
+        uint64 id = _running();
         uint40 period = _nowPeriod();
-        _skip(HISTORY);
-        _beat(bob);
+        _pass(2 * PERIOD - 1);
+        heartbeats.slashMissed(manager, id, period);
+        _is(id, State.Open);
+    }
+
+    function test_a_silence_is_no_proof_two_periods_later() external {
+        uint64 id = _running();
+        uint40 period = _nowPeriod();
+        _skip(2);
         _refuses(id, period, abi.encodeWithSelector(Heartbeats.Forgotten.selector, period, period + 1));
-        heartbeats.slashMissed(manager, id, period + 1);
+        // Nor is one of long ago, nor one before the lease.
+        _skip(HISTORY);
+        uint40 oldest = period + HISTORY + 1;
+        _refuses(id, period, abi.encodeWithSelector(Heartbeats.Forgotten.selector, period, oldest));
+        _refuses(id, 0, abi.encodeWithSelector(Heartbeats.Forgotten.selector, 0, oldest));
+    }
+
+    function test_a_period_before_the_first_is_no_proof() external {
+        uint64 id = _running();
+        _skip(3);
+        heartbeats = new Heartbeats(nodes, PERIOD);
+        nodes.setSlasher(address(heartbeats));
+        (uint40 period, uint40 first) = (_nowPeriod(), heartbeats.firstPeriod());
+        eq(first, period + 1, "the next");
+        // Neither this one nor the one before, at its end and in the first.
+        _pass(PERIOD - 1);
+        _refuses(id, period, abi.encodeWithSelector(Heartbeats.Forgotten.selector, period, first));
+        _refuses(id, period - 1, abi.encodeWithSelector(Heartbeats.Forgotten.selector, period - 1, first));
+        _pass(450);
+        _refuses(id, period, abi.encodeWithSelector(Heartbeats.Forgotten.selector, period, first));
+        uint256 until = uint256(first) * PERIOD + 450;
+        _refuses(id, first, abi.encodeWithSelector(Heartbeats.StillTime.selector, first, until));
+        _pass(1);
+        heartbeats.slashMissed(manager, id, first);
+        _is(id, State.Open);
+    }
+
+    function test_nothing_is_provable_before_the_very_first_period() external {
+        uint64 id = _running();
+        heartbeats = new Heartbeats(nodes, type(uint32).max);
+        _refuses(id, 0, abi.encodeWithSelector(Heartbeats.Forgotten.selector, 0, 1));
     }
 
     // ---- doors that are the slasher's and the Manager's --------------------------------------------

@@ -64,15 +64,22 @@ contract SilenceTest is World {
     function test_a_node_is_paid_until_it_fell_silent_whichever_period_is_named() external {
         _beats(bob, 3);
         _pass(5 * PERIOD);
-        _prove(_first + 6);
+        _prove(_first + 7);
         eq(escrow.earned(bob), _rent(3 * PERIOD), "three periods");
         eq(manager.deployment(_id).deposited, PAYMENT - _rent(3 * PERIOD), "the rest stays in the line");
+    }
+
+    function test_a_node_is_paid_until_it_fell_silent_when_this_period_is_named() external {
+        _beats(bob, 3);
+        _pass(5 * PERIOD + 450);
+        _prove(_first + 8);
+        eq(escrow.earned(bob), _rent(3 * PERIOD), "three periods");
     }
 
     function test_a_node_that_came_back_is_paid_until_the_period_that_is_named() external {
         _beats(bob, 2);
         _pass(2 * PERIOD);
-        _beats(bob, 2);
+        _beat(bob);
         _prove(_first + 3);
         eq(escrow.earned(bob), _rent(3 * PERIOD), "not for what it served since");
     }
@@ -81,9 +88,74 @@ contract SilenceTest is World {
         _beats(bob, 2);
         manager.settle(_id);
         _pass(2 * PERIOD);
-        _prove(_first + 2);
+        _prove(_first + 3);
         eq(escrow.earned(bob), _rent(2 * PERIOD), "no more than before");
         eq(nodes.claimable(client), _rent(PERIOD), "nothing was settled beyond");
+    }
+
+    // ---- under a contract that was made later -------------------------------------------------------
+
+    /// Another contract, made in the tenth period of the lease, in which the node had shown life in four.
+    function _watchAnew() private {
+        _beats(bob, 4);
+        _pass(5 * PERIOD + 100);
+        heartbeats = new Heartbeats(nodes, PERIOD);
+        nodes.setSlasher(address(heartbeats));
+        eq(heartbeats.firstPeriod(), _first + 10, "from the eleventh on");
+    }
+
+    function test_a_lease_from_before_the_contract_is_paid_until_the_first_period() external {
+        _watchAnew();
+        _pass(4 * PERIOD);
+        _prove(_first + 12);
+        eq(escrow.earned(bob), _rent(10 * PERIOD), "ten periods in which nobody listened");
+        eq(manager.deployment(_id).deposited, PAYMENT - _rent(10 * PERIOD), "the rest stays in the line");
+        _isSplit(RATE, _rent(PERIOD));
+    }
+
+    function test_what_was_settled_before_the_first_period_is_not_claimed() external {
+        _watchAnew();
+        _pass(2 * PERIOD);
+        manager.settle(_id);
+        _prove(_first + 10);
+        eq(escrow.earned(bob), _rent(11 * PERIOD + 100), "settled stays settled");
+        _isSplit(RATE, _rent(PERIOD) + _rent(11 * PERIOD + 100) - _rent(10 * PERIOD));
+    }
+
+    function test_a_heartbeat_before_the_first_period_makes_no_difference() external {
+        _watchAnew();
+        _beat(bob);
+        _pass(4 * PERIOD);
+        _prove(_first + 12);
+        eq(escrow.earned(bob), _rent(10 * PERIOD), "until the first period");
+    }
+
+    function test_a_heartbeat_in_the_first_period_is_paid() external {
+        _watchAnew();
+        _pass(PERIOD);
+        _beat(bob);
+        _pass(3 * PERIOD);
+        _prove(_first + 12);
+        eq(escrow.earned(bob), _rent(11 * PERIOD), "the first period too");
+    }
+
+    function test_a_lease_that_begins_after_the_first_period_is_paid_from_its_own_start() external {
+        _watchAnew();
+        vm.prank(client);
+        manager.stop(_id);
+        _pass(3 * PERIOD);
+        uint256 before = escrow.earned(bob);
+        _id = _running();
+        _pass(3 * PERIOD);
+        _prove(_first + 14);
+        eq(escrow.earned(bob) - before, _rent(500), "what is left of the period in which it started");
+    }
+
+    function test_a_contract_that_is_no_slasher_any_more_takes_no_lease() external {
+        Heartbeats former = heartbeats;
+        _watchAnew();
+        vm.expectRevert(abi.encodeWithSelector(MarketEvents.NotSlasher.selector, address(former)));
+        former.slashMissed(manager, _id, _first + 8);
     }
 
     // ---- what it loses ---------------------------------------------------------------------------
@@ -102,7 +174,7 @@ contract SilenceTest is World {
         _beats(bob, 1);
         _pass(2 * PERIOD);
         manager.settle(_id);
-        _prove(_first + 1);
+        _prove(_first + 2);
         eq(escrow.earned(bob), _rent(3 * PERIOD), "the node keeps it");
         _isSplit(RATE, _rent(PERIOD) + _rent(3 * PERIOD) - _rent(PERIOD));
     }
@@ -110,7 +182,7 @@ contract SilenceTest is World {
     function test_the_owner_receives_no_more_than_the_finder_leaves() external {
         _pass(10 hours);
         manager.settle(_id);
-        _prove(_first);
+        _prove(_first + 59);
         _isSplit(RATE, RATE - RATE / 10);
     }
 
@@ -202,9 +274,9 @@ contract SilenceTest is World {
     }
 
     function test_a_lease_with_nothing_left_expires() external {
-        _pass(21 hours);
+        _pass(20 hours);
         manager.settle(_id);
-        _prove(_first);
+        _prove(_first + 119);
         Deployment memory d = manager.deployment(_id);
         eq(uint256(d.state), uint256(State.Expired), "state");
         yes(d.deposited == 0 && d.paid == 0, "an empty line");
@@ -290,7 +362,7 @@ contract SilenceTest is World {
         manager.requestClientWithdraw(_id, 100 ether);
         _pass(NOTICE);
         vm.stopPrank();
-        _prove(_first);
+        _prove(_first + 5);
         vm.prank(client);
         manager.clientWithdraw(_id);
         eq(manager.deployment(_id).deposited, PAYMENT - 100 ether, "taken from what is left");

@@ -68,8 +68,10 @@ abstract contract Ghosts is World {
     mapping(address node => uint256) public earned;
     /// Of slashes.
     mapping(address account => uint256) public shares;
-    mapping(address node => mapping(uint256 period => bool)) internal beaten;
-    mapping(address node => uint256) internal lastBeat;
+    // Who beat when, of each contract that has listened; and when the one that does was made.
+    mapping(address watch => mapping(address node => mapping(uint256 period => bool))) private _beaten;
+    mapping(address watch => mapping(address node => uint256)) private _lastBeat;
+    uint256 internal watchedSince;
     mapping(uint64 publication => uint256) internal _open;
     uint64[] public live;
     uint64[] public ended;
@@ -100,9 +102,22 @@ abstract contract Ghosts is World {
         return 1 days;
     }
 
-    // Short beside the leases, so that some outlast what is remembered.
+    // Short beside the leases, so that each lasts for many.
     function _period() internal pure override returns (uint32) {
         return 120;
+    }
+
+    function _hasBeaten(address node, uint256 period) internal view returns (bool) {
+        return _beaten[address(heartbeats)][node][period];
+    }
+
+    function _lastBeatOf(address node) internal view returns (uint256) {
+        return _lastBeat[address(heartbeats)][node];
+    }
+
+    function _noteBeat(address node, uint256 period) internal {
+        _beaten[address(heartbeats)][node][period] = true;
+        _lastBeat[address(heartbeats)][node] = period;
     }
 
     // ---- what the invariants ask ------------------------------------------------------------------

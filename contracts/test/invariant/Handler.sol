@@ -20,6 +20,7 @@ contract Handler is NodeActs, OrderActs, LeaseAttacks, MoneyAttacks {
         (_salt, _attacksOf256) = (salt, attacksOf256);
         setUp();
         _clock = 1_800_000_000;
+        watchedSince = _clock - 1;
         rawPublication = _publish(600);
         nextPublication = _publish(client, AGENT_NEXT, _raw(ARTIFACT), 300);
         otherPublication = _publish(client, "talos.oracle.price-btc@v1.0.0", _raw(ARTIFACT), 0);

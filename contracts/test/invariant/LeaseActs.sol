@@ -35,7 +35,9 @@ abstract contract LeaseActs is SilenceActs {
         } else if (kind < 25) {
             _beatOf(g.node);
         } else if (kind < 28) {
-            if (!g.home) _anyProof(id, g, roll);
+            if (g.home) return;
+            if (roll % 8 == 0) _anyProofAtTheEnd(id, g, roll >> 8);
+            else _anyProof(id, g, roll >> 8);
         } else {
             _count("wait");
             _pass(roll % 1 hours);

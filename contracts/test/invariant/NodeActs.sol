@@ -32,6 +32,8 @@ abstract contract NodeActs is SilenceActs {
             n.unbonding = 0;
         } else if (kind == 9) {
             _slash(node, n, roll);
+        } else if (kind == 10 && roll % 4 == 0) {
+            return _silentUnderAnother(roll >> 8);
         } else if (kind > 11) {
             return _beatOf(node);
         } else if (!n.paused && roll % 2 == 0) {
@@ -40,7 +42,7 @@ abstract contract NodeActs is SilenceActs {
             vm.prank(node);
             nodes.pauseNode();
         }
-        if (n.paused && (roll >> 8) % 2 == 0) {
+        if (n.paused && (roll >> 8) % 3 == 0) {
             _count("resumeNode");
             n.paused = false;
             vm.prank(node);

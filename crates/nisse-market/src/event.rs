@@ -69,156 +69,41 @@ pub enum ReopenedFor {
     NoAck,
     /// The node rejected it.
     Rejected,
-    /// The node showed no life for a whole period.
+    /// The node showed no life in a heartbeat period.
     Silent,
 }
 
-/// One event. `deployment` is the number on the contract that spoke.
+/// One event. `deployment` is the number on the contract that spoke; of `Missed`, on the Manager that it names.
 #[derive(Debug, Clone, PartialEq)]
 #[expect(missing_docs, reason = "the fields say what the contracts' own documentation says of them")]
 pub enum MarketEvent {
-    Published {
-        publication: u64,
-        publisher: Address,
-        agent_id: String,
-    },
-    Deployed {
-        deployment: u64,
-        owner: Address,
-        order: Box<OrderView>,
-    },
-    Superseded {
-        deployment: u64,
-        market: Address,
-        old: u64,
-    },
-    Attested {
-        deployment: u64,
-        node: Address,
-        attestations: u8,
-    },
-    Verified {
-        deployment: u64,
-        bidding_ends: Timestamp,
-    },
-    BidPlaced {
-        deployment: u64,
-        node: Address,
-        rate: AmountPerHour,
-    },
-    Assigned {
-        deployment: u64,
-        node: Address,
-        rate: AmountPerHour,
-        ack_by: Option<Timestamp>,
-    },
-    Started {
-        deployment: u64,
-        node: Address,
-        incarnation: u32,
-        rate: AmountPerHour,
-        started: Timestamp,
-    },
-    Settled {
-        deployment: u64,
-        node: Address,
-        amount: Amount,
-    },
-    Stopped {
-        deployment: u64,
-        node: Option<Address>,
-        by: StoppedBy,
-        refund: Amount,
-    },
-    Expired {
-        deployment: u64,
-        node: Address,
-    },
-    Rejected {
-        deployment: u64,
-        node: Address,
-        reason: String,
-    },
-    Reopened {
-        deployment: u64,
-        node: Address,
-        reason: ReopenedFor,
-        bidding_ends: Timestamp,
-    },
-    UpdateRequested {
-        deployment: u64,
-        node: Address,
-        revision: u32,
-        order: Box<OrderView>,
-    },
-    Updated {
-        deployment: u64,
-        node: Address,
-        revision: u32,
-        publication: u64,
-        incarnation: u32,
-    },
-    UpdateRejected {
-        deployment: u64,
-        node: Address,
-        revision: u32,
-        reason: String,
-    },
-    Paused {
-        deployment: u64,
-        node: Address,
-    },
-    Resumed {
-        deployment: u64,
-        node: Address,
-    },
-    Deposited {
-        deployment: u64,
-        from: Address,
-        amount: Amount,
-    },
-    WithdrawRequested {
-        deployment: u64,
-        amount: Amount,
-        ready_at: Timestamp,
-    },
-    Withdrawn {
-        deployment: u64,
-        amount: Amount,
-    },
-    FeedCreated {
-        deployment: u64,
-        asset: String,
-        feed: Address,
-    },
-    AnswerPublished {
-        deployment: u64,
-        node: Address,
-        answer: i128,
-        round: u128,
-    },
-    Heartbeat {
-        node: Address,
-        period: u64,
-        root: Hash256,
-    },
-    /// The deployment is one of `market`, which need not be this version of it.
-    Missed {
-        market: Address,
-        number: u64,
-        node: Address,
-        period: u64,
-        penalty: Amount,
-    },
-    NodeRegistered {
-        node: Address,
-        endpoint: String,
-        stake: Amount,
-    },
-    StakeAdded {
-        node: Address,
-        stake: Amount,
-    },
+    Published { publication: u64, publisher: Address, agent_id: String },
+    Deployed { deployment: u64, owner: Address, order: Box<OrderView> },
+    Superseded { deployment: u64, market: Address, old: u64 },
+    Attested { deployment: u64, node: Address, attestations: u8 },
+    Verified { deployment: u64, bidding_ends: Timestamp },
+    BidPlaced { deployment: u64, node: Address, rate: AmountPerHour },
+    Assigned { deployment: u64, node: Address, rate: AmountPerHour, ack_by: Option<Timestamp> },
+    Started { deployment: u64, node: Address, incarnation: u32, rate: AmountPerHour, started: Timestamp },
+    Settled { deployment: u64, node: Address, amount: Amount },
+    Stopped { deployment: u64, node: Option<Address>, by: StoppedBy, refund: Amount },
+    Expired { deployment: u64, node: Address },
+    Rejected { deployment: u64, node: Address, reason: String },
+    Reopened { deployment: u64, node: Address, reason: ReopenedFor, bidding_ends: Timestamp },
+    UpdateRequested { deployment: u64, node: Address, revision: u32, order: Box<OrderView> },
+    Updated { deployment: u64, node: Address, revision: u32, publication: u64, incarnation: u32 },
+    UpdateRejected { deployment: u64, node: Address, revision: u32, reason: String },
+    Paused { deployment: u64, node: Address },
+    Resumed { deployment: u64, node: Address },
+    Deposited { deployment: u64, from: Address, amount: Amount },
+    WithdrawRequested { deployment: u64, amount: Amount, ready_at: Timestamp },
+    Withdrawn { deployment: u64, amount: Amount },
+    FeedCreated { deployment: u64, asset: String, feed: Address },
+    AnswerPublished { deployment: u64, node: Address, answer: i128, round: u128 },
+    Heartbeat { node: Address, period: u64, root: Hash256 },
+    Missed { market: Address, deployment: u64, node: Address, period: u64, penalty: Amount },
+    NodeRegistered { node: Address, endpoint: String, stake: Amount },
+    StakeAdded { node: Address, stake: Amount },
 }
 
 impl MarketEvent {
@@ -230,11 +115,9 @@ impl MarketEvent {
     /// The deployment that this is about.
     pub fn deployment(&self) -> Option<u64> {
         match self {
-            Self::Published { .. }
-            | Self::NodeRegistered { .. }
-            | Self::StakeAdded { .. }
-            | Self::Heartbeat { .. }
-            | Self::Missed { .. } => None,
+            Self::Published { .. } | Self::NodeRegistered { .. } | Self::StakeAdded { .. } | Self::Heartbeat { .. } => {
+                None
+            }
             Self::Deployed { deployment, .. }
             | Self::Superseded { deployment, .. }
             | Self::Attested { deployment, .. }
@@ -256,6 +139,7 @@ impl MarketEvent {
             | Self::WithdrawRequested { deployment, .. }
             | Self::Withdrawn { deployment, .. }
             | Self::FeedCreated { deployment, .. }
+            | Self::Missed { deployment, .. }
             | Self::AnswerPublished { deployment, .. } => Some(*deployment),
         }
     }

@@ -40,25 +40,6 @@ pub fn heartbeat_root(leases: &[LeaseState]) -> Hash256 {
     Hash256(level.first().copied().unwrap_or_default().0)
 }
 
-/// What proves that the lease at `place` is under the root of these, from its neighbour upwards.
-pub fn heartbeat_proof(leases: &[LeaseState], mut place: usize) -> Vec<Hash256> {
-    let mut level: Vec<B256> = leases.iter().map(LeaseState::leaf).collect();
-    let mut proof = Vec::new();
-    while level.len() > 1 {
-        // The last of an odd number goes up alone.
-        proof.extend(level.get(place ^ 1).map(|neighbour| Hash256(neighbour.0)));
-        level = level.chunks(2).map(pair).collect();
-        place /= 2;
-    }
-    proof
-}
-
-/// Whether a lease in this state is under `root`.
-pub fn is_under(root: Hash256, lease: &LeaseState, proof: &[Hash256]) -> bool {
-    let found = proof.iter().fold(lease.leaf(), |below, beside| pair(&[below, B256::from(beside.0)]));
-    found.0 == root.0
-}
-
 fn pair(pair: &[B256]) -> B256 {
     match *pair {
         [one, other] => keccak256([one.min(other), one.max(other)].concat()),
@@ -72,6 +53,25 @@ mod tests {
     use nisse_model::Address;
 
     use super::*;
+
+    /// What proves that the lease at `place` is under the root of these, from its neighbour upwards.
+    fn heartbeat_proof(leases: &[LeaseState], mut place: usize) -> Vec<Hash256> {
+        let mut level: Vec<B256> = leases.iter().map(LeaseState::leaf).collect();
+        let mut proof = Vec::new();
+        while level.len() > 1 {
+            // The last of an odd number goes up alone.
+            proof.extend(level.get(place ^ 1).map(|neighbour| Hash256(neighbour.0)));
+            level = level.chunks(2).map(pair).collect();
+            place /= 2;
+        }
+        proof
+    }
+
+    /// Whether a lease in this state is under `root`.
+    fn is_under(root: Hash256, lease: &LeaseState, proof: &[Hash256]) -> bool {
+        let found = proof.iter().fold(lease.leaf(), |below, beside| pair(&[below, B256::from(beside.0)]));
+        found.0 == root.0
+    }
 
     fn lease(number: u64) -> LeaseState {
         let deployment = DeploymentId { chain: 7, contract: Address([9; 20]), number };

@@ -19,7 +19,7 @@ mod tx;
 
 pub use cursor::{CursorError, CursorPosition, EventBatch, LogCursor, REORG_DEPTH_MAX};
 pub use event::{EventAt, MarketEvent, OrderView, ReopenedFor, StoppedBy};
-pub use heartbeat::{LeaseState, heartbeat_proof, heartbeat_root, is_under};
+pub use heartbeat::{LeaseState, heartbeat_root};
 pub use market::{
     ContractSettings, DeployOrder, DeploymentState, DeploymentView, FIRST_MANAGER_NONCE, FirstBlock, Market,
     MarketAddresses, MarketCall, MarketError, NodeStatus, NodeView, PublicationTerms, PublicationView, VERSIONS_MAX,

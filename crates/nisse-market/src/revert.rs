@@ -128,7 +128,7 @@ fn heartbeats(data: &[u8]) -> Option<Revert> {
             format!("deployment {} did not run for all of period {}: see {}", e.deployment, e.period, e.moment)
         }
         E::StillTime(e) => format!("a node may show life in period {} until {}", e.period, e.until),
-        E::Forgotten(e) => format!("period {} is too old: {} is the oldest that is remembered", e.period, e.oldest),
+        E::Forgotten(e) => format!("period {} is too old: {} is the oldest that is looked at", e.period, e.oldest),
     };
     Some(Revert { name: name(&error), text })
 }

@@ -34,6 +34,8 @@ use crate::unapplied::Unapplied;
 /// Milestones that a slow listener may lag behind.
 pub(crate) const MILESTONES_MAX: usize = 1_024;
 
+/// An answer of the chain that is older than this says nothing of now.
+const CHAIN_ANSWERS: Duration = Duration::from_secs(15);
 /// How long to wait for a journal whose queue is full.
 const QUEUE_PAUSE: Duration = Duration::from_millis(2);
 
@@ -76,8 +78,9 @@ pub(crate) struct Moving {
     prepared: Mutex<BTreeMap<DeploymentId, Arc<Checked>>>,
     deploying: Mutex<BTreeSet<(Address, AgentName)>>,
     chain_time: AtomicU64,
-    /// When that was first seen, in milliseconds of the steady clock.
+    /// When that was first seen, and when the chain answered last, in milliseconds of the steady clock.
     chain_seen: AtomicU64,
+    chain_answered: AtomicU64,
     failure: watch::Sender<Option<String>>,
 }
 
@@ -141,10 +144,19 @@ impl Core {
     }
 
     pub(crate) fn set_chain_time(&self, at: Timestamp) {
-        if self.moving.chain_time.swap(at.0, Ordering::Relaxed) != at.0 {
-            let seen = u64::try_from(self.clock.elapsed().as_millis()).unwrap_or(u64::MAX);
-            self.moving.chain_seen.store(seen, Ordering::Relaxed);
+        let now = u64::try_from(self.clock.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.moving.chain_answered.store(now, Ordering::Relaxed);
+        // In this order: whoever reads between the two takes the chain to be behind, never ahead.
+        if self.moving.chain_time.load(Ordering::Relaxed) != at.0 {
+            self.moving.chain_seen.store(now, Ordering::Relaxed);
+            self.moving.chain_time.store(at.0, Ordering::Relaxed);
         }
+    }
+
+    /// Whether the chain has answered of late.
+    pub(crate) fn chain_answers(&self) -> bool {
+        let answered = Duration::from_millis(self.moving.chain_answered.load(Ordering::Relaxed));
+        self.clock.elapsed().saturating_sub(answered) < CHAIN_ANSWERS
     }
 
     /// The time that a block made now would carry, as far as can be told. A chain that makes blocks only for transactions

@@ -20,7 +20,12 @@ use crate::supervisor::Stop;
 
 /// How often it is looked whether something is to be done: a fortieth of a period, between these.
 const LOOK_MIN: Duration = Duration::from_millis(100);
-const LOOK_MAX: Duration = Duration::from_secs(5);
+const LOOK_MAX: Duration = Duration::from_secs(1);
+/// The part of a period, one in so many, in which nodes show life: the rest is for those whose chain does not answer at
+/// once.
+const SHOWN_WITHIN: u64 = 4;
+/// Nodes that are remembered: whoever is beyond is asked for.
+const HEARD_MAX: usize = 100_000;
 /// How long to rest before the market is asked for its period again.
 const PERIOD_RETRY: Duration = Duration::from_secs(5);
 
@@ -31,8 +36,10 @@ pub(crate) struct Heard(Mutex<HashMap<Address, u64>>);
 impl Heard {
     pub(crate) fn note(&self, node: Address, period: u64) {
         let mut heard = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let last = heard.entry(node).or_default();
-        *last = period.max(*last);
+        if heard.len() < HEARD_MAX || heard.contains_key(&node) {
+            let last = heard.entry(node).or_default();
+            *last = period.max(*last);
+        }
     }
 
     fn last(&self, node: &Address) -> u64 {

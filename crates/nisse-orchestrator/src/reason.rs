@@ -45,7 +45,7 @@ pub enum CloseReason {
     Destroyed,
     /// It goes on as another deployment, on a newer version of the market.
     Superseded,
-    /// This node showed no life for a whole period, and the order went back to the market.
+    /// This node showed no life in a heartbeat period, and the order went back to the market.
     Silent,
     /// The chain was reorganised, and this node's assignment is not on it any more.
     Undone,
@@ -59,7 +59,7 @@ impl fmt::Display for CloseReason {
             Self::Reopened => "its order went back to the market",
             Self::Destroyed => "destroyed by its owner",
             Self::Superseded => "goes on under a newer version of the market",
-            Self::Silent => "taken from this node, which showed no life for a whole period",
+            Self::Silent => "taken from this node, which showed no life in a heartbeat period",
             Self::Undone => "its assignment was undone by a reorganisation of the chain",
         })
     }

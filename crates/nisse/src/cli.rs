@@ -190,7 +190,7 @@ pub(crate) struct Deploy {
     /// Which key of the home deploys: `operator` or `deployer`
     #[arg(long, value_name = "NAME")]
     pub(crate) key: Option<String>,
-    /// How long to wait until it is live; 0 returns at once [default: 60, and 10 once this node has refused it]
+    /// How long to wait until it is live; 0 returns at once [default: 180, and 10 once this node has refused it; a bid window is added]
     #[arg(long, value_name = "SECONDS")]
     pub(crate) wait: Option<u64>,
 }
@@ -277,6 +277,12 @@ pub(crate) enum MarketCommand {
     },
     /// Show what running leases pay, and what open orders offer
     Rates,
+    /// Rehearse the whole cycle on this machine, without coin: bid, run, kill a node, take over, settle, withdraw
+    Rehearse {
+        /// How many nodes, 2 to 8
+        #[arg(long, value_name = "NUMBER", default_value_t = 3, value_parser = clap::value_parser!(u64).range(2..=8))]
+        nodes: u64,
+    },
     /// Make a new version of the contracts on this home's own chain, while no node runs
     Upgrade,
 }

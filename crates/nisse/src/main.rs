@@ -10,6 +10,7 @@ mod failure;
 mod internal;
 mod output;
 mod progress;
+mod rehearsal;
 
 use std::process::ExitCode;
 

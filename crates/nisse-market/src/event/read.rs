@@ -133,7 +133,7 @@ fn heartbeats(log: &Log) -> Option<MarketEvent> {
         }
         E::Missed(e) => MarketEvent::Missed {
             market: to_model(e.manager),
-            number: e.deployment,
+            deployment: e.deployment,
             node: to_model(e.node),
             period: e.period.to(),
             penalty: amount(e.penalty),

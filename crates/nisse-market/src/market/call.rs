@@ -66,6 +66,10 @@ pub enum MarketCall {
     SetEndpoint {
         endpoint: String,
     },
+    /// More of it, for a node that is registered.
+    AddStake {
+        amount: Amount,
+    },
     Publish(PublicationTerms),
     Deploy(DeployOrder),
     /// A node's word that a dag-pb artifact is what its hash says.

@@ -87,8 +87,6 @@ pub async fn deploy_contracts(
             owner: to_alloy(owner),
         };
         let of_book = AddressBook::constructorCall { owner: to_alloy(owner) };
-        let of_heartbeats =
-            Heartbeats::constructorCall { nodes: to_alloy(nodes), period: settings.heartbeat_period_seconds };
         let [make_manager, make_feeds] = managing(&settings, nodes, manager);
         let escrow = made_by(manager, ESCROW_NONCE);
         let set = MarketAddresses {
@@ -108,22 +106,32 @@ pub async fn deploy_contracts(
             creation("AddressBook", Some(arguments(&of_book))),
             make_manager,
             make_feeds,
-            creation("Heartbeats", Some(arguments(&of_heartbeats))),
+            heartbeats_of(&settings, nodes),
             add_manager(&set),
             set_slasher(nodes, heartbeats),
             list(&set),
         ]
     };
-    queue.submit_batch(FIRST_SET.iter().map(|name| step(version, name)).collect(), make).await?;
+    match queue.outcome(&first_creation()).await {
+        Err(QueueError::UnknownIntent(_)) => {
+            queue.submit_batch(FIRST_SET.iter().map(|name| step(version, name)).collect(), make).await?;
+        }
+        // An older program's set has other names than this one's.
+        known => drop(known?),
+    }
     let token = made(queue, version, "TalosToken").await?;
     let nodes = made(queue, version, "Nodes").await?;
     let book = made(queue, version, "AddressBook").await?;
     let manager = made(queue, version, "Manager").await?;
     let feeds = made(queue, version, "OracleFeeds").await?;
-    // A set that was begun by an older program has none: what was journalled then is all that is made.
+    // A set that was begun before there were heartbeats has none: what was journalled then is all that is made.
     let heartbeats = match queue.outcome(&step(version, "Heartbeats")).await {
         Err(QueueError::UnknownIntent(_)) => None,
-        outcome => Some(created(outcome?)?),
+        outcome => {
+            let heartbeats = created(outcome?)?;
+            done(queue.outcome(&step(version, "setSlasher")).await?)?;
+            Some(heartbeats)
+        }
     };
     for name in ["addManager", "upgrade"] {
         done(queue.outcome(&step(version, name)).await?)?;
@@ -152,10 +160,27 @@ pub async fn upgrade_contracts(
     let manager = made(maker, version, "Manager").await?;
     let feeds = made(maker, version, "OracleFeeds").await?;
     let escrow = escrow_of(client, manager).await?;
-    let set = MarketAddresses { version, manager, escrow, feeds, ..*old };
+    let heartbeats = match old.heartbeats {
+        Some(heartbeats) => heartbeats,
+        None => made_heartbeats(queue, version, &settings, nodes).await?,
+    };
+    let set = MarketAddresses { version, manager, escrow, feeds, heartbeats: Some(heartbeats), ..*old };
     done(once(queue, &step(version, "addManager"), add_manager(&set)).await?)?;
     done(once(queue, &step(version, "upgrade"), list(&set)).await?)?;
     Ok(set)
+}
+
+/// What a set lacks that was made before there were heartbeats. Nothing follows from where it is.
+async fn made_heartbeats(
+    queue: &TxQueue,
+    version: u64,
+    settings: &ContractSettings,
+    nodes: Address,
+) -> Result<Address, MarketError> {
+    let made = once(queue, &step(version, "Heartbeats"), heartbeats_of(settings, nodes)).await?;
+    let heartbeats = created(made)?;
+    done(once(queue, &step(version, "setSlasher"), set_slasher(nodes, heartbeats)).await?)?;
+    Ok(heartbeats)
 }
 
 /// Whether `maker` made a set with the code and the settings of this program.
@@ -218,6 +243,12 @@ fn add_manager(set: &MarketAddresses) -> TxIntent {
     TxIntent { to: Some(set.nodes), value: U256::ZERO, data: add.abi_encode().into() }
 }
 
+fn heartbeats_of(settings: &ContractSettings, nodes: Address) -> TxIntent {
+    let of_heartbeats =
+        Heartbeats::constructorCall { nodes: to_alloy(nodes), period: settings.heartbeat_period_seconds };
+    creation("Heartbeats", Some(arguments(&of_heartbeats)))
+}
+
 /// Lets the heartbeats' contract take stake from the silent.
 fn set_slasher(nodes: Address, heartbeats: Address) -> TxIntent {
     let set = Nodes::setSlasherCall { slasher: to_alloy(heartbeats) };
@@ -251,3 +282,7 @@ async fn once(queue: &TxQueue, name: &str, intent: TxIntent) -> Result<TxOutcome
         known => known,
     }
 }
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+mod tests;

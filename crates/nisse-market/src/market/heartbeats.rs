@@ -1,4 +1,4 @@
-//! Who shows life, and by when: DESIGN §5.9's periods as the contract counts them.
+//! Who shows life, and by when, as the contract counts it.
 
 use alloy::primitives::aliases::U40;
 use nisse_model::{Address, Amount};

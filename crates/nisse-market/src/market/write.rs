@@ -77,6 +77,12 @@ impl Market {
         self.write(intent, &MarketCall::Register { endpoint: endpoint.to_owned(), capacity, stake }).await
     }
 
+    /// Adds to the stake of this key's node.
+    pub async fn add_stake(&self, intent: &str, amount: Amount) -> Result<Written, MarketError> {
+        self.approve("nodes", self.inner.addresses.nodes, &MarketCall::ApproveNodes).await?;
+        self.write(intent, &MarketCall::AddStake { amount }).await
+    }
+
     /// Announces where this node is reached from now on.
     pub async fn set_endpoint(&self, intent: &str, endpoint: &str) -> Result<Written, MarketError> {
         self.write(intent, &MarketCall::SetEndpoint { endpoint: endpoint.to_owned() }).await

@@ -142,11 +142,11 @@ pub struct MarketEventLine {
 /// `nisse node earnings`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct NodeEarnings {
-    /// TALOS that can be drawn now.
+    /// TALOS that this home's keys can draw now.
     pub withdrawable: String,
-    /// Of it, this node's share of slashes that it told of.
+    /// Of it, shares of slashes: for telling of silent nodes, and as the owner of what they ran.
     pub slashes: String,
-    /// TALOS that this node was ever credited with.
+    /// TALOS that they were ever credited with: leases run, and deposits that came back.
     pub earned: String,
     /// Paid leases of others, the newest first.
     pub leases: Vec<EarnedLease>,

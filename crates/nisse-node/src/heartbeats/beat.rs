@@ -7,12 +7,9 @@ use nisse_market::{LeaseState, Market, MarketCall, MarketError, QueueError, hear
 use nisse_model::{Address, AgentName, DeploymentId, Hash256};
 use nisse_orchestrator::{Agent, Assignment, Life};
 
-use super::Period;
+use super::{Period, SHOWN_WITHIN};
 use crate::core::Core;
 use crate::error::chain;
-
-/// The part of a period in which nodes show life: the rest is for those whose chain does not answer at once.
-const SHOWN_WITHIN: u64 = 4;
 
 pub(super) async fn run(core: &Arc<Core>, market: &Market, length: u64, look: Duration) {
     let mut shown = 0;
@@ -57,7 +54,11 @@ async fn show(core: &Arc<Core>, market: &Market, period: Period) -> Result<u64, 
     };
     // The same words again are another transaction: one that came in an earlier block than was meant counts for that one.
     let intent = core.fresh_name(&format!("heartbeat:{}", period.number));
-    match market.write(&intent, &MarketCall::Heartbeat { root }).await {
+    let call = MarketCall::Heartbeat { root };
+    // What is not final by the end of the period holds up no other.
+    let left = Duration::from_secs(period.length - period.passed);
+    let Ok(written) = tokio::time::timeout(left, market.write(&intent, &call)).await else { return Ok(last) };
+    match written {
         Ok(written) => {
             tracing::debug!(period = period.number, leases = count, gas = written.gas_used, "this node showed life");
         }
@@ -68,11 +69,14 @@ async fn show(core: &Arc<Core>, market: &Market, period: Period) -> Result<u64, 
     market.last_heartbeat(core.operator).await.map_err(|error| chain(&error))
 }
 
-/// Whether money ran for it when a period began. At rest it is held as well: its owner may say at any time that it rests
-/// no more.
+/// Whether money ran for it when a period began, or may have. At rest it is held as well: its owner may say at any time
+/// that it rests no more.
 fn ran_at(agent: &Agent, begins: u64) -> bool {
-    let (Life::Running { acknowledged, .. } | Life::Paused { acknowledged, .. }) = &agent.life else { return false };
-    agent.assignment != Assignment::Home && acknowledged.is_some_and(|at| at.seconds() <= begins)
+    let (Life::Running { since, acknowledged } | Life::Paused { since, acknowledged }) = &agent.life else {
+        return false;
+    };
+    // What the chain said of its start may not have been heard yet.
+    agent.assignment != Assignment::Home && acknowledged.unwrap_or(*since).seconds() <= begins
 }
 
 fn states(core: &Core, leases: Vec<(DeploymentId, (Address, AgentName))>) -> Result<Vec<LeaseState>, String> {

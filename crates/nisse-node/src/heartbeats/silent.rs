@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use nisse_market::{DeploymentState, Market, MarketAddresses, MarketCall};
 
-use super::Period;
+use super::{Period, SHOWN_WITHIN};
 use crate::core::Core;
 use crate::error::chain;
 use crate::home::KeyName;
@@ -28,15 +28,22 @@ enum Whose {
 }
 
 pub(super) async fn run(core: &Arc<Core>, length: u64, look: Duration) {
-    let (mut own, mut all) = (0, 0);
+    let (mut own, mut all, mut attended) = (0, 0, 0);
     loop {
         tokio::time::sleep(look).await;
         let period = Period::now(core, length);
+        if period.passed < length / SHOWN_WITHIN && core.chain_answers() {
+            attended = period.number;
+        }
+        // Where this machine slept, or the chain did not answer, when nodes were to show life, they could not either.
+        if attended != period.number {
+            continue;
+        }
         // From three quarters of a period on the contract listens.
         let due = (length * 3).div_ceil(4);
         let turn = due + period.turn(core.operator, length / 8);
         for (told, whose, from) in [(&mut own, Whose::Own, due), (&mut all, Whose::Anybodys, turn)] {
-            if period.number <= *told || period.passed < from {
+            if period.number == *told || period.passed < from {
                 continue;
             }
             match tell(core, period, whose).await {
@@ -114,11 +121,12 @@ async fn tell_of(market: &Market, lease: LivingLease, period: Period) -> Result<
     }
     let deployment = market.deployment_id(lease.number);
     let call = MarketCall::SlashMissed { deployment: lease.number, period: period.number };
-    match market.write(&format!("missed:{deployment}:{}", period.number), &call).await {
-        Ok(_) => {
+    // The next one does not wait until this is carried out.
+    match market.submit(&format!("missed:{deployment}:{}", period.number), &call).await {
+        Ok(()) => {
             tracing::info!(
                 %deployment, node = %lease.node, period = period.number,
-                "its node showed no life for a whole period: the order is back on the market"
+                "its node showed no life: the market is told"
             );
             Ok(true)
         }

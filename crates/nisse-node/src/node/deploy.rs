@@ -45,7 +45,7 @@ impl Node {
             (None, None) => AmountPerHour(0),
         };
         let bid_window_seconds = request.bid_window_seconds.filter(|_| payment.is_some()).unwrap_or(0);
-        let wait = Wait::asked(request.wait_ms).behind(bid_window_seconds);
+        let wait = Wait::asked(request.wait_ms, bid_window_seconds);
         let terms = OrderTerms { max_rate, bid_window_seconds };
         let deployed = self.publish_and_deploy(timeline, &market, &stored, payment, terms, wait).await;
         deployed.map_err(|error| match (error.code, &self.core.chain) {
@@ -90,7 +90,7 @@ impl Node {
                 (Some(lease.deposited), OrderTerms { max_rate: lease.rate, bid_window_seconds })
             }
         };
-        let wait = Wait::asked(None).behind(terms.bid_window_seconds);
+        let wait = Wait::asked(None, terms.bid_window_seconds);
         self.publish_and_deploy(&mut timeline, &market, &stored, payment, terms, wait).await
     }
 

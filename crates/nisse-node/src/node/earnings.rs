@@ -1,6 +1,7 @@
 //! What this node has earned by running others' agents, and how it comes into somebody's hands.
 
 use std::cmp::Reverse;
+use std::collections::BTreeSet;
 
 use futures::{StreamExt as _, TryStreamExt as _};
 use nisse_market::MarketCall;
@@ -26,42 +27,56 @@ impl Node {
         let asked = futures::stream::iter(newest).map(|deployment| async move {
             let market = self.market_of(KeyName::Operator, &deployment)?;
             let view = market.deployment(deployment.number).await.map_err(|error| market_error(&error))?;
-            // Another went on with what this node lost by its silence: what was paid since is the other's.
-            let paid = if view.node == Some(self.core.operator) { view.paid } else { Amount(0) };
-            Ok::<_, NodeError>(EarnedLease {
+            // What this node lost by its silence is another's now, or nobody's: so is what the market says of it.
+            let held = view.node == Some(self.core.operator);
+            Ok::<_, NodeError>(held.then(|| EarnedLease {
                 deployment: deployment.to_string(),
                 agent_id: view.package.agent_id.clone(),
                 owner: view.owner.to_string(),
                 rate: view.rate.to_string(),
-                paid: paid.to_string(),
+                paid: view.paid.to_string(),
                 due: view.due.to_string(),
-            })
+            }))
         });
-        let leases: Vec<EarnedLease> = asked.buffered(ASKED_AT_ONCE).try_collect().await?;
-        let (mut withdrawable, mut earned) = (Amount(0), Amount(0));
-        let own = self.core.operator;
-        for version in self.core.keys.versions() {
-            let market = self.market_at(version.manager)?;
-            let told = async { Ok((market.claimable(own).await?, market.earned(own).await?)) };
-            let (claimable, credited) = told.await.map_err(|error| market_error(&error))?;
-            withdrawable = Amount(withdrawable.0.saturating_add(claimable.0));
-            earned = Amount(earned.0.saturating_add(credited.0));
+        let leases: Vec<EarnedLease> =
+            asked.buffered(ASKED_AT_ONCE).try_filter_map(|lease| async move { Ok(lease) }).try_collect().await?;
+        let (withdrawable, slashes) = self.withdrawable().await?;
+        let mut earned = Amount(0);
+        for (_, own) in self.payees()? {
+            for version in self.core.keys.versions() {
+                let credited = self.market_at(version.manager)?.earned(own).await;
+                earned = sum(earned, credited.map_err(|error| market_error(&error))?);
+            }
         }
-        let slashes =
-            self.market(KeyName::Operator)?.owed_of_slashes(own).await.map_err(|error| market_error(&error))?;
-        let withdrawable = Amount(withdrawable.0.saturating_add(slashes.0)).to_string();
-        let (slashes, earned) = (slashes.to_string(), earned.to_string());
+        let [withdrawable, slashes, earned] = [withdrawable, slashes, earned].map(|amount| amount.to_string());
         Ok(NodeEarnings { withdrawable, slashes, earned, leases, older })
     }
 
-    /// Settles what is due by now, and draws all that this node can draw.
+    /// What this home's keys can draw now, and how much of it slashes owe.
+    pub(super) async fn withdrawable(&self) -> Result<(Amount, Amount), NodeError> {
+        let refused = |error| market_error(&error);
+        let newest = self.market(KeyName::Operator)?;
+        let (mut withdrawable, mut slashes) = (Amount(0), Amount(0));
+        for (_, own) in self.payees()? {
+            slashes = sum(slashes, newest.owed_of_slashes(own).await.map_err(refused)?);
+            for version in self.core.keys.versions() {
+                let claimable = self.market_at(version.manager)?.claimable(own).await;
+                withdrawable = sum(withdrawable, claimable.map_err(refused)?);
+            }
+        }
+        Ok((sum(withdrawable, slashes), slashes))
+    }
+
+    /// Settles what is due by now, and draws all that this home's keys can draw: each to its own address, unless `to` is
+    /// given.
     pub async fn withdraw(&self, to: Option<&str>) -> Result<NodeWithdrawn, NodeError> {
-        let to: Address = match to {
-            None => self.core.operator,
-            Some(text) => text
-                .parse()
-                .map_err(|error| NodeError::new(ErrorKind::Usage, "address_invalid", format!("failed to {error}")))?,
-        };
+        let to: Option<Address> =
+            match to {
+                None => None,
+                Some(text) => Some(text.parse().map_err(|error| {
+                    NodeError::new(ErrorKind::Usage, "address_invalid", format!("failed to {error}"))
+                })?),
+            };
         for deployment in self.paid_leases().await?.into_iter().take(LEASES_MAX) {
             let market = self.market_of(KeyName::Operator, &deployment)?;
             let view = market.deployment(deployment.number).await.map_err(|error| market_error(&error))?;
@@ -75,39 +90,57 @@ impl Node {
                 tracing::debug!(%deployment, error = crate::error::chain(&error), "it is settled otherwise");
             }
         }
-        let mut drawn = Amount(0);
-        for version in self.core.keys.versions() {
-            let market = self.market_at(version.manager)?;
-            let claimable = market.claimable(self.core.operator).await.map_err(|error| market_error(&error))?;
-            if claimable == Amount(0) {
-                continue;
+        let (mut drawn, mut receivers) = (Amount(0), BTreeSet::new());
+        for (name, own) in self.payees()? {
+            let receiver = to.unwrap_or(own);
+            let amount = self.draw(name, own, receiver).await?;
+            if amount > Amount(0) {
+                drawn = sum(drawn, amount);
+                receivers.insert(receiver.to_string());
             }
-            market.withdraw(&self.core.fresh_name("withdraw"), to).await.map_err(|error| market_error(&error))?;
-            drawn = Amount(drawn.0.saturating_add(claimable.0));
         }
-        drawn = Amount(drawn.0.saturating_add(self.draw_slashes(to).await?.0));
         if drawn == Amount(0) {
             let text = "failed to withdraw: this node has earned nothing since the last time";
             return Err(NodeError::new(ErrorKind::Refused, "nothing_earned", text)
                 .with_hint("`nisse node earnings` shows what its leases pay".to_owned()));
         }
-        Ok(NodeWithdrawn { amount: drawn.to_string(), to: to.to_string() })
+        let to = receivers.into_iter().collect::<Vec<_>>().join(" and ");
+        Ok(NodeWithdrawn { amount: drawn.to_string(), to })
     }
 
-    /// What slashes owe comes to this node's own address, and goes on from there.
-    async fn draw_slashes(&self, to: Address) -> Result<Amount, NodeError> {
-        let market = self.market(KeyName::Operator)?;
-        let refused = |error| market_error(&error);
-        let owed = market.owed_of_slashes(self.core.operator).await.map_err(refused)?;
-        if owed == Amount(0) {
-            return Ok(owed);
+    /// This home's keys: what orders of the second one got back waits on the market as well.
+    fn payees(&self) -> Result<Vec<(KeyName, Address)>, NodeError> {
+        let mut payees = vec![(KeyName::Operator, self.core.operator)];
+        if self.core.home.has_key(KeyName::Deployer) {
+            payees.push((KeyName::Deployer, self.market(KeyName::Deployer)?.key()));
         }
-        market.write(&self.core.fresh_name("claim"), &MarketCall::ClaimSlashed).await.map_err(refused)?;
-        if to != self.core.operator {
-            let pass_on = MarketCall::Transfer { to, amount: owed };
-            market.write(&self.core.fresh_name("claimed"), &pass_on).await.map_err(refused)?;
+        Ok(payees)
+    }
+
+    /// Draws what one key can draw.
+    async fn draw(&self, name: KeyName, own: Address, to: Address) -> Result<Amount, NodeError> {
+        let (core, refused) = (&self.core, |error| market_error(&error));
+        let mut drawn = Amount(0);
+        for version in core.keys.versions() {
+            let market = core.keys.market_of(&core.home, &core.supervisor, name, version.manager)?;
+            let claimable = market.claimable(own).await.map_err(refused)?;
+            if claimable > Amount(0) {
+                market.withdraw(&core.fresh_name("withdraw"), to).await.map_err(refused)?;
+                drawn = sum(drawn, claimable);
+            }
         }
-        Ok(owed)
+        let market = self.market(name)?;
+        let owed = market.owed_of_slashes(own).await.map_err(refused)?;
+        if owed > Amount(0) {
+            market.write(&core.fresh_name("claim"), &MarketCall::ClaimSlashed).await.map_err(refused)?;
+            // The contract pays whom it owes; from there it goes on.
+            if to != own {
+                let pass_on = MarketCall::Transfer { to, amount: owed };
+                market.write(&core.fresh_name("claimed"), &pass_on).await.map_err(refused)?;
+            }
+            drawn = sum(drawn, owed);
+        }
+        Ok(drawn)
     }
 
     /// The newest first.
@@ -121,4 +154,8 @@ impl Node {
         paid.sort_by_key(|deployment| Reverse(deployment.number));
         Ok(paid)
     }
+}
+
+fn sum(one: Amount, other: Amount) -> Amount {
+    Amount(one.0.saturating_add(other.0))
 }

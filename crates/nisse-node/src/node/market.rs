@@ -106,7 +106,9 @@ impl Node {
             let batch =
                 batch.map_err(|error| NodeError::caused(ErrorKind::Unreachable, "market_unreachable", &error))?;
             let Some(batch) = batch else { return Ok(()) };
-            batch.committed.iter().filter(|at| at.event.deployment() == Some(number)).for_each(&mut tell);
+            let other = |event: &MarketEvent| matches!(event, MarketEvent::Missed { market: of, .. } if *of != market.addresses().manager);
+            let own = |at: &&EventAt| at.event.deployment() == Some(number) && !other(&at.event);
+            batch.committed.iter().filter(own).for_each(&mut tell);
         }
     }
 
@@ -246,7 +248,7 @@ fn words(event: &MarketEvent) -> (String, String) {
         MarketEvent::Expired { .. } => ("expired", "its deposit is used up".to_owned()),
         MarketEvent::Rejected { node, reason, .. } => ("rejected", format!("by {node}: {reason}")),
         MarketEvent::Reopened { node, reason: ReopenedFor::Silent, .. } => {
-            ("reopened", format!("takes bids again: {node} showed no life for a whole period"))
+            ("reopened", format!("takes bids again: {node} showed no life in a heartbeat period"))
         }
         MarketEvent::Reopened { .. } => ("reopened", "takes bids again".to_owned()),
         MarketEvent::UpdateRequested { revision, .. } => ("update requested", format!("revision {revision}")),
@@ -267,9 +269,13 @@ fn words(event: &MarketEvent) -> (String, String) {
             ("answer", format!("{whole}.{part:08}, round {round}"))
         }
         MarketEvent::Published { publication, .. } => ("published", format!("publication {publication}")),
-        MarketEvent::NodeRegistered { .. } | MarketEvent::StakeAdded { .. } => ("node", String::new()),
-        MarketEvent::Heartbeat { node, period, .. } => ("heartbeat", format!("of {node} in period {period}")),
-        MarketEvent::Missed { node, penalty, .. } => ("missed", format!("{node} was silent and lost {penalty} TALOS")),
+        // Of nobody's deployment.
+        MarketEvent::NodeRegistered { .. } | MarketEvent::StakeAdded { .. } | MarketEvent::Heartbeat { .. } => {
+            ("node", String::new())
+        }
+        MarketEvent::Missed { node, penalty, .. } => {
+            ("missed", format!("{penalty} TALOS of the silent {node}'s stake"))
+        }
     };
     (name.to_owned(), detail)
 }

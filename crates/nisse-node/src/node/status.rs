@@ -4,7 +4,7 @@ use futures::stream::BoxStream;
 use futures::{StreamExt as _, stream};
 use nisse_market::{DeploymentState, DeploymentView, Market};
 use nisse_model::{Address, AgentName, Amount, DeploymentId, Timestamp};
-use nisse_orchestrator::{Agent, Assignment, FailureStage, Life, Setback};
+use nisse_orchestrator::{Agent, Assignment, CloseReason, FailureStage, Life, Setback};
 
 use super::find::Found;
 use super::{Node, market_error};
@@ -38,11 +38,7 @@ impl Node {
         let market = self.market(KeyName::Operator)?;
         let refused = |error| market_error(&error);
         let stake = market.node(core.operator).await.map_err(refused)?.map_or(Amount(0), |node| node.stake);
-        let mut earned = Amount(0);
-        for version in core.keys.versions() {
-            let claimable = self.market_at(version.manager)?.claimable(core.operator).await.map_err(refused)?;
-            earned = Amount(earned.0.saturating_add(claimable.0));
-        }
+        let (earned, _) = self.withdrawable().await?;
         let period = market.heartbeat_period().await.map_err(refused)?;
         let last = market.last_heartbeat(core.operator).await.map_err(refused)?;
         let options = &core.options;
@@ -220,7 +216,7 @@ impl Node {
         let (reason, hint) =
             core.disk_trouble().filter(|_| agent.life.is_live()).map_or((reason, hint), waits_for_room);
         let (lease, open) = self.lease(deployment, agent).await;
-        let (reason, hint) = if open { given_back(reason, hint, &lease) } else { (reason, hint) };
+        let (reason, hint) = if open { given_back(agent, reason, hint, &lease) } else { (reason, hint) };
         let permissions = running.as_ref().map_or_else(Vec::new, |running| running.permissions.clone());
         AgentStatus {
             agent_id: package.agent_id.to_string(),
@@ -342,8 +338,15 @@ fn warning(life: &Life, ends_at: Option<Timestamp>, now: Timestamp) -> Option<St
 }
 
 /// What ended here is an order on the market again, with its deposit.
-fn given_back(reason: Option<String>, hint: Option<String>, lease: &LeaseStatus) -> (Option<String>, Option<String>) {
-    let paid = if lease.paid == "0" { "; it cost nothing" } else { "" };
+fn given_back(
+    agent: &Agent,
+    reason: Option<String>,
+    hint: Option<String>,
+    lease: &LeaseStatus,
+) -> (Option<String>, Option<String>) {
+    // What is left of a deposit is counted anew for the next node.
+    let silent = matches!(agent.life, Life::Stopped { reason: CloseReason::Silent, .. });
+    let paid = if lease.paid == "0" && !silent { "; it cost nothing" } else { "" };
     let reason = reason.map(|reason| format!("{reason}{paid}, and its order is open on the market again"));
     let close = format!("`nisse stop` closes the order and gives {} TALOS back", lease.balance);
     (reason, Some(hint.map_or(close.clone(), |hint| format!("{close}; {hint}"))))

@@ -99,3 +99,73 @@ fn place(addresses: &MarketAddresses) -> String {
 fn key(place: &str, number: u64) -> Vec<u8> {
     [place.as_bytes(), &number.to_be_bytes()].concat()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::sync::Arc;
+
+    use nisse_market::{BlockRef, ChainHash, EventAt, ReopenedFor};
+    use nisse_model::{AmountPerHour, Timestamp};
+    use nisse_testkit::SimDisk;
+
+    use super::*;
+    use crate::fixtures::{market_addresses, order};
+
+    const OWN: Address = Address([1; 20]);
+    const NODE: Address = Address([5; 20]);
+
+    fn batch(events: Vec<MarketEvent>) -> EventBatch {
+        let at = |event| EventAt {
+            block: BlockRef::default(),
+            time: Timestamp(0),
+            tx: ChainHash([0; 32]),
+            log_index: 0,
+            contract: Address([4; 20]),
+            event,
+        };
+        EventBatch { committed: events.into_iter().map(at).collect(), ..EventBatch::default() }
+    }
+
+    fn started(deployment: u64) -> MarketEvent {
+        let (rate, started) = (AmountPerHour(1), Timestamp(deployment * 1_000));
+        MarketEvent::Started { deployment, node: NODE, incarnation: 1, rate, started }
+    }
+
+    fn reopened(deployment: u64) -> MarketEvent {
+        let (reason, bidding_ends) = (ReopenedFor::Silent, Timestamp(0));
+        MarketEvent::Reopened { deployment, node: NODE, reason, bidding_ends }
+    }
+
+    /// The numbers that are listened for behind these batches.
+    fn heard(all: bool, batches: &[EventBatch]) -> Vec<u64> {
+        let database = Database::open(Arc::new(SimDisk::new(1)), Path::new("/index.redb")).expect("it opens");
+        let (addresses, owners) = (market_addresses(9), BTreeSet::from([OWN]));
+        let listen = if all { Listen::All } else { Listen::Owners(&owners) };
+        for batch in batches {
+            let heard = database.write_lazily(|rows| -> Result<(), DatabaseError> {
+                own::hear(rows, &addresses, &owners, batch)?;
+                hear(rows, &addresses, listen, batch)
+            });
+            heard.expect("it is written");
+        }
+        let leases = living_leases(&database, &addresses).expect("it reads");
+        assert!(leases.iter().all(|lease| lease.node == NODE && lease.started == lease.number), "{leases:?}");
+        assert_eq!(living_leases(&database, &market_addresses(8)).expect("it reads"), [], "each market has its own");
+        database.write(|rows| forget(rows, addresses.chain)).expect("it is written");
+        assert_eq!(living_leases(&database, &addresses).expect("it reads"), []);
+        leases.into_iter().map(|lease| lease.number).collect()
+    }
+
+    #[test]
+    fn own_leases_are_listened_for_and_strangers_by_whoever_would_run_them_until_they_end() {
+        let deployed = |deployment, owner| MarketEvent::Deployed { deployment, owner, order: order(1) };
+        let first = batch(vec![deployed(1, OWN), deployed(2, NODE), deployed(3, OWN), started(1), started(2)]);
+        let second = batch(vec![started(3), MarketEvent::Expired { deployment: 1, node: NODE }, reopened(2)]);
+        assert_eq!(heard(true, std::slice::from_ref(&first)), [1, 2]);
+        assert_eq!(heard(false, std::slice::from_ref(&first)), [1]);
+        assert_eq!(heard(true, &[first.clone(), second.clone()]), [3]);
+        // Another took it over, or it started before its place in the log was read again.
+        assert_eq!(heard(false, &[first, second, batch(vec![started(1), started(2)])]), [1, 3]);
+    }
+}

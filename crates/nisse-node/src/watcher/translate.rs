@@ -75,6 +75,10 @@ pub(super) async fn translate(
         }
         MarketEvent::UpdateRequested { node, revision, order, .. } if *node == operator => {
             let view = market.deployment(number).await.map_err(|error| chain(&error))?;
+            // An old request that is told again is none, nor one that was forgotten when another node took over.
+            if !is_held(&view, operator) || view.update.is_none_or(|(asked, _)| asked != *revision) {
+                return Ok(Vec::new());
+            }
             let next = placement(view.owner, &order.package).map(|placement| NextPackage {
                 revision: *revision,
                 placement,

@@ -7,15 +7,18 @@ use serde_json::json;
 use super::client;
 use crate::cli::{MarketCommand, NodeCommand, Shared};
 use crate::failure::Failure;
-use crate::output;
+use crate::{output, rehearsal};
 
 pub(crate) async fn run(shared: &Shared, command: MarketCommand) -> Result<(), Failure> {
     if let MarketCommand::Upgrade = command {
         return super::chain::upgrade(shared).await;
     }
+    if let MarketCommand::Rehearse { nodes } = command {
+        return rehearsal::run(nodes, shared.json).await;
+    }
     let client = client(shared)?;
     match command {
-        MarketCommand::Upgrade => unreachable!("it asks no node"),
+        MarketCommand::Upgrade | MarketCommand::Rehearse { .. } => unreachable!("it asks no node"),
         MarketCommand::Ls => {
             let MarketList { deployments: entries, older } = client.get("/api/v1/market").await?;
             if older > 0 {
@@ -161,7 +164,7 @@ pub(crate) async fn node(shared: &Shared, command: NodeCommand) -> Result<(), Fa
             let due = if told.leases.iter().any(|lease| lease.due != "0") { ", and what is due" } else { "" };
             let slashes = match told.slashes.as_str() {
                 "0" => String::new(),
-                slashes => format!(" ({slashes} of them for telling of silent nodes)"),
+                slashes => format!(" ({slashes} of them from silent nodes' stakes)"),
             };
             let NodeEarnings { withdrawable, earned, .. } = &told;
             output::line(format!("{withdrawable} TALOS to withdraw{slashes}{due}; {earned} earned in all"));

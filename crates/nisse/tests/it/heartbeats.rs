@@ -15,6 +15,8 @@ use crate::web;
 const BLOCK_TIME: Duration = Duration::from_millis(200);
 /// Seconds of a heartbeat period.
 const PERIOD: u64 = 600;
+/// Longer than nodes leave between two looks at the clock.
+const LOOKS: Duration = Duration::from_secs(3);
 /// Nodes show life within the first quarter of it.
 const SHOWN: u64 = PERIOD / 4;
 /// From here on silence can be told of; the last who tell wait for another eighth.
@@ -69,6 +71,11 @@ fn into_next_period(home: &Home, rpc: &str, behind: u64) -> u64 {
     begins
 }
 
+/// Moves the chain's clock on.
+fn on(rpc: &str, seconds: u64) {
+    web::rpc(rpc, "nisse_increaseTime", json!([format!("{seconds:#x}")]));
+}
+
 /// Waits until a node has shown life in the period that begins then.
 fn shown(home: &Home, begins: u64) {
     eventually("a heartbeat", || {
@@ -112,8 +119,10 @@ fn a_node_that_falls_silent_loses_its_lease_and_the_next_one_goes_on_under_the_s
     let bob_is = operator(&bob);
     bobs.kill();
 
-    // It misses this period: whoever waits for the agent, or would run it, says so.
-    into_next_period(&alice, &rpc, TOLD);
+    // It misses a period: whoever waits for the agent, or would run it, was there when it began, and says so.
+    into_next_period(&alice, &rpc, 1);
+    std::thread::sleep(LOOKS);
+    on(&rpc, TOLD);
     let there = eventually("the lease to be another's", || {
         let status = alice.json(&["status", deployment]);
         (status["state"] == "running" && status["node"] == operator(&carol)).then_some(status)
@@ -142,7 +151,27 @@ fn a_node_that_falls_silent_loses_its_lease_and_the_next_one_goes_on_under_the_s
         let status = bob.json(&["status", deployment]);
         (status["state"] == "stopped").then_some(status)
     });
-    assert_eq!(back["reason"], "taken from this node, which showed no life for a whole period", "{back}");
-    assert_eq!(bob.json(&["node", "status"])["stake"], "9960", "an hour of what it asked");
+    assert_eq!(back["reason"], "taken from this node, which showed no life in a heartbeat period", "{back}");
+    // An hour of what it asked was taken, and it has laid that down again.
+    let missed = details(events, "missed");
+    assert_eq!(missed.into_iter().map(amount_in).collect::<Vec<_>>(), [40 * Amount::TALOS.0], "{entry}");
+    eventually("its stake", || (bob.json(&["node", "status"])["stake"] == "10000").then_some(()));
     drop((bobs, mining));
+}
+
+#[test]
+fn a_rehearsal_plays_the_whole_cycle_and_its_ledger_adds_up() {
+    let home = Home::new();
+    let ledger = home.json(&["market", "rehearse", "--nodes", "2"]);
+    let entries = |side: &str| ledger[side].as_array().unwrap().clone();
+    let sum = |side: &str| entries(side).iter().map(|entry| talos(&entry["talos"])).sum::<u128>();
+    // The payment, and an hour of what the killed node asked.
+    assert_eq!((sum("paid_in"), sum("paid_out")), (140 * Amount::TALOS.0, 140 * Amount::TALOS.0), "{ledger}");
+    for who in ["back to the renter", "drawn by node 1", "drawn by node 2"] {
+        let entry = entries("paid_out").into_iter().find(|entry| entry["what"] == who);
+        assert!(entry.is_some_and(|entry| talos(&entry["talos"]) > 0), "{who}: {ledger}");
+    }
+    assert!(!home.path().exists(), "it has no part in the home");
+    let refused = home.run(&["market", "rehearse", "--nodes", "1"]).refusal();
+    assert!(refused.starts_with("exit 2\n"), "nobody would take over: {refused}");
 }

@@ -25,7 +25,7 @@ fn a_second_home_reads_the_first_ones_market_and_hosts_nothing_there_without_a_s
 
     // Without those flags no chain of its own is begun beside it, and nothing is left of the try.
     joined.kill();
-    let refused = second.run(&["up"]).refusal();
+    let refused = second.run(&["up", "--api", "127.0.0.1:0", "--public", "127.0.0.1:0"]).refusal();
     let said = format!("failed to begin a chain of its own: this home is on chain {}, elsewhere", status["chain"]);
     assert!(refused.starts_with("exit 3\n") && refused.contains(&said), "{refused}");
     assert!(!second.path().join("chain/blocks").exists());

@@ -29,6 +29,7 @@ impl MarketCall {
             Self::SetEndpoint { endpoint } => {
                 (at.nodes, Nodes::setEndpointCall { endpoint: endpoint.clone() }.abi_encode())
             }
+            Self::AddStake { amount } => (at.nodes, Nodes::addStakeCall { amount: amount.0 }.abi_encode()),
             Self::WithdrawEarnings { to } => (at.escrow, Escrow::withdrawCall { to: to_alloy(*to) }.abi_encode()),
             Self::PublishAnswer { deployment, asset, answer } => {
                 let answer = I256::try_from(*answer).expect("128 bits fit into 256");
@@ -89,6 +90,7 @@ impl MarketCall {
             | Self::ApproveNodes
             | Self::Register { .. }
             | Self::SetEndpoint { .. }
+            | Self::AddStake { .. }
             | Self::WithdrawEarnings { .. }
             | Self::Heartbeat { .. }
             | Self::SlashMissed { .. }

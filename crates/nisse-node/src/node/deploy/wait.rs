@@ -36,17 +36,12 @@ pub(super) struct Wait {
 }
 
 impl Wait {
-    pub(super) fn asked(wait_ms: Option<u64>) -> Self {
+    /// What the caller asked for; else what is usual, behind the time in which bids are collected.
+    pub(super) fn asked(wait_ms: Option<u64>, bid_window_seconds: u32) -> Self {
         let asked = wait_ms.map(|wait_ms| Duration::from_millis(wait_ms).min(WAIT_MAX));
-        Self { live: asked.unwrap_or(WAIT_DEFAULT), assignment: asked.unwrap_or(ASSIGNMENT_WAIT_DEFAULT) }
-    }
-
-    /// The same, behind the time in which bids are collected.
-    pub(super) fn behind(self, bid_window_seconds: u32) -> Self {
         let window = Duration::from_secs(u64::from(bid_window_seconds));
-        // Whoever asked for no wait at all gets none.
-        let behind = |wait: Duration| if wait.is_zero() { wait } else { wait.saturating_add(window) };
-        Self { live: behind(self.live), assignment: behind(self.assignment) }
+        let usual = |wait: Duration| asked.unwrap_or_else(|| wait.saturating_add(window).min(WAIT_MAX));
+        Self { live: usual(WAIT_DEFAULT), assignment: usual(ASSIGNMENT_WAIT_DEFAULT) }
     }
 }
 
