@@ -27,16 +27,27 @@ enum Whose {
     Anybodys,
 }
 
+/// The last period in which this node saw the chain when nodes were to show life. Where this machine slept then, or the
+/// chain did not answer, they could not show it either.
+#[derive(Default)]
+struct Attended(u64);
+
+impl Attended {
+    /// Whether this node may speak of this period.
+    fn look(&mut self, period: Period, chain_answers: bool) -> bool {
+        if chain_answers && period.passed < period.length / SHOWN_WITHIN {
+            self.0 = period.number;
+        }
+        self.0 == period.number
+    }
+}
+
 pub(super) async fn run(core: &Arc<Core>, length: u64, look: Duration) {
-    let (mut own, mut all, mut attended) = (0, 0, 0);
+    let (mut own, mut all, mut attended) = (0, 0, Attended::default());
     loop {
         tokio::time::sleep(look).await;
         let period = Period::now(core, length);
-        if period.passed < length / SHOWN_WITHIN && core.chain_answers() {
-            attended = period.number;
-        }
-        // Where this machine slept, or the chain did not answer, when nodes were to show life, they could not either.
-        if attended != period.number {
+        if !attended.look(period, core.chain_answers()) {
             continue;
         }
         // From three quarters of a period on the contract listens.
@@ -135,5 +146,22 @@ async fn tell_of(market: &Market, lease: LivingLease, period: Period) -> Result<
             tracing::debug!(%deployment, error = chain(&error), "a silent node was not told of");
             Ok(false)
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_slept_or_saw_no_chain_when_nodes_were_to_show_life_tells_of_nobody() {
+        let at = |number, passed| Period { number, length: 600, passed };
+        let mut attended = Attended::default();
+        assert!(attended.look(at(7, 149), true));
+        assert!(attended.look(at(7, 500), false), "it was there in time");
+        assert!(!attended.look(at(8, 150), true), "it woke up too late");
+        assert!(!attended.look(at(9, 10), false), "the chain did not answer");
+        assert!(!attended.look(at(9, 450), true));
+        assert!(attended.look(at(10, 0), true));
     }
 }

@@ -71,7 +71,7 @@ impl Actor {
         Ok(())
     }
 
-    pub(super) async fn status(&self) -> Result<NodeStatus, Failure> {
+    async fn status(&self) -> Result<NodeStatus, Failure> {
         Ok(self.client()?.get("/api/v1/node").await?)
     }
 

@@ -27,7 +27,6 @@ pub(super) enum Moment {
 }
 
 /// A development chain, by JSON-RPC.
-#[derive(Clone)]
 pub(super) struct Chain {
     url: String,
     /// Seconds of a heartbeat period.

@@ -8,7 +8,7 @@ use nisse_model::Amount;
 use serde_json::{Value, json};
 
 use crate::harness::{Home, eventually, host_of};
-use crate::rented::{operator, order, renter_with, serve, serving};
+use crate::rented::{at_price, operator, order, renter_with, serve, serving};
 use crate::web;
 
 /// How often a block is made.
@@ -82,14 +82,6 @@ fn shown(home: &Home, begins: u64) {
         let status = home.json(&["node", "status"]);
         (status["heartbeat_last"].as_u64() >= Some(begins * 1000)).then_some(())
     });
-}
-
-/// What a node is started with, for another price.
-fn at_price(flags: &[String], price: &str) -> Vec<String> {
-    let mut flags = flags.to_vec();
-    let place = flags.iter().position(|flag| flag == "--price").unwrap();
-    price.clone_into(&mut flags[place + 1]);
-    flags
 }
 
 #[test]

@@ -34,6 +34,14 @@ pub(crate) fn serving(renter: &Home) -> Vec<String> {
     flags.into_iter().chain(own).map(str::to_owned).collect()
 }
 
+/// What a node is started with, for another price.
+pub(crate) fn at_price(flags: &[String], price: &str) -> Vec<String> {
+    let mut flags = flags.to_vec();
+    let place = flags.iter().position(|flag| flag == "--price").unwrap();
+    price.clone_into(&mut flags[place + 1]);
+    flags
+}
+
 pub(crate) fn serve<'a>(home: &'a Home, flags: &[String], more: &[&str]) -> Node<'a> {
     let flags: Vec<&str> = flags.iter().map(String::as_str).chain(more.iter().copied()).collect();
     let node = home.up(&flags);
@@ -417,8 +425,7 @@ fn of_the_bids_in_a_window_the_lowest_wins_though_the_chain_makes_no_block_by_it
     let (alice, bob, carol) = (Home::new(), Home::new(), Home::new());
     let renter = renter(&alice);
     let (flags, gateway) = (serving(&alice), format!("http://{}", renter.public));
-    let dearer = |flag: &String| if flag == "40" { "42".to_owned() } else { flag.clone() };
-    let carols = serve(&carol, &flags.iter().map(dearer).collect::<Vec<_>>(), &["--gateway", &gateway]);
+    let carols = serve(&carol, &at_price(&flags, "42"), &["--gateway", &gateway]);
     let bobs = serve(&bob, &flags, &["--gateway", &gateway]);
     let deployed = order(&alice, &["--bid-window", "4"]);
     assert_eq!((&deployed["state"], &deployed["node"]), (&json!("running"), &operator(&bob)), "{deployed}");

@@ -144,8 +144,7 @@ pub(crate) async fn lay_down_stake(
 
 async fn stake_at_home(market: &Market, options: &NodeOptions) -> Result<Stake, MarketError> {
     if let Some(node) = market.node(market.key()).await? {
-        let head = market.head().await?;
-        return top_up(market, node.stake, HOME_STAKE, head).await;
+        return top_up(market, node.stake, HOME_STAKE).await;
     }
     market.faucet("home/faucet", HOME_STAKE).await?;
     // At home everything is reached by the one name.
@@ -162,27 +161,32 @@ async fn stake_elsewhere(market: &Market, options: &NodeOptions) -> Result<Stake
         if node.endpoint != endpoint {
             market.set_endpoint(&format!("node/endpoint/{head}"), &endpoint).await?;
         }
-        return top_up(market, node.stake, options.stake.unwrap_or(node.stake), head).await;
+        return top_up(market, node.stake, options.stake.unwrap_or(node.stake)).await;
     }
     let amount = options.stake.unwrap_or(HOME_STAKE);
-    if market.balance(market.key()).await? < amount {
-        market.faucet(&format!("node/faucet/{head}"), amount).await?;
-    }
+    hold(market, amount, head).await?;
     market.register(&format!("node/register/{head}"), &endpoint, capacity(options), amount).await?;
     Ok(Stake { amount, fresh: true })
 }
 
 /// What a slash has taken is laid down again: below the market's least stake a node is given no order.
-async fn top_up(market: &Market, stake: Amount, wanted: Amount, head: u64) -> Result<Stake, MarketError> {
+async fn top_up(market: &Market, stake: Amount, wanted: Amount) -> Result<Stake, MarketError> {
     let lacking = Amount(wanted.0.saturating_sub(stake.0));
     if lacking == Amount(0) {
         return Ok(Stake { amount: stake, fresh: false });
     }
-    if market.balance(market.key()).await? < lacking {
-        market.faucet(&format!("node/faucet/{head}"), lacking).await?;
-    }
+    let head = market.head().await?;
+    hold(market, lacking, head).await?;
     market.add_stake(&format!("node/stake/{head}"), lacking).await?;
     Ok(Stake { amount: wanted, fresh: true })
+}
+
+/// What is lacking comes from the token's faucet, where it has one.
+async fn hold(market: &Market, amount: Amount, head: u64) -> Result<(), MarketError> {
+    if market.balance(market.key()).await? < amount {
+        market.faucet(&format!("node/faucet/{head}"), amount).await?;
+    }
+    Ok(())
 }
 
 fn capacity(options: &NodeOptions) -> Resources {
