@@ -46,6 +46,8 @@ pub enum Event {
     UpdateRequested { deployment: DeploymentId, next: NextPackage },
     /// The deployment ended on chain.
     Closed { deployment: DeploymentId, reason: CloseReason },
+    /// The market registered this node, or took more stake of it.
+    StakeLaid,
     /// An action came to its end.
     Finished { deployment: DeploymentId, result: ActionResult },
     /// A handler's completion record, already durable, held this alarm effect. `completion` is the record's place in the
@@ -72,6 +74,8 @@ pub enum ActionResult {
     SwapLost { revision: u32, error: PrepareError },
     /// The market did not take a write.
     NotTaken(MarketStep),
+    /// The market took no bid in this round because of this node's stake, which may be mended.
+    StakeTooLow { round: u64, reason: String },
     /// `Action::RaiseAlarm`: the handler of the alarm with this number came back.
     AlarmHandled { number: u64, end: AlarmEnd },
 }

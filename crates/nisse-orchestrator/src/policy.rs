@@ -76,7 +76,7 @@ impl Policy {
     /// Whether an order may be judged otherwise once an agent has ended, a bid is lost or the node is drained no more.
     pub(crate) fn may_pass(&self, refusal: &Refusal) -> bool {
         match refusal {
-            Refusal::Taken | Refusal::Draining => true,
+            Refusal::Taken | Refusal::Draining | Refusal::Stake { .. } => true,
             Refusal::Cpu { asked, .. } => *asked <= self.capacity.cpu,
             Refusal::Memory { asked, .. } => *asked <= self.capacity.memory,
             Refusal::Price { offered, asked } => self.prices.may_fall_to(*asked, *offered),

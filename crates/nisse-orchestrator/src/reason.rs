@@ -146,6 +146,11 @@ pub enum Refusal {
     Taken,
     /// The node takes no new work.
     Draining,
+    /// The market does not let this node bid now: its stake is not registered yet, paused, or too low.
+    Stake {
+        /// What the market said.
+        reason: String,
+    },
     /// The package could not be had or is not what it says.
     Package {
         /// Where it failed.
@@ -170,6 +175,7 @@ impl fmt::Display for Refusal {
             Self::Gpu => write!(formatter, "it asks for a GPU and this node has none"),
             Self::Taken => write!(formatter, "an agent of this owner and name already runs here"),
             Self::Draining => write!(formatter, "this node is draining and takes no new work"),
+            Self::Stake { reason } => write!(formatter, "the market takes no bid of this node now: {reason}"),
             Self::Package { stage, reason } => write!(formatter, "its package failed at {stage}: {reason}"),
         }
     }

@@ -120,9 +120,14 @@ impl Driver {
     fn ask(&self, deployment: DeploymentId, step: MarketStep, intent: String, call: MarketCall) {
         let core = Arc::clone(&self.core);
         self.spawn("market", async move {
-            if write(&core, deployment, &intent, &call).await.is_err() {
-                finished(&core, deployment, ActionResult::NotTaken(step)).await;
-            }
+            let Err(refused) = write(&core, deployment, &intent, &call).await else { return };
+            let result = match step {
+                MarketStep::Bid { round } if refused.is_for_stake() => {
+                    ActionResult::StakeTooLow { round, reason: refused.reason }
+                }
+                step => ActionResult::NotTaken(step),
+            };
+            finished(&core, deployment, result).await;
         });
     }
 

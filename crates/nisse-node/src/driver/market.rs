@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use nisse_market::{MarketCall, MarketError, QueueError, Written};
+use nisse_market::{MarketCall, MarketError, QueueError, Revert, Written};
 use nisse_model::DeploymentId;
 
 use crate::core::Core;
@@ -31,11 +31,18 @@ pub(crate) struct Refused {
     pub(crate) reason: String,
     /// Gas that it burnt all the same.
     pub(crate) gas_used: u64,
+    /// The contract's own name of the reason, where it has one.
+    name: String,
 }
 
 impl Refused {
     fn unsent(reason: String) -> Self {
-        Self { reason, gas_used: 0 }
+        Self { reason, gas_used: 0, name: String::new() }
+    }
+
+    /// Whether this node's stake does not carry what it asked for: it is not registered yet, paused, or too low.
+    pub(crate) fn is_for_stake(&self) -> bool {
+        matches!(self.name.as_str(), "NotRegistered" | "NodeIsPaused" | "StakeTooLow" | "FreeStakeTooLow")
     }
 }
 
@@ -62,9 +69,10 @@ pub(crate) async fn write(
         match market.write(intent, call).await {
             Ok(written) => return Ok(written),
             Err(MarketError::Reverted { gas_used, ref reason, .. }) => {
+                let Revert { name, .. } = reason.clone();
                 let reason = reason.to_string();
                 tracing::warn!(intent, reason, "the market refused");
-                return Err(Refused { reason, gas_used });
+                return Err(Refused { reason, gas_used, name });
             }
             Err(error @ MarketError::Lost) => {
                 tracing::warn!(intent, error = chain(&error), "a transaction was lost");
@@ -73,9 +81,10 @@ pub(crate) async fn write(
             Err(MarketError::Queue(QueueError::Refused(reason))) => {
                 refused += 1;
                 if refused >= tries_max(call) {
+                    let Revert { name, .. } = reason.clone();
                     let reason = reason.to_string();
                     tracing::warn!(intent, reason, "the market would refuse");
-                    return Err(Refused::unsent(reason));
+                    return Err(Refused { name, ..Refused::unsent(reason) });
                 }
                 tokio::time::sleep(refused_pause).await;
                 refused_pause *= 2;

@@ -193,7 +193,7 @@ async fn hand_over(core: &Core, deployment: DeploymentId, waiting: &Waiting) -> 
             None => match write(core, deployment, key, &call).await {
                 Ok(written) => return (written.gas_used, None),
                 // It went out and was taken back: its name has had its outcome.
-                Err(Refused { reason, gas_used }) if gas_used > 0 => return (gas_used, Some(reason)),
+                Err(Refused { reason, gas_used, .. }) if gas_used > 0 => return (gas_used, Some(reason)),
                 Err(Refused { reason, .. }) => match verdict(state_of(core, deployment).await) {
                     Verdict::Final => return (0, Some(reason)),
                     Verdict::Again => reason,

@@ -124,6 +124,10 @@ impl Order {
                 let mend = "stop another agent, or lend more in nisse.toml and start the node anew";
                 Some(format!("{mend}: it looks at the order again; {close}"))
             }
+            (DeploymentState::Open, Some(Refusal::Stake { .. })) => {
+                let mend = "give the node stake (`nisse node status` tells what it has)";
+                Some(format!("{mend}, and this node looks at it again; {close}"))
+            }
             (DeploymentState::Open, Some(refusal)) => Some(match hint_of(refusal) {
                 Some(mend) => format!("{close}; then {mend} and deploy it again"),
                 None => close,
@@ -142,7 +146,9 @@ fn hint_of(refusal: &Refusal) -> Option<String> {
         Refusal::GasBudget { most, .. } => format!("publish it with a gas budget of {most} or less"),
         Refusal::Gpu => "take `gpu` out of agent.yaml".to_owned(),
         // Once that has passed, the node looks at it by itself.
-        Refusal::Cpu { .. } | Refusal::Memory { .. } | Refusal::Draining | Refusal::Taken => return None,
+        Refusal::Cpu { .. } | Refusal::Memory { .. } | Refusal::Draining | Refusal::Taken | Refusal::Stake { .. } => {
+            return None;
+        }
         Refusal::Package { .. } => "mend the package".to_owned(),
     })
 }

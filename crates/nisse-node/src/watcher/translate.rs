@@ -18,6 +18,10 @@ pub(super) async fn translate(
     standing: Standing,
     at: &EventAt,
 ) -> Result<Vec<Event>, String> {
+    if let MarketEvent::NodeRegistered { node, .. } | MarketEvent::StakeAdded { node, .. } = &at.event {
+        let own = *node == core.operator;
+        return Ok(own.then_some(Event::StakeLaid).into_iter().collect());
+    }
     let Some(number) = at.event.deployment() else { return Ok(Vec::new()) };
     let deployment = market.deployment_id(number);
     let operator = core.operator;

@@ -57,6 +57,7 @@ impl Orchestrator {
                     effects.actions.push(Action::Halt { deployment });
                 }
             }
+            Event::StakeLaid => self.look_again(&mut effects),
             Event::Finished { deployment, result } => self.finished(deployment, result, now, &mut effects),
             Event::AlarmChanged { deployment, completion, at, on_trial } => {
                 if let Some(agent) = self.agents.get(&deployment) {

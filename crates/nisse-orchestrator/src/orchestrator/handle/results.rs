@@ -29,6 +29,12 @@ impl Orchestrator {
             ActionResult::Swapped { revision, result } => self.swapped(deployment, revision, result, now, effects),
             ActionResult::SwapLost { revision, error } => self.swap_lost(deployment, revision, error, now, effects),
             ActionResult::NotTaken(step) => self.not_taken(deployment, step, now, effects),
+            ActionResult::StakeTooLow { round, reason } => {
+                if self.bids.get(&deployment).is_some_and(|bid| bid.order.round == round) {
+                    let refusal = Refusal::Stake { reason: bounded(&reason) };
+                    self.decide(effects, Decision::OrderRefused { deployment, refusal });
+                }
+            }
             ActionResult::AlarmHandled { number, end } => self.alarm_handled(deployment, number, end, now, effects),
         }
     }

@@ -181,6 +181,28 @@ fn orders_that_are_gone_make_way_for_those_that_are_not() {
 }
 
 #[test]
+fn an_order_that_stake_did_not_carry_is_looked_at_again_when_more_is_laid_down() {
+    let mut node = orchestrator();
+    let open = |node: &mut Orchestrator| {
+        node.handle(Event::OrderOpened(order(1, "agent")), NOW);
+        finish(node, 1, ActionResult::Inspected(Ok(()))).actions
+    };
+    let bid = Action::Bid { deployment: deployment(1), round: 1, rate: AmountPerHour(50) };
+    assert_eq!(open(&mut node), [bid.clone()]);
+    let too_low = |round| ActionResult::StakeTooLow { round, reason: "it is not registered".to_owned() };
+    assert_eq!(finish(&mut node, 1, too_low(0)), Effects::default(), "another round's answer is not this one's");
+    let refused = finish(&mut node, 1, too_low(1));
+    assert_eq!(refused.actions, [], "to look at once would find the same");
+    insta::assert_snapshot!(node.refused()[&deployment(1)], @"the market takes no bid of this node now: it is not registered");
+    for node in [&mut reborn(&node), &mut node] {
+        let laid = node.handle(Event::StakeLaid, NOW);
+        assert_eq!(laid.actions, [Action::LookAgain { deployment: deployment(1) }]);
+        assert_eq!(open(node), [bid.clone()]);
+        assert_eq!(node.handle(Event::StakeLaid, NOW), Effects::default(), "it has a bid now");
+    }
+}
+
+#[test]
 fn a_name_that_a_bad_package_held_is_free_again() {
     let mut node = orchestrator();
     node.handle(Event::OrderOpened(order(1, "agent")), NOW);
