@@ -31,6 +31,7 @@ pub use rpc::RpcError;
 pub(crate) use rpc::UNAVAILABLE;
 pub use survey::{BLOCKS_RUN_AGAIN_MAX, ChainSurvey};
 
+use dev::Failing;
 use query::Filter;
 use record::GenesisRecord;
 use state::State;
@@ -63,6 +64,8 @@ struct Inner {
     /// Why an append failed: what is on disk is unknown from then on, so nothing is written any more.
     failure: OnceLock<String>,
     filters: Mutex<Filters>,
+    /// Development only: the calls that fail.
+    failing: Mutex<Failing>,
 }
 
 /// What making a block needs.

@@ -82,6 +82,8 @@ pub(crate) struct Moving {
     chain_seen: AtomicU64,
     chain_answered: AtomicU64,
     failure: watch::Sender<Option<String>>,
+    /// Why this node does not show life, though it must.
+    silent: watch::Sender<Option<String>>,
 }
 
 /// A live agent as the node's other parts see it.
@@ -280,9 +282,19 @@ impl Core {
         }
     }
 
-    /// What the operator should know: the disk refuses what the node records, or the journal cannot be cut.
+    /// What the operator should know: the disk refuses what the node records, its heartbeat does not go out, or the
+    /// journal cannot be cut.
     pub(crate) fn trouble(&self) -> Option<String> {
-        self.disk_trouble().or_else(|| self.unapplied.overdue())
+        self.disk_trouble().or_else(|| self.silent()).or_else(|| self.unapplied.overdue())
+    }
+
+    /// Why this node does not show life to the market, though it must.
+    pub(crate) fn silent(&self) -> Option<String> {
+        self.moving.silent.borrow().clone()
+    }
+
+    pub(crate) fn set_silent(&self, reason: Option<String>) {
+        self.moving.silent.send_replace(reason);
     }
 
     /// Why nothing is recorded now: the disk refuses it.

@@ -1,4 +1,6 @@
-//! Methods that exist on a development chain only: they move the clock and undo blocks.
+//! Methods that exist on a development chain only: they move the clock, undo blocks and let calls fail.
+
+use std::sync::PoisonError;
 
 use alloy::primitives::U64;
 use serde_json::{Value, json};
@@ -11,7 +13,24 @@ use super::state::{State, Unmined};
 /// Blocks that one call makes or undoes.
 pub(super) const BLOCKS_MAX: u64 = 1_024;
 
+/// Calls that are to fail as those of an endpoint in trouble do.
+#[derive(Default)]
+pub(super) struct Failing {
+    left: u64,
+    /// Only calls of this method.
+    method: Option<String>,
+}
+
 impl EmbeddedChain {
+    /// Whether this call is one of those that are to fail. Calls of a development chain's own methods never are.
+    pub(super) fn fails(&self, method: &str) -> bool {
+        let mut failing = self.inner.failing.lock().unwrap_or_else(PoisonError::into_inner);
+        let meant = failing.method.as_ref().map_or(!method.starts_with("nisse_"), |only| only == method);
+        let fails = meant && failing.left > 0;
+        failing.left -= u64::from(fails);
+        fails
+    }
+
     pub(super) fn handle_dev(&self, method: &str, params: &Params<'_>) -> Result<Value, RpcError> {
         match method {
             "nisse_mine" => {
@@ -32,6 +51,12 @@ impl EmbeddedChain {
                 }
                 writer.next_timestamp = Some(at);
                 quantity(at)
+            }
+            "nisse_failNext" => {
+                let left = params.get::<U64>(0, "a number of calls")?.to();
+                let method = params.optional(1, "a method")?;
+                *self.inner.failing.lock().unwrap_or_else(PoisonError::into_inner) = Failing { left, method };
+                quantity(left)
             }
             "nisse_reorg" => {
                 let depth: u64 = params.get::<U64>(0, "a number of blocks")?.to();

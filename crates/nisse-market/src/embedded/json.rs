@@ -60,7 +60,10 @@ impl EmbeddedChain {
         if call.jsonrpc != "2.0" {
             return Some(failure(call.id, &RpcError::new(-32600, "invalid request: jsonrpc is \"2.0\"")));
         }
-        let answer = self.handle_within(&call.method, &call.params, budget);
+        let answer = match self.fails(&call.method) {
+            true => Err(RpcError::unavailable("this call fails, as nisse_failNext asked")),
+            false => self.handle_within(&call.method, &call.params, budget),
+        };
         // A call without an id wants no answer.
         let id = call.id?;
         let answer = answer.and_then(|result| {

@@ -121,6 +121,7 @@ impl EmbeddedChain {
                 writer: Mutex::new(Writer { log, ahead_seconds: 0, next_timestamp: None }),
                 failure: OnceLock::new(),
                 filters: Mutex::new(Filters::default()),
+                failing: Mutex::default(),
             }),
         })
     }

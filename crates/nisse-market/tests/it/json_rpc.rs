@@ -11,6 +11,23 @@ fn text(answer: Vec<u8>) -> String {
 }
 
 #[test]
+fn on_a_development_chain_calls_fail_as_often_as_asked() {
+    let chain = &World::new().open(true).unwrap();
+    let fails = |method: &str| {
+        let call = json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": [] });
+        let answer: Value = serde_json::from_slice(&chain.handle_json(call.to_string().as_bytes())).unwrap();
+        answer["error"]["code"] == -32002
+    };
+    rpc(chain, "nisse_failNext", json!(["0x2"]));
+    let calls = ["eth_chainId", "nisse_mine", "eth_blockNumber", "eth_chainId"];
+    assert_eq!(calls.map(fails), [true, false, true, false]);
+    rpc(chain, "nisse_failNext", json!(["0x9", "eth_chainId"]));
+    assert_eq!(calls.map(fails), [true, false, false, true]);
+    rpc(chain, "nisse_failNext", json!(["0x0"]));
+    assert_eq!(calls.map(fails), [false; 4]);
+}
+
+#[test]
 fn single_calls_batches_and_notifications_are_answered_as_the_specification_says() {
     let chain = World::new().chain();
     let bodies = [

@@ -1,15 +1,20 @@
 //! Showing life: one transaction in each period in which this node could be found silent.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use nisse_market::{LeaseState, Market, MarketCall, MarketError, QueueError, heartbeat_root};
 use nisse_model::{Address, AgentName, DeploymentId, Hash256};
 use nisse_orchestrator::{Agent, Assignment, Life};
+use tokio::time::timeout;
 
 use super::{Period, SHOWN_WITHIN};
 use crate::core::Core;
 use crate::error::chain;
+
+/// How long a heartbeat may be under way before its operator is told.
+const LATE: Duration = Duration::from_secs(30);
 
 pub(super) async fn run(core: &Arc<Core>, market: &Market, length: u64, look: Duration) {
     let mut shown = 0;
@@ -20,10 +25,20 @@ pub(super) async fn run(core: &Arc<Core>, market: &Market, length: u64, look: Du
             continue;
         }
         match show(core, market, period).await {
-            Ok(last) => shown = last,
-            Err(error) => tracing::warn!(error, period = period.number, "this node's heartbeat did not go out"),
+            Ok(last) => {
+                shown = last;
+                core.set_silent(None);
+            }
+            Err(error) => {
+                tracing::warn!(error, period = period.number, "this node's heartbeat did not go out");
+                core.set_silent(trouble(&error));
+            }
         }
     }
+}
+
+fn trouble(reason: &str) -> Option<String> {
+    Some(format!("its heartbeat does not go out, and it may lose its leases: {reason}"))
 }
 
 /// Shows life where a lease asks for it. Gives the last period in which this node did.
@@ -57,7 +72,14 @@ async fn show(core: &Arc<Core>, market: &Market, period: Period) -> Result<u64, 
     let call = MarketCall::Heartbeat { root };
     // What is not final by the end of the period holds up no other.
     let left = Duration::from_secs(period.length - period.passed);
-    let Ok(written) = tokio::time::timeout(left, market.write(&intent, &call)).await else { return Ok(last) };
+    let mut writing = pin!(market.write(&intent, &call));
+    let written = match timeout(left.min(LATE), &mut writing).await {
+        Ok(written) => written,
+        Err(_) => {
+            core.set_silent(trouble("the chain has not carried it out yet"));
+            timeout(left, writing).await.map_err(|_| "the chain did not carry it out in time".to_owned())?
+        }
+    };
     match written {
         Ok(written) => {
             tracing::debug!(period = period.number, leases = count, gas = written.gas_used, "this node showed life");

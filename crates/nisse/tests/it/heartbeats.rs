@@ -100,9 +100,14 @@ fn a_node_that_falls_silent_loses_its_lease_and_the_next_one_goes_on_under_the_s
     let host = host_of(&bob.json(&["status", deployment]));
     assert_eq!(bobs.ask_served(&host, "POST", "/").text().trim(), "1");
 
-    // As long as it lives it says so, and nobody else has to.
+    // As long as it lives it says so, and nobody else has to. Where it cannot, its operator is told.
+    web::rpc(&rpc, "nisse_failNext", json!(["0xffffff", "eth_call"]));
     let begins = into_next_period(&alice, &rpc, SHOWN + 1);
+    let silent = "its heartbeat does not go out, and it may lose its leases: ";
+    eventually("bob's trouble", || bob.run(&["doctor"]).out.contains(silent).then_some(()));
+    web::rpc(&rpc, "nisse_failNext", json!(["0x0"]));
     shown(&bob, begins);
+    eventually("the end of it", || (!bob.run(&["doctor"]).out.contains(silent)).then_some(()));
     assert_eq!(carol.json(&["node", "status"])["heartbeat_last"], Value::Null, "it holds no lease");
     let told = bob.ok(&["node", "status"]);
     assert!(told.contains("heartbeat") && told.contains("of 600 s"), "{told}");

@@ -13,6 +13,10 @@ use crate::node::{Node, market_error};
 use crate::options::ChainChoice;
 use crate::packages::on_disk;
 
+/// What a node needs to show life.
+const SHOWN_AGAIN: &str =
+    "see that the chain's endpoint answers, and that the operator's key has gas and the disk room";
+
 impl Node {
     /// Checks what the node holds: its disk, its journal, its chain, its agents, and every block of content that a pin or
     /// an agent needs. It reads all of these, which takes as long as they are large, and holds up nobody.
@@ -20,6 +24,7 @@ impl Node {
         let mut checks = vec![disk(&self.core)];
         checks.push(on_disk(&self.core, "read the journal", |core| Ok(journal(core))).await?);
         checks.push(self.check_chain().await);
+        checks.extend(self.core.silent().map(|reason| Check::problem("heartbeat", reason, SHOWN_AGAIN)));
         let (found, wanted) = self.glance(|all| (agents::check(all), Wanted::of(all))).await?;
         checks.extend(found);
         checks.extend(
