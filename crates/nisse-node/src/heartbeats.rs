@@ -1,11 +1,10 @@
 //! Proof of life on the market: a node with paid leases shows it once in each period, and whoever waits for an agent, or
-//! would run it, tells of a node that does not.
-//!
-//! Periods are the contract's, counted by the chain's clock. What this node takes for that clock may be wrong by some
-//! seconds: what counts is asked of the contract.
+//! would run it, tells of a node that does not. When and of whom is decided in nisse-orchestrator; this does it.
 
 mod beat;
 mod silent;
+
+pub use silent::is_watched;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,6 +12,7 @@ use std::time::Duration;
 
 use nisse_market::Market;
 use nisse_model::Address;
+use nisse_orchestrator::Period;
 
 use crate::core::Core;
 use crate::error::chain;
@@ -21,9 +21,6 @@ use crate::supervisor::Stop;
 /// How often it is looked whether something is to be done: a fortieth of a period, between these.
 const LOOK_MIN: Duration = Duration::from_millis(100);
 const LOOK_MAX: Duration = Duration::from_secs(1);
-/// The part of a period, one in so many, in which nodes show life: the rest is for those whose chain does not answer at
-/// once.
-const SHOWN_WITHIN: u64 = 4;
 /// Nodes that are remembered: whoever is beyond is asked for.
 const HEARD_MAX: usize = 100_000;
 /// How long to rest before the market is asked for its period again.
@@ -47,35 +44,9 @@ impl Heard {
     }
 }
 
-/// A period of the chain, and how far it has come.
-#[derive(Debug, Clone, Copy)]
-struct Period {
-    /// Its number.
-    number: u64,
-    /// Its length in seconds.
-    length: u64,
-    /// Seconds that have passed of it.
-    passed: u64,
-}
-
-impl Period {
-    /// The one in which the chain is now.
-    fn now(core: &Core, length: u64) -> Self {
-        let now = core.next_block_time().seconds();
-        Self { number: now / length, length, passed: now % length }
-    }
-
-    /// The unix second with which it begins.
-    fn begins(self) -> u64 {
-        self.number * self.length
-    }
-
-    /// Nodes do what they must at moments of their own, within this part of the period: not all in one block.
-    fn turn(self, node: Address, within: u64) -> u64 {
-        let digest = nisse_model::Hash256::of_parts(&[&node.0, &self.number.to_be_bytes()]);
-        let (number, _) = digest.0.split_first_chunk().expect("a hash has eight bytes");
-        u64::from_be_bytes(*number) % within.max(1)
-    }
+/// The period in which the chain is now.
+fn now(core: &Core, length: u64) -> Period {
+    Period::at(core.next_block_time(), length)
 }
 
 /// Runs until the node stops.

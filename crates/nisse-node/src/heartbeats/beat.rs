@@ -6,10 +6,9 @@ use std::time::Duration;
 
 use nisse_market::{LeaseState, Market, MarketCall, MarketError, QueueError, heartbeat_root};
 use nisse_model::{Address, AgentName, DeploymentId, Hash256};
-use nisse_orchestrator::{Agent, Assignment, Life};
+use nisse_orchestrator::{Period, ran_at};
 use tokio::time::timeout;
 
-use super::{Period, SHOWN_WITHIN};
 use crate::core::Core;
 use crate::error::chain;
 
@@ -20,8 +19,8 @@ pub(super) async fn run(core: &Arc<Core>, market: &Market, length: u64, look: Du
     let mut shown = 0;
     loop {
         tokio::time::sleep(look).await;
-        let period = Period::now(core, length);
-        if period.number <= shown || period.passed < period.turn(core.operator, length / SHOWN_WITHIN) {
+        let period = super::now(core, length);
+        if period.number <= shown || !period.is_to_show(core.operator) {
             continue;
         }
         match show(core, market, period).await {
@@ -89,16 +88,6 @@ async fn show(core: &Arc<Core>, market: &Market, period: Period) -> Result<u64, 
         Err(error) => return Err(chain(&error)),
     }
     market.last_heartbeat(core.operator).await.map_err(|error| chain(&error))
-}
-
-/// Whether money ran for it when a period began, or may have. At rest it is held as well: its owner may say at any time
-/// that it rests no more.
-fn ran_at(agent: &Agent, begins: u64) -> bool {
-    let (Life::Running { since, acknowledged } | Life::Paused { since, acknowledged }) = &agent.life else {
-        return false;
-    };
-    // What the chain said of its start may not have been heard yet.
-    agent.assignment != Assignment::Home && acknowledged.unwrap_or(*since).seconds() <= begins
 }
 
 fn states(core: &Core, leases: Vec<(DeploymentId, (Address, AgentName))>) -> Result<Vec<LeaseState>, String> {

@@ -8,9 +8,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use nisse_market::{DeploymentState, Market, MarketAddresses, MarketCall};
+use nisse_market::{DeploymentState, DeploymentView, Market, MarketAddresses, MarketCall};
+use nisse_model::Address;
+use nisse_orchestrator::{Attended, Period, Whose};
 
-use super::{Period, SHOWN_WITHIN};
 use crate::core::Core;
 use crate::error::chain;
 use crate::home::KeyName;
@@ -20,41 +21,16 @@ use crate::watcher::{LivingLease, OwnOrders, living_leases};
 /// Leases that the chain does not take at one look, before the rest is left to the next.
 const LEFT_MAX: usize = 16;
 
-/// Whose leases are looked at.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Whose {
-    Own,
-    Anybodys,
-}
-
-/// The last period in which this node saw the chain when nodes were to show life. Where this machine slept then, or the
-/// chain did not answer, they could not show it either.
-#[derive(Default)]
-struct Attended(u64);
-
-impl Attended {
-    /// Whether this node may speak of this period.
-    fn look(&mut self, period: Period, chain_answers: bool) -> bool {
-        if chain_answers && period.passed < period.length / SHOWN_WITHIN {
-            self.0 = period.number;
-        }
-        self.0 == period.number
-    }
-}
-
 pub(super) async fn run(core: &Arc<Core>, length: u64, look: Duration) {
     let (mut own, mut all, mut attended) = (0, 0, Attended::default());
     loop {
         tokio::time::sleep(look).await;
-        let period = Period::now(core, length);
+        let period = super::now(core, length);
         if !attended.look(period, core.chain_answers()) {
             continue;
         }
-        // From three quarters of a period on the contract listens.
-        let due = (length * 3).div_ceil(4);
-        let turn = due + period.turn(core.operator, length / 8);
-        for (told, whose, from) in [(&mut own, Whose::Own, due), (&mut all, Whose::Anybodys, turn)] {
-            if period.number == *told || period.passed < from {
+        for (told, whose) in [(&mut own, Whose::Own), (&mut all, Whose::Anybodys)] {
+            if period.number == *told || !period.is_to_tell(core.operator, whose) {
                 continue;
             }
             match tell(core, period, whose).await {
@@ -120,14 +96,7 @@ fn unheard(core: &Core, addresses: &MarketAddresses, period: Period, whose: Whos
 /// Tells of one lease. `false`: the chain did not take it now.
 async fn tell_of(market: &Market, lease: LivingLease, period: Period) -> Result<bool, String> {
     let view = market.deployment(lease.number).await.map_err(|error| chain(&error))?;
-    let ends = period.begins() + period.length;
-    let watched = view.state == DeploymentState::Running
-        && view.node == Some(lease.node)
-        && !view.home
-        && !view.paused
-        && view.started.is_some_and(|started| started.seconds() <= period.begins())
-        && view.ends_at.is_some_and(|end| end.seconds() >= ends);
-    if !watched {
+    if !is_watched(&view, lease.node, period) {
         return Ok(true);
     }
     let deployment = market.deployment_id(lease.number);
@@ -149,19 +118,12 @@ async fn tell_of(market: &Market, lease: LivingLease, period: Period) -> Result<
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn who_slept_or_saw_no_chain_when_nodes_were_to_show_life_tells_of_nobody() {
-        let at = |number, passed| Period { number, length: 600, passed };
-        let mut attended = Attended::default();
-        assert!(attended.look(at(7, 149), true));
-        assert!(attended.look(at(7, 500), false), "it was there in time");
-        assert!(!attended.look(at(8, 150), true), "it woke up too late");
-        assert!(!attended.look(at(9, 10), false), "the chain did not answer");
-        assert!(!attended.look(at(9, 450), true));
-        assert!(attended.look(at(10, 0), true));
-    }
+/// Whether the contract listens for this node on account of this lease, the whole period through.
+pub fn is_watched(view: &DeploymentView, node: Address, period: Period) -> bool {
+    view.state == DeploymentState::Running
+        && view.node == Some(node)
+        && !view.home
+        && !view.paused
+        && view.started.is_some_and(|started| started.seconds() <= period.begins())
+        && view.ends_at.is_some_and(|end| end.seconds() >= period.ends())
 }
