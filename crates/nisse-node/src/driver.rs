@@ -4,13 +4,16 @@
 //! for an agent or the chain: what takes long runs in a task of its own and comes back as an event.
 
 mod actions;
+mod asked;
 mod compaction;
 mod handle;
 mod held;
 pub(crate) mod market;
 pub(crate) mod outbox;
 
-pub(crate) use actions::{finished, shortened};
+pub(crate) use actions::finished;
+pub(crate) use asked::shortened;
+pub use asked::{Asked, tries_max};
 pub(crate) use handle::DriverHandle;
 
 use std::collections::VecDeque;

@@ -30,6 +30,7 @@ mod records;
 mod recovery;
 mod remote;
 mod routes;
+pub mod rules;
 mod supervisor;
 mod timeline;
 mod unapplied;

@@ -7,16 +7,20 @@
 mod again;
 mod beginning;
 mod living;
+mod meaning;
 mod own;
 mod place;
 mod reorg;
+mod reread;
 mod translate;
 
 pub(crate) use again::look_again;
 pub(crate) use beginning::first_block;
 pub(crate) use living::{LivingLease, living_leases};
+pub use meaning::{Meaning, Reader, reopened};
 pub(crate) use own::OwnOrders;
 pub(crate) use place::forget_places;
+pub use reread::is_doubtful;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -73,7 +77,7 @@ enum Looked {
 
 /// How much of a version of the market concerns this node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Standing {
+pub enum Standing {
     /// New orders are looked at.
     Newest,
     /// What is held here runs to its end, and nothing new is taken.

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use nisse_market::MarketCall;
 use nisse_model::DeploymentId;
 use nisse_orchestrator::{Action, ActionResult, Event, MarketStep};
 
 use super::Driver;
-use super::market::{give_back, write};
+use super::asked::Asked;
+use super::market::carry_out;
 use crate::core::Core;
 use crate::life;
 use crate::watcher;
@@ -65,45 +65,21 @@ impl Driver {
                     life::decided(&core, held).await;
                 });
             }
-            Action::Attest { deployment, round } => {
-                let call = MarketCall::Attest { deployment: deployment.number };
-                self.write(deployment, format!("attest:{deployment}:{round}"), call);
-            }
-            Action::Bid { deployment, round, rate } => {
-                core.milestone(deployment, "bid", format!("{rate} TALOS per hour"));
-                let call = MarketCall::Bid { deployment: deployment.number, rate };
-                self.ask(deployment, MarketStep::Bid { round }, format!("bid:{deployment}:{round}"), call);
-            }
-            Action::Assign { deployment, round, attempt } => {
-                let intent = again(format!("assign:{deployment}:{round}"), attempt);
-                let call = MarketCall::Assign { deployment: deployment.number };
-                self.ask(deployment, MarketStep::Assign { round }, intent, call);
-            }
-            Action::Acknowledge { deployment, incarnation, attempt } => {
-                let intent = again(format!("ack:{deployment}:{incarnation}"), attempt);
-                let call = MarketCall::AckStart { deployment: deployment.number, incarnation };
-                self.ask(deployment, MarketStep::Acknowledge, intent, call);
-            }
-            Action::Reject { deployment, reason } => {
-                let reason = shortened(&reason);
-                self.spawn("give back", async move {
-                    give_back(&core, deployment, &format!("reject:{deployment}"), reason).await;
-                });
-            }
-            Action::AcknowledgeUpdate { deployment, revision, incarnation } => {
-                let call = MarketCall::AckUpdate { deployment: deployment.number, revision, incarnation };
-                self.write(deployment, format!("ack-update:{deployment}:{revision}"), call);
-            }
-            Action::RefuseUpdate { deployment, revision, reason } => {
-                let reason = shortened(&reason);
-                let call = MarketCall::RejectUpdate { deployment: deployment.number, revision, reason };
-                self.write(deployment, format!("refuse-update:{deployment}:{revision}"), call);
-            }
-            Action::Expire { deployment } => {
-                // A lease that was topped up can run out again: the chain's time is part of the name.
-                let at = core.chain_time(core.clock.now()).seconds();
-                let call = MarketCall::Expire { deployment: deployment.number };
-                self.ask(deployment, MarketStep::Expire, format!("expire:{deployment}:{at}"), call);
+            Action::Attest { .. }
+            | Action::Bid { .. }
+            | Action::Assign { .. }
+            | Action::Acknowledge { .. }
+            | Action::Reject { .. }
+            | Action::AcknowledgeUpdate { .. }
+            | Action::RefuseUpdate { .. }
+            | Action::Expire { .. } => {
+                if let Action::Bid { deployment, rate, .. } = action {
+                    core.milestone(deployment, "bid", format!("{rate} TALOS per hour"));
+                }
+                let chain = core.chain_time(core.clock.now());
+                if let Some(asked) = Asked::of(&action, chain) {
+                    self.ask(asked);
+                }
             }
             Action::Forget { deployment, placement } => {
                 core.lanes.forget(&deployment);
@@ -116,26 +92,19 @@ impl Driver {
         }
     }
 
-    /// Writes, and says when the market does not take it.
-    fn ask(&self, deployment: DeploymentId, step: MarketStep, intent: String, call: MarketCall) {
+    /// Writes, and says when the market does not take it: what it refuses for good is said in the log.
+    fn ask(&self, asked: Asked) {
         let core = Arc::clone(&self.core);
         self.spawn("market", async move {
-            let Err(refused) = write(&core, deployment, &intent, &call).await else { return };
-            let result = match step {
-                MarketStep::Bid { round } if refused.is_for_stake() => {
+            let Err(refused) = carry_out(&core, &asked).await else { return };
+            let result = match asked.step {
+                Some(MarketStep::Bid { round }) if refused.is_for_stake() => {
                     ActionResult::StakeTooLow { round, reason: refused.reason }
                 }
-                step => ActionResult::NotTaken(step),
+                Some(step) => ActionResult::NotTaken(step),
+                None => return,
             };
-            finished(&core, deployment, result).await;
-        });
-    }
-
-    fn write(&self, deployment: DeploymentId, intent: String, call: MarketCall) {
-        let core = Arc::clone(&self.core);
-        self.spawn("market", async move {
-            // What the market refuses for good is said in the log.
-            let _ = write(&core, deployment, &intent, &call).await;
+            finished(&core, asked.deployment, result).await;
         });
     }
 
@@ -149,20 +118,7 @@ impl Driver {
     }
 }
 
-/// The name of another attempt: the first one has its outcome.
-fn again(intent: String, attempt: u32) -> String {
-    if attempt <= 1 { intent } else { format!("{intent}:{attempt}") }
-}
-
 /// Tells the orchestrator how an action ended.
 pub(crate) async fn finished(core: &Core, deployment: DeploymentId, result: ActionResult) {
     core.driver.event(Event::Finished { deployment, result }).await;
-}
-
-/// Reasons on chain have a limit.
-pub(crate) fn shortened(reason: &str) -> String {
-    const REASON_BYTES_MAX: usize = 200;
-    let mut reason = reason.to_owned();
-    reason.truncate(reason.floor_char_boundary(REASON_BYTES_MAX));
-    reason
 }

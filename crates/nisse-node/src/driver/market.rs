@@ -6,18 +6,13 @@ use std::time::Duration;
 use nisse_market::{MarketCall, MarketError, QueueError, Revert, Written};
 use nisse_model::DeploymentId;
 
+use super::asked::{Asked, tries_max};
 use crate::core::Core;
 use crate::error::{ErrorKind, chain};
 use crate::home::KeyName;
 
 /// How long to rest before the next try.
 pub(crate) const RETRY: Duration = Duration::from_secs(5);
-/// How often a write that the contract would refuse now is tried: what it waits for (an acknowledgement under way, the
-/// chain's clock) comes within these tries. Where it does not, the orchestrator asks again later.
-const REFUSED_TRIES_MAX: u32 = 4;
-/// How often one is tried that nobody asks for again before the next start: a minute, in which an endpoint that lags
-/// behind another catches up.
-const REFUSED_TRIES_LAST_MAX: u32 = 9;
 /// The first rest of such a write; it doubles.
 const REFUSED_RETRY_FIRST: Duration = Duration::from_millis(250);
 /// Decimals of an OracleFeed.
@@ -102,26 +97,12 @@ pub(crate) async fn write(
     }
 }
 
-fn tries_max(call: &MarketCall) -> u32 {
-    match call {
-        // Another bid is better: that does not change.
-        MarketCall::Bid { .. } => 1,
-        // Others were faster: a quorum needs no further word.
-        MarketCall::Attest { .. } => 1,
-        MarketCall::AckUpdate { .. } | MarketCall::RejectUpdate { .. } | MarketCall::Stop { .. } => {
-            REFUSED_TRIES_LAST_MAX
-        }
-        _ => REFUSED_TRIES_MAX,
-    }
-}
-
-/// Gives an order back: rejected while money does not run, stopped when it does.
-pub(crate) async fn give_back(core: &Core, deployment: DeploymentId, intent: &str, reason: String) {
-    let number = deployment.number;
-    let rejected = write(core, deployment, intent, &MarketCall::Reject { deployment: number, reason }).await;
-    if rejected.is_err() {
-        // What does not stop either has ended already.
-        let _ = write(core, deployment, &format!("{intent}:stop"), &MarketCall::Stop { deployment: number }).await;
+/// Carries a write of the orchestrator's out, or what is written in its place.
+pub(super) async fn carry_out(core: &Core, asked: &Asked) -> Result<Written, Refused> {
+    let written = write(core, asked.deployment, &asked.intent, &asked.call).await;
+    match (&written, &asked.otherwise) {
+        (Err(_), Some((intent, call))) => write(core, asked.deployment, intent, call).await,
+        _ => written,
     }
 }
 

@@ -6,7 +6,7 @@ use nisse_model::DeploymentId;
 use nisse_orchestrator::Event;
 
 use super::POLL_FAILED_MAX;
-use super::translate::reopened;
+use super::meaning::reopened;
 use crate::core::Core;
 use crate::error::chain;
 use crate::home::KeyName;
@@ -34,7 +34,7 @@ async fn look(core: &Core, deployment: DeploymentId) -> Result<(), String> {
         let market = market.map_err(|error| error.text)?;
         let head = market.head().await.map_err(|error| chain(&error))?;
         let view = market.deployment(deployment.number).await.map_err(|error| chain(&error))?;
-        events = reopened(&market, deployment, view.deadline, head).await?;
+        events.extend(reopened(&view, deployment, view.deadline, head));
     }
     if events.is_empty() {
         events.push(Event::OrderGone { deployment });

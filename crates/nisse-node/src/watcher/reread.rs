@@ -1,0 +1,103 @@
+//! What follows when the contract is read again: at a start, and some seconds after a reorganisation. No chain is asked
+//! here.
+//!
+//! Events of the new blocks are told like any others. What they cannot tell is what is missing: an assignment, a bid or
+//! an acknowledgement that stood in a block that is gone. Most of it comes back in another block at once.
+
+use nisse_market::{DeploymentState, DeploymentView, MarketCall};
+use nisse_model::DeploymentId;
+use nisse_orchestrator::{Agent, Assignment, CloseReason, Event, Life};
+
+use super::Standing;
+use super::meaning::{Reader, assigned, is_held, reopened};
+use crate::driver::shortened;
+
+impl Reader {
+    /// What a live agent is told of. `view`: what the contract says of its deployment; `None` where there is none.
+    pub fn agent_again(&self, deployment: DeploymentId, agent: &Agent, view: Option<&DeploymentView>) -> Vec<Event> {
+        let undone = Event::Closed { deployment, reason: CloseReason::Undone };
+        let Some(view) = view else { return vec![undone] };
+        let name = view.package.agent_id.split('@').next().unwrap_or_default();
+        if view.owner != agent.placement.owner || name != agent.placement.package.agent_id.name.as_str() {
+            // The number was given to another order: this one is gone, and the other may be this node's as well.
+            let mut events = vec![undone];
+            events.extend(assigned(view, deployment, self.operator));
+            return events;
+        }
+        if !is_held(view, self.operator) {
+            let reason = match view.state {
+                DeploymentState::Stopped => CloseReason::Owner,
+                DeploymentState::Expired => CloseReason::Expired,
+                _ => CloseReason::Undone,
+            };
+            return vec![Event::Closed { deployment, reason }];
+        }
+        let started = view.started.filter(|_| view.state == DeploymentState::Running);
+        let paid = matches!(&agent.assignment, Assignment::Lease(lease) if lease.deposited != view.deposited);
+        let funded = paid.then_some(Event::Funded { deployment, deposited: view.deposited });
+        funded.into_iter().chain(started.map(|at| Event::Acknowledged { deployment, at })).collect()
+    }
+
+    /// What the chain had taken of an agent and has not any more: it goes out under a name of its own, since the old one
+    /// has its outcome.
+    pub fn said_again(&self, deployment: DeploymentId, agent: &Agent, view: &DeploymentView) -> Option<MarketCall> {
+        if !is_held(view, self.operator) {
+            return None;
+        }
+        let number = deployment.number;
+        let started = matches!(agent.life, Life::Running { .. } | Life::Paused { .. });
+        let (answered, incarnation) = (agent.revision_done, agent.incarnation);
+        if view.state == DeploymentState::Assigned && started {
+            return Some(MarketCall::AckStart { deployment: number, incarnation });
+        }
+        view.update.filter(|(revision, _)| *revision == answered)?;
+        Some(match &agent.update_refused {
+            Some(reason) => {
+                MarketCall::RejectUpdate { deployment: number, revision: answered, reason: shortened(reason) }
+            }
+            None => MarketCall::AckUpdate { deployment: number, revision: answered, incarnation },
+        })
+    }
+
+    /// What an order comes to that this node looks at, or has `bid` on, after a reorganisation. Its block is another one
+    /// then, so a bid on it is another round: that of the block `head`.
+    pub fn order_again(
+        &self,
+        deployment: DeploymentId,
+        bid: bool,
+        view: Option<&DeploymentView>,
+        head: u64,
+    ) -> Vec<Event> {
+        let open = view.filter(|view| view.state == DeploymentState::Open);
+        if open.is_some_and(|view| !bid || view.node == Some(self.operator)) {
+            return Vec::new();
+        }
+        let open = open.filter(|_| self.standing == Standing::Newest);
+        let reopened = open.and_then(|view| reopened(view, deployment, view.deadline, head));
+        [Event::AssignedElsewhere { deployment }].into_iter().chain(reopened).collect()
+    }
+}
+
+/// Whether an agent seems to be gone for the first time. The chain in this process has one word only.
+pub fn is_doubtful(events: &[Event], doubted_before: bool, embedded: bool) -> bool {
+    let undone = |event: &Event| matches!(event, Event::Closed { reason: CloseReason::Undone, .. });
+    !embedded && !doubted_before && events.iter().any(undone)
+}
+
+#[cfg(test)]
+mod tests {
+    use nisse_model::Address;
+
+    use super::*;
+
+    #[test]
+    fn an_agent_of_another_chain_is_stopped_as_undone_at_the_second_word_only() {
+        let deployment = DeploymentId { chain: 1, contract: Address([2; 20]), number: 3 };
+        let undone = [Event::Closed { deployment, reason: CloseReason::Undone }];
+        assert!(is_doubtful(&undone, false, false), "an endpoint may lag");
+        assert!(!is_doubtful(&undone, true, false), "it says so again");
+        assert!(!is_doubtful(&undone, false, true), "the chain in this process does not lag");
+        let ended = [Event::Closed { deployment, reason: CloseReason::Owner }];
+        assert!(!is_doubtful(&ended, false, false), "an end that the contract tells is not doubted");
+    }
+}
