@@ -5,6 +5,7 @@
 
 mod block;
 mod budget;
+mod copy;
 mod dev;
 mod evm;
 mod json;
@@ -24,6 +25,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 use nisse_model::Timestamp;
 use nisse_store::{Clock, Disk, Entropy, Journal};
 
+pub(crate) use copy::{ChainCopy, Ran};
 pub use json::{RPC_BATCH_MAX, RPC_BODY_BYTES_MAX};
 pub use open::{ChainOptions, OpenChainError};
 pub use record::RecordError;

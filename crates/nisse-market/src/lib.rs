@@ -21,9 +21,10 @@ pub use cursor::{CursorError, CursorPosition, EventBatch, LogCursor, REORG_DEPTH
 pub use event::{EventAt, MarketEvent, OrderView, ReopenedFor, StoppedBy};
 pub use heartbeat::{LeaseState, heartbeat_root};
 pub use market::{
-    ContractSettings, DeployOrder, DeploymentState, DeploymentView, FIRST_MANAGER_NONCE, FirstBlock, Market,
-    MarketAddresses, MarketCall, MarketError, NodeStatus, NodeView, PublicationTerms, PublicationView, VERSIONS_MAX,
-    Written, deploy_contracts, is_of_this_program, made_by, market_versions, upgrade_contracts,
+    ContractSettings, CopiedWrite, DeployOrder, DeploymentState, DeploymentView, FIRST_MANAGER_NONCE, Fate, FirstBlock,
+    Market, MarketAddresses, MarketCall, MarketCopy, MarketError, NodeStatus, NodeView, PublicationTerms,
+    PublicationView, VERSIONS_MAX, Written, deploy_contracts, is_of_this_program, made_by, market_versions,
+    upgrade_contracts,
 };
 pub use owner_request::{OwnerRequest, SignedOwnerRequest};
 pub use package::ListedPackage;

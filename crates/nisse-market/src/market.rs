@@ -5,6 +5,7 @@
 
 mod birth;
 mod call;
+mod copy;
 mod deploy_contracts;
 mod heartbeats;
 mod time;
@@ -21,6 +22,7 @@ use nisse_model::{Address, DeploymentId};
 
 pub use birth::FirstBlock;
 pub use call::{DeployOrder, MarketCall, PublicationTerms};
+pub use copy::{CopiedWrite, Fate, MarketCopy};
 pub(crate) use deploy_contracts::first_creation;
 pub use deploy_contracts::{
     ContractSettings, FIRST_MANAGER_NONCE, deploy_contracts, is_of_this_program, made_by, upgrade_contracts,

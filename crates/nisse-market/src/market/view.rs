@@ -5,6 +5,7 @@ mod shapes;
 
 use nisse_model::{Address, Amount};
 
+pub(super) use read::{deployment as read_deployment, node as read_node};
 pub use shapes::{DeploymentState, DeploymentView, NodeStatus, NodeView, PublicationView};
 
 use super::{Market, MarketError};

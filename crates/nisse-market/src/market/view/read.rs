@@ -8,7 +8,7 @@ use crate::event::{maybe, seconds};
 use crate::package::{FoundPackage, resources};
 use crate::tx::to_model;
 
-pub(super) fn deployment(found: &contracts::Deployment) -> Option<DeploymentView> {
+pub(in crate::market) fn deployment(found: &contracts::Deployment) -> Option<DeploymentView> {
     let supersedes = maybe(found.standing.supersedesMarket).map(|market| (market, found.standing.supersedesId));
     Some(DeploymentView {
         number: found.id,
@@ -74,7 +74,7 @@ pub(super) fn publication(found: &contracts::Publication) -> Option<PublicationV
 }
 
 /// `None` when it is not registered.
-pub(super) fn node(found: Nodes::Node) -> Option<NodeView> {
+pub(in crate::market) fn node(found: Nodes::Node) -> Option<NodeView> {
     let status = match found.status {
         Nodes::Status::Active => NodeStatus::Active,
         Nodes::Status::Paused => NodeStatus::Paused,
