@@ -30,7 +30,7 @@ pub(crate) fn router(node: Arc<Node>) -> Router {
     let token = node.token().to_owned();
     let bodies = Arc::new(Bodies::sized(BODY_BYTES_MAX, BODIES_BYTES_MAX));
     let mut router = Router::new();
-    for route in ROUTES.iter().filter(|route| route.scope != Scope::Signer) {
+    for route in ROUTES.iter().filter(|route| !matches!(route.scope, Scope::Signer | Scope::Stranger)) {
         let guard = Guard { token: token.clone(), scope: route.scope };
         // The guard comes before the body: nothing of it is read for strangers.
         let handler = (route.handler)().layer(from_fn_with_state(Arc::clone(&bodies), whole_body));

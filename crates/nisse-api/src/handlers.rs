@@ -14,7 +14,8 @@ use http::{HeaderMap, HeaderValue, StatusCode, header};
 use nisse_node::control::{
     AgentList, AgentStatus, Check, ContentAdded, ContentCollected, ContentEntry, ContentProvided, ContentProviders,
     DeployRequest, Deployed, Destroyed, FundRequest, InvokeRequest, Invoked, LogLine, MarketEntry, MarketList,
-    MarketRates, NodeEarnings, NodeStatus, NodeWithdrawn, ReceiptBundle, RollbackTo, UpdateRequest,
+    MarketNodes, MarketOffers, MarketRates, NodeEarnings, NodeOffer, NodeStatus, NodeWithdrawn, OfferAsked,
+    ReceiptBundle, RollbackTo, UpdateRequest,
 };
 use serde::Deserialize;
 
@@ -252,6 +253,18 @@ pub(crate) async fn content_collect(State(app): State<App>) -> Answer<ContentCol
 
 pub(crate) async fn market_list(State(app): State<App>) -> Answer<MarketList> {
     Ok(Json(app.node.market_list().await?))
+}
+
+pub(crate) async fn market_nodes(State(app): State<App>) -> Answer<MarketNodes> {
+    Ok(Json(app.node.market_nodes().await?))
+}
+
+pub(crate) async fn market_offers(State(app): State<App>, asked: Asked<OfferAsked>) -> Answer<MarketOffers> {
+    Ok(Json(app.node.market_offers(query(asked)?).await?))
+}
+
+pub(crate) async fn node_offer(State(app): State<App>, asked: Asked<OfferAsked>) -> Answer<NodeOffer> {
+    Ok(Json(app.node.offer(query(asked)?).await?))
 }
 
 pub(crate) async fn market_rates(State(app): State<App>) -> Answer<MarketRates> {

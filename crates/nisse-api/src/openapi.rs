@@ -64,7 +64,7 @@ fn operation(route: &Route, generator: &mut schemars::SchemaGenerator, problem: 
         None => operation["responses"]["204"] = json!({ "description": "Done." }),
     }
     match route.scope {
-        Scope::Anyone => {}
+        Scope::Anyone | Scope::Stranger => {}
         Scope::Owner => operation["security"] = json!([{ "token": [] }]),
         Scope::Signer => operation["security"] = json!([{ "signature": [] }]),
     }

@@ -12,7 +12,7 @@ use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, heade
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt as _, Either, Full, StreamBody};
 use hyper::body::{Frame, Incoming};
-use nisse_node::{AgentCallError, AnswerBody, Node, PROVIDERS_PATH, PublicRoute, REMOTE_PATH};
+use nisse_node::{AgentCallError, AnswerBody, Node, OFFER_PATH, PROVIDERS_PATH, PublicRoute, REMOTE_PATH};
 
 use crate::authority::Authority;
 use crate::body::{Bodies, BodyError, Held};
@@ -54,6 +54,10 @@ pub(crate) async fn answer(
             let mut response = text(StatusCode::SERVICE_UNAVAILABLE, &format!("this agent is {state}"));
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
             response
+        }
+        PublicRoute::Node if request.uri().path() == OFFER_PATH => {
+            let answer = remote.answer_stranger(from, &request).await;
+            answer.map(|body| Either::Right(body.map_err(|_| BrokenOff).boxed_unsync()))
         }
         PublicRoute::Node if request.uri().path().starts_with(REMOTE_PATH) => {
             let answer = remote.answer(node, bodies, from, request).await;
@@ -125,8 +129,8 @@ async fn to_node(node: &Node, from: IpAddr, request: &Request<Incoming>) -> Resp
     let is_routing = path.starts_with(PROVIDERS_PATH);
     if !is_routing && !path.starts_with("/ipfs/") {
         let words = format!(
-            "this node serves agents by their names, content under /ipfs/, who provides it under /routing/v1/, and \
-             under {REMOTE_PATH}DEPLOYMENT what the owner of an agent signs for"
+            "this node serves agents by their names, content under /ipfs/, who provides it under /routing/v1/, its offers \
+             at {OFFER_PATH}, and under {REMOTE_PATH}DEPLOYMENT what the owner of an agent signs for"
         );
         return text(StatusCode::NOT_FOUND, &words);
     }

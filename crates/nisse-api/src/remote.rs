@@ -1,4 +1,5 @@
-//! What owners ask of their agents from elsewhere: routes of the public listener, each request signed.
+//! What owners ask of their agents from elsewhere: routes of the public listener, each request signed; and what anybody
+//! may ask, without a body.
 //!
 //! The head says who asks; nothing of a body is read for anybody else.
 
@@ -27,21 +28,38 @@ const ANSWERS_OF_ONE_MAX: usize = 8;
 /// Logs that are followed at once, likewise.
 const FOLLOWED_MAX: usize = 256;
 const FOLLOWED_OF_ONE_MAX: usize = 16;
+/// Strangers that are answered at once, and those of one address: an offer is a signature's work.
+const STRANGERS_MAX: usize = 16;
+const STRANGERS_OF_ONE_MAX: usize = 4;
 
 /// The signed routes.
 pub(crate) struct Remote {
     router: Router,
     answers: Shares,
     followed: Shares,
+    strangers: Shares,
 }
 
 impl Remote {
     pub(crate) fn new(node: Arc<Node>) -> Self {
-        let signed = ROUTES.iter().filter(|route| route.scope == Scope::Signer);
-        let router = signed.fold(Router::new(), |router, route| router.route(route.path, (route.handler)()));
+        let here = ROUTES.iter().filter(|route| matches!(route.scope, Scope::Signer | Scope::Stranger));
+        let router = here.fold(Router::new(), |router, route| router.route(route.path, (route.handler)()));
         let router = finished(router).layer(DefaultBodyLimit::disable()).with_state(App { node });
         let answers = Shares::new(ANSWERS_MAX, ANSWERS_OF_ONE_MAX);
-        Self { router, answers, followed: Shares::new(FOLLOWED_MAX, FOLLOWED_OF_ONE_MAX) }
+        let followed = Shares::new(FOLLOWED_MAX, FOLLOWED_OF_ONE_MAX);
+        Self { router, answers, followed, strangers: Shares::new(STRANGERS_MAX, STRANGERS_OF_ONE_MAX) }
+    }
+
+    /// Answers what anybody may ask. What came with it is not read.
+    pub(crate) async fn answer_stranger(&self, from: IpAddr, request: &Request<Incoming>) -> Response {
+        let Some(_share) = self.strangers.take(from.to_string()) else {
+            let text = "failed to take the request: as many of this address, or of all, are being answered as may be";
+            return Problem::new(StatusCode::SERVICE_UNAVAILABLE, "answers_many", text).into_response();
+        };
+        let mut bare = Request::new(Body::empty());
+        *bare.method_mut() = request.method().clone();
+        *bare.uri_mut() = request.uri().clone();
+        self.router.clone().oneshot(bare).await.unwrap_or_else(|never| match never {})
     }
 
     /// Answers one request, if the owner of its deployment signed it.

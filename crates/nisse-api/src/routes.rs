@@ -16,6 +16,8 @@ pub enum Scope {
     Owner,
     /// On the public listener: the owner of the deployment, wherever, by a signature.
     Signer,
+    /// On the public listener: anybody.
+    Stranger,
 }
 
 /// One control route.
@@ -114,8 +116,11 @@ pub const ROUTES: &[Route] = &[
     route!("DELETE" "/api/v1/content/{cid}" Owner content_remove(Nothing) -> Nothing, "Unpin what `content add` pinned, or a pin by its name."),
     route!("POST" "/api/v1/content/gc" Owner content_collect(Nothing) -> json::<control::ContentCollected>(), "Drop blocks that no pin holds."),
     route!("GET" "/api/v1/market" Owner market_list(Nothing) -> json::<control::MarketList>(), "Deployments on the market, newest first."),
+    route!("GET" "/api/v1/market/nodes" Owner market_nodes(Nothing) -> json::<control::MarketNodes>(), "The registered nodes, and what they are known for."),
     route!("GET" "/api/v1/market/rates" Owner market_rates(Nothing) -> json::<control::MarketRates>(), "What running leases pay, and what open orders offer."),
+    route!("GET" "/api/v1/market/offers" Owner market_offers(Nothing) -> json::<control::MarketOffers>(), "What nodes offer for an agent of `?cpu_millis=`, `memory_bytes=`, `gpu=` and `gas_budget=`: each is asked now."),
     route!("GET" "/api/v1/market/{deployment}" Owner market_show(Nothing) -> json::<control::MarketEntry>(), "One deployment with the events of its life."),
+    route!("GET" "/.well-known/nisse/v1/offer" Stranger node_offer(Nothing) -> json::<control::NodeOffer>(), "A signed offer to `?client=`, for an agent of `cpu_millis=`, `memory_bytes=`, `gpu=` and `gas_budget=`, good for a minute."),
     route!("GET" "/.well-known/nisse/v1/agents/{deployment}" Signer signed_status(Nothing) -> json::<control::AgentStatus>(), "One agent's state, for its owner elsewhere."),
     route!("GET" "/.well-known/nisse/v1/agents/{deployment}/logs" Signer signed_logs(Nothing) -> json::<Vec<control::LogLine>>(), "The last log lines: `?lines=` of them, else 100."),
     route!("GET" "/.well-known/nisse/v1/agents/{deployment}/logs/follow" Signer signed_logs_follow(Nothing) -> Payload::Events(schema::<control::LogLine>), "Log lines as they come: behind the number `?after=`, else from now on."),

@@ -7,6 +7,7 @@ mod feeds;
 mod heartbeats;
 mod money;
 mod rare;
+mod reputation;
 
 pub(crate) use book::AddressBook;
 pub(crate) use bytecode::{arguments, creation_code};
@@ -14,6 +15,7 @@ pub(crate) use feeds::{OracleFeed, OracleFeeds};
 pub(crate) use heartbeats::Heartbeats;
 pub(crate) use money::{Escrow, TalosToken};
 pub(crate) use rare::{Cid, Rare};
+pub(crate) use reputation::Reputation;
 
 use alloy::sol;
 
@@ -34,6 +36,15 @@ sol! {
     #[derive(Debug, PartialEq, Eq)]
     enum ReopenReason { NoAck, Rejected, Silent }
 
+    #[derive(Debug, PartialEq, Eq)]
+    enum Selection { LowestPrice, HighestReputation, Score }
+
+    #[derive(Debug)]
+    struct Terms {
+        Selection selection;
+        string provider;
+    }
+
     #[derive(Debug)]
     struct Publication {
         uint64 id;
@@ -49,6 +60,16 @@ sol! {
         uint32 bidWindow;
         uint64 gasBudget;
         uint64 publishedAt;
+    }
+
+    #[derive(Debug)]
+    struct Offer {
+        address node;
+        address client;
+        Resources upTo;
+        uint128 rate;
+        uint64 validUntil;
+        uint64 nonce;
     }
 
     #[derive(Debug)]
@@ -155,6 +176,8 @@ sol! {
         ) external returns (uint64 id);
         function deploy(DeployParams params) external returns (uint64 id);
         function deploy(string agentId, string ipfsCid, uint256 payment) external returns (uint64 id);
+        function deployUnder(DeployParams params, Terms terms) external returns (uint64 id);
+        function deployWith(DeployParams params, Offer offer, bytes signature) external returns (uint64 id);
         function deployHome(DeployParams params) external returns (uint64 id);
         function attest(uint64 id) external;
         function reject(uint64 id, string reason) external;
@@ -179,6 +202,7 @@ sol! {
         function deployment(uint64 id) external view returns (Deployment d);
         function publication(address publisher, string agentId) external view returns (Publication p);
         function publicationById(uint64 id) external view returns (Publication p);
+        function selectionOf(uint64 id) external view returns (Selection selection);
         function openOrders(string agentId) external view returns (uint256);
         function gasAllowance(uint64 id) external view returns (uint256);
 
@@ -186,6 +210,7 @@ sol! {
             uint64 indexed id, address indexed publisher, bytes32 indexed agentKey, Publication publication
         );
         event Deployed(uint64 indexed id, address indexed owner, bytes32 indexed agentKey, Order order);
+        event OrderTerms(uint64 indexed id, Selection selection, string provider);
         event Superseded(uint64 indexed id, address indexed market, uint64 indexed oldId);
         event Attested(uint64 indexed id, address indexed node, uint8 attestations);
         event Verified(uint64 indexed id, uint64 biddingEnds);
@@ -252,6 +277,8 @@ sol! {
         error ReasonTooLong(uint256 length, uint256 max);
         error NotSuperseded(uint64 oldId, State state);
         error SettingZero();
+        error NoReputation();
+        error ProviderTooLong(uint256 length, uint256 max);
     }
 
     #[derive(Debug)]
@@ -278,6 +305,7 @@ sol! {
         function withdraw() external returns (uint128 amount);
         function addManager(address manager) external;
         function setSlasher(address slasher) external;
+        function setReputation(address reputation) external;
         function claimSlashed() external returns (uint256 amount);
         function claimable(address account) external view returns (uint256);
         function node(address operator) external view returns (Node view_);

@@ -8,6 +8,7 @@ use nisse_model::{Address, Amount, AmountPerHour, Hash256, Timestamp};
 pub(crate) use read::{amount, maybe, seconds};
 
 use crate::package::ListedPackage;
+use crate::selection::Selection;
 use crate::tx::{BlockRef, ChainHash};
 
 /// An event and where it stands. (block, log index) names it for good; after a reorganisation the same event may
@@ -73,12 +74,14 @@ pub enum ReopenedFor {
     Silent,
 }
 
-/// One event. `deployment` is the number on the contract that spoke; of `Missed`, on the Manager that it names.
+/// One event. `deployment` is the number on the contract that spoke; of `Missed` and
+/// `Counted`, on the Manager that they name.
 #[derive(Debug, Clone, PartialEq)]
 #[expect(missing_docs, reason = "the fields say what the contracts' own documentation says of them")]
 pub enum MarketEvent {
     Published { publication: u64, publisher: Address, agent_id: String },
     Deployed { deployment: u64, owner: Address, order: Box<OrderView> },
+    OrderTerms { deployment: u64, selection: Selection, provider: Option<String> },
     Superseded { deployment: u64, market: Address, old: u64 },
     Attested { deployment: u64, node: Address, attestations: u8 },
     Verified { deployment: u64, bidding_ends: Timestamp },
@@ -102,6 +105,8 @@ pub enum MarketEvent {
     AnswerPublished { deployment: u64, node: Address, answer: i128, round: u128 },
     Heartbeat { node: Address, period: u64, root: Hash256 },
     Missed { market: Address, deployment: u64, node: Address, period: u64, penalty: Amount },
+    Counted { market: Address, deployment: u64, node: Address, seconds: u64 },
+    Faulted { node: Address, seconds: u64 },
     NodeRegistered { node: Address, endpoint: String, stake: Amount },
     StakeAdded { node: Address, stake: Amount },
 }
@@ -115,9 +120,11 @@ impl MarketEvent {
     /// The deployment that this is about.
     pub fn deployment(&self) -> Option<u64> {
         match self {
-            Self::Published { .. } | Self::NodeRegistered { .. } | Self::StakeAdded { .. } | Self::Heartbeat { .. } => {
-                None
-            }
+            Self::Published { .. }
+            | Self::NodeRegistered { .. }
+            | Self::StakeAdded { .. }
+            | Self::Heartbeat { .. }
+            | Self::Faulted { .. } => None,
             Self::Deployed { deployment, .. }
             | Self::Superseded { deployment, .. }
             | Self::Attested { deployment, .. }
@@ -140,6 +147,8 @@ impl MarketEvent {
             | Self::Withdrawn { deployment, .. }
             | Self::FeedCreated { deployment, .. }
             | Self::Missed { deployment, .. }
+            | Self::OrderTerms { deployment, .. }
+            | Self::Counted { deployment, .. }
             | Self::AnswerPublished { deployment, .. } => Some(*deployment),
         }
     }

@@ -9,11 +9,13 @@ pub mod embedded;
 mod event;
 mod heartbeat;
 mod market;
+mod offer;
 mod owner_request;
 mod package;
 mod provider;
 mod receipt;
 mod revert;
+mod selection;
 mod signer;
 mod tx;
 
@@ -22,14 +24,16 @@ pub use event::{EventAt, MarketEvent, OrderView, ReopenedFor, StoppedBy};
 pub use heartbeat::{LeaseState, heartbeat_root};
 pub use market::{
     ContractSettings, CopiedWrite, DeployOrder, DeploymentState, DeploymentView, FIRST_MANAGER_NONCE, Fate, FirstBlock,
-    Market, MarketAddresses, MarketCall, MarketCopy, MarketError, NodeStatus, NodeView, PublicationTerms,
-    PublicationView, VERSIONS_MAX, Written, deploy_contracts, is_of_this_program, made_by, market_versions,
-    upgrade_contracts,
+    Market, MarketAddresses, MarketCall, MarketCopy, MarketError, NodeFacts, NodeStatus, NodeView, OrderTerms,
+    PublicationTerms, PublicationView, VERSIONS_MAX, Written, deploy_contracts, is_of_this_program, made_by,
+    market_versions, upgrade_contracts,
 };
+pub use offer::{Offer, SignedOffer};
 pub use owner_request::{OwnerRequest, SignedOwnerRequest};
 pub use package::ListedPackage;
 pub use provider::{ChainClient, RpcPost, RpcPostError};
 pub use receipt::{Receipt, ReceiptError, SignedReceipt};
+pub use selection::{ParseSelectionError, Selection};
 pub use signer::{KeyError, LocalKey, SignError, Signature, SignatureError, Signer};
 pub use tx::{
     BlockRef, ChainHash, MinedTx, QueueError, QueueSurvey, Revert, TxDriver, TxOutcome, TxQueue, TxQueueOptions,

@@ -8,6 +8,7 @@ mod call;
 mod copy;
 mod deploy_contracts;
 mod heartbeats;
+mod reputation;
 mod time;
 mod view;
 mod write;
@@ -21,12 +22,13 @@ use alloy::sol_types::SolCall;
 use nisse_model::{Address, DeploymentId};
 
 pub use birth::FirstBlock;
-pub use call::{DeployOrder, MarketCall, PublicationTerms};
+pub use call::{DeployOrder, MarketCall, OrderTerms, PublicationTerms};
 pub use copy::{CopiedWrite, Fate, MarketCopy};
 pub(crate) use deploy_contracts::first_creation;
 pub use deploy_contracts::{
     ContractSettings, FIRST_MANAGER_NONCE, deploy_contracts, is_of_this_program, made_by, upgrade_contracts,
 };
+pub use reputation::NodeFacts;
 pub use view::{DeploymentState, DeploymentView, NodeStatus, NodeView, PublicationView};
 pub use write::Written;
 
@@ -59,6 +61,8 @@ pub struct MarketAddresses {
     pub feeds: Address,
     /// Where nodes show life; `None` on a set that was made before there was such a contract.
     pub heartbeats: Option<Address>,
+    /// What nodes are known for; `None` on a set that was made before there was such a contract.
+    pub reputation: Option<Address>,
 }
 
 /// Why the market cannot be read or written. Each text completes "failed to …".
@@ -141,8 +145,8 @@ impl Market {
 
     /// A cursor over the market's events, behind `position` or from block `first` on.
     pub fn events(&self, position: CursorPosition, first: u64) -> LogCursor {
-        let MarketAddresses { nodes, manager, feeds, heartbeats, .. } = self.inner.addresses;
-        let contracts = [manager, nodes, feeds].into_iter().chain(heartbeats).collect();
+        let MarketAddresses { nodes, manager, feeds, heartbeats, reputation, .. } = self.inner.addresses;
+        let contracts = [manager, nodes, feeds].into_iter().chain(heartbeats).chain(reputation).collect();
         LogCursor::new(self.inner.client.clone(), contracts, position, first)
     }
 
@@ -177,6 +181,7 @@ pub async fn market_versions(
             escrow: find("Escrow")?,
             feeds: find("OracleFeeds")?,
             heartbeats: find("Heartbeats").ok(),
+            reputation: find("Reputation").ok(),
         });
     }
     Ok(versions)

@@ -5,7 +5,7 @@ use alloy::sol_types::{SolInterface, decode_revert_reason};
 use nisse_model::Amount;
 
 use crate::contracts::{
-    AddressBook, Cid, Escrow, Heartbeats, Manager, Nodes, OracleFeed, OracleFeeds, Rare, State, TalosToken,
+    AddressBook, Cid, Escrow, Heartbeats, Manager, Nodes, OracleFeed, OracleFeeds, Rare, Reputation, State, TalosToken,
 };
 use crate::tx::{Revert, to_model};
 
@@ -14,6 +14,7 @@ pub(crate) fn decode(data: &[u8]) -> Revert {
     manager(data)
         .or_else(|| nodes(data))
         .or_else(|| heartbeats(data))
+        .or_else(|| reputation(data))
         .or_else(|| others(data))
         .or_else(|| cids(data))
         .or_else(|| rare(data))
@@ -84,6 +85,8 @@ fn manager(data: &[u8]) -> Option<Revert> {
         E::ReasonTooLong(e) => format!("a reason of {} bytes: at most {} are allowed", e.length, e.max),
         E::NotSuperseded(e) => format!("deployment {} is {}: only an ended one is continued", e.oldId, state(&e.state)),
         E::SettingZero(_) => "a setting of the market is zero".to_owned(),
+        E::NoReputation(_) => "this market knows no reputation: the lowest price alone is chosen by".to_owned(),
+        E::ProviderTooLong(e) => format!("a provider's URL of {} bytes: at most {} are allowed", e.length, e.max),
     };
     Some(Revert { name: name(&error), text })
 }
@@ -129,6 +132,18 @@ fn heartbeats(data: &[u8]) -> Option<Revert> {
         }
         E::StillTime(e) => format!("a node may show life in period {} until {}", e.period, e.until),
         E::Forgotten(e) => format!("period {} is too old: {} is the oldest that is looked at", e.period, e.oldest),
+    };
+    Some(Revert { name: name(&error), text })
+}
+
+fn reputation(data: &[u8]) -> Option<Revert> {
+    use Reputation::ReputationErrors as E;
+    let error = E::abi_decode(data).ok()?;
+    let text = match &error {
+        E::NothingPaid(e) => format!("deployment {} has no paid time", e.deployment),
+        E::NothingNew(e) => {
+            format!("deployment {} is paid until {}, and counted from {} on alone", e.deployment, e.paidUntil, e.from)
+        }
     };
     Some(Revert { name: name(&error), text })
 }
@@ -212,6 +227,7 @@ fn name<E: SolInterface>(error: &E) -> String {
         OracleFeeds::OracleFeedsErrors::signature_by_selector(selector),
         OracleFeed::OracleFeedErrors::signature_by_selector(selector),
         Heartbeats::HeartbeatsErrors::signature_by_selector(selector),
+        Reputation::ReputationErrors::signature_by_selector(selector),
         AddressBook::AddressBookErrors::signature_by_selector(selector),
         TalosToken::TalosTokenErrors::signature_by_selector(selector),
         Cid::CidErrors::signature_by_selector(selector),

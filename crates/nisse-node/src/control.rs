@@ -8,7 +8,9 @@ mod check;
 mod content;
 mod deploy;
 mod node;
+mod offer;
 mod receipt;
+mod reputation;
 
 pub use agent::{
     AgentList, AgentStatus, Destroyed, FundRequest, GasStatus, InvokeRequest, Invoked, LeaseStatus, LogLine, RollbackTo,
@@ -19,4 +21,6 @@ pub use deploy::{DeployRequest, Deployed, PackageUpload, Step, UpdateRequest};
 pub use node::{
     EarnedLease, MarketEntry, MarketEventLine, MarketList, MarketRates, NodeEarnings, NodeStatus, NodeWithdrawn,
 };
+pub use offer::{MarketOffer, MarketOffers, NodeOffer, OfferAsked};
 pub use receipt::{ReceiptBundle, VerifyReceiptError};
+pub use reputation::{MarketNode, MarketNodes, NodeReputation};

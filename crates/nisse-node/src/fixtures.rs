@@ -64,6 +64,7 @@ pub(crate) fn market_addresses(manager: u8) -> MarketAddresses {
         escrow: address,
         feeds: address,
         heartbeats: None,
+        reputation: None,
         manager: Address([manager; 20]),
     }
 }

@@ -29,6 +29,7 @@ mod public;
 mod records;
 mod recovery;
 mod remote;
+mod reputation;
 mod routes;
 pub mod rules;
 mod supervisor;
@@ -44,7 +45,7 @@ pub use nisse_content::routing::PROVIDERS_PATH;
 pub use nisse_orchestrator::Prices;
 pub use nisse_sandbox::CompileCommand;
 pub use node::{
-    Node, OwnersRequest, RebuiltChain, RebuiltDeployment, Seams, UpgradedMarket, check_door, check_stopped,
+    Node, OFFER_PATH, OwnersRequest, RebuiltChain, RebuiltDeployment, Seams, UpgradedMarket, check_door, check_stopped,
     rebuild_chain, upgrade_market,
 };
 pub use options::{AcceptList, ChainChoice, JournalLimits, NodeOptions};

@@ -51,8 +51,8 @@ pub(crate) async fn inspect(
 }
 
 /// Fetches and verifies the package of an agent of this node, and keeps it.
-async fn check(core: &Arc<Core>, placement: &Placement) -> Result<Checked, PrepareError> {
-    let brought = bring(core, placement, BroughtFor::Agent).await?;
+async fn check(core: &Arc<Core>, deployment: DeploymentId, placement: &Placement) -> Result<Checked, PrepareError> {
+    let brought = bring(core, placement, BroughtFor::Agent(deployment)).await?;
     let checked = core.preparer.check(placement).await?;
     brought.keep().await?;
     Ok(checked)
@@ -76,7 +76,7 @@ async fn check_and_compile(
     // Whoever holds this agent back does not wait for other nodes.
     let lane = core.lane(deployment);
     let brought = tokio::select! {
-        brought = bring(core, placement, BroughtFor::Agent) => brought?,
+        brought = bring(core, placement, BroughtFor::Agent(deployment)) => brought?,
         () = lane.revoked(ticket) => {
             let reason = "fetch the package: it was held back meanwhile".to_owned();
             return Err(PrepareError { stage: FailureStage::Fetch, reason });
@@ -161,7 +161,7 @@ async fn start(
     let checked = match core.take_prepared(&deployment) {
         Some(checked) => checked,
         None => tokio::select! {
-            checked = check(core, placement) => Arc::new(checked?),
+            checked = check(core, deployment, placement) => Arc::new(checked?),
             () = lane.revoked(ticket) => return Err(StartError::Superseded),
         },
     };

@@ -26,7 +26,7 @@ pub(crate) use bring::{BroughtFor, bring, is_here, near, own_keys};
 pub(crate) use needed::{Needed, left_by_others, needed, pins_of};
 
 /// Gas that a node may spend for an agent in each started hour: about sixty answers to a feed.
-const GAS_BUDGET_PER_HOUR: u64 = 6_000_000;
+pub(crate) const GAS_BUDGET_PER_HOUR: u64 = 6_000_000;
 
 /// An upload that is what it says, lies in the store and is pinned.
 pub(crate) struct Stored {

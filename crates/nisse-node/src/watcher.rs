@@ -10,6 +10,7 @@ mod living;
 mod meaning;
 mod own;
 mod place;
+mod providers;
 mod reorg;
 mod reread;
 mod translate;
@@ -20,6 +21,7 @@ pub(crate) use living::{LivingLease, living_leases};
 pub use meaning::{Meaning, Reader, reopened};
 pub(crate) use own::OwnOrders;
 pub(crate) use place::forget_places;
+pub(crate) use providers::named_provider;
 pub use reread::is_doubtful;
 
 use std::collections::BTreeSet;
@@ -208,6 +210,14 @@ async fn look(core: &Core, market: &Market, standing: Standing, cursor: &mut Log
         }
         Err(error) => return Err(chain(&error)),
     };
+    if matches!(core.options.accept, AcceptList::Owners(_) | AcceptList::Any) {
+        // Before anybody looks at an order that these are for.
+        let heard = providers::hear(&core.database, market.addresses(), &batch);
+        if let Err(error) = heard {
+            cursor.go_to(before);
+            return Err(chain(&error));
+        }
+    }
     if let Err(error) = tell(core, market, standing, &batch).await {
         // Nothing of a batch may be skipped: it is told again, and what was told already is known.
         cursor.go_to(before);

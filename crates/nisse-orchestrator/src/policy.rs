@@ -48,7 +48,19 @@ pub struct Policy {
 impl Policy {
     /// The rate to bid, or why not. `used` is what live agents and open bids hold.
     pub(crate) fn bid(&self, order: &Order, used: Resources) -> Result<AmountPerHour, Refusal> {
-        let owner = order.placement.owner;
+        let resources = order.placement.resources;
+        self.take(order.placement.owner, resources, order.gas_budget, used)?;
+        self.price(resources, used, order.max_rate)
+    }
+
+    /// Whether this node runs agents of an owner, and has room for this one.
+    pub(crate) fn take(
+        &self,
+        owner: Address,
+        resources: Resources,
+        gas_budget: u64,
+        used: Resources,
+    ) -> Result<(), Refusal> {
         let accepted = match &self.accept {
             Accept::Own => owner == self.operator,
             Accept::Listed(owners) => owner == self.operator || owners.contains(&owner),
@@ -57,9 +69,8 @@ impl Policy {
         if !accepted {
             return Err(Refusal::Owner { owner });
         }
-        self.room(order.placement.resources, used)?;
-        self.gas(order.gas_budget)?;
-        self.price(order.placement.resources, used, order.max_rate)
+        self.room(resources, used)?;
+        self.gas(gas_budget)
     }
 
     /// What an hour costs here, where no more than that is `offered`.

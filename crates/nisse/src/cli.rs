@@ -187,6 +187,12 @@ pub(crate) struct Deploy {
     /// Collect bids for so long, and take the lowest [default: the first valid bid wins]
     #[arg(long, value_name = "SECONDS", requires = "payment")]
     pub(crate) bid_window: Option<u32>,
+    /// Ask the nodes for signed offers and take the best at once, without a round of bids
+    #[arg(long, requires = "payment", conflicts_with = "bid_window")]
+    pub(crate) instant: bool,
+    /// How the best is chosen of the bids of a window or of the offers: `lowest-price`, `highest-reputation` or `score` [default: the lowest price]
+    #[arg(long, value_name = "RULE", requires = "payment")]
+    pub(crate) select: Option<String>,
     /// Which key of the home deploys: `operator` or `deployer`
     #[arg(long, value_name = "NAME")]
     pub(crate) key: Option<String>,
@@ -277,6 +283,13 @@ pub(crate) enum MarketCommand {
     },
     /// Show what running leases pay, and what open orders offer
     Rates,
+    /// List the registered nodes, and what they are known for
+    Nodes,
+    /// Ask the nodes what an hour of an agent would cost now
+    Offers {
+        /// The folder of agent.yaml
+        dir: PathBuf,
+    },
     /// Rehearse the whole cycle on this machine, without coin: bid, run, kill a node, take over, settle, withdraw
     Rehearse {
         /// How many nodes, 2 to 8

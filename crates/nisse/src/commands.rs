@@ -10,6 +10,7 @@ mod invoke;
 mod market;
 mod pkg;
 mod receipt;
+mod reputation;
 mod up;
 
 use std::io::ErrorKind;

@@ -134,6 +134,8 @@ async fn deploy(node: &Node, timeline: &mut Timeline) -> Result<Up, Failure> {
         payment: Some(PAYMENT.to_owned()),
         max_rate: Some(PRICE.to_string()),
         bid_window_seconds: None,
+        select: None,
+        instant: false,
         key: Some(KeyName::Deployer.as_str().to_owned()),
         wait_ms: None,
     };

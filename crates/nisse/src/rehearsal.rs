@@ -47,6 +47,10 @@ const LOOKS: Duration = Duration::from_secs(3);
 /// How often it is looked whether a step has come.
 const LOOK: Duration = Duration::from_millis(100);
 
+fn is_staked(node: &NodeStatus) -> bool {
+    node.stake.as_ref().is_some_and(|stake| stake != "0")
+}
+
 /// Where money came from or went.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 struct Entry {
@@ -206,8 +210,9 @@ async fn play(market: &Node, chain: &Chain, stage: Stage<'_>, timeline: &mut Tim
     for (rate, port) in (RATE_FIRST..).step_by(RATE_STEP).zip(&stage.ports) {
         let number = cast.len() + 1;
         let mut actor = Actor::start(stage.folder, number, rate, *port, &stage.status)?;
-        let up = actor.wait_for(|node| node.stake != "0", "register").await?;
-        timeline.note("node", format!("{} asks {rate} TALOS per hour, with {} staked", actor.name, up.stake));
+        let up = actor.wait_for(is_staked, "register").await?;
+        let stake = up.stake.unwrap_or_default();
+        timeline.note("node", format!("{} asks {rate} TALOS per hour, with {stake} staked", actor.name));
         actor.operator = up.operator;
         cast.push(actor);
     }
@@ -240,7 +245,7 @@ async fn play(market: &Node, chain: &Chain, stage: Stage<'_>, timeline: &mut Tim
     let refund = told(market, &deployment, "stopped").await?;
     timeline.note("stopped", format!("{refund} TALOS go back to the renter"));
     cast[first].start_again()?;
-    cast[first].wait_for(|node| node.agents == 0 && node.stake != "0", "come back and let go of it").await?;
+    cast[first].wait_for(|node| node.agents == 0 && is_staked(node), "come back and let go of it").await?;
     let lost = told(market, &deployment, "missed").await?;
     timeline.note(
         "back",
@@ -261,6 +266,8 @@ async fn rent(market: &Node, timeline: &mut Timeline) -> Result<String, Failure>
         payment: Some(PAYMENT.to_owned()),
         max_rate: Some(MAX_RATE.to_string()),
         bid_window_seconds: Some(BID_WINDOW_SECONDS),
+        select: None,
+        instant: false,
         key: Some(KeyName::Deployer.as_str().to_owned()),
         wait_ms: Some(u64::try_from(STEP_MAX.as_millis()).unwrap_or(u64::MAX)),
     };

@@ -94,6 +94,12 @@ async fn every_route_is_closed_to_whom_its_scope_does_not_name() {
         match route.scope {
             Scope::Owner => assert_eq!((bare, wrong), (401, 401), "{name}"),
             Scope::Anyone => assert_eq!(bare, 200, "{name}"),
+            Scope::Stranger => {
+                assert_eq!((bare, wrong), (404, 404), "{name} on loopback");
+                let asked = format!("{start}Host: localhost\r\n\r\n");
+                assert_eq!(status(running.public, &asked).await, 400, "{name} without what it is asked for");
+                continue;
+            }
             Scope::Signer => {
                 assert_eq!((bare, wrong), (404, 404), "{name} on loopback");
                 // Not even the home's token says who owns a deployment.

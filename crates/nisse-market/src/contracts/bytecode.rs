@@ -17,7 +17,17 @@ macro_rules! artifacts {
     };
 }
 
-artifacts!("AddressBook", "Escrow", "Heartbeats", "Manager", "Nodes", "OracleFeed", "OracleFeeds", "TalosToken");
+artifacts!(
+    "AddressBook",
+    "Escrow",
+    "Heartbeats",
+    "Manager",
+    "Nodes",
+    "OracleFeed",
+    "OracleFeeds",
+    "Reputation",
+    "TalosToken"
+);
 
 #[derive(Deserialize)]
 struct Artifact {

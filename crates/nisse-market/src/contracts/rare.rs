@@ -25,6 +25,7 @@ sol! {
         error NothingToClaim(address account);
         error SlashTooLarge(address node, uint256 amount, uint256 max);
         error NotFeeds(address caller);
+        error NotNodes(address caller);
         error PeriodTooShort(uint32 seconds_, uint32 min);
         error ERC20InvalidApprover(address approver);
         error ERC20InvalidReceiver(address receiver);

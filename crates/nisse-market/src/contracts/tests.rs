@@ -37,6 +37,7 @@ fn every_function_that_is_called_exists() {
     calls::<OracleFeeds::OracleFeedsCalls>("OracleFeeds");
     calls::<OracleFeed::OracleFeedCalls>("OracleFeed");
     calls::<Heartbeats::HeartbeatsCalls>("Heartbeats");
+    calls::<Reputation::ReputationCalls>("Reputation");
     calls::<AddressBook::AddressBookCalls>("AddressBook");
     calls::<TalosToken::TalosTokenCalls>("TalosToken");
 }
@@ -47,6 +48,7 @@ fn every_event_that_is_read_exists() {
     events::<Nodes::NodesEvents>("Nodes", Nodes::NodesEvents::SELECTORS);
     events::<OracleFeeds::OracleFeedsEvents>("OracleFeeds", OracleFeeds::OracleFeedsEvents::SELECTORS);
     events::<Heartbeats::HeartbeatsEvents>("Heartbeats", Heartbeats::HeartbeatsEvents::SELECTORS);
+    events::<Reputation::ReputationEvents>("Reputation", Reputation::ReputationEvents::SELECTORS);
 }
 
 #[test]
@@ -80,7 +82,18 @@ fn the_deployment_has_the_contracts_fields_in_order() {
 #[test]
 fn every_error_that_a_caller_can_meet_has_a_sentence() {
     let mut unknown = BTreeMap::new();
-    for name in ["Manager", "Nodes", "Escrow", "OracleFeeds", "OracleFeed", "Heartbeats", "AddressBook", "TalosToken"] {
+    let names = [
+        "Manager",
+        "Nodes",
+        "Escrow",
+        "OracleFeeds",
+        "OracleFeed",
+        "Heartbeats",
+        "Reputation",
+        "AddressBook",
+        "TalosToken",
+    ];
+    for name in names {
         for error in abi(name).errors() {
             let arguments = vec![0; 32 * 16];
             let data = [error.selector().as_slice(), &arguments].concat();

@@ -5,12 +5,13 @@ use alloy::sol_types::SolEventInterface;
 use nisse_model::{Address, Amount, AmountPerHour, Hash256, Timestamp};
 
 use super::{MarketEvent, OrderView, ReopenedFor, StoppedBy};
-use crate::contracts::{self, Heartbeats, Manager, Nodes, OracleFeeds};
+use crate::contracts::{self, Heartbeats, Manager, Nodes, OracleFeeds, Reputation};
 use crate::package::FoundPackage;
+use crate::selection::Selection;
 use crate::tx::to_model;
 
 pub(super) fn event(log: &Log) -> Option<MarketEvent> {
-    manager(log).or_else(|| nodes(log)).or_else(|| feeds(log)).or_else(|| heartbeats(log))
+    manager(log).or_else(|| nodes(log)).or_else(|| feeds(log)).or_else(|| heartbeats(log)).or_else(|| reputation(log))
 }
 
 fn manager(log: &Log) -> Option<MarketEvent> {
@@ -24,6 +25,11 @@ fn manager(log: &Log) -> Option<MarketEvent> {
         E::Deployed(e) => {
             MarketEvent::Deployed { deployment: e.id, owner: to_model(e.owner), order: Box::new(order(&e.order)?) }
         }
+        E::OrderTerms(e) => MarketEvent::OrderTerms {
+            deployment: e.id,
+            selection: Selection::read(&e.selection)?,
+            provider: (!e.provider.is_empty()).then_some(e.provider),
+        },
         E::Superseded(e) => MarketEvent::Superseded { deployment: e.id, market: to_model(e.market), old: e.oldId },
         E::Attested(e) => {
             MarketEvent::Attested { deployment: e.id, node: to_model(e.node), attestations: e.attestations }
@@ -138,6 +144,19 @@ fn heartbeats(log: &Log) -> Option<MarketEvent> {
             period: e.period.to(),
             penalty: amount(e.penalty),
         },
+    })
+}
+
+fn reputation(log: &Log) -> Option<MarketEvent> {
+    use Reputation::ReputationEvents as E;
+    Some(match E::decode_log(log).ok()?.data {
+        E::Counted(e) => MarketEvent::Counted {
+            market: to_model(e.manager),
+            deployment: e.deployment,
+            node: to_model(e.node),
+            seconds: e.seconds_.saturating_to(),
+        },
+        E::Faulted(e) => MarketEvent::Faulted { node: to_model(e.node), seconds: e.seconds_.saturating_to() },
     })
 }
 

@@ -6,7 +6,9 @@ use alloy::primitives::U256;
 use nisse_model::{Address, Amount, AmountPerHour, ContentId, Hash256, Resources};
 
 use super::MarketAddresses;
+use crate::offer::SignedOffer;
 use crate::package::ListedPackage;
+use crate::selection::Selection;
 use crate::tx::TxIntent;
 
 /// What a package is published with.
@@ -20,6 +22,15 @@ pub struct PublicationTerms {
     pub bid_window_seconds: u32,
     /// Gas that the node may spend for the agent in each started hour.
     pub gas_budget: u64,
+}
+
+/// What an order asks for beside its publication; not known to a market from before there was a reputation.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct OrderTerms {
+    /// How the winner is chosen.
+    pub selection: Selection,
+    /// URL of a gateway that has the package: told with the order and not kept.
+    pub provider: Option<String>,
 }
 
 /// The arguments of a typed deploy. A home lease leaves payment, rate and node empty.
@@ -39,6 +50,8 @@ pub struct DeployOrder {
     pub only_node: Option<Address>,
     /// The Manager and number that this one continues.
     pub supersedes: Option<(Address, u64)>,
+    /// `None`: the lowest price wins.
+    pub terms: Option<OrderTerms>,
 }
 
 /// One write.
@@ -72,6 +85,11 @@ pub enum MarketCall {
     },
     Publish(PublicationTerms),
     Deploy(DeployOrder),
+    /// An order that is its node's at once: the client takes the offer.
+    DeployWith {
+        order: DeployOrder,
+        offer: SignedOffer,
+    },
     /// A node's word that a dag-pb artifact is what its hash says.
     Attest {
         deployment: u64,
@@ -153,6 +171,10 @@ pub enum MarketCall {
     SlashMissed {
         deployment: u64,
         period: u64,
+    },
+    /// Notes the paid time of a lease for its node's reputation.
+    CountLease {
+        deployment: u64,
     },
     /// What this key is owed of slashes.
     ClaimSlashed,

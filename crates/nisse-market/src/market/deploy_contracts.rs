@@ -9,7 +9,7 @@ use nisse_model::{Address, Amount};
 
 use super::write::{created, done};
 use super::{MarketAddresses, MarketError, escrow_of};
-use crate::contracts::{AddressBook, Heartbeats, Manager, Nodes, OracleFeeds, arguments, creation_code};
+use crate::contracts::{AddressBook, Heartbeats, Manager, Nodes, OracleFeeds, Reputation, arguments, creation_code};
 use crate::provider::ChainClient;
 use crate::tx::{QueueError, TxIntent, TxOutcome, TxQueue, to_alloy, to_model};
 
@@ -18,15 +18,17 @@ pub const FIRST_MANAGER_NONCE: u64 = 3;
 /// The nonce with which a Manager makes its Escrow: the first that a contract has.
 const ESCROW_NONCE: u64 = 1;
 /// What [`deploy_contracts`] does, in its order.
-const FIRST_SET: [&str; 9] = [
+const FIRST_SET: [&str; 11] = [
     "TalosToken",
     "Nodes",
     "AddressBook",
     "Manager",
     "OracleFeeds",
     "Heartbeats",
+    "Reputation",
     "addManager",
     "setSlasher",
+    "setReputation",
     "upgrade",
 ];
 /// What the maker of an upgrade makes.
@@ -78,7 +80,7 @@ pub async fn deploy_contracts(
     let make = move |first: u64| {
         let at = |place| made_by(owner, first + place);
         let (token, nodes, book, manager, feeds) = (at(0), at(1), at(2), at(FIRST_MANAGER_NONCE), at(4));
-        let heartbeats = at(5);
+        let (heartbeats, reputation) = (at(5), at(6));
         let of_nodes = Nodes::constructorCall {
             token: to_alloy(token),
             minStake: settings.min_stake.0,
@@ -99,6 +101,7 @@ pub async fn deploy_contracts(
             escrow,
             feeds,
             heartbeats: Some(heartbeats),
+            reputation: Some(reputation),
         };
         vec![
             creation("TalosToken", None),
@@ -107,8 +110,10 @@ pub async fn deploy_contracts(
             make_manager,
             make_feeds,
             heartbeats_of(&settings, nodes),
+            reputation_of(nodes),
             add_manager(&set),
             set_slasher(nodes, heartbeats),
+            set_reputation(nodes, reputation),
             list(&set),
         ]
     };
@@ -124,7 +129,8 @@ pub async fn deploy_contracts(
     let book = made(queue, version, "AddressBook").await?;
     let manager = made(queue, version, "Manager").await?;
     let feeds = made(queue, version, "OracleFeeds").await?;
-    // A set that was begun before there were heartbeats has none: what was journalled then is all that is made.
+    // A set that was begun before there were heartbeats, or a reputation, has none: what was journalled then is all that
+    // is made.
     let heartbeats = match queue.outcome(&step(version, "Heartbeats")).await {
         Err(QueueError::UnknownIntent(_)) => None,
         outcome => {
@@ -133,15 +139,25 @@ pub async fn deploy_contracts(
             Some(heartbeats)
         }
     };
+    let reputation = match queue.outcome(&step(version, "Reputation")).await {
+        Err(QueueError::UnknownIntent(_)) => None,
+        outcome => {
+            let reputation = created(outcome?)?;
+            done(queue.outcome(&step(version, "setReputation")).await?)?;
+            Some(reputation)
+        }
+    };
     for name in ["addManager", "upgrade"] {
         done(queue.outcome(&step(version, name)).await?)?;
     }
     let escrow = escrow_of(client, manager).await?;
-    Ok(MarketAddresses { chain: queue.chain_id(), book, version, token, nodes, manager, escrow, feeds, heartbeats })
+    let chain = queue.chain_id();
+    Ok(MarketAddresses { chain, book, version, token, nodes, manager, escrow, feeds, heartbeats, reputation })
 }
 
 /// Makes a new Manager, with its Escrow and feeds, beside the old ones and lists it as the book's next version.
-/// Leases on the old one run to their end. Tokens and stakes stay where they are. A version that was begun is finished
+/// Leases on the old one run to their end. Tokens, stakes and what nodes are known for stay where they are: where the stakes
+/// are of a contract from before there was a reputation, there is none. A version that was begun is finished
 /// with the code that it was begun with: [`is_of_this_program`] tells.
 ///
 /// `queue` is that of the contracts' owner. `maker` sends nothing but the creations of this one version, so that the
@@ -255,12 +271,23 @@ fn set_slasher(nodes: Address, heartbeats: Address) -> TxIntent {
     TxIntent { to: Some(nodes), value: U256::ZERO, data: set.abi_encode().into() }
 }
 
+fn reputation_of(nodes: Address) -> TxIntent {
+    creation("Reputation", Some(arguments(&Reputation::constructorCall { nodes: to_alloy(nodes) })))
+}
+
+/// Lets the Managers ask it, and whoever slashes tell it.
+fn set_reputation(nodes: Address, reputation: Address) -> TxIntent {
+    let set = Nodes::setReputationCall { reputation: to_alloy(reputation) };
+    TxIntent { to: Some(nodes), value: U256::ZERO, data: set.abi_encode().into() }
+}
+
 /// Lists a set as the book's next version.
 fn list(set: &MarketAddresses) -> TxIntent {
-    let &MarketAddresses { token, nodes, manager, escrow, feeds, heartbeats, .. } = set;
+    let &MarketAddresses { token, nodes, manager, escrow, feeds, heartbeats, reputation, .. } = set;
     let mut names =
         vec![("TalosToken", token), ("Nodes", nodes), ("Manager", manager), ("Escrow", escrow), ("OracleFeeds", feeds)];
     names.extend(heartbeats.map(|heartbeats| ("Heartbeats", heartbeats)));
+    names.extend(reputation.map(|reputation| ("Reputation", reputation)));
     let upgrade = AddressBook::upgradeCall {
         names: names.iter().map(|(name, _)| book_name(name)).collect(),
         addresses: names.iter().map(|(_, address)| to_alloy(*address)).collect(),

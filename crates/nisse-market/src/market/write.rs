@@ -6,6 +6,7 @@ use nisse_model::{Address, Amount, AmountPerHour, ContentId, Hash256, Resources}
 use super::{DeployOrder, Market, MarketCall, MarketError, PublicationTerms};
 use crate::contracts::TalosToken;
 use crate::event::MarketEvent;
+use crate::offer::SignedOffer;
 use crate::tx::{BlockRef, ChainHash, MinedTx, QueueError, TxOutcome, to_alloy, to_model};
 
 /// Approvals of one contract that are sent before a key is given up.
@@ -102,6 +103,12 @@ impl Market {
     pub async fn deploy(&self, intent: &str, order: DeployOrder) -> Result<u64, MarketError> {
         self.approve("escrow", self.inner.addresses.escrow, &MarketCall::ApproveEscrow).await?;
         deployed(&self.write(intent, &MarketCall::Deploy(order)).await?)
+    }
+
+    /// Takes a node's offer: the order is that node's at once. The deployment's number.
+    pub async fn deploy_with(&self, intent: &str, order: DeployOrder, offer: SignedOffer) -> Result<u64, MarketError> {
+        self.approve("escrow", self.inner.addresses.escrow, &MarketCall::ApproveEscrow).await?;
+        deployed(&self.write(intent, &MarketCall::DeployWith { order, offer }).await?)
     }
 
     /// The TIP's `deploy(agent_id, cid, payment)`; the deployment's number.

@@ -48,6 +48,7 @@ pub(crate) fn nowhere() -> MarketAddresses {
         escrow: at(0xb5),
         feeds: at(0xb6),
         heartbeats: Some(at(0xb7)),
+        reputation: Some(at(0xb8)),
     }
 }
 

@@ -3,6 +3,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::NodeReputation;
+
 /// `nisse node status`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct NodeStatus {
@@ -14,26 +16,28 @@ pub struct NodeStatus {
     pub chain: u64,
     /// Where other nodes and wallets reach the chain by JSON-RPC; absent while the embedded one is not served.
     pub chain_url: Option<String>,
-    /// The market's Manager contract.
-    pub market: String,
+    /// The market's Manager contract. This, and what else the chain alone knows, is absent while it does not answer.
+    pub market: Option<String>,
     /// The market's address book: what `nisse up --contract` takes on another node.
-    pub contract: String,
+    pub contract: Option<String>,
     /// The version of the market's contracts.
-    pub market_version: u64,
+    pub market_version: Option<u64>,
     /// A newer version that the address book lists: used from the node's next start on.
     pub market_newer: Option<u64>,
     /// The chain's newest block.
-    pub block: u64,
+    pub block: Option<u64>,
     /// The chain's clock.
     pub chain_time: u64,
     /// Staked TALOS.
-    pub stake: String,
+    pub stake: Option<String>,
     /// TALOS that can be withdrawn.
-    pub earned: String,
+    pub earned: Option<String>,
     /// Seconds of a heartbeat period; absent on a market without heartbeats.
     pub heartbeat_seconds: Option<u64>,
     /// When the period began in which this node last showed life; absent before the first.
     pub heartbeat_last: Option<u64>,
+    /// What this node is known for; absent on a market that knows no reputation.
+    pub reputation: Option<NodeReputation>,
     /// Whose agents run here.
     pub accept: String,
     /// Said where strangers' agents are accepted.
@@ -48,7 +52,8 @@ pub struct NodeStatus {
     pub price_load: u32,
     /// Whether it takes new work.
     pub draining: bool,
-    /// What keeps the node from recording anything now. Nothing is lost meanwhile.
+    /// What keeps the node from recording anything, from showing life, or from reaching the chain. Nothing is lost
+    /// meanwhile.
     pub trouble: Option<String>,
     /// Processors lent and in use.
     pub cpu: [String; 2],
@@ -92,6 +97,12 @@ pub struct MarketEntry {
     pub node: Option<String>,
     /// TALOS per hour.
     pub rate: String,
+    /// The most that it pays per hour; absent for a home lease.
+    pub max_rate: Option<String>,
+    /// Seconds for which bids are collected; 0: the first valid one wins.
+    pub bid_window_seconds: u32,
+    /// How its winner is chosen; with `market show` only.
+    pub select: Option<String>,
     /// TALOS deposited, less what went back to the owner.
     pub deposited: String,
     /// TALOS settled and due.

@@ -2,9 +2,10 @@
 
 mod check;
 mod claim;
+mod instant;
 mod wait;
 
-use nisse_market::{DeployOrder, DeploymentView, Market, PublicationTerms};
+use nisse_market::{DeployOrder, DeploymentView, Market, OrderTerms, PublicationTerms, Selection};
 use nisse_model::{Amount, AmountPerHour, DeploymentId, Manifest, PackageRef};
 use nisse_orchestrator::Assignment;
 
@@ -46,7 +47,9 @@ impl Node {
         };
         let bid_window_seconds = request.bid_window_seconds.filter(|_| payment.is_some()).unwrap_or(0);
         let wait = Wait::asked(request.wait_ms, bid_window_seconds);
-        let terms = OrderTerms { max_rate, bid_window_seconds };
+        let selection = self.check_selection(&market, request.select.as_deref())?;
+        let instant = request.instant && payment.is_some();
+        let terms = AskedTerms { max_rate, bid_window_seconds, selection, instant };
         let deployed = self.publish_and_deploy(timeline, &market, &stored, payment, terms, wait).await;
         deployed.map_err(|error| match (error.code, &self.core.chain) {
             ("balance_low", Some(_)) => {
@@ -83,11 +86,14 @@ impl Node {
         // By its full name an older deployment is started while a newer one stands: one deposit is enough.
         self.check_free(&market, &stored).await?;
         let (payment, terms) = match &agent.assignment {
-            Assignment::Home => (None, OrderTerms::home()),
+            Assignment::Home => (None, AskedTerms::home()),
             Assignment::Lease(lease) => {
-                let before = self.market_of(KeyName::Operator, &deployment)?.deployment(deployment.number).await;
-                let bid_window_seconds = before.map_err(|error| market_error(&error))?.bid_window_seconds;
-                (Some(lease.deposited), OrderTerms { max_rate: lease.rate, bid_window_seconds })
+                let then = self.market_of(KeyName::Operator, &deployment)?;
+                let refused = |error| market_error(&error);
+                let before = then.deployment(deployment.number).await.map_err(refused)?;
+                let selection = then.selection(deployment.number).await.map_err(refused)?;
+                let terms = AskedTerms { max_rate: lease.rate, selection, ..AskedTerms::of(&before) };
+                (Some(lease.deposited), terms)
             }
         };
         let wait = Wait::asked(None, terms.bid_window_seconds);
@@ -100,7 +106,7 @@ impl Node {
         market: &Market,
         stored: &Stored,
         payment: Option<Amount>,
-        terms: OrderTerms,
+        terms: AskedTerms,
         wait: Wait,
     ) -> Result<Deployed, NodeError> {
         if let Some(payment) = payment {
@@ -110,18 +116,28 @@ impl Node {
         let publication = self.publish(market, stored, terms).await?;
         timeline.note("published", format!("publication {publication} of {}", stored.reference.agent_id));
         let intent = self.core.fresh_name("deploy");
+        let refused = |error| market_error(&error);
         let number = match payment {
             None => {
                 let order = DeployOrder { publication, ..DeployOrder::default() };
-                market.deploy_home(&intent, order).await
+                market.deploy_home(&intent, order).await.map_err(refused)?
             }
-            Some(payment) => {
-                let (agent_id, cid) = (stored.reference.agent_id.to_string(), stored.reference.artifact_cid);
-                // The TIP's own call: it looks up this key's publication of that name.
-                market.deploy_literal(&intent, &agent_id, &cid.to_string(), payment).await
+            Some(payment) if terms.instant => {
+                let order = DeployOrder { publication, payment, ..DeployOrder::default() };
+                self.take_offer(timeline, market, stored, order, terms).await?
             }
+            Some(payment) => match self.own_terms(market, terms) {
+                None => {
+                    let (agent_id, cid) = (stored.reference.agent_id.to_string(), stored.reference.artifact_cid);
+                    // The TIP's own call: it looks up this key's publication of that name.
+                    market.deploy_literal(&intent, &agent_id, &cid.to_string(), payment).await.map_err(refused)?
+                }
+                terms => {
+                    let order = DeployOrder { publication, payment, terms, ..DeployOrder::default() };
+                    market.deploy(&intent, order).await.map_err(refused)?
+                }
+            },
         };
-        let number = number.map_err(|error| market_error(&error))?;
         let deployment = market.deployment_id(number);
         timeline.note("deployed", format!("deployment {number}, {}", paying(payment, terms)));
         // A deployment that is not live in time goes on by itself; its state is told as it is.
@@ -131,8 +147,8 @@ impl Node {
     }
 
     /// Publishes unless this very publication stands already.
-    pub(super) async fn publish(&self, market: &Market, stored: &Stored, terms: OrderTerms) -> Result<u64, NodeError> {
-        let OrderTerms { max_rate, bid_window_seconds } = terms;
+    pub(super) async fn publish(&self, market: &Market, stored: &Stored, terms: AskedTerms) -> Result<u64, NodeError> {
+        let AskedTerms { max_rate, bid_window_seconds, .. } = terms;
         let terms = packages::terms(&stored.reference, stored.manifest.resources, max_rate);
         let terms = PublicationTerms { bid_window_seconds, ..terms };
         if let Ok(known) = market.publication(market.key(), &terms.package.agent_id).await
@@ -143,6 +159,15 @@ impl Node {
             return Ok(known.number);
         }
         market.publish(&self.core.fresh_name("publish"), terms).await.map_err(|error| market_error(&error))
+    }
+
+    /// What an order says beside its publication; `None` where that is nothing, and on a market that takes nothing.
+    fn own_terms(&self, market: &Market, terms: AskedTerms) -> Option<OrderTerms> {
+        market.addresses().reputation?;
+        // Without an endpoint of its own nobody finds this node by its name.
+        let provider = self.core.options.endpoint.is_some().then(|| self.public_url().to_string());
+        let order = OrderTerms { selection: terms.selection, provider };
+        (order != OrderTerms::default()).then_some(order)
     }
 
     async fn deployed(&self, timeline: &mut Timeline, deployment: DeploymentId) -> Result<Deployed, NodeError> {
@@ -184,31 +209,39 @@ impl Node {
 
 /// Under which terms bids are made for a publication.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct OrderTerms {
+pub(super) struct AskedTerms {
     pub(super) max_rate: AmountPerHour,
     /// 0: the first valid bid wins.
     pub(super) bid_window_seconds: u32,
+    pub(super) selection: Selection,
+    /// Signed offers are asked for, and the best is taken.
+    pub(super) instant: bool,
 }
 
-impl OrderTerms {
+impl AskedTerms {
     /// At home nobody bids.
     pub(super) fn home() -> Self {
-        Self { max_rate: AmountPerHour(0), bid_window_seconds: 0 }
+        Self { max_rate: AmountPerHour(0), bid_window_seconds: 0, selection: Selection::LowestPrice, instant: false }
     }
 
-    /// Those of an order: they hold for another package of it too, should it come back to the market.
+    /// Those of an order: they hold for another package of it too, should it come back to the market. How it chooses
+    /// stands with the order and not with what is published.
     pub(super) fn of(view: &DeploymentView) -> Self {
-        Self { max_rate: view.max_rate, bid_window_seconds: view.bid_window_seconds }
+        Self { max_rate: view.max_rate, bid_window_seconds: view.bid_window_seconds, ..Self::home() }
     }
 }
 
-fn paying(payment: Option<Amount>, terms: OrderTerms) -> String {
-    let OrderTerms { max_rate, bid_window_seconds } = terms;
+fn paying(payment: Option<Amount>, terms: AskedTerms) -> String {
+    let AskedTerms { max_rate, bid_window_seconds, selection, instant } = terms;
+    let best = match selection {
+        Selection::LowestPrice => "the lowest bid",
+        Selection::HighestReputation => "the bid of the best reputation",
+        Selection::Score => "the best bid by price and reputation",
+    };
     match payment {
+        Some(payment) if instant => format!("paying {payment} TALOS, to the node whose offer was taken"),
         Some(payment) if bid_window_seconds > 0 => {
-            format!(
-                "paying {payment} TALOS at {max_rate} per hour or less, to the lowest bid of {bid_window_seconds} s"
-            )
+            format!("paying {payment} TALOS at {max_rate} per hour or less, to {best} of {bid_window_seconds} s")
         }
         Some(payment) => format!("paying {payment} TALOS at {max_rate} per hour or less"),
         None => "a home lease".to_owned(),

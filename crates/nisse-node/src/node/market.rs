@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use futures::{StreamExt as _, TryStreamExt as _};
 use nisse_market::{
-    CursorPosition, DeploymentState, DeploymentView, EventAt, Market, MarketEvent, Receipt, ReopenedFor,
+    CursorPosition, DeploymentState, DeploymentView, EventAt, Market, MarketEvent, Receipt, ReopenedFor, Selection,
 };
 use nisse_model::{Address, Amount, AmountPerHour, DeploymentId, Hash256};
 
@@ -78,6 +78,8 @@ impl Node {
         })?;
         let refused = self.look(move |all| all.refused().get(&deployment).map(ToString::to_string)).await?;
         let mut shown = entry(deployment, &view, refused);
+        shown.select =
+            Some(market.selection(deployment.number).await.map_err(|error| market_error(&error))?.to_string());
         let told = self.each_event(&market, deployment.number, |at| {
             let (event, detail) = words(&at.event);
             shown.events.push(MarketEventLine { block: at.block.number, time: at.time.0, event, detail });
@@ -95,6 +97,19 @@ impl Node {
         number: u64,
         mut tell: impl FnMut(&EventAt),
     ) -> Result<(), NodeError> {
+        let manager = market.addresses().manager;
+        let other = |event: &MarketEvent| matches!(event, MarketEvent::Missed { market: of, .. } | MarketEvent::Counted { market: of, .. } if *of != manager);
+        let own = |at: &EventAt| at.event.deployment() == Some(number) && !other(&at.event);
+        self.all_events(market, |at| {
+            if own(at) {
+                tell(at);
+            }
+        })
+        .await
+    }
+
+    /// Tells every event of one version of the market, oldest first.
+    pub(super) async fn all_events(&self, market: &Market, mut tell: impl FnMut(&EventAt)) -> Result<(), NodeError> {
         let first = watcher::first_block(&self.core, market).await;
         let first = first.map_err(|error| {
             let text = format!("failed to find where the market's log begins: {error}");
@@ -106,9 +121,7 @@ impl Node {
             let batch =
                 batch.map_err(|error| NodeError::caused(ErrorKind::Unreachable, "market_unreachable", &error))?;
             let Some(batch) = batch else { return Ok(()) };
-            let other = |event: &MarketEvent| matches!(event, MarketEvent::Missed { market: of, .. } if *of != market.addresses().manager);
-            let own = |at: &&EventAt| at.event.deployment() == Some(number) && !other(&at.event);
-            batch.committed.iter().filter(own).for_each(&mut tell);
+            batch.committed.iter().for_each(&mut tell);
         }
     }
 
@@ -217,6 +230,9 @@ fn entry(deployment: DeploymentId, view: &DeploymentView, refused: Option<String
         state: state.to_owned(),
         node: view.node.map(|node| node.to_string()),
         rate: view.rate.to_string(),
+        max_rate: (!view.home).then(|| view.max_rate.to_string()),
+        bid_window_seconds: view.bid_window_seconds,
+        select: None,
         deposited: view.deposited.to_string(),
         paid: Amount(view.paid.0.saturating_add(view.due.0)).to_string(),
         started_at: view.started.map(|at| at.0),
@@ -226,12 +242,24 @@ fn entry(deployment: DeploymentId, view: &DeploymentView, refused: Option<String
     }
 }
 
+fn chosen_by(selection: Selection) -> &'static str {
+    match selection {
+        Selection::LowestPrice => "the lowest price",
+        Selection::HighestReputation => "reputation",
+        Selection::Score => "price and reputation",
+    }
+}
+
 /// An event's name and one sentence.
 fn words(event: &MarketEvent) -> (String, String) {
     let (name, detail) = match event {
         MarketEvent::Deployed { owner, order, .. } if order.home => ("deployed", format!("by {owner}, a home lease")),
         MarketEvent::Deployed { owner, order, .. } => {
             ("deployed", format!("by {owner}, paying {} TALOS", order.payment))
+        }
+        MarketEvent::OrderTerms { selection, provider, .. } => {
+            let had = provider.as_ref().map(|url| format!("; its package can be had of {url}")).unwrap_or_default();
+            ("terms", format!("the winner is chosen by {}{had}", chosen_by(*selection)))
         }
         MarketEvent::Superseded { old, market, .. } => {
             ("supersedes", format!("goes on from deployment {old} of the market {market}"))
@@ -270,12 +298,14 @@ fn words(event: &MarketEvent) -> (String, String) {
         }
         MarketEvent::Published { publication, .. } => ("published", format!("publication {publication}")),
         // Of nobody's deployment.
-        MarketEvent::NodeRegistered { .. } | MarketEvent::StakeAdded { .. } | MarketEvent::Heartbeat { .. } => {
-            ("node", String::new())
-        }
+        MarketEvent::NodeRegistered { .. }
+        | MarketEvent::StakeAdded { .. }
+        | MarketEvent::Heartbeat { .. }
+        | MarketEvent::Faulted { .. } => ("node", String::new()),
         MarketEvent::Missed { node, penalty, .. } => {
             ("missed", format!("{penalty} TALOS of the silent {node}'s stake"))
         }
+        MarketEvent::Counted { node, seconds, .. } => ("counted", format!("{seconds} s of paid work for {node}")),
     };
     (name.to_owned(), detail)
 }

@@ -1,4 +1,4 @@
-//! What an owner is told about the node and its agents.
+//! What an owner is told about the agents.
 
 use futures::stream::BoxStream;
 use futures::{StreamExt as _, stream};
@@ -6,12 +6,11 @@ use nisse_market::{DeploymentState, DeploymentView, Market};
 use nisse_model::{Address, AgentName, Amount, DeploymentId, Timestamp};
 use nisse_orchestrator::{Agent, Assignment, CloseReason, FailureStage, Life, Setback};
 
+use super::Node;
 use super::find::Found;
-use super::{Node, market_error};
-use crate::control::{AgentList, AgentStatus, GasStatus, LeaseStatus, LogLine, NodeStatus};
+use crate::control::{AgentList, AgentStatus, GasStatus, LeaseStatus, LogLine};
 use crate::error::NodeError;
 use crate::home::KeyName;
-use crate::options::{AcceptList, ChainChoice};
 use crate::packages::{on_disk, state_failed};
 
 /// A lease with less than this left is warned about.
@@ -26,77 +25,6 @@ pub(super) struct Kept {
 }
 
 impl Node {
-    /// The node itself.
-    pub async fn status(&self) -> Result<NodeStatus, NodeError> {
-        let core = &self.core;
-        let (used, draining, live) = self
-            .glance(|all| {
-                let live = all.agents().values().filter(|agent| agent.life.is_live()).count();
-                (all.used(), all.is_draining(), live)
-            })
-            .await?;
-        let market = self.market(KeyName::Operator)?;
-        let refused = |error| market_error(&error);
-        let stake = market.node(core.operator).await.map_err(refused)?.map_or(Amount(0), |node| node.stake);
-        let (earned, _) = self.withdrawable().await?;
-        let period = market.heartbeat_period().await.map_err(refused)?;
-        let last = market.last_heartbeat(core.operator).await.map_err(refused)?;
-        let options = &core.options;
-        let (accept, isolation) = match &options.accept {
-            AcceptList::Own => ("own".to_owned(), None),
-            AcceptList::HomeKeys => ("own, and this home's deployer".to_owned(), None),
-            AcceptList::Owners(owners) => {
-                let owners: Vec<_> = owners.iter().map(ToString::to_string).collect();
-                (owners.join(", "), Some(IN_PROCESS.to_owned()))
-            }
-            AcceptList::Any => ("any".to_owned(), Some(IN_PROCESS.to_owned())),
-        };
-        let listening = self.listeners.get();
-        Ok(NodeStatus {
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            operator: core.operator.to_string(),
-            chain: core.keys.chain_id(),
-            chain_url: self.chain_url(),
-            market: market.addresses().manager.to_string(),
-            contract: market.addresses().book.to_string(),
-            market_version: market.addresses().version,
-            market_newer: core.keys.newer_version(),
-            block: market.head().await.map_err(refused)?,
-            chain_time: core.chain_time(core.clock.now()).0,
-            stake: stake.to_string(),
-            earned: earned.to_string(),
-            heartbeat_seconds: period,
-            heartbeat_last: period.filter(|_| last > 0).map(|period| last * period * 1000),
-            accept,
-            isolation,
-            price: options.prices.floor.to_string(),
-            price_cpu: options.prices.cpu.to_string(),
-            price_memory: options.prices.memory.to_string(),
-            price_load: options.prices.load_percent,
-            draining,
-            trouble: core.trouble(),
-            cpu: [options.cpu.to_string(), used.cpu.to_string()],
-            memory: [options.memory.to_string(), used.memory.to_string()],
-            agents: live,
-            exceptions: options.connect_to.iter().map(exception).collect(),
-            since: core.since.0,
-            api: listening.map_or(String::new(), |listening| listening.api.to_string()),
-            public: listening.map_or(String::new(), |listening| listening.public.to_string()),
-            rpc: listening.and_then(|listening| listening.rpc).map(|rpc| rpc.to_string()),
-        })
-    }
-
-    /// Where others reach the chain that this node is on.
-    fn chain_url(&self) -> Option<String> {
-        match &self.core.options.chain {
-            ChainChoice::Embedded { .. } => {
-                let rpc = self.listeners.get().and_then(|listening| listening.rpc);
-                rpc.map(|rpc| format!("http://{rpc}"))
-            }
-            ChainChoice::Remote { url, .. } => Some(url.clone()),
-        }
-    }
-
     /// Takes no new work, or takes it again.
     pub async fn drain(&self, draining: bool) -> Result<(), NodeError> {
         Ok(self.core.driver.drain(draining).await?)
@@ -322,9 +250,6 @@ fn stays_behind(deployment: DeploymentId, agent: &Agent, newest: Option<Address>
     behind.then(|| "it is on an older version of the market: a start of the node reopens it on the newest".to_owned())
 }
 
-/// Said wherever strangers are let in.
-const IN_PROCESS: &str = "strangers' agents run in this process, behind WebAssembly alone";
-
 async fn view(market: &Market, deployment: DeploymentId) -> Option<DeploymentView> {
     market.deployment(deployment.number).await.ok()
 }
@@ -382,9 +307,4 @@ fn hint(stage: FailureStage) -> &'static str {
         FailureStage::Start => "`nisse logs` shows what its `started` handler said",
         FailureStage::Node => "look after the node (`nisse doctor`; room on its disk), then deploy it again",
     }
-}
-
-fn exception(exception: &nisse_egress::ConnectTo) -> String {
-    let authority = if exception.ca.is_some() { " (own authority)" } else { "" };
-    format!("{}:{} is dialled at {}{authority}", exception.host, exception.port, exception.to)
 }

@@ -19,6 +19,7 @@ use crate::core::Core;
 use crate::error::{NodeError, chain};
 use crate::home::KeyName;
 use crate::prepare::SMALL_BLOCK_BYTES_MAX;
+use crate::watcher::named_provider;
 
 /// How long the chain may take to say where a node is.
 const CHAIN_TIME_MAX: Duration = Duration::from_secs(3);
@@ -31,7 +32,14 @@ pub(crate) enum BroughtFor {
     /// A look before a bid on this order: it may be gone before its turn comes.
     Bid(DeploymentId),
     /// An agent of this node.
-    Agent,
+    Agent(DeploymentId),
+}
+
+impl BroughtFor {
+    fn deployment(self) -> DeploymentId {
+        let (Self::Bid(deployment) | Self::Agent(deployment)) = self;
+        deployment
+    }
 }
 
 /// A package that is all here. No collection takes it while this lives.
@@ -109,7 +117,7 @@ async fn fetch(
     let refused = |reason: &str| Missed::Failed(PrepareError { stage: FailureStage::Fetch, reason: reason.to_owned() });
     let owner = placement.owner;
     let _turn = match brought_for {
-        BroughtFor::Agent => core.network.turns.of_agent().await,
+        BroughtFor::Agent(_) => core.network.turns.of_agent().await,
         BroughtFor::Bid(deployment) => {
             let turn = core.network.turns.of_bid(owner).await;
             let turn = turn.ok_or_else(|| refused("fetch the package: too many are waited for already"))?;
@@ -120,7 +128,13 @@ async fn fetch(
             }
         }
     };
-    let near = near(core, owner).await;
+    // Whom the order names, then where its owner's node is registered.
+    let mut near = near(core, owner).await;
+    if let Some(named) = named_provider(&core.database, &brought_for.deployment())
+        && !near.contains(&named)
+    {
+        near.insert(0, named);
+    }
     for (cid, bytes_max) in missing {
         let limits = DownloadLimits::file_bytes(bytes_max);
         let blocks = match core.network.download(owner, cid, limits, near.clone()).await {

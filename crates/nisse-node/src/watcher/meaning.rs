@@ -147,8 +147,11 @@ pub(super) fn assigned(view: &DeploymentView, deployment: DeploymentId, operator
         Assignment::Lease(Lease { rate: view.rate, deposited: view.deposited })
     };
     let placement = placement(view.owner, &view.package);
-    let began = view.incarnation;
-    placement.map(|placement| Event::Assigned { deployment, placement, assignment, began }).into_iter().collect()
+    let (began, gas_budget) = (view.incarnation, view.gas_budget);
+    placement
+        .map(|placement| Event::Assigned { deployment, placement, assignment, began, gas_budget })
+        .into_iter()
+        .collect()
 }
 
 /// An old end that is told again says nothing about a lease that this node holds now.

@@ -6,7 +6,7 @@
 use nisse_market::{CursorPosition, MarketAddresses};
 use nisse_store::{Database, DatabaseError, Rows as _, Table, WriteTransaction};
 
-use super::{living, own};
+use super::{living, own, providers};
 
 /// Where cursors stand.
 const CURSOR: Table = Table::new("cursor");
@@ -79,6 +79,7 @@ pub(crate) fn forget_places(database: &Database, chain: u64) -> Result<(), Datab
     database.write(|transaction| {
         own::forget(transaction, chain)?;
         living::forget(transaction, chain)?;
+        providers::forget(transaction, chain)?;
         transaction.remove_prefix(CURSOR, prefix.as_bytes()).map(drop)
     })
 }

@@ -1,7 +1,7 @@
 //! An event of the market, told to this node's orchestrator. What it means is decided in `meaning.rs`; here the contract
 //! is asked where that takes it.
 
-use nisse_market::{EventAt, Market};
+use nisse_market::{EventAt, Market, MarketEvent};
 use nisse_orchestrator::Event;
 
 use super::meaning::Reader;

@@ -5,7 +5,7 @@ pub(super) mod alarms;
 pub(super) mod asking;
 mod results;
 
-use nisse_model::{DeploymentId, Timestamp};
+use nisse_model::{Address, AmountPerHour, DeploymentId, Resources, Timestamp};
 
 use super::{CommandError, OpenBid, Orchestrator};
 use crate::action::{Action, Effects};
@@ -23,8 +23,17 @@ impl Orchestrator {
         let mut effects = Effects::default();
         match event {
             Event::OrderOpened(order) => self.order_opened(order, &mut effects),
-            Event::Assigned { deployment, placement, assignment, began } => {
-                self.assigned(deployment, placement, assignment, began, now, &mut effects);
+            Event::Assigned { deployment, placement, assignment, began, gas_budget } => {
+                if self.life(deployment).is_none_or(may_come_back) {
+                    let verdict = self.judge_assigned(deployment, &placement, &assignment, gas_budget);
+                    self.decide(&mut effects, Decision::Assigned { deployment, placement, assignment, began });
+                    match verdict {
+                        Ok(()) => self.bring_up(deployment, &mut effects),
+                        Err(refusal) => {
+                            self.fail(deployment, FailureStage::Node, refusal.to_string(), now, &mut effects);
+                        }
+                    }
+                }
             }
             Event::AssignedElsewhere { deployment } => {
                 if self.bids.contains_key(&deployment) {
@@ -193,7 +202,7 @@ impl Orchestrator {
         effects.actions.push(Action::Inspect { deployment, placement });
     }
 
-    fn judge(&self, order: &Order) -> Result<nisse_model::AmountPerHour, Refusal> {
+    fn judge(&self, order: &Order) -> Result<AmountPerHour, Refusal> {
         if self.draining {
             return Err(Refusal::Draining);
         }
@@ -203,32 +212,31 @@ impl Orchestrator {
         self.policy.bid(order, self.used())
     }
 
-    fn assigned(
-        &mut self,
-        deployment: DeploymentId,
-        placement: Placement,
-        assignment: Assignment,
-        began: u32,
-        now: Timestamp,
-        effects: &mut Effects,
-    ) {
-        if self.life(deployment).is_some_and(|life| !may_come_back(life)) {
-            return;
+    /// The price of an hour of `resources` for an agent of `owner`, or why this node would not run it now.
+    pub fn quote(&self, owner: Address, resources: Resources, gas_budget: u64) -> Result<AmountPerHour, Refusal> {
+        if self.draining {
+            return Err(Refusal::Draining);
         }
-        let taken = self.is_taken(deployment, &placement);
-        // The room of this node's own bid becomes the agent's; a home lease has made no bid and must fit by itself.
-        let bid_for = self.bids.contains_key(&deployment);
-        let refusal = if taken {
-            Some(Refusal::Taken)
-        } else if bid_for {
-            None
-        } else {
-            self.policy.room(placement.resources, self.used()).err()
-        };
-        self.decide(effects, Decision::Assigned { deployment, placement, assignment, began });
-        match refusal {
-            Some(refusal) => self.fail(deployment, FailureStage::Node, refusal.to_string(), now, effects),
-            None => self.bring_up(deployment, effects),
+        self.policy.take(owner, resources, gas_budget, self.used())?;
+        self.policy.price(resources, self.used(), AmountPerHour(u128::MAX))
+    }
+
+    /// Whether what the market gave is run here. The room of this node's own bid becomes the agent's; a home lease has made
+    /// no bid and must fit by itself, and so must what was taken by an offer, whose price stands.
+    fn judge_assigned(
+        &self,
+        deployment: DeploymentId,
+        placement: &Placement,
+        assignment: &Assignment,
+        gas_budget: u64,
+    ) -> Result<(), Refusal> {
+        if self.is_taken(deployment, placement) {
+            return Err(Refusal::Taken);
+        }
+        match assignment {
+            _ if self.bids.contains_key(&deployment) => Ok(()),
+            Assignment::Home => self.policy.room(placement.resources, self.used()),
+            Assignment::Lease(_) => self.policy.take(placement.owner, placement.resources, gas_budget, self.used()),
         }
     }
 

@@ -82,7 +82,10 @@ fn finish(orchestrator: &mut Orchestrator, number: u64, result: ActionResult) ->
 
 fn assign(orchestrator: &mut Orchestrator, number: u64, owner: Address, assignment: Assignment) -> Effects {
     let placement = placement(owner, &format!("agent{number}"));
-    orchestrator.handle(Event::Assigned { deployment: deployment(number), placement, assignment, began: 0 }, NOW)
+    orchestrator.handle(
+        Event::Assigned { deployment: deployment(number), placement, assignment, began: 0, gas_budget: 500_000 },
+        NOW,
+    )
 }
 
 fn run(orchestrator: &mut Orchestrator, number: u64, owner: Address, assignment: Assignment) {

@@ -20,12 +20,18 @@ use crate::{output, progress};
 pub(crate) async fn run(shared: &Shared, command: Command) -> Result<(), Failure> {
     match command {
         Command::Deploy(deploy) => {
+            if deploy.select.is_some() && deploy.bid_window.is_none() && !deploy.instant {
+                let text = "failed to choose by --select where the first valid bid wins";
+                return Err(Failure::usage(text).hint("add --bid-window SECONDS, or --instant"));
+            }
             let package = upload(&deploy.dir, deploy.set)?;
             let request = DeployRequest {
                 package,
                 payment: deploy.payment,
                 max_rate: deploy.max_rate,
                 bid_window_seconds: deploy.bid_window,
+                select: deploy.select,
+                instant: deploy.instant,
                 key: deploy.key,
                 wait_ms: deploy.wait.map(|seconds| seconds.saturating_mul(1_000)),
             };

@@ -1,10 +1,15 @@
 //! market ls, market show, node status, node drain. `market upgrade` asks no node: see `chain.rs`.
 
-use nisse_node::control::{EarnedLease, MarketEntry, MarketList, MarketRates, NodeEarnings, NodeStatus, NodeWithdrawn};
+use nisse_node::control::{
+    EarnedLease, MarketEntry, MarketList, MarketNodes, MarketOffers, MarketRates, NodeEarnings, NodeStatus,
+    NodeWithdrawn,
+};
+
+use std::path::Path;
 
 use serde_json::json;
 
-use super::client;
+use super::{client, pkg, reputation};
 use crate::cli::{MarketCommand, NodeCommand, Shared};
 use crate::failure::Failure;
 use crate::{output, rehearsal};
@@ -58,6 +63,15 @@ pub(crate) async fn run(shared: &Shared, command: MarketCommand) -> Result<(), F
                 ("offered", hourly(rates.offered)),
             ]);
         }
+        MarketCommand::Nodes => {
+            let nodes: MarketNodes = client.get("/api/v1/market/nodes").await?;
+            if shared.json { output::json(&nodes.nodes) } else { reputation::print(&nodes) }
+        }
+        MarketCommand::Offers { dir } => {
+            let path = format!("/api/v1/market/offers?{}", wanted(&dir)?);
+            let offers: MarketOffers = client.get(&path).await?;
+            if shared.json { output::json(&offers) } else { reputation::print_offers(&offers) }
+        }
         MarketCommand::Show { deployment } => {
             let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | ':' | '@');
             if deployment.is_empty() || !deployment.chars().all(allowed) {
@@ -78,6 +92,8 @@ fn print(entry: &MarketEntry) {
         ("state", entry.state.clone()),
         ("node", entry.node.clone().unwrap_or_default()),
         ("rate", format!("{} TALOS per hour", entry.rate)),
+        ("at most", entry.max_rate.as_ref().map(|rate| format!("{rate} TALOS per hour")).unwrap_or_default()),
+        ("bids", bids(entry)),
         ("deposited", entry.deposited.clone()),
         ("paid", entry.paid.clone()),
         ("started", entry.started_at.map(output::time).unwrap_or_default()),
@@ -95,15 +111,39 @@ fn print(entry: &MarketEntry) {
     }
 }
 
-fn market_of(node: &NodeStatus) -> String {
-    let newer = node.market_newer.map(|newer| format!("; version {newer} is used from the next `nisse up` on"));
-    format!("{}, version {}{}", node.market, node.market_version, newer.unwrap_or_default())
+/// For how long bids are collected, and which one wins; nothing for a home lease.
+fn bids(entry: &MarketEntry) -> String {
+    let best = match entry.select.as_deref() {
+        Some("highest-reputation") => "the best reputation wins",
+        Some("score") => "the best of price and reputation wins",
+        _ => "the lowest price wins",
+    };
+    match (&entry.max_rate, entry.bid_window_seconds) {
+        (None, _) => String::new(),
+        (Some(_), 0) => "the first valid one wins".to_owned(),
+        (Some(_), seconds) => format!("collected for {seconds} s; {best}"),
+    }
 }
 
-/// What another home is started with to be on the same market.
-pub(crate) fn join_command(chain_url: &str, node: &NodeStatus) -> String {
-    let NodeStatus { chain, contract, public, .. } = node;
-    format!("nisse node serve --chain {chain_url} --chain-id {chain} --contract {contract} --gateway http://{public}")
+/// What an agent asks for, as a query.
+fn wanted(dir: &Path) -> Result<String, Failure> {
+    let resources = pkg::read(dir)?.manifest.resources;
+    Ok(format!("cpu_millis={}&memory_bytes={}&gpu={}", resources.cpu.millis, resources.memory.0, resources.gpu))
+}
+
+fn market_of(node: &NodeStatus) -> String {
+    let (Some(market), Some(version)) = (&node.market, node.market_version) else { return String::new() };
+    let newer = node.market_newer.map(|newer| format!("; version {newer} is used from the next `nisse up` on"));
+    format!("{market}, version {version}{}", newer.unwrap_or_default())
+}
+
+/// What another home is started with to be on the same market; nothing while the chain does not name it.
+pub(crate) fn join_command(chain_url: &str, node: &NodeStatus) -> Option<String> {
+    let NodeStatus { chain, public, .. } = node;
+    let contract = node.contract.as_ref()?;
+    Some(format!(
+        "nisse node serve --chain {chain_url} --chain-id {chain} --contract {contract} --gateway http://{public}"
+    ))
 }
 
 /// When this node last showed life; nothing where it never had to.
@@ -126,21 +166,23 @@ pub(crate) async fn node(shared: &Shared, command: NodeCommand) -> Result<(), Fa
                 return Ok(());
             }
             let market = market_of(&node);
-            let joined_by = node.chain_url.as_ref().map(|url| join_command(url, &node)).unwrap_or_default();
+            let joined_by = node.chain_url.as_ref().and_then(|url| join_command(url, &node)).unwrap_or_default();
             let unserved =
                 || "not served; `nisse up --rpc 127.0.0.1:8545` serves it to wallets and other nodes".to_owned();
+            let block = node.block.map(|block| format!("block {block}, ")).unwrap_or_default();
             let chain_url = node.chain_url.unwrap_or_else(unserved);
             output::pairs(&[
                 ("nisse", node.version),
                 ("operator", node.operator),
-                ("chain", format!("{}, block {}, {}", node.chain, node.block, output::time(node.chain_time))),
+                ("chain", format!("{}, {block}{}", node.chain, output::time(node.chain_time))),
                 ("rpc", chain_url),
                 ("market", market),
-                ("contract", node.contract),
+                ("contract", node.contract.unwrap_or_default()),
                 ("joined by", joined_by),
-                ("stake", format!("{} TALOS", node.stake)),
-                ("earned", format!("{} TALOS to withdraw", node.earned)),
+                ("stake", node.stake.map(|stake| format!("{stake} TALOS")).unwrap_or_default()),
+                ("earned", node.earned.map(|earned| format!("{earned} TALOS to withdraw")).unwrap_or_default()),
                 ("heartbeat", heartbeat(node.heartbeat_seconds, node.heartbeat_last)),
+                ("reputation", node.reputation.as_ref().map(reputation::standing).unwrap_or_default()),
                 ("accepts", node.accept),
                 ("isolation", node.isolation.unwrap_or_default()),
                 ("price", price(&node.price, &node.price_cpu, &node.price_memory, node.price_load)),

@@ -27,7 +27,7 @@ pub(crate) fn run(command: &Pkg, shared: &Shared) -> Result<(), Failure> {
 /// A package as it lies in its folder.
 pub(super) struct OnDisk {
     pub(super) text: String,
-    manifest: Manifest,
+    pub(super) manifest: Manifest,
     pub(super) artifact: Vec<u8>,
 }
 

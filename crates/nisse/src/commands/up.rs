@@ -91,8 +91,9 @@ pub(crate) async fn run(shared: &Shared, flags: &Up) -> Result<(), Failure> {
         None => {
             let chain = bound.rpc.map(|rpc| format!(", and its chain on {rpc}")).unwrap_or_default();
             output::line(format!("nisse serves agents on {}, its owner on {}{chain}", bound.public, bound.api));
-            if let (Some(rpc), Ok(status)) = (bound.rpc, node.status().await) {
-                let join = super::market::join_command(&format!("http://{rpc}"), &status);
+            if let (Some(rpc), Ok(status)) = (bound.rpc, node.status().await)
+                && let Some(join) = super::market::join_command(&format!("http://{rpc}"), &status)
+            {
                 output::line(format!("another node joins its market with `{join}`"));
             }
         }

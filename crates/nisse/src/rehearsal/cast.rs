@@ -41,11 +41,12 @@ impl Actor {
         market: &NodeStatus,
     ) -> Result<Self, Failure> {
         let chain_url = market.chain_url.clone().unwrap_or_default();
+        let contract = market.contract.as_deref().unwrap_or_default();
         let (chain, price, gateway) = (market.chain.to_string(), rate.to_string(), format!("http://{}", market.public));
         let (public, endpoint) = (format!("127.0.0.1:{port}"), format!("http://{}:{port}", host(number)));
         let flags = [
             ["--chain", &chain_url],
-            ["--contract", &market.contract],
+            ["--contract", contract],
             ["--chain-id", &chain],
             ["--accept", "any"],
             ["--price", &price],

@@ -1,9 +1,17 @@
 //! What nodes bid on, for how much, and who wins: with processes that share only a chain and a network.
 
+use nisse_market::MarketCall;
+use nisse_model::{Address, Amount};
 use serde_json::{Value, json};
 
+use crate::chain_facts::as_owner;
+use crate::elsewhere::Wire;
 use crate::harness::{Home, eventually, example};
-use crate::rented::{at_price, operator, order, renter, serve, serving};
+use crate::heartbeats::{Mining, on};
+use crate::rented::{at_price, operator, order, renter, renter_with, serve, serving};
+
+/// Seconds of a day.
+const DAY: u64 = 24 * 3_600;
 
 #[test]
 fn a_node_asks_by_what_an_agent_takes_and_how_full_it_is() {
@@ -101,4 +109,111 @@ fn of_the_bids_in_a_window_the_lowest_wins_though_the_chain_makes_no_block_by_it
 
     let refused = alice.run(&["deploy", &example("echo"), "--bid-window", "4"]);
     assert_eq!(refused.code, 2, "at home nobody bids: {refused:?}");
+}
+
+#[test]
+fn an_order_is_given_by_what_nodes_are_known_for_and_an_offer_is_taken_at_once() {
+    let (alice, bob, carol) = (Home::new(), Home::new(), Home::new());
+    let wires = [Wire::new(), Wire::new()];
+    let named = |who: &str, wire: &Wire| format!("{who}.example:80:{}", wire.address());
+    let [bobs_name, carols_name] = [named("bob", &wires[0]), named("carol", &wires[1])];
+    let near = ["--chain-dev", "--connect-to", &bobs_name, "--connect-to", &carols_name];
+    let renter = renter_with(&alice, &near);
+    let rpc = alice.json(&["node", "status"])["rpc"].as_str().unwrap().to_owned();
+    let mining = Mining::begin(&rpc);
+    let (flags, gateway) = (serving(&alice), format!("http://{}", renter.public));
+    let at = |who: &str| format!("http://{who}.example");
+    let bobs = serve(&bob, &at_price(&flags, "1"), &["--gateway", &gateway, "--endpoint", &at("bob")]);
+    wires[0].leads_to(&bobs.public);
+
+    // Bob works for eleven days, and somebody counts them: he himself, once a day.
+    let asking = |package: &str, payment: &str, more: &[&str]| {
+        let order = ["deploy", package, "--payment", payment, "--max-rate", "45", "--wait", "60"];
+        alice.json(&[&order[..], more].concat())
+    };
+    let first = asking(&example("counter"), "400", &[]);
+    assert_eq!(first["node"], operator(&bob), "{first}");
+    on(&rpc, 11 * DAY);
+    let known = eventually("bob's days to be counted", || {
+        let known = bob.json(&["node", "status"])["reputation"].clone();
+        (known["worked_seconds"].as_u64() > Some(10 * DAY)).then_some(known)
+    });
+    assert_eq!((&known["newcomer"], &known["fault_seconds"]), (&json!(false), &json!(0)), "{known}");
+    let told = bob.ok(&["node", "status"]);
+    assert!(told.contains("days of paid work counted"), "{told}");
+
+    // Carol is cheaper, and nobody knows her.
+    let carols = serve(&carol, &at_price(&flags, "0.5"), &["--gateway", &gateway, "--endpoint", &at("carol")]);
+    wires[1].leads_to(&carols.public);
+    let listed = alice.json(&["market", "nodes"]);
+    let score = |who: &Home| {
+        let of = |node: &&Value| node["operator"] == operator(who);
+        listed.as_array().unwrap().iter().find(of).unwrap()["reputation"]["score"].as_u64().unwrap()
+    };
+    assert!(score(&bob) >= 2_500 && score(&carol) == 0, "{listed}");
+    let [second, third, fourth, fifth] = ["second", "third", "fourth", "fifth"].map(|name| {
+        let package = alice.copy_of("echo", name);
+        package.edit("nisse.test.echo@", &format!("nisse.test.{name}@")).path().to_owned()
+    });
+    let scored = asking(&second, "10", &["--bid-window", "4", "--select", "score"]);
+    assert_eq!(scored["node"], operator(&bob), "{scored}");
+    let entry = alice.json(&["market", "show", scored["deployment"].as_str().unwrap()]);
+    assert_eq!((&entry["select"], &entry["bid_window_seconds"]), (&json!("score"), &json!(4)), "{entry}");
+    let cheapest = asking(&third, "10", &["--bid-window", "4"]);
+    assert_eq!(cheapest["node"], operator(&carol), "{cheapest}");
+
+    // Who asks every node gets the best offer at once.
+    let offers = alice.json(&["market", "offers", &fourth]);
+    let of = |place: usize| offers["offers"][place]["node"].clone();
+    assert_eq!([of(0), of(1)], [operator(&carol), operator(&bob)], "{offers}");
+    assert_eq!(
+        offers["refusals"].as_array().map(Vec::len),
+        Some(1),
+        "the renter's own node takes no strangers: {offers}"
+    );
+    let instant = asking(&fourth, "10", &["--instant"]);
+    assert_eq!(instant["node"], operator(&carol), "{instant}");
+    let events = alice.json(&["market", "show", instant["deployment"].as_str().unwrap()])["events"].clone();
+    let names: Vec<&str> = events.as_array().unwrap().iter().filter_map(|event| event["event"].as_str()).collect();
+    assert_eq!(names[..3], ["deployed", "bid", "assigned"], "{events}");
+    let blocks: Vec<_> = events.as_array().unwrap()[..3].iter().map(|event| &event["block"]).collect();
+    assert!(blocks.iter().all(|block| *block == blocks[0]), "in one transaction: {events}");
+    let trusted = asking(&fifth, "10", &["--instant", "--select", "highest-reputation"]);
+    assert_eq!(trusted["node"], operator(&bob), "{trusted}");
+
+    let refusal = |args: &[&str]| alice.run(args).refusal();
+    let never = refusal(&["deploy", &example("echo"), "--payment", "1", "--max-rate", "0.1", "--instant"]);
+    assert!(never.contains("no offer could be taken") && never.contains("are too much"), "{never}");
+    let unknown = refusal(&["deploy", &example("echo"), "--payment", "1", "--instant", "--select", "luck"]);
+    assert!(
+        unknown.starts_with("exit 2\n") && unknown.contains("lowest-price, highest-reputation or score"),
+        "{unknown}"
+    );
+    let alone = refusal(&["deploy", &example("echo"), "--payment", "1", "--select", "score"]);
+    assert!(alone.starts_with("exit 2\n") && alone.contains("--bid-window"), "{alone}");
+    drop((bobs, carols, mining));
+}
+
+#[test]
+fn whom_an_order_names_is_asked_for_its_package_though_its_deployer_is_no_node_of_the_market() {
+    let (alice, bob, dora) = (Home::new(), Home::new(), Home::new());
+    let _market = renter(&alice);
+    let flags = serving(&alice);
+    let place = flags.iter().position(|flag| flag == "--accept").unwrap();
+    let joining: Vec<&str> = flags[..place].iter().map(String::as_str).collect();
+    let doras = dora.up(&[&joining[..], &["--endpoint", "http://dora.example"]].concat());
+    let to: Address = operator(&dora).as_str().unwrap().parse().unwrap();
+    let rpc = alice.json(&["node", "status"])["rpc"].as_str().unwrap().to_owned();
+    as_owner(&alice, &rpc, "deployer", |market| async move {
+        let amount = Amount(100 * Amount::TALOS.0);
+        market.write("test/transfer", &MarketCall::Transfer { to, amount }).await.unwrap();
+    });
+    let exception = format!("dora.example:80:{}", doras.public);
+    let _node = serve(&bob, &flags, &["--connect-to", &exception]);
+    let deployed = order(&dora, &[]);
+    assert_eq!((&deployed["state"], &deployed["node"]), (&json!("running"), &operator(&bob)), "{deployed}");
+    let events = dora.json(&["market", "show", deployed["deployment"].as_str().unwrap()])["events"].clone();
+    let terms = events.as_array().unwrap().iter().find(|event| event["event"] == "terms").unwrap();
+    let told = "the winner is chosen by the lowest price; its package can be had of http://dora.example";
+    assert_eq!(terms["detail"], told, "{events}");
 }

@@ -37,13 +37,13 @@ fn details<'a>(events: &'a [Value], name: &str) -> Vec<&'a Value> {
 
 /// A chain that makes blocks by itself: on this one time alone makes none, and others than its home wait for some more
 /// behind each transaction.
-struct Mining {
+pub(crate) struct Mining {
     ends: mpsc::Sender<()>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Mining {
-    fn begin(rpc: &str) -> Self {
+    pub(crate) fn begin(rpc: &str) -> Self {
         let (ends, ended) = mpsc::channel();
         let rpc = rpc.to_owned();
         let thread = std::thread::spawn(move || {
@@ -72,7 +72,7 @@ fn into_next_period(home: &Home, rpc: &str, behind: u64) -> u64 {
 }
 
 /// Moves the chain's clock on.
-fn on(rpc: &str, seconds: u64) {
+pub(crate) fn on(rpc: &str, seconds: u64) {
     web::rpc(rpc, "nisse_increaseTime", json!([format!("{seconds:#x}")]));
 }
 

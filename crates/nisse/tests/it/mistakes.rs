@@ -4,6 +4,7 @@ use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt as _;
 
 use insta::assert_snapshot;
+use serde_json::Value;
 
 use crate::harness::{Home, eventually};
 
@@ -122,12 +123,11 @@ fn a_chain_that_does_not_answer_or_has_no_market_is_said() {
     let chain = first.json(&["node", "status"])["chain_url"].as_str().unwrap().to_owned();
     let _lost = second.up(&["--chain", &chain, "--contract", contract]);
     let told = eventually("the look at the address book", || {
-        let told = second.run(&["node", "status"]).refusal();
-        (!told.contains("has not answered")).then_some(told)
+        let told = second.json(&["node", "status"]);
+        (!told["trouble"].as_str().unwrap().contains("has not answered")).then_some(told)
     });
-    assert_snapshot!(told, @r"
-    exit 4
-    error: failed to find the market's contracts: read the address book's version: the answer does not fit the contract
-    hint: the node looks again every few seconds; `--chain` and `--contract` of `nisse up` say where
-    ");
+    assert_snapshot!(told["trouble"].as_str().unwrap(), @"failed to find the market's contracts: read the address book's version: the answer does not fit the contract; the node looks again every few seconds; `--chain` and `--contract` of `nisse up` say where");
+    assert_eq!([&told["contract"], &told["stake"], &told["block"]], [&Value::Null; 3], "{told}");
+    let refused = second.run(&["market", "ls"]).refusal();
+    assert!(refused.starts_with("exit 4\n"), "{refused}");
 }

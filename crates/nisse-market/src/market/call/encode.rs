@@ -5,8 +5,8 @@ use alloy::primitives::{B256, Bytes, I256, U256};
 use alloy::sol_types::SolCall;
 use nisse_model::{Address, Amount, ContentId, Hash256, Resources};
 
-use super::{DeployOrder, MarketCall, PublicationTerms};
-use crate::contracts::{self, Escrow, Heartbeats, Manager, Nodes, OracleFeeds, TalosToken};
+use super::{DeployOrder, MarketCall, OrderTerms, PublicationTerms};
+use crate::contracts::{self, Escrow, Heartbeats, Manager, Nodes, OracleFeeds, Reputation, TalosToken};
 use crate::market::MarketAddresses;
 use crate::tx::to_alloy;
 
@@ -44,6 +44,10 @@ impl MarketCall {
                     Heartbeats::slashMissedCall { manager: to_alloy(at.manager), deployment: *deployment, period };
                 (heartbeats(at), call.abi_encode())
             }
+            Self::CountLease { deployment } => {
+                let call = Reputation::countCall { manager: to_alloy(at.manager), deployment: *deployment };
+                (at.reputation.unwrap_or_default(), call.abi_encode())
+            }
             _ => (at.manager, self.encode_for_manager()),
         }
     }
@@ -51,7 +55,18 @@ impl MarketCall {
     fn encode_for_manager(&self) -> Vec<u8> {
         match self.clone() {
             Self::Publish(terms) => publish(terms).abi_encode(),
-            Self::Deploy(order) => Manager::deploy_0Call { params: params(order) }.abi_encode(),
+            Self::Deploy(order) => match order.terms.clone() {
+                None => Manager::deploy_0Call { params: params(order) }.abi_encode(),
+                Some(OrderTerms { selection, provider }) => {
+                    let (selection, provider) = (selection.to_contract(), provider.unwrap_or_default());
+                    let terms = contracts::Terms { selection, provider };
+                    Manager::deployUnderCall { params: params(order), terms }.abi_encode()
+                }
+            },
+            Self::DeployWith { order, offer } => {
+                let (params, signature) = (params(order), offer.signature.to_vec().into());
+                Manager::deployWithCall { params, offer: offer.to_contract(), signature }.abi_encode()
+            }
             Self::DeployLiteral { agent_id, cid, payment } => {
                 Manager::deploy_1Call { agentId: agent_id, ipfsCid: cid, payment: wide(payment) }.abi_encode()
             }
@@ -95,6 +110,7 @@ impl MarketCall {
             | Self::Heartbeat { .. }
             | Self::SlashMissed { .. }
             | Self::ClaimSlashed
+            | Self::CountLease { .. }
             | Self::PublishAnswer { .. } => unreachable!("encoded for its own contract"),
         }
     }

@@ -47,8 +47,18 @@ async fn without_heartbeats(queue: &TxQueue, settings: ContractSettings) {
         let of_book = AddressBook::constructorCall { owner: to_alloy(owner) };
         let [make_manager, make_feeds] = managing(&settings, nodes, manager);
         let escrow = made_by(manager, ESCROW_NONCE);
-        let set =
-            MarketAddresses { chain: 0, book, version: 1, token, nodes, manager, escrow, feeds, heartbeats: None };
+        let set = MarketAddresses {
+            chain: 0,
+            book,
+            version: 1,
+            token,
+            nodes,
+            manager,
+            escrow,
+            feeds,
+            heartbeats: None,
+            reputation: None,
+        };
         vec![
             creation("TalosToken", None),
             creation("Nodes", Some(arguments(&of_nodes))),

@@ -1,6 +1,6 @@
 //! What a deployment is refused for before anything is published or paid.
 
-use nisse_market::Market;
+use nisse_market::{Market, ParseSelectionError, Selection};
 use nisse_model::{AgentName, Amount, ByteSize, Cpu, DeploymentId, ParseUnitError};
 use nisse_orchestrator::{Agent, Assignment};
 
@@ -12,7 +12,11 @@ use crate::node::{Node, market_error};
 use crate::packages::Stored;
 
 impl Node {
-    pub(super) fn deploying_key(&self, name: Option<&str>, payment: Option<Amount>) -> Result<KeyName, NodeError> {
+    pub(in crate::node) fn deploying_key(
+        &self,
+        name: Option<&str>,
+        payment: Option<Amount>,
+    ) -> Result<KeyName, NodeError> {
         match name {
             None if payment.is_some() && self.core.home.has_key(KeyName::Deployer) => Ok(KeyName::Deployer),
             None | Some("operator") => Ok(KeyName::Operator),
@@ -56,6 +60,22 @@ impl Node {
             return Err(still_held(&agent.placement.package.agent_id.name, deployment));
         }
         Ok(())
+    }
+
+    /// How the winner is to be chosen. A market from before there was a reputation knows prices alone.
+    pub(super) fn check_selection(&self, market: &Market, asked: Option<&str>) -> Result<Selection, NodeError> {
+        let parsed = asked.map(str::parse).transpose();
+        let selection: Selection = parsed
+            .map_err(|error: ParseSelectionError| {
+                NodeError::new(ErrorKind::Usage, "selection_invalid", format!("failed to {error}"))
+            })?
+            .unwrap_or_default();
+        if selection == Selection::LowestPrice || market.addresses().reputation.is_some() {
+            return Ok(selection);
+        }
+        let text = format!("failed to choose by {selection}: this market knows no reputation");
+        Err(NodeError::new(ErrorKind::Refused, "reputation_missing", text)
+            .with_hint("leave `--select` out: the lowest price wins".to_owned()))
     }
 
     /// A home lease has no other node to go to: what does not fit is refused before anything is published.

@@ -10,7 +10,7 @@ use super::not_now;
 use super::settle::UPDATE;
 use crate::control::{AgentStatus, UpdateRequest};
 use crate::error::{ErrorKind, NodeError};
-use crate::node::deploy::OrderTerms;
+use crate::node::deploy::AskedTerms;
 use crate::node::find::Found;
 use crate::node::orders::{Order, has_node};
 use crate::node::{Node, market_error};
@@ -41,7 +41,7 @@ impl Node {
         let stored = packages::store(&self.core, request.package, owner, RunBy::Market).await?;
         check_successor(&order.package.agent_id, &stored.reference.agent_id, request.allow_downgrade)?;
         let market = self.market_of(self.owner_key(owner)?, &deployment)?;
-        let wanted = self.want(&market, deployment, &stored, OrderTerms::of(&order.view)).await?;
+        let wanted = self.want(&market, deployment, &stored, AskedTerms::of(&order.view)).await?;
         self.answered_elsewhere(&order, &market, node, wanted, VERB).await
     }
 
@@ -95,10 +95,10 @@ impl Node {
         }
         let market = self.market_of(self.owner_key(agent.placement.owner)?, &deployment)?;
         let terms = match &agent.assignment {
-            Assignment::Home => OrderTerms::home(),
+            Assignment::Home => AskedTerms::home(),
             Assignment::Lease(_) => {
                 let view = market.deployment(deployment.number).await;
-                OrderTerms::of(&view.map_err(|error| market_error(&error))?)
+                AskedTerms::of(&view.map_err(|error| market_error(&error))?)
             }
         };
         let mut milestones = self.core.milestones.subscribe();
@@ -117,7 +117,7 @@ impl Node {
         market: &Market,
         deployment: DeploymentId,
         stored: &Stored,
-        terms: OrderTerms,
+        terms: AskedTerms,
     ) -> Result<Wanted, NodeError> {
         let publication = self.publish(market, stored, terms).await?;
         let (intent, config_hash) = (self.core.fresh_name("update"), stored.reference.config_hash);

@@ -12,7 +12,8 @@ use crate::heartbeats;
 use crate::home::{Home, KeyName};
 use crate::keys::Keys;
 use crate::node::market_error;
-use crate::options::{ChainChoice, NodeOptions};
+use crate::options::{AcceptList, ChainChoice, NodeOptions};
+use crate::reputation;
 use crate::supervisor::{Stop, Supervisor};
 use crate::timeline::Timeline;
 use crate::watcher::{self, Standing};
@@ -75,6 +76,10 @@ pub(super) async fn open_market_patiently(core: &Core) -> Market {
 pub(super) async fn follow(core: Arc<Core>, market: Market, stop: Stop) {
     let (beating, beaten) = (Arc::clone(&core), market.clone());
     core.supervisor.spawn("heartbeats", |stop| heartbeats::run(beating, beaten, stop));
+    if matches!(core.options.accept, AcceptList::Owners(_) | AcceptList::Any) {
+        let (counting, counted) = (Arc::clone(&core), market.clone());
+        core.supervisor.spawn("reputation", |stop| reputation::run(counting, counted, stop));
+    }
     if core.chain.is_none() && core.options.stake.is_some() {
         let registering = Arc::clone(&core);
         core.supervisor.spawn("register", |mut stop| async move {

@@ -162,8 +162,16 @@ impl Slot {
                 let key = Some(if self.pays { "deployer" } else { "operator" }.to_owned());
                 let payment = self.pays.then(|| self.paid.to_string());
                 let package = package(self.name, self.version);
-                let request =
-                    DeployRequest { package, payment, max_rate: None, bid_window_seconds: None, key, wait_ms: None };
+                let request = DeployRequest {
+                    package,
+                    payment,
+                    max_rate: None,
+                    bid_window_seconds: None,
+                    select: None,
+                    instant: false,
+                    key,
+                    wait_ms: None,
+                };
                 node.deploy(request, &mut node.timeline()).await?
             }
         };

@@ -5,7 +5,13 @@ use crate::orchestrator::ended::ENDED_AGENTS_MAX;
 use crate::reason::REASON_BYTES_MAX;
 
 fn placed(number: u64, name: &str) -> Event {
-    Event::Assigned { deployment: deployment(number), placement: placement(ALICE, name), assignment: lease(), began: 0 }
+    Event::Assigned {
+        deployment: deployment(number),
+        placement: placement(ALICE, name),
+        assignment: lease(),
+        began: 0,
+        gas_budget: 500_000,
+    }
 }
 
 /// An agent that never came to serve.

@@ -16,7 +16,13 @@ fn any_event() -> impl Strategy<Value = Event> {
         let name = format!("agent{number}");
         match kind {
             0 => Event::OrderOpened(order(number, &name)),
-            1 => Event::Assigned { deployment: id, placement: placement(ALICE, &name), assignment: lease(), began: 0 },
+            1 => Event::Assigned {
+                deployment: id,
+                placement: placement(ALICE, &name),
+                assignment: lease(),
+                began: 0,
+                gas_budget: 500_000,
+            },
             2 => Event::AssignedElsewhere { deployment: id },
             3 => Event::Acknowledged { deployment: id, at },
             4 => Event::Funded { deployment: id, deposited: Amount(u128::from(later)) },

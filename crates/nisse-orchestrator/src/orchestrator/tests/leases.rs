@@ -125,6 +125,7 @@ fn what_this_node_lost_by_its_silence_it_may_win_again_as_another_incarnation() 
         placement: placement(ALICE, "agent1"),
         assignment: lease(),
         began,
+        gas_budget: 500_000,
     };
     node.handle(given(0), NOW);
     node.handle(Event::Closed { deployment: deployment(1), reason: CloseReason::Silent }, NOW);

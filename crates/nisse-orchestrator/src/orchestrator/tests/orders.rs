@@ -55,7 +55,13 @@ fn a_second_agent_of_the_same_owner_and_name_is_not_run() {
     let mut node = orchestrator();
     run(&mut node, 1, OPERATOR, Assignment::Home);
     let placement = placement(OPERATOR, "agent1");
-    let assigned = Event::Assigned { deployment: deployment(2), placement, assignment: Assignment::Home, began: 0 };
+    let assigned = Event::Assigned {
+        deployment: deployment(2),
+        placement,
+        assignment: Assignment::Home,
+        began: 0,
+        gas_budget: 500_000,
+    };
     node.handle(assigned, NOW);
     assert!(matches!(life(&node, 2), Life::Failed { .. }));
     assert!(matches!(life(&node, 1), Life::Running { .. }));
@@ -187,8 +193,8 @@ fn an_order_that_stake_did_not_carry_is_looked_at_again_when_more_is_laid_down()
         node.handle(Event::OrderOpened(order(1, "agent")), NOW);
         finish(node, 1, ActionResult::Inspected(Ok(()))).actions
     };
-    let bid = Action::Bid { deployment: deployment(1), round: 1, rate: AmountPerHour(50) };
-    assert_eq!(open(&mut node), [bid.clone()]);
+    let bid = [Action::Bid { deployment: deployment(1), round: 1, rate: AmountPerHour(50) }];
+    assert_eq!(open(&mut node), bid);
     let too_low = |round| ActionResult::StakeTooLow { round, reason: "it is not registered".to_owned() };
     assert_eq!(finish(&mut node, 1, too_low(0)), Effects::default(), "another round's answer is not this one's");
     let refused = finish(&mut node, 1, too_low(1));
@@ -197,7 +203,7 @@ fn an_order_that_stake_did_not_carry_is_looked_at_again_when_more_is_laid_down()
     for node in [&mut reborn(&node), &mut node] {
         let laid = node.handle(Event::StakeLaid, NOW);
         assert_eq!(laid.actions, [Action::LookAgain { deployment: deployment(1) }]);
-        assert_eq!(open(node), [bid.clone()]);
+        assert_eq!(open(node), bid);
         assert_eq!(node.handle(Event::StakeLaid, NOW), Effects::default(), "it has a bid now");
     }
 }

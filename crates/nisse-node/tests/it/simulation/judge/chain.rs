@@ -52,7 +52,7 @@ impl Model {
 
     async fn judge_money(&self, node: &Node, entries: &[MarketEntry]) -> Result<(), Failure> {
         let status = node.status().await?;
-        let manager: Address = status.market.parse().expect("the market's address");
+        let manager: Address = status.market.expect("the chain answers").parse().expect("the market's address");
         let operator = node.operator();
         let (token, nodes, escrow) = (made_by(operator, 0), made_by(operator, 1), made_by(manager, 1));
         let purse: Amount = PURSE.parse().expect("an amount");

@@ -1,0 +1,110 @@
+//! Where the package of an order can be had, as its owner says in the market's log: asked first, and believed in nothing
+//! but blocks that are what their CIDs say.
+
+use nisse_content::GatewayUrl;
+use nisse_market::{EventBatch, MarketAddresses, MarketEvent};
+use nisse_model::DeploymentId;
+use nisse_store::{Database, DatabaseError, Rows as _, Table, WriteTransaction};
+
+/// By market and number: a URL. An order that ended has none.
+const PROVIDERS: Table = Table::new("providers");
+
+/// Takes up what a batch of events says. What cannot be a gateway is passed over.
+pub(super) fn hear(database: &Database, addresses: &MarketAddresses, batch: &EventBatch) -> Result<(), DatabaseError> {
+    let said = |event: &MarketEvent| {
+        let (MarketEvent::OrderTerms { provider: Some(_), .. }
+        | MarketEvent::Stopped { .. }
+        | MarketEvent::Expired { .. }) = event
+        else {
+            return false;
+        };
+        true
+    };
+    if !batch.committed.iter().any(|at| said(&at.event)) {
+        return Ok(());
+    }
+    database.write_lazily(|transaction| {
+        for at in &batch.committed {
+            match &at.event {
+                MarketEvent::OrderTerms { deployment, provider: Some(url), .. }
+                    if url.parse::<GatewayUrl>().is_ok() =>
+                {
+                    transaction.put(
+                        PROVIDERS,
+                        &key(addresses.chain, addresses.manager, *deployment),
+                        url.as_bytes(),
+                    )?;
+                }
+                MarketEvent::Stopped { deployment, .. } | MarketEvent::Expired { deployment, .. } => {
+                    transaction.remove(PROVIDERS, &key(addresses.chain, addresses.manager, *deployment))?;
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    })
+}
+
+/// Whom the owner of an order named.
+pub(crate) fn named_provider(database: &Database, order: &DeploymentId) -> Option<GatewayUrl> {
+    let key = key(order.chain, order.contract, order.number);
+    let row = database.read(|rows| rows.get(PROVIDERS, &key)).ok().flatten()?;
+    std::str::from_utf8(&row).ok()?.parse().ok()
+}
+
+/// Forgets all that was said on a chain.
+pub(super) fn forget(transaction: &mut WriteTransaction, chain: u64) -> Result<(), DatabaseError> {
+    transaction.remove_prefix(PROVIDERS, format!("{chain}:").as_bytes()).map(drop)
+}
+
+fn key(chain: u64, manager: nisse_model::Address, number: u64) -> Vec<u8> {
+    [format!("{chain}:{manager}:").as_bytes(), &number.to_be_bytes()].concat()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::sync::Arc;
+
+    use nisse_market::{BlockRef, ChainHash, EventAt, Selection, StoppedBy};
+    use nisse_model::{Address, Amount, Timestamp};
+    use nisse_testkit::SimDisk;
+
+    use super::*;
+    use crate::fixtures::market_addresses;
+
+    fn batch(event: MarketEvent) -> EventBatch {
+        let at = EventAt {
+            block: BlockRef::default(),
+            time: Timestamp(0),
+            tx: ChainHash([0; 32]),
+            log_index: 0,
+            contract: Address([4; 20]),
+            event,
+        };
+        EventBatch { committed: vec![at], ..EventBatch::default() }
+    }
+
+    #[test]
+    fn what_an_owner_names_is_known_until_the_order_ends() {
+        let database = Database::open(Arc::new(SimDisk::new(1)), Path::new("/index.redb")).expect("it opens");
+        let addresses = market_addresses(9);
+        let order = |number| DeploymentId { chain: addresses.chain, contract: addresses.manager, number };
+        let named = |number| named_provider(&database, &order(number)).map(|url| url.to_string());
+        let terms = |deployment, provider: &str| {
+            let provider = Some(provider.to_owned());
+            batch(MarketEvent::OrderTerms { deployment, selection: Selection::LowestPrice, provider })
+        };
+        for said in [terms(1, "https://node.example"), terms(2, "not a url"), terms(3, "https://other.example:8443")] {
+            hear(&database, &addresses, &said).expect("it is written");
+        }
+        let known = [1, 2, 3].map(named);
+        let [first, third] = ["https://node.example", "https://other.example:8443"].map(|url| Some(url.to_owned()));
+        assert_eq!(known, [first, None, third.clone()]);
+        let end = MarketEvent::Stopped { deployment: 1, node: None, by: StoppedBy::Owner, refund: Amount(0) };
+        hear(&database, &addresses, &batch(end)).expect("it is written");
+        assert_eq!([1, 3].map(named), [None, third]);
+        database.write(|rows| forget(rows, addresses.chain)).expect("it is written");
+        assert_eq!(named(3), None);
+    }
+}
