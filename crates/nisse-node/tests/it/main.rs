@@ -1,4 +1,5 @@
 //! Tests of the whole node through its public API.
-#![expect(clippy::print_stdout, reason = "a run of power cuts says what it did")]
+#![expect(clippy::print_stdout, reason = "a run of a simulation says what it did")]
 
+mod market;
 mod simulation;

@@ -1,0 +1,150 @@
+//! What must be so in every world, whoever grieves and whatever befalls it.
+
+use std::collections::BTreeMap;
+
+use nisse_market::{DeploymentState, MarketCall};
+use nisse_model::{Address, DeploymentId};
+use nisse_orchestrator::Period;
+
+use super::books::{Books, Missed, Stands};
+use super::node::Node;
+use super::scene::Scene;
+use super::template::{ORDERS, PURSE, everybody};
+use super::{ABLE_MS, LAG_MS, PERIOD};
+
+/// Money: everybody holds, is credited with and is owed what the books say, and the contracts hold that and no more.
+pub(super) fn count_money(scene: &mut Scene, books: &Books) {
+    scene.totals.counted += 1;
+    let market = &scene.chain.market;
+    let of = |all: &BTreeMap<Address, u128>, account| all.get(&account).copied().unwrap_or_default();
+    let (mut hands, mut owed, mut claimable, mut stakes) = (0, 0, 0, 0);
+    let mut wrong = Vec::new();
+    for account in everybody() {
+        let balance = market.balance(account).0;
+        hands += balance;
+        claimable += market.claimable(account).0;
+        owed += market.owed_of_slashes(account).0;
+        stakes += market.node(account).map_or(0, |node| node.stake.0 + node.unbonding.0);
+        let found = [
+            balance,
+            market.earned(account).0,
+            market.owed_of_slashes(account).0,
+            market.node(account).map_or(0, |node| node.stake.0),
+        ];
+        let books = [
+            books.balance(account),
+            of(&books.credited, account),
+            of(&books.owed, account),
+            of(&books.stakes, account),
+        ];
+        if found != books {
+            wrong.push(format!("{account} has {found:?}, the books say {books:?}"));
+        }
+    }
+    let addresses = *market.addresses();
+    let (escrow, nodes) = (market.balance(addresses.escrow).0, market.balance(addresses.nodes).0);
+    if escrow != books.held() + claimable {
+        wrong.push(format!("the Escrow holds {escrow}, its lines {} and its accounts {claimable}", books.held()));
+    }
+    if nodes != stakes + owed {
+        wrong.push(format!("Nodes holds {nodes}, stakes {stakes} and claims {owed}"));
+    }
+    let all = PURSE.0 * everybody().count() as u128;
+    if hands + escrow + nodes != all {
+        wrong.push(format!("{} of {all} are left", hands + escrow + nodes));
+    }
+    wrong.into_iter().for_each(|text| scene.violate(text));
+}
+
+/// An honest node that could have shown life loses nothing. `able`: it was up and reached the chain for so long without a
+/// break, between the moment at which it was to show life and that from which it may be told of. Nothing else excuses.
+pub(super) fn slashed(scene: &mut Scene, nodes: &[Node], missed: Missed) {
+    let Some(node) = nodes.iter().find(|node| node.address == missed.node) else {
+        scene.totals.griefers_slashed += 1;
+        return;
+    };
+    let begins = missed.period * PERIOD;
+    let at = |passed| Period { number: missed.period, length: PERIOD, passed };
+    let turn = (0..PERIOD).find(|passed| at(*passed).is_to_show(node.address)).unwrap_or(PERIOD);
+    let (from, to) = ((begins + turn) * 1_000, (begins + PERIOD * 3 / 4) * 1_000);
+    let touch = node.touch_between(from, to, scene.now);
+    scene.totals.cut_off_slashed += 1;
+    let Missed { deployment, period, .. } = missed;
+    if touch >= ABLE_MS {
+        scene.violate(format!(
+            "{} lost deployment {deployment} for period {period}, of which it was in touch for {} s",
+            node.address,
+            touch / 1_000
+        ));
+    }
+}
+
+/// A node that has been up and in touch for a while runs what the market says that it runs, so two of them never run one
+/// lease. One that is cut off cannot know, and runs on.
+pub(super) fn one_at_most(scene: &mut Scene, nodes: &[Node], books: &Books, reorganised: u64) {
+    let mut runs: BTreeMap<DeploymentId, Address> = BTreeMap::new();
+    let mut wrong = Vec::new();
+    for node in nodes {
+        let Some(touch) = node.in_touch() else { continue };
+        for (deployment, since) in &node.running {
+            let number = deployment.number;
+            let view = scene.chain.view(number);
+            let held = |state| matches!(state, DeploymentState::Assigned | DeploymentState::Running);
+            let is_its = view.is_some_and(|view| view.node == Some(node.address) && held(view.state));
+            let lost = books.lost_at(number, node.address).unwrap_or_default();
+            let known = lost.max(touch).max(reorganised).max(*since) + LAG_MS;
+            if !is_its && known < scene.now {
+                wrong.push(format!("{} still runs {number}, lost at {}", node.address, lost / 1_000));
+            }
+            if is_its && let Some(other) = runs.insert(*deployment, node.address) {
+                wrong.push(format!("{other} and {} run {number}", node.address));
+            }
+        }
+    }
+    wrong.into_iter().for_each(|text| scene.violate(text));
+}
+
+/// Every order came to its end, and what was left of it went back.
+pub(super) fn all_ended(scene: &mut Scene, books: &Books) {
+    if books.by_agent.len() != ORDERS {
+        scene.violate(format!("{} orders of {ORDERS} were taken", books.by_agent.len()));
+    }
+    let open: Vec<u64> =
+        books.orders.iter().filter(|(_, order)| order.stands != Stands::Ended).map(|(number, _)| *number).collect();
+    for number in open {
+        let view = scene.chain.view(number);
+        scene.violate(format!("order {number} has not ended: {view:?}"));
+    }
+}
+
+/// When all is over everybody draws what is theirs: the Escrow is empty then, and Nodes holds the stakes.
+pub(super) fn all_drawn(scene: &mut Scene) {
+    for account in everybody() {
+        if scene.chain.market.claimable(account).0 > 0 {
+            scene.chain.arrives(super::chain::Tx {
+                from: account,
+                nonce: None,
+                call: MarketCall::WithdrawEarnings { to: account },
+            });
+        }
+        if scene.chain.market.owed_of_slashes(account).0 > 0 {
+            scene.chain.arrives(super::chain::Tx { from: account, nonce: None, call: MarketCall::ClaimSlashed });
+        }
+    }
+    scene.chain.seal();
+    let market = &scene.chain.market;
+    let addresses = *market.addresses();
+    let (escrow, nodes) = (market.balance(addresses.escrow).0, market.balance(addresses.nodes).0);
+    let stakes: u128 = everybody().filter_map(|account| market.node(account)).map(|node| node.stake.0).sum();
+    let hands: u128 = everybody().map(|account| market.balance(account).0).sum();
+    let locked: u128 = everybody().filter_map(|account| market.node(account)).map(|node| node.locked.0).sum();
+    let all = PURSE.0 * everybody().count() as u128;
+    if escrow != 0 || nodes != stakes || hands + stakes != all {
+        scene.violate(format!(
+            "at the end the Escrow holds {escrow}, Nodes {nodes} of {stakes}, hands {hands} of {all}"
+        ));
+    }
+    if locked != 0 {
+        scene.violate(format!("{locked} of stakes are locked when no lease is left"));
+    }
+}

@@ -1,0 +1,164 @@
+//! One world, from its seed to its end: everything that happens in it happens here, one after the other.
+
+use nisse_market::MarketCall;
+use nisse_model::{ByteSize, Cpu, Resources};
+use nisse_testkit::Random;
+
+use super::books::Books;
+use super::chain::{Chain, Tx};
+use super::griefers::{Griefer, griefers};
+use super::judge;
+use super::node::Node;
+use super::owners::{Owner, owners};
+use super::scene::{Happening, Scene};
+use super::template::{NODES_MAX, STAKE, market, node_address};
+use super::totals::Totals;
+use super::weather::{WEATHER_MS, befalls, heals, price_shock};
+use super::{HEALED_MS, PATIENCE_MS, PERIOD};
+
+/// From block to block.
+const BLOCK_MS: u64 = 4_000;
+/// How often the world is judged, and after how many times its money is counted.
+const JUDGED_MS: u64 = 20_000;
+const COUNTED_EVERY: u64 = 45;
+
+pub(super) struct World {
+    scene: Scene,
+    nodes: Vec<Node>,
+    owners: Vec<Owner>,
+    griefers: Vec<Griefer>,
+    books: Books,
+    begun: u64,
+    shock_at: Option<u64>,
+    reorganised: u64,
+    judged: u64,
+}
+
+impl World {
+    pub(super) fn new(seed: u64, told: bool) -> Self {
+        let mut random = Random::new(seed);
+        let market = market();
+        // In some period, at some moment of it.
+        let begun = (super::BEGINS + random.below(2 * PERIOD)) * 1_000;
+        let count = 3 + random.index(NODES_MAX - 2);
+        let mut scene = Scene::new(Chain::new(market), random, begun, told);
+        scene.chain.market.pass_to(begun / 1_000);
+        for index in 0..count {
+            let capacity = Resources { cpu: Cpu { millis: 8_000 }, memory: ByteSize(8 << 30), gpu: false };
+            let endpoint = "http://127.0.0.1:1/".to_owned();
+            let call = MarketCall::Register { endpoint, capacity, stake: STAKE };
+            scene.chain.arrives(Tx { from: node_address(index), nonce: None, call });
+        }
+        scene.totals.worlds = 1;
+        scene.totals.nodes = count as u64;
+        let mut world = Self {
+            nodes: Vec::new(),
+            owners: Vec::new(),
+            griefers: Vec::new(),
+            // The contract was made in an earlier period than this.
+            books: Books::new(),
+            begun,
+            shock_at: Some(begun + HEALED_MS / 5 + scene.random.below(HEALED_MS / 2)),
+            reorganised: 0,
+            judged: 0,
+            scene,
+        };
+        world.block();
+        world.nodes = (0..count).map(|index| Node::new(index, &mut world.scene)).collect();
+        world.owners = owners(&mut world.scene);
+        world.griefers = griefers(&mut world.scene);
+        world.scene.in_ms(WEATHER_MS.0, Happening::Weather);
+        world.scene.in_ms(JUDGED_MS, Happening::Judged);
+        world
+    }
+
+    /// Lives the world to its end. What was broken, with the story of it.
+    pub(super) fn live(mut self) -> Result<Totals, String> {
+        let end = self.begun + HEALED_MS + PATIENCE_MS;
+        while self.scene.now < end && self.scene.violation.is_none() {
+            let happening = self.scene.next();
+            self.happens(happening);
+        }
+        if self.scene.violation.is_none() {
+            judge::all_ended(&mut self.scene, &self.books);
+            judge::count_money(&mut self.scene, &self.books);
+            judge::all_drawn(&mut self.scene);
+        }
+        self.scene.totals.leases = self.books.started;
+        self.scene.totals.reopenings = self.books.reopened;
+        match self.scene.violation.take() {
+            None => Ok(self.scene.totals),
+            Some(text) => Err(format!("{text}\n{}", self.scene.story())),
+        }
+    }
+
+    fn happens(&mut self, happening: Happening) {
+        let scene = &mut self.scene;
+        match happening {
+            Happening::Block => self.block(),
+            Happening::Arrives(tx) => scene.chain.arrives(tx),
+            Happening::Looks(node) => self.nodes[node].looks(scene),
+            Happening::Ticks(node) => self.nodes[node].ticks(scene),
+            Happening::Done { node, life, step } => self.nodes[node].done(scene, life, step),
+            Happening::Starts(node) => self.nodes[node].starts(scene),
+            Happening::Reaches(node) => self.nodes[node].retouch(scene),
+            Happening::Weather => self.weather(),
+            Happening::Owner(owner) => self.owners[owner].looks(scene, &self.books),
+            Happening::Griefer(griefer) => self.griefers[griefer].acts(scene, &self.books),
+            Happening::Judged => self.judge(),
+        }
+    }
+
+    /// A block is made, and everybody who can will look at it.
+    fn block(&mut self) {
+        let scene = &mut self.scene;
+        scene.in_ms(BLOCK_MS, Happening::Block);
+        let said = scene.chain.seal().to_vec();
+        for one in &said {
+            scene.tell(|| format!("{}: {:?}", one.0.short(), one.1.event).chars().take(200).collect());
+            let honest = self.nodes.iter().any(|node| node.address == one.0);
+            match &one.1.event {
+                nisse_market::MarketEvent::Heartbeat { .. } => scene.totals.heartbeats += u64::from(honest),
+                nisse_market::MarketEvent::Started { .. } => scene.totals.honest_leases += u64::from(honest),
+                _ => {}
+            }
+            match self.books.hear(one) {
+                Ok(None) => {}
+                Ok(Some(missed)) => judge::slashed(scene, &self.nodes, missed),
+                Err(text) => scene.violate(text),
+            }
+        }
+        self.nodes.iter_mut().for_each(|node| node.is_to_look(scene));
+    }
+
+    fn weather(&mut self) {
+        let scene = &mut self.scene;
+        if scene.now > self.begun + HEALED_MS {
+            return heals(scene, &mut self.nodes);
+        }
+        let after = scene.between(WEATHER_MS.0, WEATHER_MS.1);
+        scene.in_ms(after, Happening::Weather);
+        if self.shock_at.take_if(|at| *at < scene.now).is_some() {
+            price_shock(scene, &mut self.nodes);
+        }
+        let before = scene.totals.reorganisations;
+        befalls(scene, &mut self.nodes);
+        if scene.totals.reorganisations > before {
+            self.reorganised = scene.now;
+            self.books = Books::new();
+            for said in scene.chain.history() {
+                // What was wrong with it was said when it was heard first.
+                let _ = self.books.hear(said);
+            }
+        }
+    }
+
+    fn judge(&mut self) {
+        self.scene.in_ms(JUDGED_MS, Happening::Judged);
+        judge::one_at_most(&mut self.scene, &self.nodes, &self.books, self.reorganised);
+        self.judged += 1;
+        if self.judged.is_multiple_of(COUNTED_EVERY) {
+            judge::count_money(&mut self.scene, &self.books);
+        }
+    }
+}
