@@ -122,7 +122,7 @@ impl Orchestrator {
 
     fn sum(&self, without: Option<DeploymentId>) -> Resources {
         let live = |(id, agent): &(&DeploymentId, &Agent)| agent.life.is_live() && Some(**id) != without;
-        let agents = self.agents.iter().filter(live).map(|(_, agent)| agent.placement.resources);
+        let agents = self.agents.iter().filter(live).map(|(_, agent)| agent.held());
         let bids = self.bids.values().filter(|bid| bid.rate.is_some()).map(|bid| bid.order.placement.resources);
         let nothing = Resources { cpu: Cpu::default(), memory: ByteSize::default(), gpu: false };
         agents.chain(bids).fold(nothing, |sum, one| Resources {

@@ -1,6 +1,6 @@
 //! The package that an update asked for, and what brings an agent up while one is under way.
 
-use nisse_model::DeploymentId;
+use nisse_model::{DeploymentId, Resources};
 use serde::{Deserialize, Serialize};
 
 use super::{Agent, Placement};
@@ -19,6 +19,14 @@ pub struct NextPackage {
 }
 
 impl Agent {
+    /// The room that it holds. While an update is on its way that is the room of either package: which of them will run
+    /// is not known yet.
+    pub(crate) fn held(&self) -> Resources {
+        let now = self.placement.resources;
+        let then = self.next.as_ref().map_or(now, |next| next.placement.resources);
+        Resources { cpu: now.cpu.max(then.cpu), memory: now.memory.max(then.memory), gpu: now.gpu || then.gpu }
+    }
+
     /// The swap to the package that an update asked for. Where its owner asked for a rollback, the update to the package
     /// before the last one brings that package's state back.
     pub(crate) fn swap(&self, deployment: DeploymentId) -> Option<Action> {

@@ -81,11 +81,14 @@ impl Orchestrator {
         if has_ended {
             self.forget_ended(&mut effects);
         }
-        // A package that is found to be bad frees its name. Other refusals after a look free nothing that was held.
+        // A package that is found to be bad frees its name, a refused update the room that was held for it. Other refusals
+        // after a look free nothing that was held.
         let frees = |decision: &Decision| {
             matches!(
                 decision,
-                Decision::BidLost { .. } | Decision::OrderRefused { refusal: Refusal::Package { .. }, .. }
+                Decision::BidLost { .. }
+                    | Decision::UpdateRefused { .. }
+                    | Decision::OrderRefused { refusal: Refusal::Package { .. }, .. }
             )
         };
         if has_ended || effects.decisions.iter().any(frees) {

@@ -82,6 +82,24 @@ fn an_update_that_asks_for_more_than_there_is_is_refused() {
 }
 
 #[test]
+fn the_room_of_an_update_on_its_way_is_given_to_nobody_else() {
+    let mut node = orchestrator();
+    run(&mut node, 1, ALICE, lease());
+    let mut large = placement(ALICE, "agent1");
+    large.resources.cpu = Cpu { millis: 900 };
+    let next = NextPackage { revision: 1, placement: large, gas_budget: 0 };
+    let effects = node.handle(Event::UpdateRequested { deployment: deployment(1), next }, NOW);
+    assert!(matches!(effects.actions[..], [Action::Swap { .. }]));
+    node.handle(Event::OrderOpened(order(2, "agent2")), NOW);
+    assert!(matches!(node.refused()[&deployment(2)], Refusal::Cpu { free: Cpu { millis: 100 }, .. }));
+    let error = PrepareError { stage: FailureStage::Compile, reason: "too large".to_owned() };
+    let effects = finish(&mut node, 1, ActionResult::Swapped { revision: 1, result: Err(error) });
+    let again = Action::LookAgain { deployment: deployment(2) };
+    assert!(effects.actions.contains(&again), "the room is free again: {:?}", effects.actions);
+    assert_eq!(node.used().cpu, Cpu { millis: 250 });
+}
+
+#[test]
 fn gas_that_the_node_does_not_pay_for_is_refused_in_orders_and_in_updates() {
     let mut node = orchestrator();
     node.handle(Event::OrderOpened(Order { gas_budget: 1 << 48, ..order(1, "agent1") }), NOW);
