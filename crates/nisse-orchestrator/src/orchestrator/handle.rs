@@ -224,8 +224,9 @@ impl Orchestrator {
         self.policy.price(resources, self.used(), AmountPerHour(u128::MAX))
     }
 
-    /// Whether what the market gave is run here. The room of this node's own bid becomes the agent's; a home lease has made
-    /// no bid and must fit by itself, and so must what was taken by an offer, whose price stands.
+    /// Whether what the market gave is run here. The room of this node's own bid becomes the agent's. A home lease has made
+    /// no bid and must fit by itself, and so must what was taken by an offer, whose price stands, and what an earlier round's
+    /// bid has won while this one is looked at: no room is held for that.
     fn judge_assigned(
         &self,
         deployment: DeploymentId,
@@ -237,7 +238,7 @@ impl Orchestrator {
             return Err(Refusal::Taken);
         }
         match assignment {
-            _ if self.bids.contains_key(&deployment) => Ok(()),
+            _ if self.bids.get(&deployment).is_some_and(|bid| bid.rate.is_some()) => Ok(()),
             Assignment::Home => self.policy.room(placement.resources, self.used()),
             Assignment::Lease(_) => self.policy.take(placement.owner, placement.resources, gas_budget, self.used()),
         }

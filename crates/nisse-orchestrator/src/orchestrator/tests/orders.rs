@@ -51,6 +51,19 @@ fn an_open_bid_holds_its_room_until_it_is_lost() {
 }
 
 #[test]
+fn what_an_earlier_bid_has_won_while_the_order_is_looked_at_again_must_fit_by_itself() {
+    let mut node = orchestrator();
+    node.handle(Event::OrderOpened(order(1, "agent1")), NOW);
+    for number in 2..=5 {
+        run(&mut node, number, ALICE, lease());
+    }
+    let effects = assign(&mut node, 1, ALICE, lease());
+    assert!(matches!(life(&node, 1), Life::Failed { stage: FailureStage::Node, .. }), "no room is held for a look");
+    assert!(effects.actions.iter().any(|action| matches!(action, Action::Reject { .. })));
+    assert_eq!(node.used().cpu, policy().capacity.cpu);
+}
+
+#[test]
 fn a_second_agent_of_the_same_owner_and_name_is_not_run() {
     let mut node = orchestrator();
     run(&mut node, 1, OPERATOR, Assignment::Home);
