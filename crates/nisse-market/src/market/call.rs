@@ -87,8 +87,8 @@ pub enum MarketCall {
     Deploy(DeployOrder),
     /// An order that is its node's at once: the client takes the offer.
     DeployWith {
-        order: DeployOrder,
-        offer: SignedOffer,
+        order: Box<DeployOrder>,
+        offer: Box<SignedOffer>,
     },
     /// A node's word that a dag-pb artifact is what its hash says.
     Attest {

@@ -108,7 +108,8 @@ impl Market {
     /// Takes a node's offer: the order is that node's at once. The deployment's number.
     pub async fn deploy_with(&self, intent: &str, order: DeployOrder, offer: SignedOffer) -> Result<u64, MarketError> {
         self.approve("escrow", self.inner.addresses.escrow, &MarketCall::ApproveEscrow).await?;
-        deployed(&self.write(intent, &MarketCall::DeployWith { order, offer }).await?)
+        let call = MarketCall::DeployWith { order: Box::new(order), offer: Box::new(offer) };
+        deployed(&self.write(intent, &call).await?)
     }
 
     /// The TIP's `deploy(agent_id, cid, payment)`; the deployment's number.

@@ -9,7 +9,7 @@ use std::time::Duration;
 use bytes::BytesMut;
 use futures::StreamExt as _;
 use http::Method;
-use nisse_market::{Market, NodeFacts, NodeStatus, NodeView, Selection, SignedOffer};
+use nisse_market::{Market, MarketAddresses, NodeFacts, NodeStatus, NodeView, Selection, SignedOffer};
 use nisse_model::{Address, AmountPerHour, Resources};
 
 use super::Node;
@@ -133,7 +133,7 @@ impl Node {
         let told: NodeOffer = serde_json::from_slice(&bytes).map_err(|_| "its answer is no offer".to_owned())?;
         let offer = read(&told)?;
         let now = self.core.next_block_time().seconds();
-        check(&offer, market, operator, client, resources(asked), now)?;
+        check(&offer, market.addresses(), operator, client, resources(asked), now)?;
         Ok(offer)
     }
 }
@@ -141,13 +141,13 @@ impl Node {
 /// Whether the contract would take it from this client, for an agent of this size.
 fn check(
     signed: &SignedOffer,
-    market: &Market,
+    at: &MarketAddresses,
     operator: Address,
     client: Address,
     resources: Resources,
     now: u64,
 ) -> Result<(), String> {
-    let (offer, at) = (&signed.offer, market.addresses());
+    let offer = &signed.offer;
     let up_to = offer.up_to;
     let fits = resources.cpu <= up_to.cpu && resources.memory <= up_to.memory && (up_to.gpu || !resources.gpu);
     let signer = signed.signer(at.chain, at.manager).map_err(|error| format!("its signature is nobody's: {error}"))?;
@@ -185,5 +185,72 @@ fn order_of(rate: AmountPerHour, facts: Option<NodeFacts>, selection: Selection)
         Selection::LowestPrice => (false, Reverse(0), rate.0),
         Selection::HighestReputation => (newcomer, Reverse(score), rate.0),
         Selection::Score => (newcomer, Reverse(0), rate.0.saturating_mul(20_000 - u128::from(score.min(10_000)))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use nisse_market::{LocalKey, Offer, Signer as _};
+    use nisse_model::{ByteSize, Cpu};
+
+    use super::*;
+    use crate::fixtures::market_addresses;
+
+    const CLIENT: Address = Address([7; 20]);
+
+    fn key(byte: u8) -> LocalKey {
+        LocalKey::from_bytes(&[byte; 32]).expect("a key")
+    }
+
+    fn room(millis: u32, gpu: bool) -> Resources {
+        Resources { cpu: Cpu { millis }, memory: ByteSize(1 << 20), gpu }
+    }
+
+    /// What comes of an offer that was changed before it was signed.
+    async fn judged(change: impl FnOnce(&mut Offer), signer: &LocalKey, asked: Resources) -> Result<(), String> {
+        let at = market_addresses(9);
+        let operator = key(1).address();
+        let (up_to, rate) = (room(500, false), AmountPerHour(40));
+        let mut offer = Offer { node: operator, client: Some(CLIENT), up_to, rate, valid_until: 1_060, nonce: 3 };
+        change(&mut offer);
+        let signed = offer.sign(at.chain, at.manager, signer).await.expect("it signs");
+        check(&signed, &at, operator, CLIENT, asked, 1_000)
+    }
+
+    #[tokio::test]
+    async fn only_what_the_contract_would_take_is_an_offer() {
+        let (own, fits) = (key(1), room(500, false));
+        assert_eq!(judged(|_| {}, &own, fits).await, Ok(()));
+        assert_eq!(judged(|offer| offer.client = None, &own, fits).await, Ok(()), "anybody's is this client's too");
+        let said = |words: &str| Err(words.to_owned());
+        let unsigned = "its offer is not signed by its operator for this market";
+        assert_eq!(judged(|_| {}, &key(2), fits).await, said(unsigned));
+        let other = key(2).address();
+        assert_eq!(judged(|offer| offer.node = other, &own, fits).await, said(unsigned));
+        let foreign = judged(|offer| offer.client = Some(Address([8; 20])), &own, fits).await;
+        assert_eq!(foreign, said("its offer is another client's"));
+        for large in [room(501, false), room(1, true)] {
+            assert_eq!(judged(|_| {}, &own, large).await, said("its offer is for a smaller agent"));
+        }
+        assert_eq!(judged(|offer| offer.valid_until = 1_009, &own, fits).await, said("its offer has run out"));
+    }
+
+    #[test]
+    fn the_best_offer_is_the_one_that_the_client_chooses_by() {
+        let known = |score| {
+            let newcomer = score < 2_500;
+            Some(NodeFacts { score, newcomer, worked_seconds: 0, fault_seconds: 0, counted: None })
+        };
+        let best = |selection| {
+            let mut offers =
+                [(40, None), (30, known(2_400)), (50, known(9_000)), (42, known(3_000)), (42, known(9_000))];
+            offers.sort_by_key(|(rate, facts)| order_of(AmountPerHour(*rate), *facts, selection));
+            offers.map(|(rate, facts)| (rate, facts.map_or(0, |facts| facts.score)))
+        };
+        let lowest = [(30, 2_400), (40, 0), (42, 3_000), (42, 9_000), (50, 9_000)];
+        assert_eq!(best(Selection::LowestPrice), lowest);
+        let known_first = [(42, 9_000), (50, 9_000), (42, 3_000), (30, 2_400), (40, 0)];
+        assert_eq!(best(Selection::HighestReputation), known_first);
+        assert_eq!(best(Selection::Score), known_first, "50 at a score of 9,000 is less than 42 at 3,000");
     }
 }

@@ -64,7 +64,7 @@ impl MarketCall {
                 }
             },
             Self::DeployWith { order, offer } => {
-                let (params, signature) = (params(order), offer.signature.to_vec().into());
+                let (params, signature) = (params(*order), offer.signature.to_vec().into());
                 Manager::deployWithCall { params, offer: offer.to_contract(), signature }.abi_encode()
             }
             Self::DeployLiteral { agent_id, cid, payment } => {

@@ -141,3 +141,32 @@ fn what_this_node_lost_by_its_silence_it_may_win_again_as_another_incarnation() 
     let effects = node.handle(Event::OrderOpened(order(1, "agent1")), NOW);
     assert_eq!(effects, Effects::default(), "what it gave back it does not take again");
 }
+
+#[test]
+fn a_lease_that_came_by_an_offer_must_be_what_this_node_would_run() {
+    let quote = |node: &Orchestrator, owner, gas_budget| {
+        node.quote(owner, placement(ALICE, "agent1").resources, gas_budget).map_err(|refusal| refusal.to_string())
+    };
+    let mut node = orchestrator();
+    assert_eq!(quote(&node, ALICE, 500_000), Ok(AmountPerHour(50)));
+    assert!(quote(&node, Address([3; 20]), 500_000).is_err(), "nobody's agent is quoted for whose it would not run");
+    assert!(quote(&node, ALICE, 1_000_001).is_err(), "nor one that burns more than it pays for");
+    node.drain(true);
+    assert_eq!(quote(&node, ALICE, 500_000), Err("this node is draining and takes no new work".to_owned()));
+    node.drain(false);
+
+    let mut given = |number, owner, gas_budget| {
+        let placement = placement(owner, &format!("agent{number}"));
+        let (deployment, assignment) = (deployment(number), lease());
+        let event = Event::Assigned { deployment, placement, assignment, began: 0, gas_budget };
+        let back = node.handle(event, NOW).actions.iter().any(|action| matches!(action, Action::Reject { .. }));
+        (back, life(&node, number).is_live())
+    };
+    assert_eq!(given(1, ALICE, 500_000), (false, true));
+    assert_eq!(given(2, ALICE, 1_000_001), (true, false), "the client named a larger budget than it was quoted for");
+    assert_eq!(given(3, Address([3; 20]), 500_000), (true, false));
+    for number in 4..7 {
+        assert_eq!(given(number, ALICE, 500_000), (false, true));
+    }
+    assert_eq!(given(7, ALICE, 500_000), (true, false), "there is no room left");
+}
