@@ -5,6 +5,7 @@ import {Deployment, State} from "./Types.sol";
 import {Manager} from "./Manager.sol";
 import {Nodes} from "./Nodes.sol";
 import {NodesEvents} from "./NodesEvents.sol";
+import {Tidings} from "./Tidings.sol";
 
 /// @title Proof of life
 /// @notice A node with paid leases says once in each period that it lives, in one transaction however many they
@@ -93,7 +94,8 @@ contract Heartbeats {
     /// end. It is the current period, of which three quarters must have passed, or the one before, and none before
     /// `firstPeriod`. The node is paid until it fell silent, and the order goes back to the market. The node loses an
     /// hour of the lease's rate: the caller receives the finder's share, the owner a period's rent and what was
-    /// settled for the time of silence. A node that is paused in Nodes loses the lease alone.
+    /// settled for the time of silence. A node that is paused in Nodes loses the lease and no stake. Either way the
+    /// reputation is told, where there is one, and cannot stop it.
     /// @param period_ the period's number
     function slashMissed(Manager manager, uint64 deployment, uint40 period_) external {
         if (!nodes.isManager(address(manager))) revert NotManager(address(manager));
@@ -102,6 +104,7 @@ contract Heartbeats {
         _requireWatched(d, period_, begins);
         uint64 silentSince = _silentSince(d, period_, begins);
         manager.evict(deployment, silentSince);
+        Tidings.missed(Tidings.namedBy(nodes), d.node, period_);
         uint256 penalty = _penalty(d);
         emit Missed(address(manager), deployment, d.node, period_, msg.sender, penalty);
         if (penalty == 0) return;

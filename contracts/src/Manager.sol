@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 pragma solidity ^0.8.28;
 
-import {Deployment, Publication, Resources, State} from "./Types.sol";
+import {Deployment, Publication, Selection, State} from "./Types.sol";
 import {Cid} from "./Cid.sol";
 import {Nodes} from "./Nodes.sol";
 import {Bidding} from "./market/Bidding.sol";
@@ -32,8 +32,19 @@ contract Manager is Publishing, Ordering, Bidding, Leasing {
     /// @notice Everything about one deployment.
     function deployment(uint64) external view returns (Deployment memory d) {
         _readOnly(_answeredByViews)();
-        // Never reached: the views have answered.
+        // Never reached, here and below: the views have answered.
         return d;
+    }
+
+    /// @notice The time that a node has been paid for: see `Views.paidTime`.
+    function paidTime(uint64) external view returns (address node, uint64 from, uint64 until) {
+        _readOnly(_answeredByViews)();
+        return (node, from, until);
+    }
+
+    /// @notice How an order chooses among bids; what comes back to the market chooses as before.
+    function selectionOf(uint64 id) external view returns (Selection) {
+        return _lease(id).selection;
     }
 
     /// @notice The newest publication of `agentId` by `publisher`.

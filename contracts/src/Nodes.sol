@@ -4,6 +4,7 @@ pragma solidity ^0.8.28;
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 import {Ownable2Step, Ownable} from "@openzeppelin/contracts/access/Ownable2Step.sol";
 import {NodesEvents} from "./NodesEvents.sol";
+import {Tidings} from "./Tidings.sol";
 import {Resources} from "./Types.sol";
 import {TokenIn} from "./TokenIn.sol";
 
@@ -43,6 +44,8 @@ contract Nodes is NodesEvents, Ownable2Step {
 
     /// @notice Who may slash; the zero address is nobody.
     address public slasher;
+    /// @notice What nodes are known for, which orders may choose by; the zero address is nothing.
+    address public reputation;
     /// @notice Contracts that lock stake for leases. They are only ever added: a lease of an older
     /// Manager must be able to unlock what it locked.
     mapping(address manager => bool) public isManager;
@@ -183,7 +186,8 @@ contract Nodes is NodesEvents, Ownable2Step {
     }
 
     /// @notice Take stake from a node that did wrong: 10 % to the finder, up to `claim` to the victim, the
-    /// rest to the treasury. Working stake goes first, then what is unbonding. The slasher only.
+    /// rest to the treasury. Working stake goes first, then what is unbonding. The reputation is told, and cannot
+    /// stop it. The slasher only.
     /// @param claim token units that the victim lost at most
     function slash(
         address operator,
@@ -216,6 +220,7 @@ contract Nodes is NodesEvents, Ownable2Step {
             uint128(toVictim),
             uint128(toTreasury)
         );
+        Tidings.slashed(reputation, operator);
     }
 
     /// @notice Receive the caller's share of slashes.
@@ -240,6 +245,13 @@ contract Nodes is NodesEvents, Ownable2Step {
         emit SlasherChanged(slasher_);
     }
 
+    /// @notice Name the contract that knows what nodes are known for; the zero address is none, and then every order
+    /// goes to the lowest price.
+    function setReputation(address reputation_) external onlyOwner {
+        reputation = reputation_;
+        emit ReputationChanged(reputation_);
+    }
+
     /// @notice Everything about one node; `status` is None for an unknown address.
     function node(address operator) external view returns (Node memory view_) {
         Record storage record = _nodes[operator];
@@ -251,6 +263,11 @@ contract Nodes is NodesEvents, Ownable2Step {
         view_.registeredAt = record.registeredAt;
         view_.capacity = Resources(record.cpuMillis, record.memoryBytes, record.gpu);
         view_.endpoint = record.endpoint;
+    }
+
+    /// @notice Token units that a node has at work.
+    function stakeOf(address operator) external view returns (uint256) {
+        return _nodes[operator].stake;
     }
 
     /// @notice Whether an address is a node's operator, at work or paused.

@@ -68,6 +68,8 @@ abstract contract NodesEvents {
     event ManagerAdded(address indexed manager);
     /// @notice Another address may slash; zero for none.
     event SlasherChanged(address indexed slasher);
+    /// @notice Another contract knows what nodes are known for; zero for none.
+    event ReputationChanged(address indexed reputation);
 
     // ---- refusals --------------------------------------------------------------------------------
 

@@ -37,6 +37,21 @@ enum ReopenReason {
     Silent
 }
 
+/// @notice How an order chooses among bids: the lowest price, the best known node, or both at once. The rules are
+/// those of LowestPrice and of the contract that `Nodes.reputation` names.
+enum Selection {
+    LowestPrice,
+    HighestReputation,
+    Score
+}
+
+/// @notice What an order says of itself beside what is deployed.
+/// @param provider URL of where the content can be had, told in `OrderTerms` and not stored; empty = none
+struct Terms {
+    Selection selection;
+    string provider;
+}
+
 /// @notice A package made known on chain: immutable once published.
 /// @param id its number; numbers start at 1
 /// @param agentId name and version, e.g. `talos.oracle.price-eth@v1.2.0`

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 pragma solidity ^0.8.28;
 
-import {Resources, DeployParams, State, Deployment} from "../src/Types.sol";
+import {Resources, DeployParams, Selection, State, Deployment, Terms} from "../src/Types.sol";
 import {Escrow} from "../src/Escrow.sol";
 import {Heartbeats} from "../src/Heartbeats.sol";
 import {Manager} from "../src/Manager.sol";
 import {Nodes} from "../src/Nodes.sol";
+import {Reputation} from "../src/Reputation.sol";
 import {TalosToken} from "../src/TalosToken.sol";
+import {OldNodes} from "./OldNodes.sol";
 
 /// The cheat codes of forge that these tests use.
 interface Vm {
@@ -16,6 +18,12 @@ interface Vm {
         uint64 gasMemoryUsed;
         int64 gasRefunded;
         uint64 gasRemaining;
+    }
+
+    struct Log {
+        bytes32[] topics;
+        bytes data;
+        address emitter;
     }
 
     function prank(address) external;
@@ -29,6 +37,9 @@ interface Vm {
     function snapshotGasLastCall(string calldata group, string calldata name) external returns (uint256);
     function lastCallGas() external view returns (Gas memory);
     function cool(address) external;
+    function store(address target, bytes32 slot, bytes32 value) external;
+    function recordLogs() external;
+    function getRecordedLogs() external returns (Log[] memory);
     function deployCode(string calldata artifact, bytes calldata arguments) external returns (address);
     function toString(uint256) external pure returns (string memory);
     function getBlockTimestamp() external view returns (uint256);
@@ -94,6 +105,7 @@ abstract contract World is Test {
     Manager internal manager;
     Escrow internal escrow;
     Heartbeats internal heartbeats;
+    Reputation internal reputation;
 
     address internal constant client = address(0xC11E47);
     address internal constant bob = address(0xB0B);
@@ -106,6 +118,7 @@ abstract contract World is Test {
         vm.warp(1_800_000_000);
         token = new TalosToken();
         nodes = new Nodes(token, STAKE, _unbonding(), treasury, address(this));
+        if (_nodesAreOld()) nodes = Nodes(address(new OldNodes(nodes)));
         manager = new Manager(nodes, ACK_TIMEOUT, NOTICE, LOCK_HOURS, 2);
         escrow = manager.escrow();
         nodes.addManager(address(manager));
@@ -114,12 +127,19 @@ abstract contract World is Test {
         heartbeats = new Heartbeats(nodes, _period());
         vm.warp(1_800_000_000);
         nodes.setSlasher(address(heartbeats));
+        reputation = new Reputation(nodes);
+        if (!_nodesAreOld()) nodes.setReputation(address(reputation));
         _join(bob);
         _join(carol);
         _join(dave);
         token.faucetTo(client, 1_000_000 ether);
         vm.prank(client);
         token.approve(address(escrow), type(uint256).max);
+    }
+
+    /// Whether Nodes was made before there was a reputation.
+    function _nodesAreOld() internal pure virtual returns (bool) {
+        return false;
     }
 
     function _unbonding() internal pure virtual returns (uint32) {
@@ -208,6 +228,16 @@ abstract contract World is Test {
         id = manager.deploy(params);
     }
 
+    function _terms(Selection selection) internal pure returns (Terms memory terms) {
+        terms.selection = selection;
+    }
+
+    /// An order of the client's that chooses so.
+    function _deployUnder(uint64 publication, Selection selection) internal returns (uint64 id) {
+        vm.prank(client);
+        id = manager.deployUnder(_params(publication), _terms(selection));
+    }
+
     function _bid(uint64 id, address node, uint128 rate) internal {
         vm.prank(node);
         manager.bid(id, rate);
@@ -230,6 +260,18 @@ abstract contract World is Test {
     function _beat(address node) internal {
         vm.prank(node);
         heartbeats.heartbeat("root");
+    }
+
+    /// The node of a lease is paid by now, and that is counted.
+    function _settleAndCount(uint64 id) internal {
+        manager.settle(id);
+        reputation.count(manager, id);
+    }
+
+    /// A node's figures as if they had come to this by now, in seconds. The contract's first variable holds them.
+    function _knownFor(address node, uint256 worked, uint256 faults) internal {
+        uint256 word = worked << 16 | faults << 80 | _now() << 128;
+        vm.store(address(reputation), keccak256(abi.encode(node, 0)), bytes32(word));
     }
 
     /// A lease of bob's at RATE that has just started.

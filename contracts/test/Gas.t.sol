@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 pragma solidity ^0.8.28;
 
-import {Resources, DeployParams} from "../src/Types.sol";
+import {Resources, DeployParams, Selection, Terms} from "../src/Types.sol";
 import {OracleFeeds} from "../src/OracleFeeds.sol";
 import {World} from "./Base.sol";
 
@@ -139,6 +139,34 @@ contract GasTest is World {
         vm.prank(stranger);
         heartbeats.slashMissed(manager, id, uint40(_now() / PERIOD) - 1);
         _note("slashMissed");
+    }
+
+    function testReputation() external {
+        uint64 id = _leased();
+        _pass(1800);
+        manager.settle(id);
+        vm.prank(stranger);
+        reputation.count(manager, id);
+        _note("count first");
+        _pass(1800);
+        manager.settle(id);
+        vm.prank(stranger);
+        reputation.count(manager, id);
+        _note("count");
+    }
+
+    function testBidByScore() external {
+        _knownFor(bob, 30 days, 0);
+        _knownFor(carol, 30 days, 0);
+        (DeployParams memory params, Terms memory terms) = (_params(_publication), _terms(Selection.Score));
+        yes(manager.deployments() % 5 != 4, "no order for the lowest price");
+        vm.prank(client);
+        uint64 id = manager.deployUnder(params, terms);
+        _note("deployUnder");
+        _bid(id, carol, RATE + 1);
+        vm.prank(bob);
+        manager.bid(id, RATE);
+        _note("bid by score");
     }
 
     function testOracle() external {

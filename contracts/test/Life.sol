@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 pragma solidity ^0.8.28;
 
-import {Resources, DeployParams} from "../src/Types.sol";
+import {Resources, DeployParams, Selection} from "../src/Types.sol";
 import {AddressBook} from "../src/AddressBook.sol";
 import {OracleFeed} from "../src/OracleFeed.sol";
 import {OracleFeeds} from "../src/OracleFeeds.sol";
@@ -48,6 +48,7 @@ abstract contract Life is World {
         vm.cool(address(escrow));
         vm.cool(address(token));
         vm.cool(address(heartbeats));
+        vm.cool(address(reputation));
         vm.cool(address(_feeds));
         vm.cool(address(_book));
         vm.prank(who);
@@ -87,6 +88,7 @@ abstract contract Life is World {
         _money();
         _views();
         _ends();
+        _known();
         _silence();
         _standing();
         _roles();
@@ -94,6 +96,7 @@ abstract contract Life is World {
         _rest("Nodes", address(nodes));
         _rest("Escrow", address(escrow));
         _rest("Heartbeats", address(heartbeats));
+        _rest("Reputation", address(reputation));
         _rest("OracleFeeds", address(_feeds));
         _rest("OracleFeed", address(_feeds.feedOf(_id, "ETH/USD")));
         _rest("AddressBook", address(_book));
@@ -163,6 +166,8 @@ abstract contract Life is World {
         _market("isBarred", stranger, abi.encodeCall(manager.isBarred, (_id, dave)));
         _market("clientWithdrawal", stranger, abi.encodeCall(manager.clientWithdrawal, (_id)));
         _do("node", stranger, address(nodes), abi.encodeCall(nodes.node, (bob)));
+        _market("paidTime", stranger, abi.encodeCall(manager.paidTime, (_id)));
+        _do("stakeOf", stranger, address(nodes), abi.encodeCall(nodes.stakeOf, (bob)));
         _do("isRegistered", stranger, address(nodes), abi.encodeCall(nodes.isRegistered, (bob)));
         _do("requireEligible", stranger, address(nodes), abi.encodeCall(nodes.requireEligible, (bob, 1)));
         _do("shares of slashes", stranger, address(nodes), abi.encodeCall(nodes.claimable, (finder)));
@@ -186,6 +191,23 @@ abstract contract Life is World {
         _market("stop", client, abi.encodeCall(manager.stop, (_id)));
         _pass(21 hours);
         _market("expire", stranger, abi.encodeCall(manager.expire, (other)));
+    }
+
+    // Bob has been paid by the leases that just ended.
+    function _known() private {
+        _do("count", stranger, address(reputation), abi.encodeCall(reputation.count, (manager, _id)));
+        _do("scoreOf", stranger, address(reputation), abi.encodeCall(reputation.scoreOf, (bob)));
+        _do("factsOf", stranger, address(reputation), abi.encodeCall(reputation.factsOf, (bob)));
+        _do("isNewcomer", stranger, address(reputation), abi.encodeCall(reputation.isNewcomer, (bob)));
+        bytes memory leads = abi.encodeCall(reputation.leads, (1, Selection.Score, carol, RATE, bob, RATE + 1));
+        _do("leads", stranger, address(reputation), leads);
+        bytes memory deploy = abi.encodeCall(manager.deployUnder, (_params(_windowed), _terms(Selection.Score)));
+        uint64 id = uint64(_market("deployUnder", client, deploy));
+        _market("selectionOf", stranger, abi.encodeCall(manager.selectionOf, (id)));
+        _bid(id, carol, RATE);
+        _market("bid by score", bob, _bidCall(id, RATE - 1));
+        vm.prank(client);
+        manager.stop(id);
     }
 
     function _silence() private {
@@ -239,6 +261,7 @@ abstract contract Life is World {
 
     function _roles() private {
         _stake("addManager", address(this), abi.encodeCall(nodes.addManager, (address(0xABCD))));
+        _stake("setReputation", address(this), abi.encodeCall(nodes.setReputation, (address(reputation))));
         _stake("setSlasher", address(this), abi.encodeCall(nodes.setSlasher, (stranger)));
         bytes memory upgrade = abi.encodeCall(_book.upgrade, (_set(), _places()));
         uint64 version = uint64(_do("upgrade", address(this), address(_book), upgrade));
@@ -266,7 +289,7 @@ abstract contract Life is World {
         return selector == nodes.lock.selector || selector == nodes.unlock.selector || selector == escrow.deposit.selector
             || selector == escrow.settle.selector || selector == escrow.close.selector || selector == escrow.take.selector
             || selector == escrow.rebase.selector || selector == OracleFeed.record.selector || selector == nodes.transferOwnership.selector
-            || selector == nodes.acceptOwnership.selector || selector == nodes.renounceOwnership.selector;
+            || selector == reputation.missed.selector || selector == reputation.slashed.selector || selector == nodes.acceptOwnership.selector || selector == nodes.renounceOwnership.selector;
     }
 
     function _publishCall() private view returns (bytes memory) {

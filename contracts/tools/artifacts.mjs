@@ -5,7 +5,7 @@ import { existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from 
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
-const CONTRACTS = ["TalosToken", "Nodes", "Escrow", "Manager", "OracleFeed", "OracleFeeds", "AddressBook", "Heartbeats"];
+const CONTRACTS = ["TalosToken", "Nodes", "Escrow", "Manager", "OracleFeed", "OracleFeeds", "AddressBook", "Heartbeats", "Reputation"];
 const RUNTIME_BYTES_MAX = 24_576; // EIP-170
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "..");

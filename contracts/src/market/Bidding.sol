@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 pragma solidity ^0.8.28;
 
-import {State} from "../Types.sol";
+import {IReputation} from "../IReputation.sol";
+import {Selection, State} from "../Types.sol";
 import {LowestPrice} from "../LowestPrice.sol";
 import {Market} from "./Market.sol";
 
@@ -42,7 +43,12 @@ abstract contract Bidding is Market {
         if (flags & ONLY_NODE != 0 && _extras[id].onlyNode != msg.sender) revert OnlyNode(id, _extras[id].onlyNode);
         _requireNotBarred(id, lease);
         bool first = leader == address(0);
-        if (!LowestPrice.leads(first, standing, rate)) revert NotBetter(id, rate, standing);
+        Selection selection = lease.selection;
+        if (selection == Selection.LowestPrice || first) {
+            if (!LowestPrice.leads(first, standing, rate)) revert NotBetter(id, rate, standing);
+        } else {
+            _requireLeads(id, lease, selection, leader, standing, rate);
+        }
         uint256 moment = lease.moment;
         bool closed = block.timestamp >= moment;
         if (closed && !first) revert BiddingClosed(id, uint64(moment));
@@ -53,6 +59,25 @@ abstract contract Bidding is Market {
         lease.rate = uint80(rate);
         emit BidPlaced(id, msg.sender, uint128(rate));
         if (closed) _assign(id, lease, msg.sender, rate);
+    }
+
+    // Whoever is better known may lead at a higher price, up to the order's limit. Without a reputation, which the
+    // owner of Nodes may take away while the order is open, it goes to the lowest price.
+    function _requireLeads(
+        uint64 id,
+        Lease storage lease,
+        Selection selection,
+        address leader,
+        uint256 standing,
+        uint256 rate
+    ) private view {
+        uint256 limit = _limit(id, lease);
+        if (rate > limit) revert NotBetter(id, rate, limit);
+        address reputation = nodes.reputation();
+        bool leads = reputation == address(0)
+            ? LowestPrice.leads(false, standing, rate)
+            : IReputation(reputation).leads(id, selection, leader, standing, msg.sender, rate);
+        if (!leads) revert NotBetter(id, rate, standing);
     }
 
     function _assign(uint64 id, Lease storage lease, address node, uint256 rate) private {

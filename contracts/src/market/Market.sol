@@ -10,8 +10,8 @@ import {Nodes} from "../Nodes.sol";
 import {Storage} from "./Storage.sol";
 
 /// @title What the market's parts share
-/// @notice What moves tokens is guarded against re-entrance; the rest calls only Nodes and Escrow, which then
-/// call nobody.
+/// @notice What moves tokens is guarded against re-entrance; the rest calls only Nodes, Escrow and the reputation
+/// that Nodes names, which then call nobody.
 abstract contract Market is Storage, ReentrancyGuardTransient {
     // ---- limits and settings ---------------------------------------------------------------------
 
@@ -23,6 +23,8 @@ abstract contract Market is Storage, ReentrancyGuardTransient {
     uint8 public constant MISSES_MAX = 3;
     /// @notice Longest reason of a rejection, in bytes.
     uint256 public constant REASON_BYTES_MAX = 256;
+    /// @notice Longest URL of a provider, in bytes.
+    uint256 public constant PROVIDER_BYTES_MAX = 256;
 
     /// @notice The token that leases are paid in.
     IERC20 public immutable token;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 pragma solidity ^0.8.28;
 
-import {Order, Publication, ReopenReason, State, StopReason} from "../Types.sol";
+import {Order, Publication, ReopenReason, Selection, State, StopReason} from "../Types.sol";
 
 /// @title What the market says
 /// @notice Every event carries what a node or a client needs to act on it without asking back; every refusal
@@ -16,6 +16,9 @@ abstract contract MarketEvents {
     );
     /// @notice An order was placed, or a home lease made.
     event Deployed(uint64 indexed id, address indexed owner, bytes32 indexed agentKey, Order order);
+    /// @notice The order that was just placed chooses so; one without this event goes to the lowest price.
+    /// @param provider URL of where the content can be had; empty where none was named
+    event OrderTerms(uint64 indexed id, Selection selection, string provider);
     /// @notice Deployment `id` continues `oldId` of the Manager `market`.
     event Superseded(uint64 indexed id, address indexed market, uint64 indexed oldId);
     /// @notice A node attested a dag-pb artifact.
@@ -109,7 +112,8 @@ abstract contract MarketEvents {
     error OnlyNode(uint64 id, address node);
     /// @notice The node has rejected this order, or lost it too often by a missed ack or by silence.
     error Barred(uint64 id, address node);
-    /// @notice The rate is above the limit, or not below the leading bid; token units per hour.
+    /// @notice The rate is above the limit, which `standing` then is; or the bid does not take the lead from the one
+    /// at `standing`, by what the order chooses by. Token units per hour.
     error NotBetter(uint64 id, uint256 rate, uint256 standing);
     /// @notice Bidding ended at this unix time; the order can be assigned.
     error BiddingClosed(uint64 id, uint64 closedAt);
@@ -147,6 +151,10 @@ abstract contract MarketEvents {
     error NoticeRuns(uint64 id, uint64 readyAt);
     /// @notice Bytes, and the most that is taken.
     error ReasonTooLong(uint256 length, uint256 max);
+    /// @notice Bytes, and the most that is taken.
+    error ProviderTooLong(uint256 length, uint256 max);
+    /// @notice Nodes names no reputation, by which the order would choose; the lowest price needs none.
+    error NoReputation();
     /// @notice The old deployment has not ended.
     error NotSuperseded(uint64 oldId, State state);
     /// @notice Ack timeout and quorum must be above zero.

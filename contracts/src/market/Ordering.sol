@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 pragma solidity ^0.8.28;
 
-import {DeployParams, Order, ReopenReason, State} from "../Types.sol";
+import {DeployParams, Order, ReopenReason, Selection, State, Terms} from "../Types.sol";
 import {Cid} from "../Cid.sol";
+import {Tidings} from "../Tidings.sol";
 import {Market} from "./Market.sol";
 
 /// @title Orders: from a publication to an agent that is wanted
@@ -13,10 +14,27 @@ abstract contract Ordering is Market {
     /// @notice Order a publication to be run. The payment moves from the caller into escrow.
     /// @return id the deployment's number
     function deploy(DeployParams calldata params) external nonReentrant returns (uint64 id) {
-        (bytes32 digest, bool dagPb) = (bytes32(0), false);
-        bool own = params.artifactCid.length != 0;
-        if (own) (digest, dagPb) = Cid.parse(params.artifactCid);
+        (bool own, bytes32 digest, bool dagPb) = _ownArtifact(params);
         id = _deploy(params, own, digest, dagPb);
+    }
+
+    /// @notice As `deploy`, under terms of the order's own. By another selection than the lowest price it needs the
+    /// reputation that it chooses by.
+    function deployUnder(DeployParams calldata params, Terms calldata terms)
+        external
+        nonReentrant
+        returns (uint64 id)
+    {
+        uint256 length = bytes(terms.provider).length;
+        if (length > PROVIDER_BYTES_MAX) revert ProviderTooLong(length, PROVIDER_BYTES_MAX);
+        Selection selection = terms.selection;
+        if (selection != Selection.LowestPrice && Tidings.namedBy(nodes) == address(0)) revert NoReputation();
+        (bool own, bytes32 digest, bool dagPb) = _ownArtifact(params);
+        DeployParams memory copy = params;
+        id = _place(copy, own, digest, dagPb);
+        _leases[id].selection = selection;
+        emit OrderTerms(id, selection, terms.provider);
+        _pay(id, copy);
     }
 
     /// @notice Order the caller's own newest publication of `agentId`, fetched by `ipfsCid`.
@@ -43,9 +61,7 @@ abstract contract Ordering is Market {
         if (params.payment != 0) revert HomeLease(0);
         if (params.maxRate != 0) revert RateTooHigh(params.maxRate, 0);
         if (params.onlyNode != address(0)) revert OnlyNode(0, params.onlyNode);
-        (bytes32 digest, bool dagPb) = (bytes32(0), false);
-        bool own = params.artifactCid.length != 0;
-        if (own) (digest, dagPb) = Cid.parse(params.artifactCid);
+        (bool own, bytes32 digest, bool dagPb) = _ownArtifact(params);
         Order memory order;
         (id, order) = _create(params, own, digest, dagPb, HOME);
         emit Deployed(id, msg.sender, keccak256(bytes(order.agentId)), order);
@@ -53,13 +69,27 @@ abstract contract Ordering is Market {
         _link(id, params);
     }
 
+    // The CID that a deployment brings itself, if any.
+    function _ownArtifact(DeployParams calldata params) private pure returns (bool own, bytes32 digest, bool dagPb) {
+        own = params.artifactCid.length != 0;
+        if (own) (digest, dagPb) = Cid.parse(params.artifactCid);
+    }
+
     function _deploy(DeployParams memory params, bool own, bytes32 digest, bool dagPb) private returns (uint64 id) {
+        id = _place(params, own, digest, dagPb);
+        _pay(id, params);
+    }
+
+    function _place(DeployParams memory params, bool own, bytes32 digest, bool dagPb) private returns (uint64 id) {
         if (params.payment == 0) revert PaymentZero();
         Order memory order;
         (id, order) = _create(params, own, digest, dagPb, 0);
         bytes32 agentKey = keccak256(bytes(order.agentId));
         _listOrder(agentKey, id);
         emit Deployed(id, msg.sender, agentKey, order);
+    }
+
+    function _pay(uint64 id, DeployParams memory params) private {
         _link(id, params);
         escrow.deposit(id, msg.sender, params.payment);
     }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 pragma solidity ^0.8.28;
 
-import {State} from "../Types.sol";
+import {Selection, State} from "../Types.sol";
 
 /// @title How the market's state lies in storage
 /// @notice Shapes packed so that a life writes few slots; nothing here is a variable.
@@ -38,6 +38,8 @@ abstract contract Records {
         address node;
         // Open without a bid: the order's limit.
         uint80 rate;
+        // Beside the leading bid, so that the next one reads nothing more.
+        Selection selection;
     }
 
     // Written only where a deployment differs from its publication; `flags` says which are in use.

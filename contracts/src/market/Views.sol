@@ -10,6 +10,21 @@ import {Storage} from "./Storage.sol";
 /// @notice Code alone: the Manager makes this contract and runs it on its own state, since one contract may not
 /// be as large as both (EIP-170). Asked directly it knows of nothing.
 contract Views is Storage {
+    /// @notice The time that a node has been paid for, in unix time: it goes from the start of its lease without a
+    /// gap, since money runs by the second and what was paid stays paid. What a silent node lost is not in it.
+    /// @return node zero where the deployment is at home or has not been started since it was last open
+    /// @return from when money began to run
+    /// @return until the first second by which all that was paid had come due
+    function paidTime(uint64 id) external view returns (address node, uint64 from, uint64 until) {
+        Lease storage lease = _lease(id);
+        from = lease.moment;
+        if (lease.state < State.Running || lease.flags & HOME != 0 || from == 0) return (address(0), 0, 0);
+        // What is deposited has no part in what was paid.
+        // slither-disable-next-line unused-return
+        (, uint128 paid) = Market(address(this)).escrow().lineOf(id);
+        return (lease.node, from, _lastsUntil(lease, paid));
+    }
+
     /// @notice Everything about one deployment.
     function deployment(uint64 id) external view returns (Deployment memory d) {
         Lease storage lease = _lease(id);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 pragma solidity ^0.8.28;
 
-import {State} from "../../src/Types.sol";
+import {Selection, State} from "../../src/Types.sol";
 import {World} from "../Base.sol";
 
 /// What the contracts should hold, by an account of its own; the actions keep it, the invariants compare it. What was
@@ -13,6 +13,7 @@ abstract contract Ghosts is World {
         address node;
         address only;
         State state;
+        Selection selection;
         bool home;
         bool paused;
         uint256 rate;
@@ -31,6 +32,8 @@ abstract contract Ghosts is World {
         uint32 incarnation;
         uint256 withdrawal;
         uint256 withdrawalAt;
+        // It ended while it ran.
+        bool ran;
     }
 
     struct GhostNode {
@@ -39,11 +42,28 @@ abstract contract Ghosts is World {
         uint256 unbonding;
         uint256 unbondedAt;
         bool paused;
+        // What it is known for, each second with the weight that it had when it was told of.
+        uint256 worked;
+        uint256 faults;
+        uint256 countedUntil;
+        // Seconds, whatever has faded of them.
+        uint256 gained;
     }
 
     struct Bid {
         address node;
         uint256 rate;
+    }
+
+    // Who leads an order that chooses by what nodes are known for, and who else has bid since it opened.
+    struct Lead {
+        address node;
+        uint256 rate;
+        // As it was when somebody last bid.
+        bool newcomer;
+        bool establishedBid;
+        // Whoever led lost its standing before it was outbid.
+        bool fell;
     }
 
     struct Tally {
@@ -64,6 +84,7 @@ abstract contract Ghosts is World {
     mapping(uint64 id => Ghost) internal ghosts;
     // Every bid that was valid, whatever the market made of it, in the order of their arrival.
     mapping(uint64 id => mapping(uint256 round => Bid[])) internal bids;
+    mapping(uint64 id => mapping(uint256 round => Lead)) internal leads;
     mapping(address node => GhostNode) internal ghostNodes;
     mapping(address node => uint256) public earned;
     /// Of slashes.
@@ -72,6 +93,9 @@ abstract contract Ghosts is World {
     mapping(address watch => mapping(address node => mapping(uint256 period => bool))) private _beaten;
     mapping(address watch => mapping(address node => uint256)) private _lastBeat;
     uint256 internal watchedSince;
+    mapping(address watch => mapping(address node => mapping(uint256 period => bool))) private _silentIn;
+    // Whose silence was told of, until a slash of it is: within a transaction, as a call of the runner's is one.
+    address internal _told;
     mapping(uint64 publication => uint256) internal _open;
     uint64[] public live;
     uint64[] public ended;
@@ -120,6 +144,38 @@ abstract contract Ghosts is World {
         _lastBeat[address(heartbeats)][node] = period;
     }
 
+    // ---- what nodes are known for ------------------------------------------------------------------
+
+    // How much more a second weighs now than it did when the histories began: it doubles with each half-life.
+    function _weight() internal view returns (uint256) {
+        uint256 half = 90 days;
+        return half + _now() % half << _now() / half - 1_800_000_000 / half;
+    }
+
+    function _noteWork(address node, uint256 seconds_, uint256 until) internal {
+        GhostNode storage n = ghostNodes[node];
+        n.worked += seconds_ * _weight();
+        n.gained += seconds_;
+        n.countedUntil = until;
+    }
+
+    function _noteFault(address node, uint256 seconds_) internal {
+        ghostNodes[node].faults += seconds_ * _weight();
+    }
+
+    // Once for each period, however many leases the node lost in it.
+    function _noteSilence(address node, uint256 period) internal {
+        _told = node;
+        if (_silentIn[address(heartbeats)][node][period]) return;
+        _silentIn[address(heartbeats)][node][period] = true;
+        _noteFault(node, 3 days);
+    }
+
+    /// What a node is known for by now, in seconds, by the handler's own account.
+    function factsOf(address node) external view returns (uint256 worked, uint256 faults) {
+        return (ghostNodes[node].worked / _weight(), ghostNodes[node].faults / _weight());
+    }
+
     // ---- what the invariants ask ------------------------------------------------------------------
 
     function ghostNode(address node) external view returns (GhostNode memory) {
@@ -142,16 +198,21 @@ abstract contract Ghosts is World {
         return tallies.length;
     }
 
-    function contractsUnderTest() external view returns (address, address, address, address) {
-        return (address(token), address(nodes), address(manager), address(escrow));
+    function contractsUnderTest() external view returns (address, address, address, address, address) {
+        return (address(token), address(nodes), address(manager), address(escrow), address(reputation));
     }
 
     function usedBy(uint64 id) external view returns (uint256) {
         return _used(ghosts[id]);
     }
 
-    /// I9: of an order's valid bids the lowest, of equal ones the earliest; zero for none.
-    function lowest(uint64 id) public view returns (address node, uint256 rate) {
+    /// I9: of an order's valid bids the lowest, of equal ones the earliest; zero for none. Where it chooses by what
+    /// nodes are known for, whoever was better than the one before when it bid.
+    function leading(uint64 id) public view returns (address node, uint256 rate) {
+        if (ghosts[id].selection != Selection.LowestPrice) {
+            Lead storage lead = leads[id][ghosts[id].round];
+            return (lead.node, lead.rate);
+        }
         Bid[] storage all = bids[id][ghosts[id].round];
         uint256 count = all.length;
         for (uint256 i = 0; i < count; ++i) {
@@ -177,6 +238,7 @@ abstract contract Ghosts is World {
         uint256 used = _used(g);
         if (used != 0) earned[g.node] += used;
         g.deposited = used;
+        (g.paid, g.ran) = (used, g.state == State.Running);
         _leave(id, g, state);
     }
 
@@ -226,7 +288,7 @@ abstract contract Ghosts is World {
     // Whoever leads or runs it has stake locked for it.
     function _unlockHolder(uint64 id, Ghost storage g) internal {
         if (g.home) return;
-        (address holder, uint256 rate) = g.state == State.Open ? lowest(id) : (g.node, g.rate);
+        (address holder, uint256 rate) = g.state == State.Open ? leading(id) : (g.node, g.rate);
         if (holder == address(0)) return;
         GhostNode storage n = ghostNodes[holder];
         n.locked = _less(n.locked, rate * LOCK_HOURS);

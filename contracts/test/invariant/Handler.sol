@@ -45,6 +45,7 @@ contract Handler is NodeActs, OrderActs, LeaseAttacks, MoneyAttacks {
     /// Several actions in one call, since the runner's own part of a call costs more than an action.
     function act(uint256 seed) external {
         seed ^= _salt;
+        _told = address(0);
         history = keccak256(abi.encode(history, seed));
         for (uint256 i = 0; i < ACTIONS_PER_CALL; ++i) {
             seed = uint256(keccak256(abi.encode(seed)));

@@ -2,10 +2,10 @@
 pragma solidity ^0.8.28;
 
 import {State} from "../../src/Types.sol";
-import {SilenceActs} from "./SilenceActs.sol";
+import {WorkActs} from "./WorkActs.sol";
 
 /// What client and node do with a lease: money, pauses, updates, heartbeats, ends.
-abstract contract LeaseActs is SilenceActs {
+abstract contract LeaseActs is WorkActs {
     function _runningLease(uint64 id, Ghost storage g, uint256 roll) internal {
         uint256 kind = roll % 32;
         roll >>= 8;
@@ -14,7 +14,8 @@ abstract contract LeaseActs is SilenceActs {
             if (kind < 6) return _anyProof(id, g, roll);
             _count("expire");
             manager.expire(id);
-            return _end(id, g, State.Expired);
+            _end(id, g, State.Expired);
+            return _countWork(id, g);
         }
         if (kind == 0) {
             _stopByOwner(id, g);
@@ -24,8 +25,10 @@ abstract contract LeaseActs is SilenceActs {
             manager.stop(id);
             // At home the node is the owner.
             _end(id, g, State.Stopped);
+            if (roll % 2 == 0) _countWork(id, g);
         } else if (kind < 8) {
             _settle(id, g);
+            if (roll % 2 == 0) _countWork(id, g);
         } else if (kind < 12) {
             if (!g.home) _money(id, g, roll);
         } else if (kind < 16) {

@@ -5,10 +5,10 @@ import {State} from "../../src/Types.sol";
 import {Escrow} from "../../src/Escrow.sol";
 import {NodesEvents} from "../../src/NodesEvents.sol";
 import {MarketEvents} from "../../src/market/MarketEvents.sol";
-import {SilenceActs} from "./SilenceActs.sol";
+import {WorkActs} from "./WorkActs.sol";
 
 /// Calls to one deployment in the wrong state, by the wrong caller, at the wrong time, or with the wrong figures.
-abstract contract LeaseAttacks is SilenceActs {
+abstract contract LeaseAttacks is WorkActs {
     // A call, the states in which it is possible (a bit for each), who may make it then, and how others are refused.
     struct Door {
         bytes32 name;
@@ -26,12 +26,13 @@ abstract contract LeaseAttacks is SilenceActs {
     uint256 private constant LIVE = OPEN | UNVERIFIED | ASSIGNED | RUNNING;
 
     function _attackLease(uint64 id, Ghost storage g, uint256 roll) internal {
-        uint256 kind = roll % 5;
+        uint256 kind = roll % 6;
         roll >>= 8;
         if (kind == 0) _wrongState(id, g, roll);
         else if (kind == 1) _wrongCaller(id, g, roll);
         else if (kind == 2) _wrongTime(id, g, roll);
         else if (kind == 3) _wrongFigures(id, g, roll);
+        else if (kind == 4) _attackReputation(id, g, roll);
         else _attackSilence(id, g, roll);
     }
 
@@ -141,7 +142,7 @@ abstract contract LeaseAttacks is SilenceActs {
 
     function _earlyAssign(uint64 id, Ghost storage g, uint256 roll) private {
         bytes memory call = abi.encodeCall(manager.assign, (id));
-        (address leader,) = lowest(id);
+        (address leader,) = leading(id);
         if (leader == address(0)) {
             bytes4 none = MarketEvents.NoBids.selector;
             return _refused("assign without a bid", "wrong time", id, stranger, address(manager), call, none);

@@ -5,6 +5,7 @@ import {Deployment, State} from "../../src/Types.sol";
 import {Escrow} from "../../src/Escrow.sol";
 import {Manager} from "../../src/Manager.sol";
 import {Nodes} from "../../src/Nodes.sol";
+import {Reputation} from "../../src/Reputation.sol";
 import {TalosToken} from "../../src/TalosToken.sol";
 import {Test} from "../Base.sol";
 import {Handler} from "./Handler.sol";
@@ -12,14 +13,16 @@ import {Handler} from "./Handler.sol";
 /// What always holds, whatever clients, nodes and the court do. The numbers are those of the design: I1 money
 /// is conserved, I2 locks stay within stakes, I3 payment is exact and path-independent, I4 one node and only
 /// the allowed edges (a proven silence opens or ends a lease, and no other), I5 stake leaves late, I6 slashes sum up,
-/// I7 what runs changes only by an acknowledged update, I8 a raw CID is the hash, I9 the lowest bid leads, I10 the
-/// owner closes in one call (in the handler). I13 (no loop over unbounded storage) is read off the source, I14 is a unit test.
+/// I7 what runs changes only by an acknowledged update, I8 a raw CID is the hash, I9 the lowest bid leads, or
+/// the best, I10 the owner closes in one call (in the handler), I15 newcomers win an order in five (in the handler), I16
+/// a node is known for its paid time and its faults, and for no more time than there was. I13 (no loop over unbounded storage) is read off the source, I14 is a unit test.
 abstract contract MarketInvariants is Test {
     Handler private _handler;
     TalosToken private _token;
     Nodes private _nodes;
     Manager private _manager;
     Escrow private _escrow;
+    Reputation private _reputation;
     address private constant client = address(0xC11E47);
     address private constant finder = address(0xF14D);
     address private constant treasury = address(0x7EA5);
@@ -28,8 +31,10 @@ abstract contract MarketInvariants is Test {
 
     function setUp() external {
         _handler = _makeHandler();
-        (address token, address nodes, address manager, address escrow) = _handler.contractsUnderTest();
+        (address token, address nodes, address manager, address escrow, address reputation) =
+            _handler.contractsUnderTest();
         (_token, _nodes, _manager, _escrow) = (TalosToken(token), Nodes(nodes), Manager(manager), Escrow(escrow));
+        _reputation = Reputation(reputation);
         targetContract(address(_handler));
     }
 
@@ -68,6 +73,7 @@ abstract contract MarketInvariants is Test {
             // I5: what unbonds has its time.
             eq(n.stake, g.stake, "I5 stake");
             eq(n.unbonding, g.unbonding, "I5 unbonding");
+            _checkKnown(node, g);
             if (n.unbonding != 0) eq(n.unbondedAt, g.unbondedAt, "I5 unbonding time");
         }
         // I1: money is conserved, in both houses.
@@ -81,6 +87,20 @@ abstract contract MarketInvariants is Test {
     function _share(address account) private view returns (uint256 share) {
         share = _nodes.claimable(account);
         eq(share, _handler.shares(account), "I6 share");
+    }
+
+    function _checkKnown(address node, Handler.GhostNode memory g) private view {
+        (uint256 worked, uint256 faults, uint64 countedUntil) = _reputation.factsOf(node);
+        (uint256 workedToo, uint256 faultsToo) = _handler.factsOf(node);
+        // The contract rounds a little down with each note.
+        yes(worked <= workedToo && worked + 2 >= workedToo, "I16 worked");
+        yes(faults <= faultsToo && faults + 2 >= faultsToo, "I16 faults");
+        eq(countedUntil, g.countedUntil, "I16 counted until");
+        yes(g.gained <= vm.getBlockTimestamp() - _nodes.node(node).registeredAt, "I16 no more than there was");
+        yes(worked <= g.gained, "I16 nor by fading");
+        uint256 score = _reputation.scoreOf(node);
+        yes(score <= 10_000, "I16 score");
+        yes(_reputation.isNewcomer(node) == (score < 2500), "I16 newcomer");
     }
 
     // Checks each live lease, and that what has been earned is what was used. Returns what lines still hold.
@@ -115,8 +135,8 @@ abstract contract MarketInvariants is Test {
     function _checkNode(Deployment memory d, Handler.Ghost memory g) private view {
         eq(uint256(d.state), uint256(g.state), "I4 state");
         if (g.state == State.Open || g.state == State.Unverified) {
-            (address node, uint256 rate) = _handler.lowest(d.id);
-            eq(d.node, node, "I9 the lowest bid leads");
+            (address node, uint256 rate) = _handler.leading(d.id);
+            eq(d.node, node, "I9 the best bid leads");
             eq(d.rate, rate, "I9 at its rate");
             eq(d.maxRate, g.limit, "limit");
         } else {
@@ -126,6 +146,7 @@ abstract contract MarketInvariants is Test {
         eq(d.incarnation, g.incarnation, "incarnation");
         eq(d.startedAt, g.state == State.Running ? g.startedAt : 0, "started");
         eq(_manager.activeNode(d.id), g.state == State.Running ? g.node : address(0), "I4 active node");
+        eq(uint256(_manager.selectionOf(d.id)), uint256(g.selection), "selection");
         eq(d.publication, g.publication, "I7 only an acknowledged update changes what runs");
         if (d.artifactCid[1] == 0x55) {
             eq(d.artifactCid, abi.encodePacked(hex"01551220", d.artifactHash), "I8 a raw CID is the hash");
@@ -155,9 +176,9 @@ abstract contract MarketInvariants is Test {
             (bytes32 name, bytes32 kind, uint256 calls) = _handler.tallies(i);
             string memory line = kind == 0 ? _string(name) : string.concat(_string(kind), ", ", _string(name));
             report = string.concat(report, line, ": ", vm.toString(calls), "\n");
-            // Waiting is no call to the market.
+            // Waiting is no call to the market, and winning none of its own.
             if (kind != 0) refused += calls;
-            else if (name != "wait") successful += calls;
+            else if (name != "wait" && bytes3(name) != "won") successful += calls;
         }
         report = string.concat(report, _edges());
         report = string.concat(report, "refused calls: ", vm.toString(refused), "\n");

@@ -3,7 +3,7 @@ pragma solidity ^0.8.28;
 
 import {IERC20Errors} from "@openzeppelin/contracts/interfaces/draft-IERC6093.sol";
 import {Ownable} from "@openzeppelin/contracts/access/Ownable.sol";
-import {DeployParams, Resources} from "../../src/Types.sol";
+import {DeployParams, Resources, Selection, Terms} from "../../src/Types.sol";
 import {Escrow} from "../../src/Escrow.sol";
 import {NodesEvents} from "../../src/NodesEvents.sol";
 import {MarketEvents} from "../../src/market/MarketEvents.sol";
@@ -72,7 +72,7 @@ abstract contract MoneyAttacks is Refusals {
     }
 
     function _roles(uint64 id, address node, uint256 roll) private {
-        uint256 kind = roll % 6;
+        uint256 kind = roll % 7;
         address caller = roll & 1 << 8 == 0 ? stranger : node;
         (bytes32 name, bytes memory call, bytes4 why) = ("", bytes(""), NodesEvents.NotManager.selector);
         if (kind == 0) {
@@ -88,14 +88,17 @@ abstract contract MoneyAttacks is Refusals {
             call = abi.encodeCall(nodes.slash, (node, id, uint128(all + 1), "x", finder, client, 1));
         } else {
             why = Ownable.OwnableUnauthorizedAccount.selector;
-            name = kind == 4 ? bytes32("addManager by another") : bytes32("setSlasher by another");
-            call = kind == 4 ? abi.encodeCall(nodes.addManager, (caller)) : abi.encodeCall(nodes.setSlasher, (caller));
+            (name, call) = kind == 4
+                ? (bytes32("addManager by another"), abi.encodeCall(nodes.addManager, (caller)))
+                : kind == 5
+                ? (bytes32("setSlasher by another"), abi.encodeCall(nodes.setSlasher, (caller)))
+                : (bytes32("setReputation by another"), abi.encodeCall(nodes.setReputation, (caller)));
         }
         _refused(name, KIND, id, caller, address(nodes), call, why);
     }
 
     function _orders(uint64 id, address node, uint256 roll) private {
-        uint256 kind = roll % 8;
+        uint256 kind = roll % 10;
         if (kind < 3) return _literalOrders(id, kind, roll >> 8);
         DeployParams memory params;
         params.publication = rawPublication;
@@ -117,6 +120,13 @@ abstract contract MoneyAttacks is Refusals {
             if (ghosts[old].owner != client) return;
             (name, why) = ("deploy in place of a live one", MarketEvents.NotSuperseded.selector);
             (params.supersedesMarket, params.supersedesId) = (address(manager), old);
+        } else if (kind == 7) {
+            (name, why) = ("deployUnder with a long provider", MarketEvents.ProviderTooLong.selector);
+            Terms memory terms = Terms(Selection(roll / 10 % 3), string(new bytes(257)));
+            bytes memory long = abi.encodeCall(manager.deployUnder, (params, terms));
+            return _refused(name, KIND, id, by, address(manager), long, why);
+        } else if (kind == 8) {
+            return _withoutReputation(id, params, roll);
         } else {
             bool operator = roll & 1 << 8 == 0;
             name = operator ? bytes32("deployHome for money") : bytes32("deployHome without a node");
@@ -128,6 +138,16 @@ abstract contract MoneyAttacks is Refusals {
         bytes memory call =
             abi.encodeWithSignature("deploy((uint64,uint128,uint128,bytes32,bytes,address,address,uint64))", params);
         _refused(name, KIND, id, by, address(manager), call, why);
+    }
+
+    // While the owner of Nodes has taken the reputation away.
+    function _withoutReputation(uint64 id, DeployParams memory params, uint256 roll) private {
+        Selection selection = roll & 1 << 8 == 0 ? Selection.HighestReputation : Selection.Score;
+        bytes memory call = abi.encodeCall(manager.deployUnder, (params, _terms(selection)));
+        bytes4 why = MarketEvents.NoReputation.selector;
+        nodes.setReputation(address(0));
+        _refused("deployUnder without a reputation", KIND, id, client, address(manager), call, why);
+        nodes.setReputation(address(reputation));
     }
 
     // The TIP's own two calls.

@@ -16,11 +16,7 @@ abstract contract NodeActs is SilenceActs {
             escrow.withdraw(node);
         } else if (kind < 5 || n.stake < STAKE) {
             uint256 amount = 1 + roll % (3 * STAKE);
-            _count("addStake");
-            vm.prank(node);
-            nodes.addStake(uint128(amount));
-            n.stake += amount;
-            stakeIn += amount;
+            _addStake(node, amount);
         } else if (kind < 8) {
             _unbond(node, n, roll);
         } else if (kind == 8) {
@@ -73,6 +69,8 @@ abstract contract NodeActs is SilenceActs {
         _count("slash");
         vm.prank(address(heartbeats));
         nodes.slash(node, 1, uint128(amount), "down", finder, client, uint128(claim));
+        if (_told == node) _told = address(0);
+        else _noteFault(node, 10 days);
         _takeStake(node, amount, claim);
     }
 }

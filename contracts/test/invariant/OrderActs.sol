@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 pragma solidity ^0.8.28;
 
-import {DeployParams, State} from "../../src/Types.sol";
+import {DeployParams, Selection, State} from "../../src/Types.sol";
 import {BidActs} from "./BidActs.sol";
 import {LeaseActs} from "./LeaseActs.sol";
 
@@ -19,17 +19,57 @@ abstract contract OrderActs is LeaseActs, BidActs {
             (ghosts[home].home, ghosts[home].node) = (true, operator);
             return;
         }
+        if (roll % 16 == 1) return _career(operators[(roll >> 8) % 3], 12 + (roll >> 16) % 16);
         params.publication = roll % 3 == 0 ? nextPublication : rawPublication;
         params.payment = uint128(1 + (roll >> 16) % 200 ether);
         params.maxRate = uint128(1 + (roll >> 96) % (roll % 7 == 0 ? 4000 ether : 100 ether));
         bool tree = roll % 5 == 0;
-        if (roll >> 12 & 1 == 0) return _literalOrder(params, tree);
+        if (roll >> 12 & 3 == 0) return _literalOrder(params, tree);
         if (tree) params.artifactCid = _dagPb(CONFIG);
-        if (roll >> 13 & 3 == 0) params.onlyNode = operators[(roll >> 32) % 3];
+        if (roll >> 14 & 3 == 0) params.onlyNode = operators[(roll >> 32) % 3];
+        uint64 id = (roll >> 176) % 4 == 0 ? _plainOrder(params, tree) : _orderUnder(params, Selection((roll >> 180) % 3));
+        _new(id, tree ? State.Unverified : State.Open, client, params);
+    }
+
+    function _plainOrder(DeployParams memory params, bool tree) private returns (uint64) {
         _count(tree ? bytes32("deploy a tree") : bytes32("deploy"));
         vm.prank(client);
+        return manager.deploy(params);
+    }
+
+    function _orderUnder(DeployParams memory params, Selection selection) private returns (uint64 id) {
+        _count("deployUnder");
+        vm.prank(client);
+        id = manager.deployUnder(params, _terms(selection));
+        ghosts[id].selection = selection;
+    }
+
+    // A node works for so many days at the least rate and has each of them counted.
+    function _career(address node, uint256 days_) private {
+        GhostNode storage n = ghostNodes[node];
+        if (n.paused) {
+            _count("resumeNode");
+            n.paused = false;
+            vm.prank(node);
+            nodes.resumeNode();
+        }
+        if (n.stake < STAKE) _addStake(node, STAKE);
+        DeployParams memory params;
+        (params.publication, params.payment, params.maxRate) = (rawPublication, 1 ether, 1);
+        _count("deploy");
+        vm.prank(client);
         uint64 id = manager.deploy(params);
-        _new(id, tree ? State.Unverified : State.Open, client, params);
+        _new(id, State.Open, client, params);
+        Ghost storage g = ghosts[id];
+        _pass(_window(params.publication));
+        _bidOf(id, g, node, 1, 1);
+        if (g.state != State.Assigned) return;
+        _ack(id, g);
+        for (uint256 i = 0; i < days_; ++i) {
+            _pass(1 days);
+            _settle(id, g);
+            _countWork(id, g);
+        }
     }
 
     // The TIP's own call knows no limit but the publication's.
@@ -75,7 +115,7 @@ abstract contract OrderActs is LeaseActs, BidActs {
         roll >>= 8;
         if (kind == 0) return _stopByOwner(id, g);
         if (kind == 1) return _money(id, g, roll);
-        (address leader,) = lowest(id);
+        (address leader,) = leading(id);
         if (kind == 2) return _reject(id, g, roll & 1 << 100 == 0 || leader == address(0) ? roll % 3 : _index(leader));
         // The last second of a window, and the first one after it.
         if (kind == 3 && _now() + 1 < g.deadline) _pass(g.deadline - _now() - roll % 2);
@@ -94,7 +134,7 @@ abstract contract OrderActs is LeaseActs, BidActs {
         vm.prank(operators[k]);
         manager.reject(id, "no");
         g.barred |= 1 << k;
-        (address leader,) = lowest(id);
+        (address leader,) = leading(id);
         if (operators[k] == leader) _lost(id, g);
     }
 
@@ -112,6 +152,10 @@ abstract contract OrderActs is LeaseActs, BidActs {
             return _lost(id, g);
         }
         if (kind == 2 && !g.home) return _reject(id, g, _index(g.node));
+        _ack(id, g);
+    }
+
+    function _ack(uint64 id, Ghost storage g) private {
         _count("ackStart");
         vm.prank(g.node);
         manager.ackStart(id, ++g.incarnation);

@@ -56,15 +56,18 @@ abstract contract Refusals is Ghosts {
     /// A digest of all that may be asked about a deployment, the nodes and the money.
     function _seen(uint64 id) internal view returns (bytes32 digest) {
         digest = _ask(digest, address(manager), abi.encodeCall(manager.deployment, (id)));
+        digest = _ask(digest, address(manager), abi.encodeCall(manager.selectionOf, (id)));
         digest = _ask(digest, address(manager), abi.encodeCall(manager.clientWithdrawal, (id)));
         digest = _ask(digest, address(manager), abi.encodeCall(manager.openOrders, (AGENT)));
         digest = _ask(digest, address(manager), abi.encodeCall(manager.deployments, ()));
         digest = _ask(digest, address(nodes), abi.encodeCall(nodes.slasher, ()));
+        digest = _ask(digest, address(nodes), abi.encodeCall(nodes.reputation, ()));
         digest = _ask(digest, address(nodes), abi.encodeCall(nodes.isManager, (stranger)));
         for (uint256 k = 0; k < 3; ++k) {
             digest = _ask(digest, address(nodes), abi.encodeCall(nodes.node, (operators[k])));
             digest = _ask(digest, address(manager), abi.encodeCall(manager.isBarred, (id, operators[k])));
             digest = _ask(digest, address(heartbeats), abi.encodeCall(heartbeats.lastOf, (operators[k])));
+            digest = _ask(digest, address(reputation), abi.encodeCall(reputation.factsOf, (operators[k])));
             digest = _moneyOf(digest, operators[k]);
         }
         digest = _moneyOf(digest, client);

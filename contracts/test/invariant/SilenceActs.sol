@@ -21,6 +21,14 @@ abstract contract SilenceActs is Refusals {
         _noteBeat(node, now_);
     }
 
+    function _addStake(address node, uint256 amount) internal {
+        _count("addStake");
+        vm.prank(node);
+        nodes.addStake(uint128(amount));
+        ghostNodes[node].stake += amount;
+        stakeIn += amount;
+    }
+
     function _watchAnew() internal {
         _count("another Heartbeats");
         heartbeats = new Heartbeats(nodes, _period());
@@ -110,8 +118,10 @@ abstract contract SilenceActs is Refusals {
             _missed(g);
             _lost(id, g);
         }
-        if (paused) return;
+        _noteSilence(node, period);
         uint256 stake = ghostNodes[node].stake + ghostNodes[node].unbonding;
+        if (paused || stake == 0) return;
+        _told = address(0);
         _takeStake(node, rate < stake ? rate : stake, rate * _period() / 3600 + given - owed);
     }
 

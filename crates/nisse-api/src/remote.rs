@@ -21,6 +21,7 @@ use crate::control::{App, finished};
 use crate::problem::Problem;
 use crate::routes::{ROUTES, Scope};
 use crate::shares::Shares;
+use crate::slots::counted;
 
 /// Answers that are made or sent at once: in all, and for one owner.
 const ANSWERS_MAX: usize = 32;
@@ -38,6 +39,7 @@ pub(crate) struct Remote {
     answers: Shares,
     followed: Shares,
     strangers: Shares,
+    proxied: Shares,
 }
 
 impl Remote {
@@ -47,14 +49,23 @@ impl Remote {
         let router = finished(router).layer(DefaultBodyLimit::disable()).with_state(App { node });
         let answers = Shares::new(ANSWERS_MAX, ANSWERS_OF_ONE_MAX);
         let followed = Shares::new(FOLLOWED_MAX, FOLLOWED_OF_ONE_MAX);
-        Self { router, answers, followed, strangers: Shares::new(STRANGERS_MAX, STRANGERS_OF_ONE_MAX) }
+        let strangers = Shares::new(STRANGERS_MAX, STRANGERS_OF_ONE_MAX);
+        let proxied = Shares::new(STRANGERS_MAX, STRANGERS_MAX);
+        Self { router, answers, followed, strangers, proxied }
     }
 
     /// Answers what anybody may ask. What came with it is not read.
     pub(crate) async fn answer_stranger(&self, from: IpAddr, request: &Request<Incoming>) -> Response {
-        let Some(_share) = self.strangers.take(from.to_string()) else {
+        // Behind a proxy on this machine all of them come from here: what one may take is the proxy's to say.
+        let taken = match counted(from) {
+            Some(one) => self.strangers.take(one.to_string()),
+            None => self.proxied.take(String::new()),
+        };
+        let Some(_share) = taken else {
             let text = "failed to take the request: as many of this address, or of all, are being answered as may be";
-            return Problem::new(StatusCode::SERVICE_UNAVAILABLE, "answers_many", text).into_response();
+            let mut response = Problem::new(StatusCode::SERVICE_UNAVAILABLE, "answers_many", text).into_response();
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+            return response;
         };
         let mut bare = Request::new(Body::empty());
         *bare.method_mut() = request.method().clone();

@@ -118,7 +118,7 @@ pub const ROUTES: &[Route] = &[
     route!("GET" "/api/v1/market" Owner market_list(Nothing) -> json::<control::MarketList>(), "Deployments on the market, newest first."),
     route!("GET" "/api/v1/market/nodes" Owner market_nodes(Nothing) -> json::<control::MarketNodes>(), "The registered nodes, and what they are known for."),
     route!("GET" "/api/v1/market/rates" Owner market_rates(Nothing) -> json::<control::MarketRates>(), "What running leases pay, and what open orders offer."),
-    route!("GET" "/api/v1/market/offers" Owner market_offers(Nothing) -> json::<control::MarketOffers>(), "What nodes offer for an agent of `?cpu_millis=`, `memory_bytes=`, `gpu=` and `gas_budget=`: each is asked now."),
+    route!("GET" "/api/v1/market/offers" Owner market_offers(Nothing) -> json::<control::MarketOffers>(), "What nodes offer for an agent of `?cpu_millis=`, `memory_bytes=` and `gpu=`: they are asked now."),
     route!("GET" "/api/v1/market/{deployment}" Owner market_show(Nothing) -> json::<control::MarketEntry>(), "One deployment with the events of its life."),
     route!("GET" "/.well-known/nisse/v1/offer" Stranger node_offer(Nothing) -> json::<control::NodeOffer>(), "A signed offer to `?client=`, for an agent of `cpu_millis=`, `memory_bytes=`, `gpu=` and `gas_budget=`, good for a minute."),
     route!("GET" "/.well-known/nisse/v1/agents/{deployment}" Signer signed_status(Nothing) -> json::<control::AgentStatus>(), "One agent's state, for its owner elsewhere."),

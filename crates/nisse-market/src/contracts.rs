@@ -160,6 +160,8 @@ sol! {
         constructor(address nodes, uint32 ackTimeout, uint32 withdrawNotice, uint32 lockHours, uint8 quorum);
 
         function escrow() external view returns (address);
+        function lockHours() external view returns (uint32);
+        function offerUsed(address node, uint64 nonce) external view returns (bool);
         function publications() external view returns (uint32);
         function deployments() external view returns (uint64);
         function publish(
@@ -328,6 +330,7 @@ sol! {
         error EndpointEmpty();
         error EndpointTooLong(uint256 length, uint256 max);
         error NotManager(address caller);
+        error GasTooLow(uint256 left, uint256 needed);
         error ZeroAddress();
     }
 }

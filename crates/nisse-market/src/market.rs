@@ -150,6 +150,12 @@ impl Market {
         LogCursor::new(self.inner.client.clone(), contracts, position, first)
     }
 
+    /// A cursor over what is told of nodes and their stakes alone.
+    pub fn node_events(&self, first: u64) -> LogCursor {
+        let contracts = [self.inner.addresses.nodes].into();
+        LogCursor::new(self.inner.client.clone(), contracts, CursorPosition::default(), first)
+    }
+
     async fn view<C: SolCall>(&self, contract: Address, what: &'static str, view: C) -> Result<C::Return, MarketError> {
         call(&self.inner.client, contract, view, what).await
     }

@@ -116,6 +116,7 @@ fn nodes(data: &[u8]) -> Option<Revert> {
         E::EndpointEmpty(_) => "the node's endpoint is empty".to_owned(),
         E::EndpointTooLong(e) => format!("an endpoint of {} bytes: at most {} are allowed", e.length, e.max),
         E::NotManager(e) => format!("{} is not the market's Manager", to_model(e.caller)),
+        E::GasTooLow(e) => format!("{} gas is left, and {} is needed", e.left, e.needed),
         E::ZeroAddress(_) => "an address is zero".to_owned(),
     };
     Some(Revert { name: name(&error), text })

@@ -164,14 +164,21 @@ impl Core {
     /// The time that a block made now would carry, as far as can be told. A chain that makes blocks only for transactions
     /// has an old newest one: since that came, its clock has gone on, and it is not behind this machine's.
     pub(crate) fn next_block_time(&self) -> Timestamp {
-        let now = self.clock.now();
+        match self.chain {
+            Some(_) => self.chain_clock(),
+            None => self.chain_clock().max(self.clock.now()),
+        }
+    }
+
+    /// The chain's clock as it goes on since its newest block, whatever this machine's own says.
+    pub(crate) fn chain_clock(&self) -> Timestamp {
+        let time = self.chain_time(self.clock.now());
         if self.chain.is_some() {
-            return self.chain_time(now);
+            return time;
         }
         let seen = Duration::from_millis(self.moving.chain_seen.load(Ordering::Relaxed));
         let since = self.clock.elapsed().saturating_sub(seen).as_millis();
-        let at = self.chain_time(now).0.saturating_add(u64::try_from(since).unwrap_or(u64::MAX));
-        Timestamp(at.max(now.0))
+        time.plus_ms(u64::try_from(since).unwrap_or(u64::MAX))
     }
 
     /// Names an agent in caps, logs, their files and audit lines: unique per (owner, name), and what an owner can type.

@@ -29,6 +29,7 @@ mod public;
 mod records;
 mod recovery;
 mod remote;
+mod reopening;
 mod reputation;
 mod routes;
 pub mod rules;

@@ -5,6 +5,7 @@
 //! Whatever a chain's endpoint answers, agents run on: trouble with it is waited out.
 
 mod again;
+mod awaited;
 mod beginning;
 mod living;
 mod meaning;
@@ -16,10 +17,11 @@ mod reread;
 mod translate;
 
 pub(crate) use again::look_again;
+pub(crate) use awaited::{AwaitedStart, awaited_starts};
 pub(crate) use beginning::first_block;
 pub(crate) use living::{LivingLease, living_leases};
 pub use meaning::{Meaning, Reader, reopened};
-pub(crate) use own::OwnOrders;
+pub(crate) use own::{OwnOrders, own_numbers};
 pub(crate) use place::forget_places;
 pub(crate) use providers::named_provider;
 pub use reread::is_doubtful;
@@ -236,6 +238,7 @@ async fn look(core: &Core, market: &Market, standing: Standing, cursor: &mut Log
     };
     let written = place.write(cursor.position(), !batch.reverted.is_empty(), |transaction| {
         own::hear(transaction, market.addresses(), &owners, &batch)?;
+        awaited::hear(transaction, market.addresses(), listen, &batch)?;
         living::hear(transaction, market.addresses(), listen, &batch)
     });
     if let Err(error) = written {

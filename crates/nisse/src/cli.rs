@@ -184,7 +184,7 @@ pub(crate) struct Deploy {
     /// The most to pay per hour
     #[arg(long, value_name = "TALOS", requires = "payment", allow_negative_numbers = true)]
     pub(crate) max_rate: Option<String>,
-    /// Collect bids for so long, and take the lowest [default: the first valid bid wins]
+    /// Collect bids for so long, and take the best [default: the first valid bid wins]
     #[arg(long, value_name = "SECONDS", requires = "payment")]
     pub(crate) bid_window: Option<u32>,
     /// Ask the nodes for signed offers and take the best at once, without a round of bids

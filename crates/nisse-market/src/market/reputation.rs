@@ -1,12 +1,12 @@
 //! What nodes are known for, and how an order chooses among them.
 
-use nisse_model::{Address, Timestamp};
+use nisse_model::{Address, Amount, AmountPerHour, Timestamp};
 
 use super::{Market, MarketError};
-use crate::contracts::{Manager, Reputation};
+use crate::contracts::{Manager, Nodes, Reputation};
 use crate::event::seconds;
 use crate::selection::Selection;
-use crate::tx::to_alloy;
+use crate::tx::{QueueError, to_alloy};
 
 /// What the market's contracts know of a node; both times fade, by half in 90 days.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,6 +38,27 @@ impl Market {
             fault_seconds: facts.faults.saturating_to(),
             counted: (facts.countedUntil != 0).then(|| seconds(facts.countedUntil)),
         }))
+    }
+
+    /// The stake that a node must have free to be given a lease at this rate.
+    pub async fn stake_for(&self, rate: AmountPerHour) -> Result<Amount, MarketError> {
+        let hours = self.view(self.inner.addresses.manager, "the market's lock", Manager::lockHoursCall {}).await?;
+        Ok(Amount(rate.0.saturating_mul(hours.into())))
+    }
+
+    /// The least stake of a node that is given leases.
+    pub async fn min_stake(&self) -> Result<Amount, MarketError> {
+        self.view(self.inner.addresses.nodes, "the least stake", Nodes::minStakeCall {}).await.map(Amount)
+    }
+
+    /// Whether this market takes offers: one that is older than they are does not.
+    pub async fn takes_offers(&self) -> Result<bool, MarketError> {
+        let view = Manager::offerUsedCall { node: to_alloy(self.key()), nonce: 0 };
+        match self.view(self.inner.addresses.manager, "whether an offer was used", view).await {
+            Ok(_) => Ok(true),
+            Err(MarketError::Queue(QueueError::Refused(_)) | MarketError::Malformed { .. }) => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     /// How the winner of an order is chosen.

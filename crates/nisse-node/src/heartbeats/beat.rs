@@ -76,7 +76,9 @@ async fn show(core: &Arc<Core>, market: &Market, period: Period) -> Result<u64, 
         Ok(written) => written,
         Err(_) => {
             core.set_silent(trouble("the chain has not carried it out yet"));
-            timeout(left, writing).await.map_err(|_| "the chain did not carry it out in time".to_owned())?
+            timeout(left.saturating_sub(LATE), writing)
+                .await
+                .map_err(|_| "the chain did not carry it out in time".to_owned())?
         }
     };
     match written {

@@ -3,8 +3,8 @@
 //! Who waits for an own agent tells at once. Who would run a stranger's waits for a turn, so that not every node sends the
 //! same transaction.
 
+use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
-use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,8 +15,7 @@ use nisse_orchestrator::{Attended, Period, Whose};
 use crate::core::Core;
 use crate::error::chain;
 use crate::home::KeyName;
-use crate::packages;
-use crate::watcher::{LivingLease, OwnOrders, living_leases};
+use crate::watcher::{LivingLease, living_leases, own_numbers};
 
 /// Leases that the chain does not take at one look, before the rest is left to the next.
 const LEFT_MAX: usize = 16;
@@ -84,10 +83,7 @@ fn unheard(core: &Core, addresses: &MarketAddresses, period: Period, whose: Whos
         away && lease.started <= period.begins()
     });
     if whose == Whose::Own && !leases.is_empty() {
-        let mut owned = BTreeSet::new();
-        for owner in packages::own_keys(core).unwrap_or_default() {
-            owned.extend(OwnOrders::read(&core.database, addresses, owner).map_err(|error| chain(&error))?.numbers);
-        }
+        let owned = own_numbers(core, addresses).map_err(|error| chain(&error))?;
         leases.retain(|lease| owned.contains(&lease.number));
     }
     Ok(leases)

@@ -9,6 +9,7 @@ use nisse_market::{DeployOrder, DeploymentView, Market, OrderTerms, PublicationT
 use nisse_model::{Amount, AmountPerHour, DeploymentId, Manifest, PackageRef};
 use nisse_orchestrator::Assignment;
 
+use self::check::check_one_block;
 use self::check::parse_amount;
 pub(super) use self::check::parse_payment;
 use self::claim::Claim;
@@ -32,8 +33,15 @@ impl Node {
         let payment = request.payment.as_deref().map(parse_payment).transpose()?;
         let key = self.deploying_key(request.key.as_deref(), payment)?;
         let market = self.market(key)?;
+        let selection = self.check_terms(&market, &request, payment)?;
+        if request.instant {
+            self.check_offers(&market).await?;
+        }
         let run_by = if payment.is_some() { RunBy::Market } else { RunBy::Home };
         let stored = packages::store(&self.core, request.package, market.key(), run_by).await?;
+        if request.instant {
+            check_one_block(&stored)?;
+        }
         let _claim = Claim::take(&self.core, market.key(), &stored.reference.agent_id.name)?;
         self.check_free(&market, &stored).await?;
         if payment.is_none() {
@@ -47,8 +55,7 @@ impl Node {
         };
         let bid_window_seconds = request.bid_window_seconds.filter(|_| payment.is_some()).unwrap_or(0);
         let wait = Wait::asked(request.wait_ms, bid_window_seconds);
-        let selection = self.check_selection(&market, request.select.as_deref())?;
-        let instant = request.instant && payment.is_some();
+        let instant = request.instant;
         let terms = AskedTerms { max_rate, bid_window_seconds, selection, instant };
         let deployed = self.publish_and_deploy(timeline, &market, &stored, payment, terms, wait).await;
         deployed.map_err(|error| match (error.code, &self.core.chain) {

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use futures::{StreamExt as _, TryStreamExt as _};
 use nisse_market::{
-    CursorPosition, DeploymentState, DeploymentView, EventAt, Market, MarketEvent, Receipt, ReopenedFor, Selection,
+    CursorPosition, DeploymentState, DeploymentView, EventAt, LogCursor, Market, MarketEvent, Receipt, ReopenedFor,
+    Selection,
 };
 use nisse_model::{Address, Amount, AmountPerHour, DeploymentId, Hash256};
 
@@ -12,6 +13,7 @@ use super::{Node, market_error};
 use crate::control::{MarketEntry, MarketEventLine, MarketList, MarketRates, ReceiptBundle};
 use crate::error::{ErrorKind, NodeError};
 use crate::home::KeyName;
+use crate::logs::plain;
 use crate::watcher;
 
 /// Deployments listed at once, the newest ones.
@@ -97,32 +99,26 @@ impl Node {
         number: u64,
         mut tell: impl FnMut(&EventAt),
     ) -> Result<(), NodeError> {
+        let first = self.first_block(market).await?;
         let manager = market.addresses().manager;
-        let other = |event: &MarketEvent| matches!(event, MarketEvent::Missed { market: of, .. } | MarketEvent::Counted { market: of, .. } if *of != manager);
-        let own = |at: &EventAt| at.event.deployment() == Some(number) && !other(&at.event);
-        self.all_events(market, |at| {
-            if own(at) {
+        let other = |event: &MarketEvent| match event {
+            MarketEvent::Missed { market: of, .. } | MarketEvent::Counted { market: of, .. } => *of != manager,
+            _ => false,
+        };
+        tell_all(market.events(CursorPosition::default(), first), |at| {
+            if at.event.deployment() == Some(number) && !other(&at.event) {
                 tell(at);
             }
         })
         .await
     }
 
-    /// Tells every event of one version of the market, oldest first.
-    pub(super) async fn all_events(&self, market: &Market, mut tell: impl FnMut(&EventAt)) -> Result<(), NodeError> {
-        let first = watcher::first_block(&self.core, market).await;
-        let first = first.map_err(|error| {
+    /// Where the log of every version of the market begins.
+    pub(super) async fn first_block(&self, market: &Market) -> Result<u64, NodeError> {
+        watcher::first_block(&self.core, market).await.map_err(|error| {
             let text = format!("failed to find where the market's log begins: {error}");
             NodeError::new(ErrorKind::Unreachable, "market_unreachable", text)
-        })?;
-        let mut cursor = market.events(CursorPosition::default(), first).hasty();
-        loop {
-            let batch = cursor.next().await;
-            let batch =
-                batch.map_err(|error| NodeError::caused(ErrorKind::Unreachable, "market_unreachable", &error))?;
-            let Some(batch) = batch else { return Ok(()) };
-            batch.committed.iter().for_each(&mut tell);
-        }
+        })
     }
 
     /// A record and the node's signature over it.
@@ -192,6 +188,17 @@ impl Node {
     }
 }
 
+/// Tells every event that a cursor finds, oldest first.
+pub(super) async fn tell_all(cursor: LogCursor, mut tell: impl FnMut(&EventAt)) -> Result<(), NodeError> {
+    let mut cursor = cursor.hasty();
+    loop {
+        let batch = cursor.next().await;
+        let batch = batch.map_err(|error| NodeError::caused(ErrorKind::Unreachable, "market_unreachable", &error))?;
+        let Some(batch) = batch else { return Ok(()) };
+        batch.committed.iter().for_each(&mut tell);
+    }
+}
+
 /// The newest deployments of one version of the market, newest first.
 struct Newest {
     views: Vec<DeploymentView>,
@@ -258,7 +265,8 @@ fn words(event: &MarketEvent) -> (String, String) {
             ("deployed", format!("by {owner}, paying {} TALOS", order.payment))
         }
         MarketEvent::OrderTerms { selection, provider, .. } => {
-            let had = provider.as_ref().map(|url| format!("; its package can be had of {url}")).unwrap_or_default();
+            let had =
+                provider.as_ref().map(|url| format!("; its package can be had of {}", plain(url))).unwrap_or_default();
             ("terms", format!("the winner is chosen by {}{had}", chosen_by(*selection)))
         }
         MarketEvent::Superseded { old, market, .. } => {
@@ -274,7 +282,7 @@ fn words(event: &MarketEvent) -> (String, String) {
         MarketEvent::Settled { node, amount, .. } => ("settled", format!("{amount} TALOS to {node}")),
         MarketEvent::Stopped { refund, .. } => ("stopped", format!("{refund} TALOS go back to its owner")),
         MarketEvent::Expired { .. } => ("expired", "its deposit is used up".to_owned()),
-        MarketEvent::Rejected { node, reason, .. } => ("rejected", format!("by {node}: {reason}")),
+        MarketEvent::Rejected { node, reason, .. } => ("rejected", format!("by {node}: {}", plain(reason))),
         MarketEvent::Reopened { node, reason: ReopenedFor::Silent, .. } => {
             ("reopened", format!("takes bids again: {node} showed no life in a heartbeat period"))
         }
@@ -284,7 +292,7 @@ fn words(event: &MarketEvent) -> (String, String) {
             ("updated", format!("revision {revision}, incarnation {incarnation}"))
         }
         MarketEvent::UpdateRejected { revision, reason, .. } => {
-            ("update refused", format!("revision {revision}: {reason}"))
+            ("update refused", format!("revision {revision}: {}", plain(reason)))
         }
         MarketEvent::Paused { .. } => ("paused", "rests; its price goes on".to_owned()),
         MarketEvent::Resumed { .. } => ("resumed", "goes on".to_owned()),

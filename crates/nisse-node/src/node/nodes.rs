@@ -6,10 +6,12 @@ use futures::{StreamExt as _, TryStreamExt as _};
 use nisse_market::{Market, MarketEvent, NodeFacts, NodeStatus, NodeView};
 use nisse_model::{Address, Amount};
 
+use super::market::tell_all;
 use super::{Node, market_error};
 use crate::control::{MarketNode, MarketNodes, NodeReputation};
 use crate::error::NodeError;
 use crate::home::KeyName;
+use crate::logs::plain;
 
 /// Nodes that are listed, those that registered last.
 const LISTED_MAX: usize = 200;
@@ -32,7 +34,8 @@ impl Node {
     pub(super) async fn registered(&self, market: &Market, most: usize) -> Result<(Vec<Known>, u64), NodeError> {
         let mut registered: Vec<Address> = Vec::new();
         let mut known = BTreeSet::new();
-        let told = self.all_events(market, |at| {
+        let first = self.first_block(market).await?;
+        let told = tell_all(market.node_events(first), |at| {
             if let MarketEvent::NodeRegistered { node, .. } = at.event
                 && known.insert(node)
             {
@@ -55,7 +58,7 @@ impl Node {
 fn listed(operator: Address, node: NodeView, facts: Option<NodeFacts>) -> MarketNode {
     MarketNode {
         operator: operator.to_string(),
-        endpoint: node.endpoint,
+        endpoint: plain(&node.endpoint),
         stake: node.stake.to_string(),
         free: Amount(node.stake.0.saturating_sub(node.locked.0)).to_string(),
         cpu: node.capacity.cpu.to_string(),

@@ -4,7 +4,8 @@
 //! left goes back to the market.
 
 use nisse_market::{Offer, SignedOffer};
-use nisse_model::{Address, AmountPerHour, ByteSize, Cpu, Resources};
+use nisse_model::{Address, Amount, AmountPerHour, ByteSize, Cpu, Resources};
+use nisse_orchestrator::Refusal;
 
 use super::Node;
 use crate::control::{NodeOffer, OfferAsked};
@@ -18,19 +19,32 @@ pub const OFFER_PATH: &str = "/.well-known/nisse/v1/offer";
 const GOOD_FOR: u64 = 60;
 
 impl Node {
-    /// This node's offer for an agent of somebody's.
+    /// This node's offer for an agent of somebody's. A stranger learns no more of why there is none than a client needs.
     pub async fn offer(&self, asked: OfferAsked) -> Result<NodeOffer, NodeError> {
         let client = asked.client.as_deref().unwrap_or_default();
-        let client: Address = client.parse().map_err(|error| {
-            NodeError::new(ErrorKind::Usage, "client_invalid", format!("failed to read `client`: {error}"))
-        })?;
-        if matches!(self.core.options.accept, AcceptList::Own) && client != self.core.operator {
-            return Err(refused("this node runs its operator's agents alone".to_owned()));
+        let client =
+            client.parse::<Address>().ok().filter(|client| *client != Address::default()).ok_or_else(|| {
+                let text = "failed to read `client`: the address of who would deploy is expected";
+                NodeError::new(ErrorKind::Usage, "client_invalid", text)
+            })?;
+        if matches!(self.core.options.accept, AcceptList::Own | AcceptList::HomeKeys) {
+            return Err(refused("this node runs its owner's agents alone"));
         }
         let (resources, gas_budget) = (resources(&asked), asked.gas_budget);
         let quote = self.look(move |all| all.quote(client, resources, gas_budget)).await?;
-        let rate = quote.map_err(|refusal| refused(refusal.to_string()))?;
-        let market = self.market(KeyName::Operator)?;
+        let rate = quote.map_err(|refusal| {
+            tracing::debug!(%client, %refusal, "no offer was made");
+            refused(match refusal {
+                Refusal::Owner { .. } => "this node does not take agents of this client",
+                Refusal::GasBudget { .. } => "it pays for less gas than this agent may burn",
+                _ => "this node takes no such agent now",
+            })
+        })?;
+        let market = self.market(KeyName::Operator).map_err(|error| {
+            tracing::debug!(error = error.text, "no offer was made");
+            let text = "failed to make an offer: this node does not reach its market now";
+            NodeError::new(ErrorKind::Unreachable, "offer_late", text)
+        })?;
         let mut nonce = [0; 8];
         self.core.entropy.fill(&mut nonce);
         let offer = Offer {
@@ -38,7 +52,7 @@ impl Node {
             client: Some(client),
             up_to: resources,
             rate,
-            valid_until: self.core.next_block_time().seconds() + GOOD_FOR,
+            valid_until: self.core.chain_clock().seconds() + GOOD_FOR,
             // JSON's numbers are exact below 2^53.
             nonce: u64::from_be_bytes(nonce) >> 11,
         };
@@ -49,7 +63,7 @@ impl Node {
     }
 }
 
-fn refused(reason: String) -> NodeError {
+fn refused(reason: &str) -> NodeError {
     NodeError::new(ErrorKind::Refused, "offer_refused", format!("failed to make an offer: {reason}"))
 }
 
@@ -76,7 +90,7 @@ fn told(chain: u64, manager: Address, SignedOffer { offer, signature }: &SignedO
 /// What another node said, as its offer; the words of why it is none.
 pub(super) fn read(told: &NodeOffer) -> Result<SignedOffer, String> {
     let address = |text: &str| text.parse::<Address>().map_err(|error| format!("it named no address: {error}"));
-    let rate: nisse_model::Amount = told.rate.parse().map_err(|error| format!("it named no rate: {error}"))?;
+    let rate: Amount = told.rate.parse().map_err(|error| format!("it named no rate: {error}"))?;
     let signature = told.signature.strip_prefix("0x").unwrap_or(&told.signature);
     let signature = hex::decode(signature).ok().and_then(|bytes| bytes.try_into().ok());
     let offer = Offer {

@@ -1,36 +1,44 @@
 //! What the nodes of the market offer for an agent of this home: each that is registered is asked at the place that the
 //! chain names.
 //!
-//! They are strangers. Only an offer that the contract would take counts as one.
+//! They are strangers. Only an offer that the contract would take counts as one, and their words are shown as theirs:
+//! short, and free of control characters.
 
 use std::cmp::Reverse;
 use std::time::Duration;
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use futures::StreamExt as _;
 use http::Method;
+use nisse_content::GatewayUrl;
 use nisse_market::{Market, MarketAddresses, NodeFacts, NodeStatus, NodeView, Selection, SignedOffer};
-use nisse_model::{Address, AmountPerHour, Resources};
+use nisse_model::{Address, Amount, AmountPerHour, Resources};
 
-use super::Node;
-use super::nodes::reputation;
+use super::nodes::{Known, reputation};
 use super::offer::{OFFER_PATH, read, resources};
+use super::{Node, market_error};
 use crate::control::{MarketOffer, MarketOffers, NodeOffer, OfferAsked};
-use crate::error::NodeError;
+use crate::error::{NodeError, chain};
 use crate::logs::plain;
 use crate::network::{Call, Trouble};
 use crate::packages::GAS_BUDGET_PER_HOUR;
 
-/// Nodes that are asked, those that registered last.
+/// Nodes that are looked at, those that registered last, and those of them that are asked.
+const LOOKED_AT_MAX: usize = 512;
 const ASKED_MAX: usize = 64;
-/// Nodes that are asked at once.
-const ASKED_AT_ONCE: usize = 16;
+/// Nodes that are asked at once, and how often one is asked where this node's own limits were in the way.
+const ASKED_AT_ONCE: usize = 8;
+const TRIES_MAX: u32 = 4;
+/// The rest before the next try.
+const RETRY: Duration = Duration::from_secs(1);
 /// How long one of them may take.
 const ANSWER_TIME_MAX: Duration = Duration::from_secs(5);
 /// Largest answer.
 const ANSWER_BYTES_MAX: usize = 16 << 10;
 /// Longest words of a stranger that are shown, in characters.
 const WORDS_MAX: usize = 300;
+/// Names the node's own requests in caps and audit lines. No agent can be called so.
+const ASKER: &str = "nisse:client";
 /// Seconds that must be left of an offer: it is to reach a block.
 const LEFT_MIN: u64 = 10;
 
@@ -53,10 +61,9 @@ pub(super) struct Round {
 impl Node {
     /// What nodes offer for an agent that takes this much.
     pub async fn market_offers(&self, asked: OfferAsked) -> Result<MarketOffers, NodeError> {
-        let key = self.deploying_key(None, Some(nisse_model::Amount(1)))?;
-        let market = self.market(key)?;
-        let gas_budget = GAS_BUDGET_PER_HOUR;
-        let asked = OfferAsked { gas_budget, ..asked };
+        let market = self.market(self.deploying_key(None, Some(Amount(1)))?)?;
+        self.check_offers(&market).await?;
+        let asked = OfferAsked { gas_budget: GAS_BUDGET_PER_HOUR, ..asked };
         let Round { offers, refusals } = self.offers(&market, &asked, Selection::LowestPrice).await?;
         let told = |gathered: Gathered| MarketOffer {
             node: gathered.offer.offer.node.to_string(),
@@ -75,16 +82,24 @@ impl Node {
         selection: Selection,
     ) -> Result<Round, NodeError> {
         let client = market.key();
-        let (nodes, _) = self.registered(market, ASKED_MAX).await?;
-        let active = nodes.into_iter().filter(|(_, node, _)| node.status == NodeStatus::Active);
-        let answers = futures::stream::iter(active).map(|(operator, node, facts)| async move {
-            let endpoint = node.endpoint.clone();
-            match self.ask_for_offer(market, operator, client, &node, asked).await {
+        let refused = |error| market_error(&error);
+        let least = market.min_stake().await.map_err(refused)?;
+        let (nodes, older) = self.registered(market, LOOKED_AT_MAX).await?;
+        let able = |(_, node, _): &Known| node.status == NodeStatus::Active && node.stake >= least;
+        let nodes: Vec<Known> = nodes.into_iter().filter(able).collect();
+        let unasked = older + nodes.len().saturating_sub(ASKED_MAX) as u64;
+        let answers = nodes.into_iter().take(ASKED_MAX).map(|(operator, node, facts)| async move {
+            let endpoint = plain(&node.endpoint);
+            match self.offer_of(market, operator, client, &node, asked).await {
                 Ok(offer) => Ok(Gathered { offer, endpoint, facts }),
-                Err(words) => Err(format!("the node {operator} at {}: {words}", plain(&endpoint))),
+                Err(words) => Err(format!("the node {operator} at {endpoint}: {}", short(&words))),
             }
         });
+        let answers = futures::stream::iter(answers);
         let mut round = Round::default();
+        if unasked > 0 {
+            round.refusals.push(format!("{unasked} nodes that registered earlier were not asked"));
+        }
         for answer in answers.buffer_unordered(ASKED_AT_ONCE).collect::<Vec<_>>().await {
             match answer {
                 Ok(gathered) => round.offers.push(gathered),
@@ -96,7 +111,8 @@ impl Node {
         Ok(round)
     }
 
-    async fn ask_for_offer(
+    /// A node's offer, or why there is none.
+    async fn offer_of(
         &self,
         market: &Market,
         operator: Address,
@@ -104,37 +120,54 @@ impl Node {
         node: &NodeView,
         asked: &OfferAsked,
     ) -> Result<SignedOffer, String> {
-        let url = node.endpoint.parse().map_err(|_| "its endpoint is no gateway's URL".to_owned())?;
+        let told = self.ask_for_offer(&node.endpoint, client, asked).await?;
+        let offer = read(&told)?;
+        check(&offer, market.addresses(), operator, client, resources(asked), self.core.chain_clock().seconds())?;
+        let needed = market.stake_for(offer.offer.rate).await.map_err(|error| chain(&error))?;
+        let free = Amount(node.stake.0.saturating_sub(node.locked.0));
+        match free >= needed {
+            true => Ok(offer),
+            false => Err(format!("it has {free} TALOS of free stake, and its offer takes {needed}")),
+        }
+    }
+
+    async fn ask_for_offer(&self, endpoint: &str, client: Address, asked: &OfferAsked) -> Result<NodeOffer, String> {
+        let url: GatewayUrl = endpoint.parse().map_err(|_| "its endpoint is no gateway's URL".to_owned())?;
+        let provider = self.core.network.named(url);
         let OfferAsked { cpu_millis, memory_bytes, gpu, gas_budget, .. } = asked;
         let query = format!(
             "client={client}&cpu_millis={cpu_millis}&memory_bytes={memory_bytes}&gpu={gpu}&gas_budget={gas_budget}"
         );
-        let call = Call {
+        let call = || Call {
             method: Method::GET,
             path_and_query: format!("{OFFER_PATH}?{query}"),
             headers: Vec::new(),
-            body: bytes::Bytes::new(),
+            body: Bytes::new(),
             deadline: ANSWER_TIME_MAX,
             stall_after: ANSWER_TIME_MAX,
             bytes_max: ANSWER_BYTES_MAX,
         };
-        let words = |trouble| match trouble {
-            Trouble::Theirs(words) | Trouble::Ours(words) => words,
+        let mut tries = 0;
+        let mut called = loop {
+            tries += 1;
+            match self.core.network.call(format!("{ASKER}:{client}"), &provider, call()).await {
+                Ok(called) => break called,
+                // Many are asked at once, and this node limits itself.
+                Err(Trouble::Ours(_)) if tries < TRIES_MAX => tokio::time::sleep(RETRY).await,
+                Err(Trouble::Theirs(words) | Trouble::Ours(words)) => return Err(words),
+            }
         };
-        let asker = format!("nisse:client:{client}");
-        let mut called = self.core.network.call(asker, &self.core.network.named(url), call).await.map_err(words)?;
         let mut bytes = BytesMut::new();
         while let Some(piece) = called.pieces.next().await {
-            bytes.extend_from_slice(&piece.map_err(words)?);
+            match piece {
+                Ok(piece) => bytes.extend_from_slice(&piece),
+                Err(Trouble::Theirs(words) | Trouble::Ours(words)) => return Err(words),
+            }
         }
-        if called.status != 200 {
-            return Err(said(called.status, &bytes));
+        match called.status {
+            200 => serde_json::from_slice(&bytes).map_err(|_| "its answer is no offer".to_owned()),
+            status => Err(said(status, &bytes)),
         }
-        let told: NodeOffer = serde_json::from_slice(&bytes).map_err(|_| "its answer is no offer".to_owned())?;
-        let offer = read(&told)?;
-        let now = self.core.next_block_time().seconds();
-        check(&offer, market.addresses(), operator, client, resources(asked), now)?;
-        Ok(offer)
     }
 }
 
@@ -154,6 +187,9 @@ fn check(
     if signer != operator || offer.node != operator {
         return Err("its offer is not signed by its operator for this market".to_owned());
     }
+    if offer.rate == AmountPerHour(0) {
+        return Err("its offer is for nothing, which the market does not take".to_owned());
+    }
     if offer.client.is_some_and(|meant| meant != client) {
         return Err("its offer is another client's".to_owned());
     }
@@ -169,11 +205,15 @@ fn check(
 /// The words of a refusal.
 fn said(status: u16, body: &[u8]) -> String {
     let title = serde_json::from_slice::<serde_json::Value>(body).ok();
-    let title = title.as_ref().and_then(|problem| problem["title"].as_str());
-    match title {
-        Some(title) => format!("it says: {}", plain(title).chars().take(WORDS_MAX).collect::<String>()),
+    match title.as_ref().and_then(|problem| problem["title"].as_str()) {
+        Some(title) => format!("it says: {title}"),
         None => format!("it answered {status}"),
     }
+}
+
+/// A stranger's words as they are shown.
+fn short(words: &str) -> String {
+    plain(words).chars().take(WORDS_MAX).collect()
 }
 
 /// The better of two has the lower: as the contract judges bids, but that a client who asks each node leaves no order to
@@ -232,6 +272,8 @@ mod tests {
         for large in [room(501, false), room(1, true)] {
             assert_eq!(judged(|_| {}, &own, large).await, said("its offer is for a smaller agent"));
         }
+        let nothing = judged(|offer| offer.rate = AmountPerHour(0), &own, fits).await;
+        assert_eq!(nothing, said("its offer is for nothing, which the market does not take"));
         assert_eq!(judged(|offer| offer.valid_until = 1_009, &own, fits).await, said("its offer has run out"));
     }
 

@@ -11,6 +11,9 @@ use nisse_market::{EventBatch, MarketAddresses, MarketEvent, REORG_DEPTH_MAX};
 use nisse_model::Address;
 use nisse_store::{Database, DatabaseError, Rows, Table, WriteTransaction};
 
+use crate::core::Core;
+use crate::packages;
+
 /// By market, owner and number: empty, or the block in which it ended. Under market and owner alone: the numbers that
 /// were told.
 const ORDERS: Table = Table::new("orders");
@@ -41,6 +44,16 @@ impl OwnOrders {
             Ok(Self { numbers, told: told(rows, &place)? })
         })
     }
+}
+
+/// The numbers of all orders of this home's keys on one version of the market.
+pub(crate) fn own_numbers(core: &Core, addresses: &MarketAddresses) -> Result<BTreeSet<u64>, DatabaseError> {
+    let mut numbers = BTreeSet::new();
+    // A key that cannot be read has no orders that this home could speak for.
+    for owner in packages::own_keys(core).unwrap_or_default() {
+        numbers.extend(OwnOrders::read(&core.database, addresses, owner)?.numbers);
+    }
+    Ok(numbers)
 }
 
 /// Whether an order is listed as one of these owners'.

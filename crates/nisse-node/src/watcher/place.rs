@@ -6,7 +6,7 @@
 use nisse_market::{CursorPosition, MarketAddresses};
 use nisse_store::{Database, DatabaseError, Rows as _, Table, WriteTransaction};
 
-use super::{living, own, providers};
+use super::{awaited, living, own, providers};
 
 /// Where cursors stand.
 const CURSOR: Table = Table::new("cursor");
@@ -80,6 +80,7 @@ pub(crate) fn forget_places(database: &Database, chain: u64) -> Result<(), Datab
         own::forget(transaction, chain)?;
         living::forget(transaction, chain)?;
         providers::forget(transaction, chain)?;
+        awaited::forget(transaction, chain)?;
         transaction.remove_prefix(CURSOR, prefix.as_bytes()).map(drop)
     })
 }

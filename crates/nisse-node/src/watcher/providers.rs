@@ -3,29 +3,30 @@
 
 use nisse_content::GatewayUrl;
 use nisse_market::{EventBatch, MarketAddresses, MarketEvent};
-use nisse_model::DeploymentId;
+use nisse_model::{Address, DeploymentId};
 use nisse_store::{Database, DatabaseError, Rows as _, Table, WriteTransaction};
 
-/// By market and number: a URL. An order that ended has none.
+/// By market and number: a URL.
 const PROVIDERS: Table = Table::new("providers");
+/// How many orders are remembered of a market, the newest ones.
+const ORDERS_MAX: u64 = 10_000;
 
 /// Takes up what a batch of events says. What cannot be a gateway is passed over.
 pub(super) fn hear(database: &Database, addresses: &MarketAddresses, batch: &EventBatch) -> Result<(), DatabaseError> {
-    let said = |event: &MarketEvent| {
-        let (MarketEvent::OrderTerms { provider: Some(_), .. }
-        | MarketEvent::Stopped { .. }
-        | MarketEvent::Expired { .. }) = event
-        else {
-            return false;
-        };
-        true
-    };
+    let said = |event: &MarketEvent| matches!(event, MarketEvent::Deployed { .. } | MarketEvent::OrderTerms { .. });
     if !batch.committed.iter().any(|at| said(&at.event)) {
         return Ok(());
     }
     database.write_lazily(|transaction| {
         for at in &batch.committed {
             match &at.event {
+                // A number that a reorganisation gave to another order begins anew.
+                MarketEvent::Deployed { deployment, .. } => {
+                    transaction.remove(PROVIDERS, &key(addresses.chain, addresses.manager, *deployment))?;
+                    if let Some(oldest) = deployment.checked_sub(ORDERS_MAX) {
+                        transaction.remove(PROVIDERS, &key(addresses.chain, addresses.manager, oldest))?;
+                    }
+                }
                 MarketEvent::OrderTerms { deployment, provider: Some(url), .. }
                     if url.parse::<GatewayUrl>().is_ok() =>
                 {
@@ -34,9 +35,6 @@ pub(super) fn hear(database: &Database, addresses: &MarketAddresses, batch: &Eve
                         &key(addresses.chain, addresses.manager, *deployment),
                         url.as_bytes(),
                     )?;
-                }
-                MarketEvent::Stopped { deployment, .. } | MarketEvent::Expired { deployment, .. } => {
-                    transaction.remove(PROVIDERS, &key(addresses.chain, addresses.manager, *deployment))?;
                 }
                 _ => {}
             }
@@ -57,7 +55,7 @@ pub(super) fn forget(transaction: &mut WriteTransaction, chain: u64) -> Result<(
     transaction.remove_prefix(PROVIDERS, format!("{chain}:").as_bytes()).map(drop)
 }
 
-fn key(chain: u64, manager: nisse_model::Address, number: u64) -> Vec<u8> {
+fn key(chain: u64, manager: Address, number: u64) -> Vec<u8> {
     [format!("{chain}:{manager}:").as_bytes(), &number.to_be_bytes()].concat()
 }
 
@@ -66,12 +64,12 @@ mod tests {
     use std::path::Path;
     use std::sync::Arc;
 
-    use nisse_market::{BlockRef, ChainHash, EventAt, Selection, StoppedBy};
-    use nisse_model::{Address, Amount, Timestamp};
+    use nisse_market::{BlockRef, ChainHash, EventAt, Selection};
+    use nisse_model::Timestamp;
     use nisse_testkit::SimDisk;
 
     use super::*;
-    use crate::fixtures::market_addresses;
+    use crate::fixtures::{market_addresses, order as order_of};
 
     fn batch(event: MarketEvent) -> EventBatch {
         let at = EventAt {
@@ -86,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn what_an_owner_names_is_known_until_the_order_ends() {
+    fn what_an_owner_names_is_known_while_the_order_is_among_the_newest() {
         let database = Database::open(Arc::new(SimDisk::new(1)), Path::new("/index.redb")).expect("it opens");
         let addresses = market_addresses(9);
         let order = |number| DeploymentId { chain: addresses.chain, contract: addresses.manager, number };
@@ -101,9 +99,13 @@ mod tests {
         let known = [1, 2, 3].map(named);
         let [first, third] = ["https://node.example", "https://other.example:8443"].map(|url| Some(url.to_owned()));
         assert_eq!(known, [first, None, third.clone()]);
-        let end = MarketEvent::Stopped { deployment: 1, node: None, by: StoppedBy::Owner, refund: Amount(0) };
-        hear(&database, &addresses, &batch(end)).expect("it is written");
-        assert_eq!([1, 3].map(named), [None, third]);
+        let again =
+            |deployment| batch(MarketEvent::Deployed { deployment, owner: Address([1; 20]), order: order_of(1) });
+        hear(&database, &addresses, &again(1)).expect("it is written");
+        assert_eq!([1, 3].map(named), [None, third], "the number is another order's");
+        hear(&database, &addresses, &again(3 + ORDERS_MAX)).expect("it is written");
+        assert_eq!(named(3), None, "too many came behind it");
+        hear(&database, &addresses, &terms(3, "https://node.example")).expect("it is written");
         database.write(|rows| forget(rows, addresses.chain)).expect("it is written");
         assert_eq!(named(3), None);
     }

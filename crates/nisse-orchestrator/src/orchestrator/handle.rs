@@ -16,6 +16,8 @@ use crate::reason::{CloseReason, FailureStage, Refusal, bounded};
 
 /// Refused orders that are looked at again at once: each is a question to the chain, and may be a package to fetch.
 pub(super) const LOOKED_AT_AGAIN_MAX: usize = 4;
+/// The same once there is more stake: it comes seldom, and carries all of them.
+const STAKE_LOOKED_AT_MAX: usize = 64;
 
 impl Orchestrator {
     /// Decides. `now` is the node's clock.
@@ -66,7 +68,7 @@ impl Orchestrator {
                     effects.actions.push(Action::Halt { deployment });
                 }
             }
-            Event::StakeLaid => self.look_again(&mut effects),
+            Event::StakeLaid => self.look_for_stake(&mut effects),
             Event::Finished { deployment, result } => self.finished(deployment, result, now, &mut effects),
             Event::AlarmChanged { deployment, completion, at, on_trial } => {
                 if let Some(agent) = self.agents.get(&deployment) {
@@ -103,6 +105,13 @@ impl Orchestrator {
         let passing = self.refused.iter().rev().filter(|(_, refusal)| self.policy.may_pass(refusal));
         let again = passing.map(|(deployment, _)| Action::LookAgain { deployment: *deployment });
         effects.actions.extend(again.take(LOOKED_AT_AGAIN_MAX));
+    }
+
+    /// There is stake that was not there: the newest orders that lacked it may be carried now.
+    fn look_for_stake(&self, effects: &mut Effects) {
+        let lacking = self.refused.iter().rev().filter(|(_, refusal)| matches!(refusal, Refusal::Stake { .. }));
+        let again = lacking.map(|(deployment, _)| Action::LookAgain { deployment: *deployment });
+        effects.actions.extend(again.take(STAKE_LOOKED_AT_MAX));
     }
 
     /// What the owner asks. Refused where the agent's life does not allow it.

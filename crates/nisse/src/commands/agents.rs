@@ -20,10 +20,6 @@ use crate::{output, progress};
 pub(crate) async fn run(shared: &Shared, command: Command) -> Result<(), Failure> {
     match command {
         Command::Deploy(deploy) => {
-            if deploy.select.is_some() && deploy.bid_window.is_none() && !deploy.instant {
-                let text = "failed to choose by --select where the first valid bid wins";
-                return Err(Failure::usage(text).hint("add --bid-window SECONDS, or --instant"));
-            }
             let package = upload(&deploy.dir, deploy.set)?;
             let request = DeployRequest {
                 package,

@@ -1,10 +1,10 @@
 //! What nodes bid on, for how much, and who wins: with processes that share only a chain and a network.
 
-use nisse_market::MarketCall;
-use nisse_model::{Address, Amount};
+use nisse_market::{LocalKey, MarketCall};
+use nisse_model::{Address, Amount, AmountPerHour, ByteSize, Cpu, Resources};
 use serde_json::{Value, json};
 
-use crate::chain_facts::as_owner;
+use crate::chain_facts::{as_owner, with_key};
 use crate::elsewhere::Wire;
 use crate::harness::{Home, eventually, example};
 use crate::heartbeats::{Mining, on};
@@ -99,7 +99,7 @@ fn of_the_bids_in_a_window_the_lowest_wins_though_the_chain_makes_no_block_by_it
     let (flags, gateway) = (serving(&alice), format!("http://{}", renter.public));
     let carols = serve(&carol, &at_price(&flags, "42"), &["--gateway", &gateway]);
     let bobs = serve(&bob, &flags, &["--gateway", &gateway]);
-    let deployed = order(&alice, &["--bid-window", "4"]);
+    let deployed = order(&alice, &["--bid-window", "8"]);
     assert_eq!((&deployed["state"], &deployed["node"]), (&json!("running"), &operator(&bob)), "{deployed}");
     let entry = alice.json(&["market", "show", deployed["deployment"].as_str().unwrap()]);
     let events: Vec<&Value> = entry["events"].as_array().unwrap().iter().map(|event| &event["event"]).collect();
@@ -155,11 +155,11 @@ fn an_order_is_given_by_what_nodes_are_known_for_and_an_offer_is_taken_at_once()
         let package = alice.copy_of("echo", name);
         package.edit("nisse.test.echo@", &format!("nisse.test.{name}@")).path().to_owned()
     });
-    let scored = asking(&second, "10", &["--bid-window", "4", "--select", "score"]);
+    let scored = asking(&second, "10", &["--bid-window", "8", "--select", "score"]);
     assert_eq!(scored["node"], operator(&bob), "{scored}");
     let entry = alice.json(&["market", "show", scored["deployment"].as_str().unwrap()]);
-    assert_eq!((&entry["select"], &entry["bid_window_seconds"]), (&json!("score"), &json!(4)), "{entry}");
-    let cheapest = asking(&third, "10", &["--bid-window", "4"]);
+    assert_eq!((&entry["select"], &entry["bid_window_seconds"]), (&json!("score"), &json!(8)), "{entry}");
+    let cheapest = asking(&third, "10", &["--bid-window", "8"]);
     assert_eq!(cheapest["node"], operator(&carol), "{cheapest}");
 
     // Who asks every node gets the best offer at once.
@@ -216,4 +216,33 @@ fn whom_an_order_names_is_asked_for_its_package_though_its_deployer_is_no_node_o
     let terms = events.as_array().unwrap().iter().find(|event| event["event"] == "terms").unwrap();
     let told = "the winner is chosen by the lowest price; its package can be had of http://dora.example";
     assert_eq!(terms["detail"], told, "{events}");
+}
+
+#[test]
+fn an_order_whose_node_never_starts_it_takes_bids_again_without_its_owner_asking() {
+    let (alice, bob) = (Home::new(), Home::new());
+    let renter = renter_with(&alice, &["--chain-dev"]);
+    let rpc = alice.json(&["node", "status"])["rpc"].as_str().unwrap().to_owned();
+    let mining = Mining::begin(&rpc);
+    let order = ["deploy", &example("counter"), "--payment", "100", "--max-rate", "45", "--wait", "0"];
+    let deployment = alice.json(&order)["deployment"].as_str().unwrap().to_owned();
+    // Somebody takes it, and is never heard of again.
+    let stake = Amount(10_000 * Amount::TALOS.0);
+    let capacity = Resources { cpu: Cpu { millis: 1_000 }, memory: ByteSize(1 << 30), gpu: false };
+    with_key(&alice, &rpc, LocalKey::from_bytes(&[0x51; 32]).unwrap(), |market| async move {
+        market.faucet("faucet", stake).await.unwrap();
+        market.register("register", "http://nobody.example", capacity, stake).await.unwrap();
+        market.bid("bid", 2, AmountPerHour(44 * Amount::TALOS.0)).await.unwrap();
+    });
+    let shown = || alice.json(&["market", "show", &deployment]);
+    eventually("it to be somebody's", || (shown()["state"] == "assigned").then_some(()));
+    on(&rpc, 63);
+    let open = eventually("it to take bids again", || Some(shown()).filter(|shown| shown["state"] == "open"));
+    let last = open["events"].as_array().unwrap().last().unwrap();
+    assert_eq!((&last["event"], &last["detail"]), (&json!("reopened"), &json!("takes bids again")), "{open}");
+    let (flags, gateway) = (serving(&alice), format!("http://{}", renter.public));
+    let _bobs = serve(&bob, &flags, &["--gateway", &gateway]);
+    let taken = eventually("bob to run it", || Some(shown()).filter(|shown| shown["state"] == "running"));
+    assert_eq!(taken["node"], operator(&bob), "{taken}");
+    drop(mining);
 }

@@ -1,9 +1,10 @@
 //! What a deployment is refused for before anything is published or paid.
 
 use nisse_market::{Market, ParseSelectionError, Selection};
-use nisse_model::{AgentName, Amount, ByteSize, Cpu, DeploymentId, ParseUnitError};
+use nisse_model::{AgentName, Amount, ByteSize, CidCodec, Cpu, DeploymentId, ParseUnitError};
 use nisse_orchestrator::{Agent, Assignment};
 
+use crate::control::DeployRequest;
 use crate::error::{ErrorKind, NodeError};
 use crate::home::KeyName;
 use crate::node::life::may_be_open;
@@ -63,8 +64,28 @@ impl Node {
     }
 
     /// How the winner is to be chosen. A market from before there was a reputation knows prices alone.
-    pub(super) fn check_selection(&self, market: &Market, asked: Option<&str>) -> Result<Selection, NodeError> {
-        let parsed = asked.map(str::parse).transpose();
+    pub(super) fn check_terms(
+        &self,
+        market: &Market,
+        request: &DeployRequest,
+        payment: Option<Amount>,
+    ) -> Result<Selection, NodeError> {
+        let usage =
+            |code, text: &str, hint: &str| Err(NodeError::new(ErrorKind::Usage, code, text).with_hint(hint.to_owned()));
+        let windowed = request.bid_window_seconds.is_some_and(|seconds| seconds > 0);
+        if payment.is_none() && (request.select.is_some() || request.instant) {
+            let text = "failed to choose a node for a home lease: it is this one's";
+            return usage("terms_home", text, "add --payment TALOS for a lease on the market");
+        }
+        if request.instant && windowed {
+            let text = "failed to take an offer at once and collect bids";
+            return usage("terms_both", text, "leave --bid-window or --instant out");
+        }
+        if request.select.is_some() && !windowed && !request.instant {
+            let text = "failed to choose by --select where the first valid bid wins";
+            return usage("terms_first", text, "add --bid-window SECONDS, or --instant");
+        }
+        let parsed = request.select.as_deref().map(str::parse).transpose();
         let selection: Selection = parsed
             .map_err(|error: ParseSelectionError| {
                 NodeError::new(ErrorKind::Usage, "selection_invalid", format!("failed to {error}"))
@@ -76,6 +97,16 @@ impl Node {
         let text = format!("failed to choose by {selection}: this market knows no reputation");
         Err(NodeError::new(ErrorKind::Refused, "reputation_missing", text)
             .with_hint("leave `--select` out: the lowest price wins".to_owned()))
+    }
+
+    /// Whether this market takes offers at all.
+    pub(in crate::node) async fn check_offers(&self, market: &Market) -> Result<(), NodeError> {
+        if market.takes_offers().await.map_err(|error| market_error(&error))? {
+            return Ok(());
+        }
+        let text = "failed to ask for offers: this market's contracts are older than they are";
+        Err(NodeError::new(ErrorKind::Refused, "offers_unknown", text)
+            .with_hint("let bids come instead: `nisse deploy` without --instant".to_owned()))
     }
 
     /// A home lease has no other node to go to: what does not fit is refused before anything is published.
@@ -108,6 +139,18 @@ impl Node {
         Err(NodeError::new(ErrorKind::Refused, "balance_low", text)
             .with_hint("send TALOS to that address, or pay less".to_owned()))
     }
+}
+
+/// An offer is taken before anybody could attest what a larger artifact is.
+pub(super) fn check_one_block(stored: &Stored) -> Result<(), NodeError> {
+    if stored.reference.artifact_cid.codec() == CidCodec::Raw {
+        return Ok(());
+    }
+    let name = &stored.reference.agent_id.name;
+    let text =
+        format!("failed to deploy {name} at once: its artifact is of many blocks, and nodes have to attest it first");
+    Err(NodeError::new(ErrorKind::Refused, "artifact_large", text)
+        .with_hint("without --instant it is attested, and then bid on".to_owned()))
 }
 
 fn still_held(name: &AgentName, deployment: DeploymentId) -> NodeError {

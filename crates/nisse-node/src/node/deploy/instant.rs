@@ -9,8 +9,10 @@ use crate::node::{Node, market_error};
 use crate::packages::{self, Stored};
 use crate::timeline::Timeline;
 
-/// Offers that are tried, the best ones.
-const OFFERS_TRIED_MAX: usize = 4;
+/// Offers that are tried, the best ones: a refusal costs a question, since nothing is sent that the market would refuse.
+const OFFERS_TRIED_MAX: usize = 16;
+/// Refusals that are told.
+const REFUSALS_TOLD_MAX: usize = 4;
 
 impl Node {
     /// Takes the best of the nodes' offers that the market takes; the deployment's number.
@@ -40,8 +42,10 @@ impl Node {
         };
         round.refusals.extend(dear.iter().map(too_much));
         for signed in taken.into_iter().take(OFFERS_TRIED_MAX) {
+            // What its node gives back pays others no more than was agreed on.
+            let order = DeployOrder { max_rate: Some(signed.offer.rate), ..order.clone() };
             let intent = self.core.fresh_name("deploy");
-            match market.deploy_with(&intent, order.clone(), signed).await {
+            match market.deploy_with(&intent, order, signed).await {
                 Ok(number) => return Ok(number),
                 // The next one's may be taken.
                 Err(MarketError::Queue(QueueError::Refused(reason)) | MarketError::Reverted { reason, .. }) => {
@@ -53,9 +57,11 @@ impl Node {
             }
         }
         let name = &stored.reference.agent_id.name;
-        let why = match round.refusals.is_empty() {
-            true => "no node is registered".to_owned(),
-            false => round.refusals.join("; "),
+        let told = round.refusals.iter().take(REFUSALS_TOLD_MAX).cloned().collect::<Vec<_>>().join("; ");
+        let why = match round.refusals.len() {
+            0 => "no node is registered".to_owned(),
+            1..=REFUSALS_TOLD_MAX => told,
+            many => format!("{told}; and {} more, which `nisse market offers` lists", many - REFUSALS_TOLD_MAX),
         };
         let text = format!("failed to deploy {name} at once: no offer could be taken: {why}");
         Err(NodeError::new(ErrorKind::Refused, "offers_none", text)

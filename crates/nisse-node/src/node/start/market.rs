@@ -12,11 +12,11 @@ use crate::heartbeats;
 use crate::home::{Home, KeyName};
 use crate::keys::Keys;
 use crate::node::market_error;
-use crate::options::{AcceptList, ChainChoice, NodeOptions};
-use crate::reputation;
+use crate::options::{ChainChoice, NodeOptions};
 use crate::supervisor::{Stop, Supervisor};
 use crate::timeline::Timeline;
 use crate::watcher::{self, Standing};
+use crate::{reopening, reputation};
 
 /// Stake of a node on its own embedded chain: the TIP's 10,000 TALOS.
 const HOME_STAKE: Amount = Amount(10_000 * Amount::TALOS.0);
@@ -76,10 +76,10 @@ pub(super) async fn open_market_patiently(core: &Core) -> Market {
 pub(super) async fn follow(core: Arc<Core>, market: Market, stop: Stop) {
     let (beating, beaten) = (Arc::clone(&core), market.clone());
     core.supervisor.spawn("heartbeats", |stop| heartbeats::run(beating, beaten, stop));
-    if matches!(core.options.accept, AcceptList::Owners(_) | AcceptList::Any) {
-        let (counting, counted) = (Arc::clone(&core), market.clone());
-        core.supervisor.spawn("reputation", |stop| reputation::run(counting, counted, stop));
-    }
+    let reopening = Arc::clone(&core);
+    core.supervisor.spawn("reopening", |stop| reopening::run(reopening, stop));
+    let (counting, counted) = (Arc::clone(&core), market.clone());
+    core.supervisor.spawn("reputation", |stop| reputation::run(counting, counted, stop));
     if core.chain.is_none() && core.options.stake.is_some() {
         let registering = Arc::clone(&core);
         core.supervisor.spawn("register", |mut stop| async move {
