@@ -20,7 +20,7 @@ struct Stage {
 const STAGES: &[Stage] = &[
     Stage { name: "toolchain", minutes: 1, act: toolchain },
     Stage { name: "format", minutes: 1, act: || run(cargo(["fmt", "--all", "--check"])) },
-    Stage { name: "test", minutes: 18, act: || run(cargo(["test", "--workspace"])) },
+    Stage { name: "test", minutes: 17, act: || run(cargo(["test", "--workspace"])) },
     Stage {
         name: "clippy",
         minutes: 7,
@@ -32,6 +32,7 @@ const STAGES: &[Stage] = &[
     Stage { name: "release", minutes: 8, act: || run(cargo(["build", "--release"])) },
     Stage { name: "demo", minutes: 1, act: crate::demo::run },
     Stage { name: "egress", minutes: 3, act: || crate::interop::run(&["egress".to_owned()]) },
+    Stage { name: "cast", minutes: 1, act: || crate::interop::run(&["cast".to_owned()]) },
     Stage { name: "contracts", minutes: 5, act: || script("contracts/check.sh", &["--long"]) },
     Stage { name: "guests", minutes: 3, act: || crate::guests::run(&["--check".to_owned()]) },
     Stage { name: "planted bugs", minutes: 8, act: || crate::planted::run(&["--share".to_owned()]) },

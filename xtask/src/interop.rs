@@ -5,6 +5,7 @@
 
 mod anvil;
 mod browser;
+mod cast;
 mod egress;
 mod helia;
 mod nisse;
@@ -40,6 +41,7 @@ struct Story {
 const STORIES: &[Story] = &[
     Story { name: "anvil", npm: true, tell: anvil::tell },
     Story { name: "browser", npm: true, tell: browser::tell },
+    Story { name: "cast", npm: true, tell: cast::tell },
     Story { name: "egress", npm: false, tell: egress::tell },
     Story { name: "helia", npm: true, tell: helia::tell },
     // Its script installs what it needs.
