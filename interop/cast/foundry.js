@@ -4,7 +4,7 @@
 import assert from 'node:assert/strict'
 import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdirSync, openSync, readFileSync } from 'node:fs'
+import { existsSync, mkdirSync, openSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 
@@ -13,6 +13,9 @@ const ARTIFACTS = join(import.meta.dirname, '../../contracts/artifacts')
 const MNEMONIC = 'test test test test test test test test test test test junk'
 const START_MS_MAX = 30_000
 const LOOK_MS = 20
+
+/** Whether there is such a contract. */
+export const isKnown = name => existsSync(join(ARTIFACTS, `${name}.json`))
 
 /** Name, ABI and bytecode of a committed contract. */
 export const artifact = name => JSON.parse(readFileSync(join(ARTIFACTS, `${name}.json`), 'utf8'))
@@ -33,30 +36,25 @@ function named (values, inputs) {
 }
 
 /**
- * Puts arguments, given by name, into the ABI's order and cast's spelling. A struct's fields may stand beside the rest;
- * what has no name is known by its place.
+ * Puts arguments, given by name or else by place, into the ABI's order and cast's spelling. A struct's fields may stand
+ * beside the rest. What the ABI does not ask for is left out: a field may be newer than the artifacts.
  */
-function ordered (inputs, given, used) {
-  const place = ({ name: own, type, components }, at) => {
-    const name = own || `${at}`
-    if (type === 'tuple' && !(name in given)) return `(${ordered(components, given, used)})`
-    used.add(name)
-    assert.ok(name in given, `no argument ${name}`)
-    const value = given[name]
-    return type === 'tuple' ? `(${ordered(components, value, new Set())})` : Array.isArray(value) ? `[${value}]` : `${value}`
+function ordered (inputs, given) {
+  const place = ({ name, type, components }, at) => {
+    const value = given[name] ?? given[at]
+    if (type === 'tuple') return `(${ordered(components, value ?? given)})`
+    assert.ok(value != null, `no argument ${name || at}`)
+    return Array.isArray(value) ? `[${value}]` : `${value}`
   }
   return inputs.map(place)
 }
 
-/** The overload of `name` that takes just these arguments, and their places. */
+/** The overload of `name` that these arguments suffice for, and their places. */
 function chosen (abi, type, name, given) {
   const overloads = abi.filter(item => item.type === type && (type === 'constructor' || item.name === name))
   const attempts = overloads.map(item => {
-    const used = new Set()
     try {
-      const args = ordered(item.inputs, given, used)
-      const left = Object.keys(given).filter(key => !used.has(key))
-      return left.length === 0 ? { item, args } : { why: `it takes no ${left}` }
+      return { item, args: ordered(item.inputs, given) }
     } catch (error) {
       return { why: error.message }
     }
@@ -65,6 +63,9 @@ function chosen (abi, type, name, given) {
   assert.ok(found, `${type} ${name}: ${attempts.map(attempt => attempt.why).join('; ') || 'not in the ABI'}`)
   return found
 }
+
+/** The folder of an installed program. */
+const programs = (packages, name) => join(packages, `@foundry-rs/${name}-linux-amd64/bin`)
 
 /** Where anvil says that it listens. */
 async function listening (anvil, log) {
@@ -83,22 +84,22 @@ export class Foundry {
   /** Starts anvil of `packages` (node_modules); `folder` takes what cast keeps. It ends with `stop`. */
   static async start (packages, folder) {
     mkdirSync(folder, { recursive: true })
-    const program = name => join(packages, `@foundry-rs/${name}-linux-amd64/bin`)
     const log = join(folder, 'anvil.log')
     // Into a file: nobody would empty a pipe while cast runs.
-    const anvil = spawn(join(program('anvil'), 'anvil'), ['--hardfork', 'prague', '--host', '127.0.0.1', '--port', '0'],
+    const anvil = spawn(join(programs(packages, 'anvil'), 'anvil'), ['--hardfork', 'prague', '--host', '127.0.0.1', '--port', '0'],
       { cwd: folder, stdio: ['ignore', openSync(log, 'w'), 'inherit'] })
     const failed = new Promise((_, reject) => anvil.once('error', reject))
     const address = await Promise.race([listening(anvil, log), failed])
-    return new Foundry(anvil, `http://${address}`, program('cast'), folder)
+    return new Foundry(packages, folder, `http://${address}`, anvil)
   }
 
-  constructor (anvil, url, bin, folder) {
+  /** Speaks to the chain at `url`; `anvil` is its process, where it is one of ours. */
+  constructor (packages, folder, url, anvil) {
     this.anvil = anvil
     this.url = url
     this.selectors = new Map()
     // A home of its own: no configuration and no cache of signatures helps.
-    this.env = { PATH: `${bin}:${process.env.PATH}`, HOME: folder, ETH_RPC_URL: url, NO_COLOR: '1' }
+    this.env = { PATH: `${programs(packages, 'cast')}:${process.env.PATH}`, HOME: folder, ETH_RPC_URL: url, NO_COLOR: '1' }
   }
 
   async stop () {

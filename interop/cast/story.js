@@ -18,6 +18,8 @@ const BID_WINDOW = 600n
 /** Rates that no hour divides without a rest, so that the rounding shows. */
 const [HIGH, LOW] = [42n * TALOS + 1n, 40n * TALOS + 7n]
 const HOUR = 3600n
+/** Of the ways to choose among bids, the one by price alone; where the package can be had. */
+const [LOWEST_PRICE, PROVIDER] = [0n, 'https://renter.example']
 
 const say = (what, gas, told = '') =>
   console.log(`${what.padEnd(34)} ${gas == null ? ''.padStart(9) : `${gas}`.padStart(9)}  ${told}`.trimEnd())
@@ -79,24 +81,25 @@ function story (foundry) {
   const [manifest, artifact] = ['agent.yaml', 'counter.wasm'].map(file => sha256(readFileSync(join(PACKAGE, file))))
   const published = {
     agentId: AGENT, manifestCid: rawCid(manifest), manifestHash: `0x${manifest}`, artifactCid: rawCid(artifact),
-    artifactHash: `0x${artifact}`, configHash: `0x${'0'.repeat(64)}`, resources: { cpuMillis: 250n, memoryBytes: 32n << 20n, gpu: false },
-    maxRate: 45n * TALOS, bidWindow: BID_WINDOW, gasBudget: 0n
+    artifactHash: `0x${artifact}`, configHash: `0x${'0'.repeat(64)}`, resources: { cpuMillis: 250n, memoryBytes: 32n << 20n, gpu: false }
   }
-  refused(renter, 'publish', { ...published, manifestHash: published.artifactHash },
+  const terms = { maxRate: 45n * TALOS, bidWindow: BID_WINDOW, gasBudget: 0n, selection: LOWEST_PRICE }
+  // The ABI may name none of these, so they go by their places.
+  const publishing = (package_, terms) => ({ ...Object.values(package_), ...terms })
+  refused(renter, 'publish', publishing({ ...published, manifestHash: published.artifactHash }, terms),
     { error: 'ManifestCidMismatch', digest: published.manifestHash, manifestHash: published.artifactHash })
-  const { told: { publication } } = step(renter, manager, 'publish', published, { event: 'Published', id: 1n, publisher: renter.address })
-  const { maxRate, bidWindow, gasBudget, ...shown } = published
-  holds('the publication', publication, shown)
+  const { told: { publication } } = step(renter, manager, 'publish', publishing(published, terms), { event: 'Published', id: 1n, publisher: renter.address })
+  holds('the publication', publication, published)
 
   // The order.
   step(renter, token, 'approve', { spender: escrow.address, value: 2n * PAYMENT })
   const order = {
     publication: 1n, payment: PAYMENT, maxRate: 0n, configHash: published.configHash, artifactCid: '0x',
-    onlyNode: `0x${'0'.repeat(40)}`, supersedesMarket: `0x${'0'.repeat(40)}`, supersedesId: 0n
+    onlyNode: `0x${'0'.repeat(40)}`, supersedesMarket: `0x${'0'.repeat(40)}`, supersedesId: 0n, provider: PROVIDER
   }
   const ordered = step(renter, manager, 'deploy', order, { event: 'Deployed', id: 1n, owner: renter.address })
   const biddingEnds = ordered.time + BID_WINDOW
-  holds('the order', ordered.told.order, { agentId: AGENT, payment: PAYMENT, maxRate: published.maxRate, biddingEnds, home: false, verified: true })
+  holds('the order', ordered.told.order, { agentId: AGENT, payment: PAYMENT, maxRate: terms.maxRate, biddingEnds, home: false, verified: true })
   lease(1n, { owner: renter.address, state: 'Open', deposited: PAYMENT, paid: 0n, deadline: biddingEnds })
   ledger({ renter: PAYMENT, dear: 0n, cheap: 0n, nodes: 2n * stake, escrow: PAYMENT })
 
@@ -139,7 +142,7 @@ function story (foundry) {
   ledger({ renter: PAYMENT + refund, dear: 0n, cheap: earned, nodes: 2n * stake, escrow: 0n })
 
   // The call of the protocol's own words: by name and CID, and the one open order of that name is bid on by its name.
-  step(renter, manager, 'publish', { ...published, bidWindow: 0n }, { event: 'Published', id: 2n })
+  step(renter, manager, 'publish', publishing(published, { ...terms, bidWindow: 0n }), { event: 'Published', id: 2n })
   const named = { agentId: AGENT, ipfsCid: textCid(published.artifactCid), payment: PAYMENT }
   step(renter, manager, 'deploy', named, { event: 'Deployed', id: 2n })
   const both = step(dear, manager, 'bid', { agentId: AGENT, price: HIGH }, { event: 'Assigned', id: 2n, node: dear.address, rate: HIGH })
