@@ -15,6 +15,7 @@ mod write;
 
 use std::sync::Arc;
 
+use alloy::eips::BlockId;
 use alloy::primitives::Bytes;
 use alloy::providers::Provider as _;
 use alloy::rpc::types::TransactionRequest;
@@ -202,7 +203,8 @@ async fn call<C: SolCall>(
 ) -> Result<C::Return, MarketError> {
     let mut request = TransactionRequest::default().to(to_alloy(contract));
     request.input = Bytes::from(view.abi_encode()).into();
-    let answer = client.provider().call(request).await.map_err(QueueError::from_call)?;
+    // Not of the pending block, which alloy would ask: a transaction that no block has is nothing to build on.
+    let answer = client.provider().call(request).block(BlockId::latest()).await.map_err(QueueError::from_call)?;
     C::abi_decode_returns(&answer).map_err(|_| MarketError::Malformed { what })
 }
 

@@ -22,3 +22,4 @@ mod receipts;
 mod refusals;
 mod support;
 mod survey;
+mod views;
