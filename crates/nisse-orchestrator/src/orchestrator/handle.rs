@@ -48,7 +48,12 @@ impl Orchestrator {
                 }
             }
             Event::Reopened { deployment, round } => {
-                if self.bids.get(&deployment).is_some_and(|bid| bid.order.round < round) {
+                // Who had a package then may be reached now. What was found to be bad stays bad.
+                let unfetched =
+                    |refusal: &Refusal| matches!(refusal, Refusal::Package { stage: FailureStage::Fetch, .. });
+                if self.bids.get(&deployment).is_some_and(|bid| bid.order.round < round)
+                    || self.refused.get(&deployment).is_some_and(unfetched)
+                {
                     self.decide(&mut effects, Decision::BidLost { deployment });
                 }
             }

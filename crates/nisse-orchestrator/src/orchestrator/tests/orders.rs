@@ -38,6 +38,22 @@ fn a_package_that_fails_inspection_is_never_bid_on() {
 }
 
 #[test]
+fn a_package_that_could_not_be_fetched_is_fetched_again_when_its_order_comes_back() {
+    for (stage, again) in [(FailureStage::Fetch, true), (FailureStage::Verify, false)] {
+        let mut node = orchestrator();
+        node.handle(Event::OrderOpened(order(1, "agent1")), NOW);
+        let error = PrepareError { stage, reason: "nobody gave it".to_owned() };
+        let effects = finish(&mut node, 1, ActionResult::Inspected(Err(error)));
+        assert!(effects.actions.is_empty(), "not at once");
+        assert_eq!(node.handle(Event::OrderOpened(order(1, "agent1")), NOW), Effects::default(), "told again");
+        node.handle(Event::Reopened { deployment: deployment(1), round: 9 }, NOW);
+        let opened = node.handle(Event::OrderOpened(Order { round: 9, ..order(1, "agent1") }), NOW);
+        assert_eq!(matches!(opened.actions[..], [Action::Inspect { .. }]), again, "{stage:?}");
+        assert_eq!(reborn(&node).refused(), node.refused());
+    }
+}
+
+#[test]
 fn an_open_bid_holds_its_room_until_it_is_lost() {
     let mut node = orchestrator();
     for number in 1..=5 {
