@@ -8,6 +8,7 @@ mod browser;
 mod cast;
 mod egress;
 mod helia;
+mod namespaces;
 mod nisse;
 mod urls;
 
@@ -44,6 +45,7 @@ const STORIES: &[Story] = &[
     Story { name: "cast", npm: true, tell: cast::tell },
     Story { name: "egress", npm: false, tell: egress::tell },
     Story { name: "helia", npm: true, tell: helia::tell },
+    Story { name: "namespaces", npm: true, tell: namespaces::tell },
     // Its script installs what it needs.
     Story { name: "slither", npm: false, tell: |_| script("contracts/slither.sh", &[]) },
     Story { name: "urls", npm: true, tell: urls::tell },
@@ -101,6 +103,25 @@ fn install() -> anyhow::Result<PathBuf> {
     }
     versions(&packages)?;
     Ok(packages)
+}
+
+/// Installs the packages of Debian whose tool is missing, and says so; what cannot be installed ends the story.
+fn install_tools(tools: &[(&str, &str)]) -> anyhow::Result<()> {
+    let there = |tool: &str| {
+        Command::new(tool).arg("--version").output().is_ok() || Command::new(tool).arg("-V").output().is_ok()
+    };
+    let missing: Vec<_> = tools.iter().filter(|(tool, _)| !there(tool)).map(|(_, package)| *package).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    say(&format!("installing {}", missing.join(", ")));
+    let mut update = Command::new("apt-get");
+    update.args(["update", "-q"]);
+    run_command(update).context("install by apt")?;
+    let mut install = Command::new("apt-get");
+    install.args(["install", "-y", "-q", "--no-install-recommends"]).args(missing);
+    install.env("DEBIAN_FRONTEND", "noninteractive");
+    run_command(install).context("install by apt")
 }
 
 /// Prints what package.json names, as it lies on the disk.

@@ -22,7 +22,8 @@ cargo xtask bench [GROUP...]   every aim beside what is measured now, in one tab
 cargo xtask deny [--live]      licences, bans, sources, advisories
 cargo xtask demo               the release binary's demo, as another user, with an empty home
 cargo xtask guests [--check]   rebuild the committed guests, or compare them byte for byte
-cargo xtask interop [STORY...] real counterparts, installed here: anvil, browser, cast, egress, helia, slither, urls
+cargo xtask interop [STORY...] real counterparts and networks, installed here: anvil, browser, cast, egress, helia,
+                               namespaces, slither, urls
 cargo xtask planted [NAME...|--share]
                                plant each known bug, those named, or this commit's fifth, and demand that a test notices";
 

@@ -21,10 +21,10 @@ mod tls;
 mod wire;
 
 use std::path::Path;
-use std::process::Command;
 
-use anyhow::{Context as _, ensure};
+use anyhow::ensure;
 
+use super::install_tools;
 use crate::check::say;
 use crate::command::{cargo, is_root, run, target_folder};
 
@@ -46,7 +46,7 @@ const TOOLS: &[(&str, &str)] = &[
 /// Tells the story. Returns an error when any case failed.
 pub(super) fn tell(_packages: &Path) -> anyhow::Result<()> {
     ensure!(is_root(), "run as root: network namespaces are made with `ip netns add`");
-    install_tools()?;
+    install_tools(TOOLS)?;
     run(cargo(["build", "--release"]))?;
     // As the tests build it, so that nothing is built twice.
     run(cargo(["build", "--workspace", "--examples"]))?;
@@ -88,23 +88,4 @@ fn story(folder: &Path) -> anyhow::Result<()> {
     std::fs::copy(target_folder().join("debug/examples/attempt"), &program)?;
     direct::attempts(&mut run, &Direct { network: &network, program })?;
     run.finish()
-}
-
-/// Installs what is missing and says so; what cannot be installed ends the story.
-fn install_tools() -> anyhow::Result<()> {
-    let there = |tool: &str| {
-        Command::new(tool).arg("--version").output().is_ok() || Command::new(tool).arg("-V").output().is_ok()
-    };
-    let missing: Vec<_> = TOOLS.iter().filter(|(tool, _)| !there(tool)).map(|(_, package)| *package).collect();
-    if missing.is_empty() {
-        return Ok(());
-    }
-    say(&format!("installing {}", missing.join(", ")));
-    let mut update = Command::new("apt-get");
-    update.args(["update", "-q"]);
-    run(update).context("install by apt")?;
-    let mut install = Command::new("apt-get");
-    install.args(["install", "-y", "-q", "--no-install-recommends"]).args(missing);
-    install.env("DEBIAN_FRONTEND", "noninteractive");
-    run(install).context("install by apt")
 }
