@@ -7,7 +7,8 @@ mod silent;
 pub use silent::is_watched;
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use nisse_market::Market;
@@ -26,21 +27,35 @@ const HEARD_MAX: usize = 100_000;
 /// How long to rest before the market is asked for its period again.
 const PERIOD_RETRY: Duration = Duration::from_secs(5);
 
-/// The last period in which each node was heard, as the log tells. What is not known here the contract knows.
+/// The last period in which each node was heard, as the log tells, and the last in which this one showed life, as far as it
+/// knows. What is not known here the contract knows.
 #[derive(Default)]
-pub(crate) struct Heard(Mutex<HashMap<Address, u64>>);
+pub(crate) struct Heard {
+    nodes: Mutex<HashMap<Address, u64>>,
+    shown: AtomicU64,
+}
 
 impl Heard {
     pub(crate) fn note(&self, node: Address, period: u64) {
-        let mut heard = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut heard = self.nodes();
         if heard.len() < HEARD_MAX || heard.contains_key(&node) {
             let last = heard.entry(node).or_default();
             *last = period.max(*last);
         }
     }
 
+    /// Blocks left the chain, and with them what was heard in them: a heartbeat that was final may be gone.
+    pub(crate) fn forget(&self) {
+        self.nodes().clear();
+        self.shown.store(0, Ordering::Relaxed);
+    }
+
     fn last(&self, node: &Address) -> u64 {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(node).copied().unwrap_or_default()
+        self.nodes().get(node).copied().unwrap_or_default()
+    }
+
+    fn nodes(&self) -> MutexGuard<'_, HashMap<Address, u64>> {
+        self.nodes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -71,5 +86,21 @@ pub(crate) async fn run(core: Arc<Core>, market: Market, mut stop: Stop) {
         () = stop.requested() => {}
         () = beat::run(&core, &market, length, look) => {}
         () = silent::run(&core, length, look) => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_heard_and_shown_in_blocks_that_are_gone_is_asked_of_the_contract_again() {
+        let (heard, node) = (Heard::default(), Address([1; 20]));
+        heard.note(node, 7);
+        heard.note(node, 6);
+        heard.shown.store(7, Ordering::Relaxed);
+        assert_eq!(heard.last(&node), 7);
+        heard.forget();
+        assert_eq!((heard.last(&node), heard.shown.load(Ordering::Relaxed)), (0, 0));
     }
 }

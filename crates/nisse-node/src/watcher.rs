@@ -253,6 +253,9 @@ async fn look(core: &Core, market: &Market, standing: Standing, cursor: &mut Log
 }
 
 async fn tell(core: &Core, market: &Market, standing: Standing, batch: &EventBatch) -> Result<(), String> {
+    if !batch.reverted.is_empty() {
+        core.heard.forget();
+    }
     for at in &batch.committed {
         if let MarketEvent::Heartbeat { node, period, .. } = at.event {
             core.heard.note(node, period);

@@ -2,6 +2,7 @@
 
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use nisse_market::{LeaseState, Market, MarketCall, MarketError, QueueError, heartbeat_root};
@@ -16,16 +17,15 @@ use crate::error::chain;
 const LATE: Duration = Duration::from_secs(30);
 
 pub(super) async fn run(core: &Arc<Core>, market: &Market, length: u64, look: Duration) {
-    let mut shown = 0;
     loop {
         tokio::time::sleep(look).await;
         let period = super::now(core, length);
-        if period.number <= shown || !period.is_to_show(core.operator) {
+        if period.number <= core.heard.shown.load(Ordering::Relaxed) || !period.is_to_show(core.operator) {
             continue;
         }
         match show(core, market, period).await {
             Ok(last) => {
-                shown = last;
+                core.heard.shown.store(last, Ordering::Relaxed);
                 core.set_silent(None);
             }
             Err(error) => {
