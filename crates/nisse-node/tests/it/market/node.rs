@@ -174,10 +174,14 @@ impl Node {
         let touches = self.is_up() && self.reaches(scene);
         match self.in_touch {
             None if touches => {
+                let index = self.index;
+                scene.tell(|| format!("node {index} is in touch"));
                 self.in_touch = Some(scene.now);
                 self.is_to_look(scene);
             }
             Some(since) if !touches => {
+                let index = self.index;
+                scene.tell(|| format!("node {index} is out of touch"));
                 self.touches.push((since, scene.now));
                 self.in_touch = None;
             }
@@ -239,7 +243,7 @@ impl Node {
 
     fn note(&self, scene: &mut Scene, decision: &Decision) {
         let index = self.index;
-        scene.tell(|| format!("node {index}: {decision:?}").chars().take(220).collect());
+        scene.tell(|| format!("node {index}: {decision:?}"));
     }
 
     /// The process dies at its next decision, or now.

@@ -97,7 +97,7 @@ impl Owner {
             };
             if let Some(call) = call {
                 wanted.quiet_until = now + QUIET_MS;
-                scene.tell(|| format!("owner: {call:?}").chars().take(160).collect());
+                scene.tell(|| format!("owner: {call:?}"));
                 scene.write(self.address, call);
             }
         }

@@ -10,8 +10,8 @@ use super::chain::{Chain, Tx};
 use super::node::Step;
 use super::totals::Totals;
 
-/// The lines of a story that are told of a failure.
-const STORY_MAX: usize = 80;
+/// The longest line of a story.
+const LINE_MAX: usize = 180;
 /// How long a transaction is on its way, in milliseconds, and how long a slow one.
 const WAY_MS: u64 = 3_000;
 const SLOW_WAY_MS: u64 = 30_000;
@@ -56,10 +56,12 @@ pub(super) struct Scene {
     pub(super) violation: Option<String>,
     /// Told only where it is asked for: a world that fails is played again.
     story: Option<VecDeque<String>>,
+    /// The most lines of it.
+    told: usize,
 }
 
 impl Scene {
-    pub(super) fn new(chain: Chain, random: Random, now: u64, told: bool) -> Self {
+    pub(super) fn new(chain: Chain, random: Random, now: u64, told: usize) -> Self {
         Self {
             now,
             agenda: BTreeMap::new(),
@@ -69,7 +71,8 @@ impl Scene {
             totals: Totals::default(),
             healed: false,
             violation: None,
-            story: told.then(VecDeque::new),
+            story: (told > 0).then(VecDeque::new),
+            told,
         }
     }
 
@@ -121,11 +124,14 @@ impl Scene {
     /// Tells what happened.
     pub(super) fn tell(&mut self, line: impl FnOnce() -> String) {
         let Some(story) = &mut self.story else { return };
-        if story.len() == STORY_MAX {
+        if story.len() == self.told {
             story.pop_front();
         }
-        let seconds = self.now / 1000 % 100_000;
-        story.push_back(format!("{seconds:5} #{:<5} {}", self.chain.head(), line()));
+        let any = self.chain.market.deployment_id(0);
+        let line = line()
+            .replace(&format!("DeploymentId {{ chain: {}, contract: {}, number: ", any.chain, any.contract), "#(");
+        let line: String = line.chars().take(LINE_MAX).collect();
+        story.push_back(format!("{:5} {:<5} {line}", self.now / 1000 % 100_000, self.chain.head()));
     }
 
     /// What was told, the last of it.

@@ -35,7 +35,7 @@ pub(super) struct World {
 }
 
 impl World {
-    pub(super) fn new(seed: u64, told: bool) -> Self {
+    pub(super) fn new(seed: u64, told: usize) -> Self {
         let mut random = Random::new(seed);
         let market = market();
         // In some period, at some moment of it.
@@ -72,8 +72,13 @@ impl World {
         world
     }
 
-    /// Lives the world to its end. What was broken, with the story of it.
-    pub(super) fn live(mut self) -> Result<Totals, String> {
+    /// Lives the world to its end: what happened, or what was broken.
+    pub(super) fn live(self) -> Result<Totals, String> {
+        self.tell().0
+    }
+
+    /// The same, with the story of it.
+    pub(super) fn tell(mut self) -> (Result<Totals, String>, String) {
         let end = self.begun + HEALED_MS + PATIENCE_MS;
         while self.scene.now < end && self.scene.violation.is_none() {
             let happening = self.scene.next();
@@ -86,10 +91,8 @@ impl World {
         }
         self.scene.totals.leases = self.books.started;
         self.scene.totals.reopenings = self.books.reopened;
-        match self.scene.violation.take() {
-            None => Ok(self.scene.totals),
-            Some(text) => Err(format!("{text}\n{}", self.scene.story())),
-        }
+        let story = self.scene.story();
+        (self.scene.violation.map_or(Ok(self.scene.totals), Err), story)
     }
 
     fn happens(&mut self, happening: Happening) {
@@ -115,7 +118,7 @@ impl World {
         scene.in_ms(BLOCK_MS, Happening::Block);
         let said = scene.chain.seal().to_vec();
         for one in &said {
-            scene.tell(|| format!("{}: {:?}", one.0.short(), one.1.event).chars().take(200).collect());
+            scene.tell(|| format!("{}: {:?}", one.0.short(), one.1.event));
             let honest = self.nodes.iter().any(|node| node.address == one.0);
             match &one.1.event {
                 nisse_market::MarketEvent::Heartbeat { .. } => scene.totals.heartbeats += u64::from(honest),

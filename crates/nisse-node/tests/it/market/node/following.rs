@@ -46,6 +46,8 @@ impl Node {
         if back_to.is_some_and(|back_to| back_to < self.seen) {
             self.seen = back_to.unwrap_or(self.seen);
             self.owed = true;
+            self.heard.clear();
+            self.shown = 0;
             let due = scene.now + REORG_GRACE_MS;
             self.check = Some(Check { due, reorganised: true, doubted: BTreeSet::new() });
         }

@@ -175,13 +175,17 @@ impl Node {
                 false => self.later(scene, RETRY_MS, Step::Tried(task)),
             };
         }
-        if scene.chain.market.check(self.address, &task.call).is_err() {
+        if let Err(refusal) = scene.chain.market.check(self.address, &task.call) {
+            let index = self.index;
+            scene.tell(|| format!("node {index} is refused {}: {refusal}", task.name));
             let tries = task.tries + 1;
             if once || tries >= tries_max(&task.call) {
                 return self.over(scene, task.after, false);
             }
             return self.later(scene, REFUSED_RETRY_MS << (tries - 1), Step::Tried(Task { tries, ..task }));
         }
+        let index = self.index;
+        scene.tell(|| format!("node {index} sends {}", task.name));
         self.wallet.submit(scene, task.name.clone(), task.call.clone());
         self.tasks.insert(task.name.clone(), task);
     }
