@@ -115,7 +115,7 @@ impl Orchestrator {
         self.sum(None)
     }
 
-    /// The same without one agent, whose room another package of it would take over.
+    /// The same without one deployment, whose room the agent or another package of it would take over.
     fn used_without(&self, deployment: DeploymentId) -> Resources {
         self.sum(Some(deployment))
     }
@@ -123,7 +123,8 @@ impl Orchestrator {
     fn sum(&self, without: Option<DeploymentId>) -> Resources {
         let live = |(id, agent): &(&DeploymentId, &Agent)| agent.life.is_live() && Some(**id) != without;
         let agents = self.agents.iter().filter(live).map(|(_, agent)| agent.held());
-        let bids = self.bids.values().filter(|bid| bid.rate.is_some()).map(|bid| bid.order.placement.resources);
+        let held = |(id, bid): &(&DeploymentId, &OpenBid)| bid.rate.is_some() && Some(**id) != without;
+        let bids = self.bids.iter().filter(held).map(|(_, bid)| bid.order.placement.resources);
         let nothing = Resources { cpu: Cpu::default(), memory: ByteSize::default(), gpu: false };
         agents.chain(bids).fold(nothing, |sum, one| Resources {
             cpu: Cpu { millis: sum.cpu.millis.saturating_add(one.cpu.millis) },

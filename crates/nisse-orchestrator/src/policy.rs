@@ -61,16 +61,20 @@ impl Policy {
         gas_budget: u64,
         used: Resources,
     ) -> Result<(), Refusal> {
-        let accepted = match &self.accept {
-            Accept::Own => owner == self.operator,
-            Accept::Listed(owners) => owner == self.operator || owners.contains(&owner),
-            Accept::Any => true,
-        };
-        if !accepted {
+        if !self.accepts(owner) {
             return Err(Refusal::Owner { owner });
         }
         self.room(resources, used)?;
         self.gas(gas_budget)
+    }
+
+    /// Whether agents of this owner run here.
+    pub(crate) fn accepts(&self, owner: Address) -> bool {
+        match &self.accept {
+            Accept::Own => owner == self.operator,
+            Accept::Listed(owners) => owner == self.operator || owners.contains(&owner),
+            Accept::Any => true,
+        }
     }
 
     /// What an hour costs here, where no more than that is `offered`.

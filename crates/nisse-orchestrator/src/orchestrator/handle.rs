@@ -238,9 +238,9 @@ impl Orchestrator {
         self.policy.price(resources, self.used(), AmountPerHour(u128::MAX))
     }
 
-    /// Whether what the market gave is run here. The room of this node's own bid becomes the agent's. A home lease has made
-    /// no bid and must fit by itself, and so must what was taken by an offer, whose price stands, and what an earlier round's
-    /// bid has won while this one is looked at: no room is held for that.
+    /// Whether what the market gave is run here: held against the node's rules once more, since blocks that left the chain may
+    /// have given the number that it bid on to another order, and nothing was ever bid for a home lease or for what was taken
+    /// by an offer. The room of this node's own bid becomes the agent's; prices stand as they were said.
     fn judge_assigned(
         &self,
         deployment: DeploymentId,
@@ -251,10 +251,10 @@ impl Orchestrator {
         if self.is_taken(deployment, placement) {
             return Err(Refusal::Taken);
         }
+        let (resources, used) = (placement.resources, self.used_without(deployment));
         match assignment {
-            _ if self.bids.get(&deployment).is_some_and(|bid| bid.rate.is_some()) => Ok(()),
-            Assignment::Home => self.policy.room(placement.resources, self.used()),
-            Assignment::Lease(_) => self.policy.take(placement.owner, placement.resources, gas_budget, self.used()),
+            Assignment::Home => self.policy.room(resources, used),
+            Assignment::Lease(_) => self.policy.take(placement.owner, resources, gas_budget, used),
         }
     }
 

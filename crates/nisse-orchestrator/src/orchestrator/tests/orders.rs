@@ -80,6 +80,29 @@ fn what_an_earlier_bid_has_won_while_the_order_is_looked_at_again_must_fit_by_it
 }
 
 #[test]
+fn a_number_that_was_given_to_another_order_is_held_against_the_nodes_rules() {
+    let bid_on = || {
+        let mut node = orchestrator();
+        node.handle(Event::OrderOpened(order(1, "agent1")), NOW);
+        finish(&mut node, 1, ActionResult::Inspected(Ok(())));
+        node
+    };
+    let assigned = |node: &mut Orchestrator, owner, millis| {
+        let mut placement = placement(owner, "agent7");
+        placement.resources.cpu = Cpu { millis };
+        let (deployment, assignment) = (deployment(1), lease());
+        let gas_budget = 500_000;
+        node.handle(Event::Assigned { deployment, placement, assignment, began: 0, gas_budget }, NOW);
+        life(node, 1).clone()
+    };
+    assert_eq!(assigned(&mut bid_on(), ALICE, 1_000), Life::Preparing, "the room of the bid is part of it");
+    let mut full = bid_on();
+    run(&mut full, 2, ALICE, lease());
+    assert!(matches!(assigned(&mut full, ALICE, 1_000), Life::Failed { .. }), "another agent has the rest");
+    assert!(matches!(assigned(&mut bid_on(), Address([3; 20]), 250), Life::Failed { .. }), "a stranger's");
+}
+
+#[test]
 fn a_second_agent_of_the_same_owner_and_name_is_not_run() {
     let mut node = orchestrator();
     run(&mut node, 1, OPERATOR, Assignment::Home);
