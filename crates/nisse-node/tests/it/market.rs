@@ -41,6 +41,10 @@ const ABLE_MS: u64 = 150_000;
 /// reorganisation took.
 const LAG_MS: u64 = 60_000;
 
+/// A node that has been in touch for so long has done what follows from what it holds: the slowest preparation is over, and
+/// what it wrote was resent.
+const KNOWN_MS: u64 = 400_000;
+
 /// Worlds of a run: `NISSE_MARKET_SEEDS=10000`.
 const SEEDS_VARIABLE: &str = "NISSE_MARKET_SEEDS";
 const SEEDS_DEFAULT: u64 = 500;

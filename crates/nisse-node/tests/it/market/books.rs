@@ -46,6 +46,8 @@ pub(super) struct Order {
     pub(super) owner: Address,
     pub(super) stands: Stands,
     pub(super) node: Option<Address>,
+    /// Since when it stands so, in milliseconds.
+    pub(super) since: u64,
     paid_in: u128,
     settled: u128,
     lease: Option<Lease>,
@@ -118,7 +120,8 @@ impl Books {
                 self.spends(*owner, paid_in as i128);
                 self.by_agent.insert(order.package.agent_id.clone(), *deployment);
                 let (owner, stands) = (*owner, Stands::Open);
-                let fresh = Order { owner, stands, node: None, paid_in, settled: 0, lease: None, evicted: None };
+                let fresh =
+                    Order { owner, stands, node: None, since: now.0, paid_in, settled: 0, lease: None, evicted: None };
                 self.orders.insert(*deployment, fresh);
             }
             MarketEvent::Deposited { deployment, from, amount } => {
@@ -127,14 +130,14 @@ impl Books {
             }
             MarketEvent::Assigned { deployment, node, .. } => {
                 let order = self.order(*deployment)?;
-                (order.stands, order.node) = (Stands::Assigned, Some(*node));
+                (order.stands, order.node, order.since) = (Stands::Assigned, Some(*node), now.0);
             }
             MarketEvent::Started { deployment, node, rate, started, .. } => {
                 self.started += 1;
                 let (node, rate, started, last) = (*node, *rate, *started, (at.tx, 0));
                 let lease = Lease { node, rate, started, settled: 0, last };
                 let order = self.order(*deployment)?;
-                (order.stands, order.lease) = (Stands::Running, Some(lease));
+                (order.stands, order.lease, order.since) = (Stands::Running, Some(lease), now.0);
             }
             MarketEvent::Settled { deployment, node, amount } => {
                 *self.credited.entry(*node).or_default() += amount.0;

@@ -41,6 +41,8 @@ pub(super) struct Chain {
     views: HashMap<u64, Option<Rc<DeploymentView>>>,
     /// To which block each reorganisation went back.
     reorgs: Vec<u64>,
+    /// Transactions that came into a block and changed nothing.
+    pub(super) reverted: u64,
 }
 
 impl Chain {
@@ -54,6 +56,7 @@ impl Chain {
             mined: HashMap::new(),
             views: HashMap::new(),
             reorgs: Vec::new(),
+            reverted: 0,
         }
     }
 
@@ -103,8 +106,10 @@ impl Chain {
         let mut said = Vec::new();
         for ((nonce, tx), fate) in taken.iter().zip(fates) {
             self.mined.insert((tx.from, *nonce), Mined { block, done: matches!(fate, Fate::Done(_)) });
-            if let Fate::Done(events) = fate {
-                said.extend(events.into_iter().map(|event| (tx.from, event)));
+            match fate {
+                Fate::Done(events) => said.extend(events.into_iter().map(|event| (tx.from, event))),
+                Fate::Reverted(_) => self.reverted += 1,
+                Fate::NotNext => {}
             }
         }
         for (_, at) in &said {

@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 
 use nisse_market::{DeploymentState, MarketCall};
 use nisse_model::{Address, DeploymentId};
-use nisse_orchestrator::Period;
+use nisse_orchestrator::{Life, Period};
 
 use super::books::{Books, Missed, Stands};
 use super::node::Node;
 use super::scene::Scene;
 use super::template::{ORDERS, PURSE, everybody};
-use super::{ABLE_MS, LAG_MS, PERIOD};
+use super::{ABLE_MS, KNOWN_MS, LAG_MS, PERIOD};
 
 /// Money: everybody holds, is credited with and is owed what the books say, and the contracts hold that and no more.
 pub(super) fn count_money(scene: &mut Scene, books: &Books) {
@@ -99,6 +99,38 @@ pub(super) fn one_at_most(scene: &mut Scene, nodes: &[Node], books: &Books, reor
             if is_its && let Some(other) = runs.insert(*deployment, node.address) {
                 wrong.push(format!("{other} and {} run {number}", node.address));
             }
+        }
+    }
+    wrong.into_iter().for_each(|text| scene.violate(text));
+}
+
+/// A node that has been up and in touch for long enough knows what it holds: it runs it from the moment from which the
+/// market pays for it, and ends it when that is over.
+pub(super) fn known(scene: &mut Scene, nodes: &[Node], books: &Books, reorganised: u64) {
+    let mut wrong = Vec::new();
+    for (number, order) in &books.orders {
+        let Some(node) = nodes.iter().find(|node| Some(node.address) == order.node) else { continue };
+        let Some(touch) = node.in_touch() else { continue };
+        let since = touch.max(order.since).max(reorganised);
+        if order.stands == Stands::Ended || since + KNOWN_MS > scene.now {
+            continue;
+        }
+        let Some(view) = scene.chain.view(*number) else { continue };
+        let deployment = scene.chain.market.deployment_id(*number);
+        let Some(agent) = node.agent(&deployment) else {
+            wrong.push(format!("{} knows nothing of {number}, which it holds", node.address));
+            continue;
+        };
+        let acknowledged = match &agent.life {
+            Life::Running { acknowledged, .. } | Life::Paused { acknowledged, .. } => *acknowledged,
+            _ => None,
+        };
+        if !agent.life.is_live() || (order.stands == Stands::Running && acknowledged != view.started) {
+            let life = &agent.life;
+            wrong.push(format!("{} holds {number} since {:?} and takes it to be {life:?}", node.address, view.started));
+        }
+        if view.ends_at.is_some_and(|end| end.0 + KNOWN_MS < scene.now) {
+            wrong.push(format!("{} does not end {number}, which has run out", node.address));
         }
     }
     wrong.into_iter().for_each(|text| scene.violate(text));

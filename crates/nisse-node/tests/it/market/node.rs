@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use nisse_model::{Address, AmountPerHour, ByteSize, Cpu, DeploymentId, Timestamp};
 use nisse_node::rules::{Reader, Standing};
 use nisse_orchestrator::{
-    Accept, Attended, Capacity, Command, Decision, Effects, Event, Orchestrator, Policy, Prices, decode, encode,
+    Accept, Agent, Attended, Capacity, Command, Decision, Effects, Event, Orchestrator, Policy, Prices, decode, encode,
 };
 
 use super::scene::{Happening, Scene};
@@ -152,6 +152,10 @@ impl Node {
         let open = self.in_touch.map(|since| (since, now));
         let spans = self.touches.iter().copied().chain(open);
         spans.map(|(begin, end)| end.min(to).saturating_sub(begin.max(from))).max().unwrap_or_default()
+    }
+
+    pub(super) fn agent(&self, deployment: &DeploymentId) -> Option<&Agent> {
+        self.orchestrator.as_ref()?.agent(deployment)
     }
 
     fn reaches(&self, scene: &Scene) -> bool {

@@ -11,8 +11,8 @@ const DOWN_MS_MAX: u64 = 1_200_000;
 /// Most blocks that leave the chain at once.
 const DEPTH_MAX: usize = 6;
 
-/// Between two things that befall the world.
-pub(super) const WEATHER_MS: (u64, u64) = (20_000, 120_000);
+/// The longest time between two things that befall a world: each has a climate of its own.
+pub(super) const CLIMATES_MS: [u64; 4] = [100_000, 200_000, 500_000, 1_500_000];
 
 pub(super) fn befalls(scene: &mut Scene, nodes: &mut [Node]) {
     match scene.random.below(16) {

@@ -13,7 +13,7 @@ use super::owners::{Owner, owners};
 use super::scene::{Happening, Scene};
 use super::template::{NODES_MAX, STAKE, market, node_address};
 use super::totals::Totals;
-use super::weather::{WEATHER_MS, befalls, heals, price_shock};
+use super::weather::{CLIMATES_MS, befalls, heals, price_shock};
 use super::{HEALED_MS, PATIENCE_MS, PERIOD};
 
 /// From block to block.
@@ -30,6 +30,7 @@ pub(super) struct World {
     books: Books,
     begun: u64,
     shock_at: Option<u64>,
+    climate_ms: u64,
     reorganised: u64,
     judged: u64,
 }
@@ -59,6 +60,7 @@ impl World {
             books: Books::new(),
             begun,
             shock_at: Some(begun + HEALED_MS / 5 + scene.random.below(HEALED_MS / 2)),
+            climate_ms: *scene.random.pick(&CLIMATES_MS),
             reorganised: 0,
             judged: 0,
             scene,
@@ -67,7 +69,7 @@ impl World {
         world.nodes = (0..count).map(|index| Node::new(index, &mut world.scene)).collect();
         world.owners = owners(&mut world.scene);
         world.griefers = griefers(&mut world.scene);
-        world.scene.in_ms(WEATHER_MS.0, Happening::Weather);
+        world.scene.in_ms(CLIMATES_MS[0], Happening::Weather);
         world.scene.in_ms(JUDGED_MS, Happening::Judged);
         world
     }
@@ -91,6 +93,7 @@ impl World {
         }
         self.scene.totals.leases = self.books.started;
         self.scene.totals.reopenings = self.books.reopened;
+        self.scene.totals.reverted = self.scene.chain.reverted;
         let story = self.scene.story();
         (self.scene.violation.map_or(Ok(self.scene.totals), Err), story)
     }
@@ -139,7 +142,7 @@ impl World {
         if scene.now > self.begun + HEALED_MS {
             return heals(scene, &mut self.nodes);
         }
-        let after = scene.between(WEATHER_MS.0, WEATHER_MS.1);
+        let after = scene.between(self.climate_ms / 8, self.climate_ms);
         scene.in_ms(after, Happening::Weather);
         if self.shock_at.take_if(|at| *at < scene.now).is_some() {
             price_shock(scene, &mut self.nodes);
@@ -159,6 +162,7 @@ impl World {
     fn judge(&mut self) {
         self.scene.in_ms(JUDGED_MS, Happening::Judged);
         judge::one_at_most(&mut self.scene, &self.nodes, &self.books, self.reorganised);
+        judge::known(&mut self.scene, &self.nodes, &self.books, self.reorganised);
         self.judged += 1;
         if self.judged.is_multiple_of(COUNTED_EVERY) {
             judge::count_money(&mut self.scene, &self.books);
