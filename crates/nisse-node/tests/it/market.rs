@@ -37,9 +37,9 @@ const PATIENCE_MS: u64 = 5_400_000;
 /// A node that was in touch for so long could show life: time for a look at its clocks, for two losses on the way, a
 /// slow third try, and a block that is made twice.
 const ABLE_MS: u64 = 150_000;
-/// A node that has been in touch for so long knows what it has lost: time for a slow look, and for a second one at what a
-/// reorganisation took.
-const LAG_MS: u64 = 60_000;
+/// A node that has been in touch for so long knows what it has lost: time for the chain to come to the block that the node
+/// knew before a reorganisation, for a slow look at it, and for the second look at what seems to be gone.
+const LAG_MS: u64 = 100_000;
 
 /// A node that has been in touch for so long has done what follows from what it holds: the slowest preparation is over, and
 /// what it wrote was resent.
