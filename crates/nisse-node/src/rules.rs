@@ -4,4 +4,4 @@
 
 pub use crate::driver::{Asked, tries_max};
 pub use crate::heartbeats::is_watched;
-pub use crate::watcher::{Meaning, Reader, Standing, is_doubtful, reopened};
+pub use crate::watcher::{Meaning, Reader, Standing, is_doubtful, is_read_again, reopened};

@@ -24,7 +24,7 @@ pub use meaning::{Meaning, Reader, reopened};
 pub(crate) use own::{OwnOrders, own_numbers};
 pub(crate) use place::forget_places;
 pub(crate) use providers::named_provider;
-pub use reread::is_doubtful;
+pub use reread::{is_doubtful, is_read_again};
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

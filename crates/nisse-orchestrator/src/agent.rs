@@ -180,6 +180,10 @@ pub struct Agent {
     pub queued: Option<NextPackage>,
     /// Alarms set so far.
     pub alarms: u64,
+    /// When the chain took a start of which this one knows nothing, while the agent comes up: money runs already. After a
+    /// reorganisation a lease comes back as it had been.
+    #[serde(default, with = "crate::stored::millis_option", skip_serializing_if = "Option::is_none")]
+    pub(crate) acknowledged_before: Option<Timestamp>,
     /// It came as far as serving, so there may be a state that its owner wants back. Before this was noted, all did.
     #[serde(default = "yes")]
     pub(crate) ran: bool,
@@ -238,6 +242,7 @@ impl Agent {
             rollback_asked: false,
             queued: None,
             alarms: 0,
+            acknowledged_before: None,
             ran: false,
             alarm_in_flight: false,
             alarm_pace: AlarmPace::default(),
@@ -273,14 +278,18 @@ impl Agent {
         }
     }
 
+    /// When money began to run, by the chain's clock, as far as that was heard.
+    pub(crate) fn paid_since(&self) -> Option<Timestamp> {
+        match self.life {
+            Life::Running { acknowledged, .. } | Life::Paused { acknowledged, .. } => acknowledged,
+            Life::Preparing | Life::Starting => self.acknowledged_before,
+            Life::Stopped { .. } | Life::Failed { .. } => None,
+        }
+    }
+
     /// When the lease's deposit is used up; `None` at home and before money runs.
     pub fn ends_at(&self) -> Option<Timestamp> {
         let Assignment::Lease(lease) = &self.assignment else { return None };
-        match self.life {
-            Life::Running { acknowledged: Some(started), .. } | Life::Paused { acknowledged: Some(started), .. } => {
-                LeaseTerms { rate: lease.rate, started }.ends_at(lease.deposited)
-            }
-            _ => None,
-        }
+        LeaseTerms { rate: lease.rate, started: self.paid_since()? }.ends_at(lease.deposited)
     }
 }

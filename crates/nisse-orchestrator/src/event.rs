@@ -33,6 +33,8 @@ pub enum Event {
     /// The market gave a deployment to this node. `began`: the last incarnation that it knows of, here or elsewhere;
     /// `gas_budget`: gas that its answers may burn in each hour.
     Assigned { deployment: DeploymentId, placement: Placement, assignment: Assignment, began: u32, gas_budget: u64 },
+    /// What had ended here is this node's still: the blocks that said otherwise are gone.
+    HeldAgain { deployment: DeploymentId, placement: Placement, assignment: Assignment, began: u32, gas_budget: u64 },
     /// The market gave it to another node.
     AssignedElsewhere { deployment: DeploymentId },
     /// An order that was to be looked at again takes no bids any more.

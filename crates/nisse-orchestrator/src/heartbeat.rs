@@ -92,11 +92,12 @@ impl Attended {
 /// Whether money ran for an agent when a period began, or may have: its node shows life. At rest it is held as well: its
 /// owner may say at any time that it rests no more.
 pub fn ran_at(agent: &Agent, begins: u64) -> bool {
-    let (Life::Running { since, acknowledged } | Life::Paused { since, acknowledged }) = &agent.life else {
-        return false;
+    let since = match agent.life {
+        // What the chain said of its start may not have been heard yet.
+        Life::Running { since, .. } | Life::Paused { since, .. } => Some(agent.paid_since().unwrap_or(since)),
+        _ => agent.paid_since(),
     };
-    // What the chain said of its start may not have been heard yet.
-    agent.assignment != Assignment::Home && acknowledged.unwrap_or(*since).seconds() <= begins
+    agent.assignment != Assignment::Home && since.is_some_and(|since| since.seconds() <= begins)
 }
 
 #[cfg(test)]

@@ -72,8 +72,15 @@ impl Reader {
                 Meaning::told(assigned(view?, deployment, operator))
             }
             MarketEvent::Assigned { .. } => Meaning::told(vec![Event::AssignedElsewhere { deployment }]),
-            MarketEvent::Started { node, started, .. } if *node == operator => {
-                let events = vec![Event::Acknowledged { deployment, at: *started }];
+            MarketEvent::Started { node, started, incarnation, .. } if *node == operator => {
+                let view = view?;
+                // An old start says nothing of a lease that has yet to start; one that the contract's endpoint does not
+                // know yet is none.
+                let stands = is_held(view, operator) && view.started == Some(*started);
+                let events = match stands || view.incarnation < *incarnation {
+                    true => vec![Event::Acknowledged { deployment, at: *started }],
+                    false => Vec::new(),
+                };
                 Meaning { events, has_terms: true, ..Meaning::default() }
             }
             MarketEvent::Updated { node, .. } if *node == operator => Meaning { has_terms: true, ..Meaning::default() },
@@ -138,20 +145,22 @@ pub fn reopened(
 
 pub(super) fn assigned(view: &DeploymentView, deployment: DeploymentId, operator: Address) -> Vec<Event> {
     // An assignment that is told again after its end brings nothing back to life.
+    let (began, gas_budget) = (view.incarnation, view.gas_budget);
+    let event = |(placement, assignment)| Event::Assigned { deployment, placement, assignment, began, gas_budget };
+    held(view, operator).map(event).into_iter().collect()
+}
+
+/// What this node holds, by what the contract says now; `None` where it holds nothing.
+pub(super) fn held(view: &DeploymentView, operator: Address) -> Option<(Placement, Assignment)> {
     if !is_held(view, operator) {
-        return Vec::new();
+        return None;
     }
     let assignment = if view.home {
         Assignment::Home
     } else {
         Assignment::Lease(Lease { rate: view.rate, deposited: view.deposited })
     };
-    let placement = placement(view.owner, &view.package);
-    let (began, gas_budget) = (view.incarnation, view.gas_budget);
-    placement
-        .map(|placement| Event::Assigned { deployment, placement, assignment, began, gas_budget })
-        .into_iter()
-        .collect()
+    Some((placement(view.owner, &view.package)?, assignment))
 }
 
 /// An old end that is told again says nothing about a lease that this node holds now.

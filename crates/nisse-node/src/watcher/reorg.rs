@@ -9,14 +9,14 @@ use nisse_model::DeploymentId;
 use nisse_orchestrator::Agent;
 
 use super::meaning::Reader;
-use super::reread::is_doubtful;
+use super::reread::{is_doubtful, is_read_again};
 use super::{Check, Standing};
 use crate::core::Core;
 use crate::driver::market::write;
 use crate::error::chain;
 
 /// Reads every live agent and every order of this market again, or those that were doubted at the last look. Gives
-/// those that seem to be gone for the first time: they run on until another look says the same.
+/// those that seem to be gone, or back, for the first time: they go on as they are until another look says the same.
 pub(super) async fn read_again(
     core: &Arc<Core>,
     market: &Market,
@@ -25,14 +25,15 @@ pub(super) async fn read_again(
     asked: &Check,
 ) -> Result<BTreeSet<DeploymentId>, String> {
     let whole = asked.doubted.is_empty();
-    let reorganised = asked.reorganised && whole;
+    let (after_reorganisation, now) = (asked.reorganised, core.clock.now());
+    let reorganised = after_reorganisation && whole;
     let contract = market.addresses().manager;
     // The driver has taken the events of the new blocks by now: messages are answered in order.
     let (agents, orders) = core
         .driver
         .look(move |all| {
-            let live = |(_, agent): &(&DeploymentId, &Agent)| agent.life.is_live();
-            let agents: Vec<_> = all.agents().iter().filter(live).map(|(id, agent)| (*id, agent.clone())).collect();
+            let again = |(_, agent): &(&DeploymentId, &Agent)| is_read_again(agent, after_reorganisation, now);
+            let agents: Vec<_> = all.agents().iter().filter(again).map(|(id, agent)| (*id, agent.clone())).collect();
             (agents, all.orders().collect::<Vec<_>>())
         })
         .await

@@ -5,16 +5,22 @@
 //! an acknowledgement that stood in a block that is gone. Most of it comes back in another block at once.
 
 use nisse_market::{DeploymentState, DeploymentView, MarketCall};
-use nisse_model::DeploymentId;
+use nisse_model::{DeploymentId, Timestamp};
 use nisse_orchestrator::{Agent, Assignment, CloseReason, Event, Life};
 
 use super::Standing;
-use super::meaning::{Reader, assigned, is_held, reopened};
+use super::meaning::{Reader, assigned, held, is_held, reopened};
 use crate::driver::shortened;
 
+/// A reorganisation reaches no further back than this.
+const ENDED_LATELY_MS: u64 = 3_600_000;
+
 impl Reader {
-    /// What a live agent is told of. `view`: what the contract says of its deployment; `None` where there is none.
+    /// What an agent is told of that lives, or ended lately. `view`: what the contract says of its deployment; `None` where there is none.
     pub fn agent_again(&self, deployment: DeploymentId, agent: &Agent, view: Option<&DeploymentView>) -> Vec<Event> {
+        if !agent.life.is_live() {
+            return view.map(|view| self.held_again(deployment, agent, view)).unwrap_or_default();
+        }
         let undone = Event::Closed { deployment, reason: CloseReason::Undone };
         let Some(view) = view else { return vec![undone] };
         let name = view.package.agent_id.split('@').next().unwrap_or_default();
@@ -38,6 +44,19 @@ impl Reader {
         funded.into_iter().chain(started.map(|at| Event::Acknowledged { deployment, at })).collect()
     }
 
+    /// What has ended here and is this node's still, as if it had not: without the agent its owner would pay for nothing,
+    /// and the node would be found silent.
+    fn held_again(&self, deployment: DeploymentId, agent: &Agent, view: &DeploymentView) -> Vec<Event> {
+        let began = view.incarnation;
+        let stopped = matches!(agent.life, Life::Stopped { .. });
+        let held = held(view, self.operator).filter(|_| stopped);
+        let gas_budget = view.gas_budget;
+        let again = |(placement, assignment)| Event::HeldAgain { deployment, placement, assignment, began, gas_budget };
+        let again = held.map(again);
+        let started = again.is_some().then_some(view.started).flatten();
+        again.into_iter().chain(started.map(|at| Event::Acknowledged { deployment, at })).collect()
+    }
+
     /// What the chain had taken of an agent and has not any more: it goes out under a name of its own, since the old one
     /// has its outcome.
     pub fn said_again(&self, deployment: DeploymentId, agent: &Agent, view: &DeploymentView) -> Option<MarketCall> {
@@ -45,6 +64,13 @@ impl Reader {
             return None;
         }
         let number = deployment.number;
+        if let Life::Failed { stage, reason, .. } = &agent.life {
+            return Some(match view.state {
+                DeploymentState::Running => MarketCall::Stop { deployment: number },
+                _ => MarketCall::Reject { deployment: number, reason: shortened(&format!("{stage}: {reason}")) },
+            })
+            .filter(|_| agent.assignment != Assignment::Home);
+        }
         let started = matches!(agent.life, Life::Running { .. } | Life::Paused { .. });
         let (answered, incarnation) = (agent.revision_done, agent.incarnation);
         if view.state == DeploymentState::Assigned && started {
@@ -78,10 +104,21 @@ impl Reader {
     }
 }
 
-/// Whether an agent seems to be gone for the first time. The chain in this process has one word only.
+/// Whether an agent is read again at this time of the node's clock: each that lives, and after a reorganisation those that
+/// ended within reach of it.
+pub fn is_read_again(agent: &Agent, reorganised: bool, now: Timestamp) -> bool {
+    match &agent.life {
+        Life::Stopped { reason: CloseReason::Destroyed | CloseReason::Superseded, .. } => false,
+        Life::Stopped { at, .. } | Life::Failed { at, .. } => reorganised && now.since_ms(*at) < ENDED_LATELY_MS,
+        _ => true,
+    }
+}
+
+/// Whether an agent seems to be gone, or to be back, for the first time. The chain in this process has one word only.
 pub fn is_doubtful(events: &[Event], doubted_before: bool, embedded: bool) -> bool {
-    let undone = |event: &Event| matches!(event, Event::Closed { reason: CloseReason::Undone, .. });
-    !embedded && !doubted_before && events.iter().any(undone)
+    let turned =
+        |event: &Event| matches!(event, Event::Closed { reason: CloseReason::Undone, .. } | Event::HeldAgain { .. });
+    !embedded && !doubted_before && events.iter().any(turned)
 }
 
 #[cfg(test)]

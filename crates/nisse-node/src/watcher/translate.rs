@@ -27,11 +27,15 @@ pub(super) async fn translate(
     let meaning = loop {
         match reader.meaning(deployment, at, view.as_ref()) {
             Some(meaning) => break meaning,
+            // With the contract's word everything can be told.
             None => view = Some(market.deployment(number).await.map_err(|error| chain(&error))?),
         }
     };
     if meaning.has_terms {
-        let view = market.deployment(number).await.map_err(|error| chain(&error))?;
+        let view = match view {
+            Some(view) => view,
+            None => market.deployment(number).await.map_err(|error| chain(&error))?,
+        };
         budget(core, deployment, &view);
     }
     if let Some(command) = meaning.command {

@@ -95,11 +95,12 @@ impl Agent {
             Decision::Prepared { .. } => self.life = Life::Starting,
             Decision::Started { at, .. } => {
                 self.ran = true;
-                self.life = Life::Running { since: *at, acknowledged: None };
+                self.life = Life::Running { since: *at, acknowledged: self.acknowledged_before.take() };
             }
             Decision::Acknowledged { at, .. } => match &mut self.life {
                 Life::Running { acknowledged, .. } | Life::Paused { acknowledged, .. } => *acknowledged = Some(*at),
-                _ => {}
+                Life::Preparing | Life::Starting => self.acknowledged_before = Some(*at),
+                Life::Stopped { .. } | Life::Failed { .. } => {}
             },
             Decision::Funded { deposited, .. } => {
                 if let Assignment::Lease(terms) = &mut self.assignment {

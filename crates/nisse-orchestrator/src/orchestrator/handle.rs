@@ -23,10 +23,17 @@ impl Orchestrator {
     /// Decides. `now` is the node's clock.
     pub fn handle(&mut self, event: Event, now: Timestamp) -> Effects {
         let mut effects = Effects::default();
+        let again = matches!(event, Event::HeldAgain { .. });
         match event {
             Event::OrderOpened(order) => self.order_opened(order, &mut effects),
-            Event::Assigned { deployment, placement, assignment, began, gas_budget } => {
-                if self.life(deployment).is_none_or(may_come_back) {
+            Event::Assigned { deployment, placement, assignment, began, gas_budget }
+            | Event::HeldAgain { deployment, placement, assignment, began, gas_budget } => {
+                let comes = match self.life(deployment) {
+                    None => !again,
+                    Some(life) if again => matches!(life, Life::Stopped { .. }),
+                    Some(life) => may_come_back(life),
+                };
+                if comes {
                     let verdict = self.judge_assigned(deployment, &placement, &assignment, gas_budget);
                     self.decide(&mut effects, Decision::Assigned { deployment, placement, assignment, began });
                     match verdict {
@@ -259,11 +266,10 @@ impl Orchestrator {
     }
 
     fn acknowledged(&mut self, deployment: DeploymentId, at: Timestamp, effects: &mut Effects) {
-        let news = match self.life(deployment) {
-            // After a reorganisation the start may stand in another block, and money runs from that one's time.
-            Some(Life::Running { acknowledged, .. } | Life::Paused { acknowledged, .. }) => *acknowledged != Some(at),
-            _ => false,
-        };
+        // After a reorganisation the start may stand in another block, and money runs from that one's time. A lease that comes
+        // back as it had been runs before its agent does.
+        let live = self.agents.get(&deployment).filter(|agent| agent.life.is_live());
+        let news = live.is_some_and(|agent| agent.paid_since() != Some(at));
         if news {
             self.decide(effects, Decision::Acknowledged { deployment, at });
         }

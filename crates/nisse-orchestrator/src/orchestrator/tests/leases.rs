@@ -170,3 +170,28 @@ fn a_lease_that_came_by_an_offer_must_be_what_this_node_would_run() {
     }
     assert_eq!(given(7, ALICE, 500_000), (true, false), "there is no room left");
 }
+
+#[test]
+fn a_lease_that_comes_back_as_it_had_been_is_paid_for_before_its_agent_is_up() {
+    let mut node = orchestrator();
+    run(&mut node, 1, ALICE, lease());
+    node.handle(Event::Closed { deployment: deployment(1), reason: CloseReason::Reopened }, NOW);
+    assert_eq!(assign(&mut node, 1, ALICE, lease()), Effects::default(), "an old assignment is no news");
+    let (placement, assignment) = (placement(ALICE, "agent1"), lease());
+    let again = Event::HeldAgain { deployment: deployment(1), placement, assignment, began: 1, gas_budget: 500_000 };
+    assert!(matches!(node.handle(again.clone(), NOW).actions[..], [Action::Prepare { .. }]));
+    assert_eq!(node.handle(again, NOW), Effects::default());
+    let at = Timestamp(NOW.0 - 5_000);
+    let acknowledged = Event::Acknowledged { deployment: deployment(1), at };
+    assert_eq!(node.handle(acknowledged.clone(), NOW).decisions.len(), 1);
+    assert_eq!(node.handle(acknowledged, NOW), Effects::default());
+    let agent = |node: &Orchestrator| node.agent(&deployment(1)).expect("it lives").clone();
+    assert!(crate::ran_at(&agent(&node), at.seconds()), "it shows life for what it is paid for");
+    assert!(!crate::ran_at(&agent(&node), at.seconds() - 1));
+    let mut node = reborn(&node);
+    finish(&mut node, 1, ActionResult::Prepared(Ok(())));
+    let effects = finish(&mut node, 1, ActionResult::Started(Ok(())));
+    assert_eq!(effects.actions, [], "the chain has its start");
+    assert_eq!(*life(&node, 1), Life::Running { since: NOW, acknowledged: Some(at) });
+    assert_eq!(agent(&node).incarnation, 2);
+}
