@@ -172,11 +172,7 @@ impl Books {
                     order.evicted = Some((lease, line, lease.settled_before(at.tx)));
                 }
             }
-            MarketEvent::Heartbeat { node, period, .. } => {
-                if *period != now.seconds() / PERIOD || !self.beats.entry(*node).or_default().insert(*period) {
-                    return Err(format!("{node} showed life in {period} at {now:?}"));
-                }
-            }
+            MarketEvent::Heartbeat { node, period, .. } => self.beats(*node, *period, now)?,
             MarketEvent::Missed { deployment, node, period, penalty, .. } => {
                 let (deployment, node, period) = (*deployment, *node, *period);
                 self.slashed(deployment, node, period, penalty.0, *from)?;
@@ -193,6 +189,14 @@ impl Books {
 
     fn spends(&mut self, account: Address, amount: i128) {
         *self.spent.entry(account).or_default() += amount;
+    }
+
+    fn beats(&mut self, node: Address, period: u64, now: Timestamp) -> Result<(), String> {
+        let first = self.beats.entry(node).or_default().insert(period);
+        match first && period == now.seconds() / PERIOD {
+            true => Ok(()),
+            false => Err(format!("{node} showed life in {period} at {now:?}")),
+        }
     }
 
     /// An order ends: its node is paid to the second, and the rest is its owner's.

@@ -22,7 +22,7 @@ pub(super) enum Happening {
     /// A block is made.
     Block,
     /// A transaction reaches those who make blocks.
-    Arrives(Tx),
+    Arrives(Box<Tx>),
     /// A node reads the chain's log.
     Looks(usize),
     /// A node looks at its clocks.
@@ -104,10 +104,10 @@ impl Scene {
         if tx.nonce.is_some() && self.random.once_in(25) {
             self.totals.doubled += 1;
             let late = self.between(100, SLOW_WAY_MS);
-            self.in_ms(late, Happening::Arrives(tx.clone()));
+            self.in_ms(late, Happening::Arrives(Box::new(tx.clone())));
         }
         let after = self.between(100, way);
-        self.in_ms(after, Happening::Arrives(tx));
+        self.in_ms(after, Happening::Arrives(Box::new(tx)));
     }
 
     /// The transaction of somebody whose nonces are nobody's concern.

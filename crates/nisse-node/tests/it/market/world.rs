@@ -102,7 +102,7 @@ impl World {
         let scene = &mut self.scene;
         match happening {
             Happening::Block => self.block(),
-            Happening::Arrives(tx) => scene.chain.arrives(tx),
+            Happening::Arrives(tx) => scene.chain.arrives(*tx),
             Happening::Looks(node) => self.nodes[node].looks(scene),
             Happening::Ticks(node) => self.nodes[node].ticks(scene),
             Happening::Done { node, life, step } => self.nodes[node].done(scene, life, step),

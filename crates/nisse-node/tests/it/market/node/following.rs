@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use nisse_market::MarketEvent;
 use nisse_model::DeploymentId;
-use nisse_node::rules::is_doubtful;
+use nisse_node::rules::{is_doubtful, is_read_again};
 
 use super::{Check, Node};
 use crate::market::scene::{Happening, Scene};
@@ -107,8 +107,9 @@ impl Node {
         let Some(orchestrator) = &self.orchestrator else { return };
         let whole = check.doubted.is_empty();
         let reorganised = check.reorganised && whole;
-        let live = orchestrator.agents().iter().filter(|(_, agent)| agent.life.is_live());
-        let agents: Vec<_> = live.map(|(deployment, agent)| (*deployment, agent.clone())).collect();
+        let now = self.clock(scene);
+        let again = orchestrator.agents().iter().filter(|(_, agent)| is_read_again(agent, check.reorganised, now));
+        let agents: Vec<_> = again.map(|(deployment, agent)| (*deployment, agent.clone())).collect();
         let orders: Vec<(DeploymentId, bool)> = orchestrator.orders().collect();
         let (head, mut doubted) = (scene.chain.head(), BTreeSet::new());
         let here = |deployment: &DeploymentId| whole || check.doubted.contains(deployment);

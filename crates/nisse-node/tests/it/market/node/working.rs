@@ -24,7 +24,7 @@ pub(in crate::market) enum Step {
     Prepared(DeploymentId, u64),
     Started(DeploymentId, u64),
     Swapped(DeploymentId, u32, u64),
-    Tried(Task),
+    Tried(Box<Task>),
 }
 
 /// What follows from a write's outcome.
@@ -98,7 +98,7 @@ impl Node {
         }
         let failed = |stage, reason: &str| PrepareError { stage, reason: reason.to_owned() };
         let (deployment, result) = match step {
-            Step::Tried(task) => return self.attempt(scene, task),
+            Step::Tried(task) => return self.attempt(scene, *task),
             Step::LookedAgain(deployment) => return self.look_again(scene, deployment),
             Step::Inspected(deployment) => {
                 let bad = scene.random.once_in(60);
@@ -172,7 +172,7 @@ impl Node {
         if !self.reaches(scene) {
             return match once {
                 true => self.over(scene, task.after, false),
-                false => self.later(scene, RETRY_MS, Step::Tried(task)),
+                false => self.later(scene, RETRY_MS, Step::Tried(Box::new(task))),
             };
         }
         if let Err(refusal) = scene.chain.market.check(self.address, &task.call) {
@@ -182,7 +182,7 @@ impl Node {
             if once || tries >= tries_max(&task.call) {
                 return self.over(scene, task.after, false);
             }
-            return self.later(scene, REFUSED_RETRY_MS << (tries - 1), Step::Tried(Task { tries, ..task }));
+            return self.later(scene, REFUSED_RETRY_MS << (tries - 1), Step::Tried(Box::new(Task { tries, ..task })));
         }
         let index = self.index;
         scene.tell(|| format!("node {index} sends {}", task.name));
