@@ -28,6 +28,8 @@ const EVENTS_MAX: usize = 1_000;
 impl Node {
     /// The newest deployments, newest first.
     pub async fn market_list(&self) -> Result<MarketList, NodeError> {
+        // A market that was never reached lists nothing, which is not to say that it is empty.
+        self.market(KeyName::Operator)?;
         let refused = self.look(|all| all.refused().clone()).await?;
         let (mut entries, mut older) = (Vec::new(), 0);
         for version in self.core.keys.versions().into_iter().rev() {
@@ -44,6 +46,7 @@ impl Node {
 
     /// What running leases pay, and what open orders offer, among the newest deployments.
     pub async fn market_rates(&self) -> Result<MarketRates, NodeError> {
+        self.market(KeyName::Operator)?;
         let (mut paid, mut offered, mut looked_at) = (Vec::new(), Vec::new(), 0);
         for version in self.core.keys.versions().into_iter().rev() {
             let market = self.market_at(version.manager)?;

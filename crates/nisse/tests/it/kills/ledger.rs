@@ -72,6 +72,7 @@ impl Ledger {
             | "ManagerAdded"
             | "NodeRegistered"
             | "OwnershipTransferred"
+            | "ReputationChanged"
             | "SlasherChanged" => {}
             _ => {
                 let number = fields.number("id");
