@@ -18,13 +18,17 @@ struct Account {
     name: &'static str,
     address: String,
     balance: u128,
-    /// Of leases, and of what silent nodes lost.
+    /// What leases ever paid it, and what of that it may draw.
+    paid: u128,
     earned: u128,
+    /// What it may draw of what silent nodes lost.
     share: u128,
 }
 
 pub(super) fn adds_up(world: &World<'_>, order: &Order) -> anyhow::Result<()> {
-    let drawn = draws_while_it_runs(world)?;
+    let shares: u128 = accounts(world)?.iter().map(|account| account.share).sum();
+    ensure!(shares == TAKEN, "what the silent lost is shared out: {shares}");
+    draws_while_it_runs(world)?;
     world.deployer.json(&["stop", &order.deployment])?;
     let refund = balance(world, &world.deployer.operator)?;
     // The killed one lays down what it has lost.
@@ -32,11 +36,9 @@ pub(super) fn adds_up(world: &World<'_>, order: &Order) -> anyhow::Result<()> {
 
     let before = accounts(world)?;
     let nodes = || before.iter().filter(|account| account.name.starts_with("node-"));
-    ensure!(nodes().all(|node| node.balance + node.earned > 0), "each of the three was paid for its time");
-    let earned: u128 = nodes().map(|node| node.balance + node.earned).sum();
-    ensure!(earned + refund == PAID_IN, "what was paid in is {earned} for the nodes and {refund} back");
-    let shares: u128 = before.iter().map(|account| account.share).sum();
-    ensure!(shares == TAKEN, "what the silent lost is shared out: {shares}");
+    ensure!(nodes().all(|node| node.paid > 0), "each of the three was paid for its time");
+    let paid: u128 = nodes().map(|node| node.paid).sum();
+    ensure!(paid + refund == PAID_IN, "what was paid in is {paid} for the nodes and {refund} back");
 
     draw(world, &before)?;
     let after = accounts(world)?;
@@ -54,13 +56,13 @@ pub(super) fn adds_up(world: &World<'_>, order: &Order) -> anyhow::Result<()> {
     let held: u128 = after.iter().map(|account| account.balance).sum();
     let all = world.chain.amount("token", "totalSupply()(uint256)", None)?;
     ensure!(held + staked == all, "all money is somebody's: {held} and {staked} staked of {all}");
-    world.say(&format!("of {PAID_IN} paid in {earned} went to the nodes, {drawn} while it ran, and {refund} back"));
+    world.say(&format!("of {PAID_IN} paid in {paid} went to the nodes and {refund} back"));
     world.say(&format!("of stake {TAKEN} was taken and shared out; nothing is left over or missing"));
     Ok(())
 }
 
 /// The node that has it settles what is due, and draws it.
-fn draws_while_it_runs(world: &World<'_>) -> anyhow::Result<u128> {
+fn draws_while_it_runs(world: &World<'_>) -> anyhow::Result<()> {
     let node = &world.nodes[2];
     eventually("something to be due", || {
         let told = node.json(&["node", "earnings"])?;
@@ -69,18 +71,21 @@ fn draws_while_it_runs(world: &World<'_>) -> anyhow::Result<u128> {
     node.json(&["node", "withdraw"])?;
     let drawn = balance(world, &node.operator)?;
     ensure!(drawn > 0, "{} has drawn what it has earned by now", node.name());
-    Ok(drawn)
+    world.say(&format!("{} draws {drawn} while it runs", node.name()));
+    Ok(())
 }
 
-/// Everybody draws what is theirs.
+/// Everybody draws what is theirs, all at once.
 fn draw(world: &World<'_>, accounts: &[Account]) -> anyhow::Result<()> {
-    for account in accounts.iter().filter(|account| account.earned + account.share > 0) {
-        match everybody(world).find(|node| node.operator == account.address) {
-            Some(node) => node.json(&["node", "withdraw"]).map(drop)?,
-            None => world.chain.send("nodes", &["claimSlashed()"])?,
-        }
-    }
-    Ok(())
+    let draw = |account: &Account| match everybody(world).find(|node| node.operator == account.address) {
+        Some(node) => node.json(&["node", "withdraw"]).map(drop),
+        None => world.chain.send("nodes", &["claimSlashed()"]),
+    };
+    std::thread::scope(|scope| {
+        let due = accounts.iter().filter(|account| account.earned + account.share > 0);
+        let drawing: Vec<_> = due.map(|account| scope.spawn(|| draw(account))).collect();
+        drawing.into_iter().try_for_each(|one| one.join().expect("no thread of this story panics"))
+    })
 }
 
 fn balance(world: &World<'_>, address: &str) -> anyhow::Result<u128> {
@@ -95,13 +100,14 @@ fn everybody<'a>(world: &'a World<'_>) -> impl Iterator<Item = &'a Node<'a>> {
 fn accounts(world: &World<'_>) -> anyhow::Result<Vec<Account>> {
     let nodes = everybody(world).map(|node| (node.name(), node.operator.as_str()));
     let account = |(name, address): (&'static str, &str)| {
-        let claimable = |contract| world.chain.amount(contract, "claimable(address)(uint256)", Some(address));
+        let amount = |contract, view| world.chain.amount(contract, &format!("{view}(address)(uint256)"), Some(address));
         Ok(Account {
             name,
             address: address.to_owned(),
-            balance: balance(world, address)?,
-            earned: claimable("escrow")?,
-            share: claimable("nodes")?,
+            balance: amount("token", "balanceOf")?,
+            paid: amount("escrow", "earned")?,
+            earned: amount("escrow", "claimable")?,
+            share: amount("nodes", "claimable")?,
         })
     };
     nodes.chain([("the market's treasury", TREASURY)]).map(account).collect()
