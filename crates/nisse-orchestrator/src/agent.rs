@@ -274,6 +274,7 @@ impl Agent {
             revision_done: 0,
             previous_revision: 0,
             rollback_asked: false,
+            acknowledged_before: None,
             ..self.clone()
         }
     }

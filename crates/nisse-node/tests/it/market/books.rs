@@ -61,6 +61,8 @@ pub(super) struct Missed {
     pub(super) deployment: u64,
     pub(super) node: Address,
     pub(super) period: u64,
+    /// Who told of it.
+    pub(super) finder: Address,
 }
 
 #[derive(Default)]
@@ -176,7 +178,7 @@ impl Books {
             MarketEvent::Missed { deployment, node, period, penalty, .. } => {
                 let (deployment, node, period) = (*deployment, *node, *period);
                 self.slashed(deployment, node, period, penalty.0, *from)?;
-                return Ok(Some(Missed { deployment, node, period }));
+                return Ok(Some(Missed { deployment, node, period, finder: *from }));
             }
             _ => {}
         }

@@ -12,6 +12,9 @@ use super::scene::Scene;
 use super::template::{ORDERS, PURSE, everybody};
 use super::{ABLE_MS, KNOWN_MS, LAG_MS, PERIOD};
 
+/// How wrong clocks and answers are together, in seconds.
+const CLOCKS: u64 = 30;
+
 /// Money: everybody holds, is credited with and is owed what the books say, and the contracts hold that and no more.
 pub(super) fn count_money(scene: &mut Scene, books: &Books) {
     scene.totals.counted += 1;
@@ -57,13 +60,22 @@ pub(super) fn count_money(scene: &mut Scene, books: &Books) {
 }
 
 /// An honest node that could have shown life loses nothing. `able`: it was up and reached the chain for so long without a
-/// break, between the moment at which it was to show life and that from which it may be told of. Nothing else excuses.
+/// break, between the moment at which it was to show life and that from which it may be told of. Nothing else excuses. An
+/// honest node tells of nobody where it was not there itself when nodes were to show life.
 pub(super) fn slashed(scene: &mut Scene, nodes: &[Node], missed: Missed) {
+    let begins = missed.period * PERIOD;
+    if let Some(finder) = nodes.iter().find(|node| node.address == missed.finder) {
+        scene.totals.told += 1;
+        let (from, to) = ((begins - CLOCKS) * 1_000, (begins + PERIOD / 4 + CLOCKS) * 1_000);
+        if finder.touch_between(from, to, scene.now) == 0 {
+            let Missed { deployment, period, finder, .. } = missed;
+            scene.violate(format!("{finder} told of {deployment} in {period}, when it saw nobody show life"));
+        }
+    }
     let Some(node) = nodes.iter().find(|node| node.address == missed.node) else {
         scene.totals.griefers_slashed += 1;
         return;
     };
-    let begins = missed.period * PERIOD;
     let at = |passed| Period { number: missed.period, length: PERIOD, passed };
     let turn = (0..PERIOD).find(|passed| at(*passed).is_to_show(node.address)).unwrap_or(PERIOD);
     let (from, to) = ((begins + turn) * 1_000, (begins + PERIOD * 3 / 4) * 1_000);

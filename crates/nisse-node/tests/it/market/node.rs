@@ -3,6 +3,7 @@
 //! A crash drops all that is not in the journal or in the wallet; what the orchestrator was before it must come out of
 //! the journal again.
 
+mod falling;
 mod following;
 mod living;
 mod working;
@@ -12,13 +13,15 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use nisse_model::{Address, AmountPerHour, ByteSize, Cpu, DeploymentId, Timestamp};
 use nisse_node::rules::{Reader, Standing};
 use nisse_orchestrator::{
-    Accept, Agent, Attended, Capacity, Command, Decision, Effects, Event, Orchestrator, Policy, Prices, decode, encode,
+    Accept, Agent, Attended, Capacity, Command, Decision, Effects, Event, Orchestrator, Policy, Prices, encode,
 };
 
 use super::scene::{Happening, Scene};
 use super::template::{node_address, talos};
 use super::wallet::Wallet;
 
+pub(super) use falling::Fall;
+use falling::print;
 pub(super) use working::Step;
 use working::Task;
 
@@ -26,15 +29,6 @@ use working::Task;
 const TICK_MS: u64 = 5_000;
 /// A clock is wrong by this much at most, either way.
 const AHEAD_MS: u64 = 3_000;
-
-/// When a node falls, seen from its next decision.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Fall {
-    /// It is lost, and so is what would have been done.
-    BeforeItIsDurable,
-    /// It is durable, and nothing of it is done.
-    BeforeItIsDone,
-}
 
 /// When leases are to be read again.
 #[derive(Debug, Clone)]
@@ -250,94 +244,6 @@ impl Node {
         scene.tell(|| format!("node {index}: {decision:?}"));
     }
 
-    /// The process dies at its next decision, or now.
-    pub(super) fn is_to_fall(&mut self, scene: &mut Scene, fall: Option<Fall>, down_ms: u64) {
-        let Some(orchestrator) = &self.orchestrator else { return };
-        self.down_ms = down_ms;
-        match fall {
-            Some(fall) => self.fall = Some(fall),
-            None => {
-                let now = print(orchestrator);
-                self.falls(scene, now);
-            }
-        }
-    }
-
-    /// It dies. What it was, as far as that is durable, must come out of the journal.
-    fn falls(&mut self, scene: &mut Scene, was: Vec<Vec<u8>>) {
-        let index = self.index;
-        scene.totals.crashes += 1;
-        scene.tell(|| format!("node {index} dies"));
-        match self.restored() {
-            Ok(restored) if print(&restored) == was => {}
-            Ok(restored) => {
-                let (is, was) = (print(&restored), was);
-                let other = is.iter().zip(&was).find(|(is, was)| is != was);
-                let other = other.map(|(is, was)| (String::from_utf8_lossy(is), String::from_utf8_lossy(was)));
-                scene.violate(format!(
-                    "node {index} was restored as another: {other:?}, {} of {}",
-                    is.len(),
-                    was.len()
-                ));
-            }
-            Err(error) => scene.violate(format!("node {index} does not read its journal: {error}")),
-        }
-        self.orchestrator = None;
-        self.fall = None;
-        self.running.clear();
-        self.tasks.clear();
-        self.retouch(scene);
-        scene.in_ms(self.down_ms, Happening::Starts(index));
-    }
-
-    fn restored(&self) -> Result<Orchestrator, String> {
-        let mut orchestrator = Orchestrator::new(self.policy.clone());
-        for bytes in &self.journal {
-            orchestrator.restore(&decode(bytes).map_err(|error| error.to_string())?);
-        }
-        Ok(orchestrator)
-    }
-
-    /// It comes up: the journal, then what is to be done after it was read.
-    pub(super) fn starts(&mut self, scene: &mut Scene) {
-        if self.is_up() {
-            return;
-        }
-        let Ok(mut orchestrator) = self.restored() else { return };
-        self.life += 1;
-        if scene.random.once_in(3) {
-            self.journal = orchestrator.compacted().iter().map(encode).collect();
-        }
-        // The place in the log is not synced: some of it may be told again.
-        if self.life > 1 {
-            let again = scene.random.below(12);
-            self.seen = self.seen.saturating_sub(again).max(scene.chain.first());
-        }
-        (self.shown, self.beating, self.told, self.attended) = (0, false, 0, Attended::default());
-        (self.answered, self.look_due) = (None, false);
-        self.check = Some(Check { due: scene.now, reorganised: self.owed, doubted: BTreeSet::new() });
-        let effects = orchestrator.boot(self.clock(scene));
-        self.orchestrator = Some(orchestrator);
-        self.retouch(scene);
-        self.carry_out(scene, effects, None);
-        self.lay_down_stake(scene);
-        scene.in_ms(TICK_MS, Happening::Ticks(self.index));
-    }
-
-    /// Nothing befalls it any more.
-    pub(super) fn heals(&mut self, scene: &mut Scene) {
-        (self.fall, self.cut_until) = (None, scene.now);
-        self.starts(scene);
-        self.retouch(scene);
-        self.drain(scene, false);
-    }
-
-    /// Its prices change by this factor, in percent, with its next start.
-    pub(super) fn reprice(&mut self, percent: u64) {
-        let floor = &mut self.policy.prices.floor;
-        *floor = AmountPerHour(floor.0 * u128::from(percent) / 100);
-    }
-
     pub(super) fn ticks(&mut self, scene: &mut Scene) {
         if !self.is_up() {
             return;
@@ -355,9 +261,4 @@ impl Node {
             self.tell_of_silence(scene);
         }
     }
-}
-
-/// An orchestrator as its journal would begin anew.
-fn print(orchestrator: &Orchestrator) -> Vec<Vec<u8>> {
-    orchestrator.compacted().iter().map(encode).collect()
 }

@@ -1,8 +1,8 @@
-//! Owners: they order agents, change their minds, and see to what waits. What the node of an owner does by itself is done
-//! here when it is due.
+//! Owners: they order agents, change their minds, and see to what waits: what nobody acknowledged is reopened, what only
+//! griefers bid on is assigned, what has run out is ended. All of that anybody may; here it is the owner's own doing.
 
 use nisse_market::{DeployOrder, DeploymentState, DeploymentView, MarketCall};
-use nisse_model::{Address, Amount, AmountPerHour};
+use nisse_model::{Address, Amount, AmountPerHour, Timestamp};
 use nisse_node::rules::is_watched;
 use nisse_orchestrator::{Period, Whose};
 
@@ -10,7 +10,6 @@ use super::books::Books;
 use super::scene::{Happening, Scene};
 use super::template::{ORDERS, OWNERS, owner_address, publication, rate, successor, terms};
 use super::{DEPLOYED_MS, HEALED_MS, PATIENCE_MS, PERIOD};
-use nisse_model::Timestamp;
 
 /// How often an owner looks after its orders.
 const LOOK_MS: u64 = 20_000;
@@ -37,14 +36,19 @@ pub(super) struct Owner {
     index: usize,
     address: Address,
     wanted: Vec<Wanted>,
+    /// Its own node tells of silence; else that is left to others.
+    tells: bool,
     begun: u64,
 }
 
 /// All owners of a world with all that they will order.
 pub(super) fn owners(scene: &mut Scene) -> Vec<Owner> {
     let begun = scene.now;
-    let mut owners: Vec<Owner> =
-        (0..OWNERS).map(|index| Owner { index, address: owner_address(index), wanted: Vec::new(), begun }).collect();
+    let mut owner = |index| {
+        let tells = scene.random.once_in(2);
+        Owner { index, address: owner_address(index), wanted: Vec::new(), tells, begun }
+    };
+    let mut owners: Vec<Owner> = (0..OWNERS).map(&mut owner).collect();
     for order in 0..ORDERS {
         let deploy_at = begun + scene.random.below(DEPLOYED_MS);
         let max_rate = rate(scene.between(8, 60));
@@ -93,7 +97,7 @@ impl Owner {
             } else {
                 let number = books.by_agent.get(&wanted.agent);
                 let view = number.and_then(|number| scene.chain.view(*number));
-                view.and_then(|view| wanted.due(scene, &view, self.address, self.begun))
+                view.and_then(|view| wanted.due(scene, &view, self.address, self.tells, self.begun))
             };
             if let Some(call) = call {
                 wanted.quiet_until = now + QUIET_MS;
@@ -106,7 +110,14 @@ impl Owner {
 
 impl Wanted {
     /// What its owner does about an order now.
-    fn due(&self, scene: &mut Scene, view: &DeploymentView, owner: Address, begun: u64) -> Option<MarketCall> {
+    fn due(
+        &self,
+        scene: &mut Scene,
+        view: &DeploymentView,
+        owner: Address,
+        tells: bool,
+        begun: u64,
+    ) -> Option<MarketCall> {
         let (now, deployment) = (scene.now / 1_000, view.number);
         let passed = |at: Option<Timestamp>, seconds: u64| at.is_some_and(|at| at.seconds() + seconds < now);
         if matches!(view.state, DeploymentState::Stopped | DeploymentState::Expired) {
@@ -130,7 +141,7 @@ impl Wanted {
             return None;
         }
         let period = Period::at(Timestamp(scene.now), PERIOD);
-        if let Some(node) = view.node.filter(|_| period.is_to_tell(owner, Whose::Own))
+        if let Some(node) = view.node.filter(|_| tells && period.is_to_tell(owner, Whose::Own))
             && is_watched(view, node, period)
             && !scene.chain.market.has_beaten(node, period.number)
         {

@@ -29,6 +29,7 @@ counts! {
     reopenings: "reopenings",
     griefers_slashed: "slashes of griefers",
     cut_off_slashed: "slashes of nodes out of touch",
+    told: "silences told by honest nodes",
     accusations: "false accusations",
     fake_nodes: "fake nodes",
     price_shocks: "price shocks",
