@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 pragma solidity ^0.8.28;
 
-import {Deployment, Publication, Selection, State} from "./Types.sol";
-import {Cid} from "./Cid.sol";
+import {DeployParams, Deployment, Offer, Publication, Selection, State, Terms} from "./Types.sol";
+import {Escrow} from "./Escrow.sol";
 import {Nodes} from "./Nodes.sol";
 import {Bidding} from "./market/Bidding.sol";
+import {Deals} from "./market/Deals.sol";
 import {Leasing} from "./market/Leasing.sol";
 import {Market} from "./market/Market.sol";
 import {Ordering} from "./market/Ordering.sol";
@@ -16,7 +17,9 @@ import {Views} from "./market/Views.sol";
 /// in Nodes. Time is in seconds, money in token units, rates in token units per hour. The parts are in
 /// `market/`; this file puts them together and answers questions.
 contract Manager is Publishing, Ordering, Bidding, Leasing {
-    Views private immutable _views;
+    // Parts that are code alone and run on this contract's state; in one piece it would be too large (EIP-170).
+    address private immutable _views;
+    address private immutable _deals;
 
     /// @param nodes_ the registry of nodes, whose owner then calls `addManager` with this contract
     /// @param ackTimeout_ seconds, e.g. 60
@@ -24,21 +27,51 @@ contract Manager is Publishing, Ordering, Bidding, Leasing {
     /// @param lockHours_ hours, e.g. 24
     /// @param quorum_ nodes, e.g. 2
     constructor(Nodes nodes_, uint32 ackTimeout_, uint32 withdrawNotice_, uint32 lockHours_, uint8 quorum_)
-        Market(nodes_, ackTimeout_, withdrawNotice_, lockHours_, quorum_)
+        Market(nodes_, new Escrow(nodes_.token()), ackTimeout_, withdrawNotice_, lockHours_, quorum_)
     {
-        _views = new Views();
+        _views = address(new Views());
+        _deals = address(new Deals(nodes_, escrow, ackTimeout_, withdrawNotice_, lockHours_, quorum_));
+    }
+
+    /// @notice Deploy an order that says how it chooses: see `Choosing.deployUnder`.
+    function deployUnder(DeployParams calldata params, Terms calldata terms) external returns (uint64 id) {
+        // Here and below, the names are for whoever reads the ABI, and what follows a view's call is never reached: the
+        // other code has answered.
+        (id, params, terms);
+        _answeredBy(_deals);
+    }
+
+    /// @notice Deploy with a node's offer: see `Offers.deployWith`.
+    function deployWith(DeployParams calldata params, Offer calldata offer, bytes calldata signature)
+        external
+        returns (uint64 id)
+    {
+        (id, params, offer, signature);
+        _answeredBy(_deals);
+    }
+
+    /// @notice Take an offer of the caller's back: see `Offers.revokeOffer`.
+    function revokeOffer(uint64 nonce) external {
+        nonce;
+        _answeredBy(_deals);
+    }
+
+    /// @notice Whether a node's offer of this nonce was taken, or taken back.
+    function offerUsed(address node, uint64 nonce) external view returns (bool used) {
+        (node, nonce);
+        _readOnly(_answeredBy)(_deals);
+        return used;
     }
 
     /// @notice Everything about one deployment.
     function deployment(uint64) external view returns (Deployment memory d) {
-        _readOnly(_answeredByViews)();
-        // Never reached, here and below: the views have answered.
+        _readOnly(_answeredBy)(_views);
         return d;
     }
 
     /// @notice The time that a node has been paid for: see `Views.paidTime`.
     function paidTime(uint64) external view returns (address node, uint64 from, uint64 until) {
-        _readOnly(_answeredByViews)();
+        _readOnly(_answeredBy)(_views);
         return (node, from, until);
     }
 
@@ -47,17 +80,20 @@ contract Manager is Publishing, Ordering, Bidding, Leasing {
         return _lease(id).selection;
     }
 
-    /// @notice The newest publication of `agentId` by `publisher`.
+    /// @notice The newest publication of an agent id by a publisher.
     function publication(address publisher, string calldata agentId) external view returns (Publication memory) {
-        uint64 id = _latest[_latestKey(publisher, keccak256(bytes(agentId)))];
-        if (id == 0) revert NotPublished(publisher, agentId);
-        return _publication(id);
+        (publisher, agentId);
+        _readOnly(_answeredBy)(_views);
+        Publication memory p;
+        return p;
     }
 
     /// @notice One publication by number.
     function publicationById(uint64 id) external view returns (Publication memory) {
-        _known(id);
-        return _publication(id);
+        id;
+        _readOnly(_answeredBy)(_views);
+        Publication memory p;
+        return p;
     }
 
     /// @notice How many orders of `agentId` are open or await their quorum.
@@ -99,13 +135,12 @@ contract Manager is Publishing, Ordering, Bidding, Leasing {
         return (asked.amount, asked.readyAt);
     }
 
-    // End this very call with what the views' code answers to it, on this contract's state.
-    function _answeredByViews() private {
-        address views = address(_views);
+    // End this very call with what another contract's code answers to it, on this contract's state.
+    function _answeredBy(address code) private {
         assembly ("memory-safe") {
             let at := mload(0x40)
             calldatacopy(at, 0, calldatasize())
-            let answered := delegatecall(gas(), views, at, calldatasize(), 0, 0)
+            let answered := delegatecall(gas(), code, at, calldatasize(), 0, 0)
             returndatacopy(at, 0, returndatasize())
             if iszero(answered) { revert(at, returndatasize()) }
             return(at, returndatasize())
@@ -113,7 +148,11 @@ contract Manager is Publishing, Ordering, Bidding, Leasing {
     }
 
     // A delegated call counts as one that may write, which code that only reads does not.
-    function _readOnly(function () internal delegated) private pure returns (function () internal view read) {
+    function _readOnly(function (address) internal delegated)
+        private
+        pure
+        returns (function (address) internal view read)
+    {
         assembly ("memory-safe") {
             read := delegated
         }

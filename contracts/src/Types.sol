@@ -98,6 +98,22 @@ struct DeployParams {
     uint64 supersedesId;
 }
 
+/// @notice What a node's operator signs, so that a deploy finds its node at once (EIP-712). Good once.
+/// @param node the operator's address
+/// @param client who may take it; 0 = anybody
+/// @param upTo the most that the agent may need; a GPU only where it is offered
+/// @param rate token units per hour
+/// @param validUntil last unix time at which it may be taken
+/// @param nonce the node's own number for it; of several offers with the same nonce one is taken
+struct Offer {
+    address node;
+    address client;
+    Resources upTo;
+    uint128 rate;
+    uint64 validUntil;
+    uint64 nonce;
+}
+
 /// @notice All that a node needs to decide about an order and to fetch the agent; carried by `Deployed`.
 /// @param biddingEnds unix time when bids close; 0 while unverified
 /// @param verified whether the artifact's CID proves its hash (raw) or a quorum attested it

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 pragma solidity ^0.8.28;
 
-import {Resources, DeployParams, Selection, State, Deployment, Terms} from "../src/Types.sol";
+import {Resources, DeployParams, Offer, Selection, State, Deployment, Terms} from "../src/Types.sol";
 import {Escrow} from "../src/Escrow.sol";
 import {Heartbeats} from "../src/Heartbeats.sol";
 import {Manager} from "../src/Manager.sol";
@@ -37,11 +37,16 @@ interface Vm {
     function snapshotGasLastCall(string calldata group, string calldata name) external returns (uint256);
     function lastCallGas() external view returns (Gas memory);
     function cool(address) external;
+    function sign(uint256 key, bytes32 digest) external pure returns (uint8 v, bytes32 r, bytes32 s);
+    function addr(uint256 key) external pure returns (address);
+    function chainId(uint256) external;
     function store(address target, bytes32 slot, bytes32 value) external;
     function recordLogs() external;
     function getRecordedLogs() external returns (Log[] memory);
     function deployCode(string calldata artifact, bytes calldata arguments) external returns (address);
     function toString(uint256) external pure returns (string memory);
+    function toString(address) external pure returns (string memory);
+    function eip712HashTypedData(string calldata json) external pure returns (bytes32);
     function getBlockTimestamp() external view returns (uint256);
     function readFile(string calldata path) external view returns (string memory);
     function parseJsonKeys(string calldata json, string calldata key) external pure returns (string[] memory);
@@ -108,9 +113,13 @@ abstract contract World is Test {
     Reputation internal reputation;
 
     address internal constant client = address(0xC11E47);
-    address internal constant bob = address(0xB0B);
-    address internal constant carol = address(0xCA401);
-    address internal constant dave = address(0xDA7E);
+    // Those of their keys.
+    address internal constant bob = 0x0376AAc07Ad725E01357B1725B5ceC61aE10473c;
+    address internal constant carol = 0x0F89F1868aF3b14a5eca86ed9a5404A742a11454;
+    address internal constant dave = 0xC6f06BE7B01A7C8A72f9C67299E116dEA6755eD2;
+    uint256 internal constant BOB_KEY = 0xB0B;
+    uint256 internal constant CAROL_KEY = 0xCA401;
+    uint256 internal constant DAVE_KEY = 0xDA7E;
     address internal constant stranger = address(0x57A4);
     address internal constant treasury = address(0x7EA5);
 
@@ -236,6 +245,38 @@ abstract contract World is Test {
     function _deployUnder(uint64 publication, Selection selection) internal returns (uint64 id) {
         vm.prank(client);
         id = manager.deployUnder(_params(publication), _terms(selection));
+    }
+
+    /// Good for an hour, to anybody, for just what `_publish` asks.
+    function _offer(address node, uint64 nonce) internal view returns (Offer memory) {
+        return Offer(node, address(0), Resources(250, 256 << 20, false), RATE, uint64(_now() + 1 hours), nonce);
+    }
+
+    function _sign(uint256 key, Offer memory offer) internal view returns (bytes memory) {
+        return _sign(key, offer, address(manager));
+    }
+
+    /// For this chain and a Manager, by the letter of EIP-712.
+    function _sign(uint256 key, Offer memory offer, address market) internal view returns (bytes memory) {
+        string memory needs = "Resources(uint32 cpuMillis,uint64 memoryBytes,bool gpu)";
+        string memory form =
+            "Offer(address node,address client,Resources upTo,uint128 rate,uint64 validUntil,uint64 nonce)";
+        bytes32 kind = keccak256(bytes(string.concat(form, needs)));
+        bytes32 upTo = keccak256(abi.encode(keccak256(bytes(needs)), offer.upTo));
+        bytes32 said = keccak256(
+            abi.encode(kind, offer.node, offer.client, upTo, offer.rate, offer.validUntil, offer.nonce)
+        );
+        bytes32 domain = keccak256(
+            abi.encode(
+                keccak256("EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)"),
+                keccak256("nisse"),
+                keccak256("1"),
+                block.chainid,
+                market
+            )
+        );
+        (uint8 v, bytes32 r, bytes32 s) = vm.sign(key, keccak256(abi.encodePacked(hex"1901", domain, said)));
+        return abi.encodePacked(r, s, v);
     }
 
     function _bid(uint64 id, address node, uint128 rate) internal {

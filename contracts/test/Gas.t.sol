@@ -169,6 +169,21 @@ contract GasTest is World {
         _note("bid by score");
     }
 
+    function testOffers() external {
+        DeployParams memory params = _params(_publication);
+        bytes memory signature = _sign(BOB_KEY, _offer(bob, 0));
+        vm.prank(client);
+        manager.deployWith(params, _offer(bob, 0), signature);
+        _note("deployWith first of a node");
+        signature = _sign(BOB_KEY, _offer(bob, 1));
+        vm.prank(client);
+        manager.deployWith(params, _offer(bob, 1), signature);
+        _note("deployWith");
+        vm.prank(bob);
+        manager.revokeOffer(2);
+        _note("revokeOffer");
+    }
+
     function testOracle() external {
         OracleFeeds feeds = new OracleFeeds(manager);
         uint64 id = _leased();

@@ -112,9 +112,20 @@ abstract contract Life is World {
         uint64 tree = uint64(_market("deploy a tree", client, _deployCall(_tree)));
         _market("attest", bob, abi.encodeCall(manager.attest, (tree)));
         _market("attest as the quorum's last", carol, abi.encodeCall(manager.attest, (tree)));
+        _offers();
         DeployParams memory home = _params(_windowed);
         home.payment = 0;
         _market("deployHome", dave, abi.encodeCall(manager.deployHome, (home)));
+    }
+
+    function _offers() private {
+        bytes memory signature = _sign(DAVE_KEY, _offer(dave, 0));
+        bytes memory call = abi.encodeCall(manager.deployWith, (_params(_windowed), _offer(dave, 0), signature));
+        uint64 id = uint64(_market("deployWith", client, call));
+        _market("revokeOffer", dave, abi.encodeCall(manager.revokeOffer, (1)));
+        _market("offerUsed", stranger, abi.encodeCall(manager.offerUsed, (dave, 1)));
+        vm.prank(client);
+        manager.stop(id);
     }
 
     function _bids() private {
@@ -201,6 +212,11 @@ abstract contract Life is World {
         _do("isNewcomer", stranger, address(reputation), abi.encodeCall(reputation.isNewcomer, (bob)));
         bytes memory leads = abi.encodeCall(reputation.leads, (1, Selection.Score, carol, RATE, bob, RATE + 1));
         _do("leads", stranger, address(reputation), leads);
+        // One order in five goes to the lowest price, which costs less to tell.
+        while (manager.deployments() % 5 != 0) {
+            vm.prank(client);
+            manager.deploy(_params(_immediate));
+        }
         bytes memory deploy = abi.encodeCall(manager.deployUnder, (_params(_windowed), _terms(Selection.Score)));
         uint64 id = uint64(_market("deployUnder", client, deploy));
         _market("selectionOf", stranger, abi.encodeCall(manager.selectionOf, (id)));

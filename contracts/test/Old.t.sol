@@ -36,6 +36,14 @@ contract OldNodesTest is World {
         eq(manager.deployment(id).node, carol, "node");
     }
 
+    function test_an_offer_is_taken() external {
+        DeployParams memory params = _params(_publish(600));
+        bytes memory signature = _sign(BOB_KEY, _offer(bob, 0));
+        vm.prank(client);
+        uint64 id = manager.deployWith(params, _offer(bob, 0), signature);
+        eq(manager.deployment(id).node, bob, "node");
+    }
+
     function test_a_slash_goes_on() external {
         vm.prank(address(heartbeats));
         nodes.slash(bob, 1, 1 ether, "forged", stranger, client, 0);

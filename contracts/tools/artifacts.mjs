@@ -7,6 +7,7 @@ import { fileURLToPath } from "node:url";
 
 const CONTRACTS = ["TalosToken", "Nodes", "Escrow", "Manager", "OracleFeed", "OracleFeeds", "AddressBook", "Heartbeats", "Reputation"];
 const RUNTIME_BYTES_MAX = 24_576; // EIP-170
+const CREATION_BYTES_MAX = 49_152; // EIP-3860
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "..");
 const sha256 = (bytes) => createHash("sha256").update(bytes).digest("hex");
@@ -27,6 +28,10 @@ function artifact(name) {
   const runtimeBytes = (built.deployedBytecode.object.length - 2) / 2;
   if (runtimeBytes > RUNTIME_BYTES_MAX) {
     throw new Error(`${name} is ${runtimeBytes} bytes, above the limit of ${RUNTIME_BYTES_MAX}`);
+  }
+  const creationBytes = (built.bytecode.object.length - 2) / 2;
+  if (creationBytes > CREATION_BYTES_MAX) {
+    throw new Error(`${name} takes ${creationBytes} bytes to create, above the limit of ${CREATION_BYTES_MAX}`);
   }
   if (built.bytecode.object.includes("__$")) throw new Error(`${name} has unlinked libraries`);
   return {

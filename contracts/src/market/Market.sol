@@ -3,7 +3,7 @@ pragma solidity ^0.8.28;
 
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol";
-import {Order, Publication, ReopenReason, Resources, State} from "../Types.sol";
+import {Order, ReopenReason, Resources, State} from "../Types.sol";
 import {Cid} from "../Cid.sol";
 import {Escrow} from "../Escrow.sol";
 import {Nodes} from "../Nodes.sol";
@@ -41,16 +41,24 @@ abstract contract Market is Storage, ReentrancyGuardTransient {
     /// @notice Nodes that must attest a dag-pb artifact before bidding opens.
     uint8 public immutable quorum;
 
-    /// @param nodes_ the registry of nodes, whose owner then calls `addManager` with this contract
+    /// @param nodes_ the registry of nodes, whose owner then calls `addManager` with the Manager
+    /// @param escrow_ where the Manager keeps the money
     /// @param ackTimeout_ seconds, e.g. 60
     /// @param withdrawNotice_ seconds, e.g. 3600
     /// @param lockHours_ hours, e.g. 24
     /// @param quorum_ nodes, e.g. 2
-    constructor(Nodes nodes_, uint32 ackTimeout_, uint32 withdrawNotice_, uint32 lockHours_, uint8 quorum_) {
+    constructor(
+        Nodes nodes_,
+        Escrow escrow_,
+        uint32 ackTimeout_,
+        uint32 withdrawNotice_,
+        uint32 lockHours_,
+        uint8 quorum_
+    ) {
         if (ackTimeout_ == 0 || quorum_ == 0) revert SettingZero();
         nodes = nodes_;
         token = nodes_.token();
-        escrow = new Escrow(nodes_.token());
+        escrow = escrow_;
         ackTimeout = ackTimeout_;
         withdrawNotice = withdrawNotice_;
         lockHours = lockHours_;
@@ -98,11 +106,6 @@ abstract contract Market is Storage, ReentrancyGuardTransient {
         if (msg.sender != lease.node) revert NotNode(id, msg.sender);
         asked = _updates[id];
         if (asked.publication == 0 || asked.revision != revision) revert NoUpdate(id, revision);
-    }
-
-    function _known(uint64 id) internal view returns (Record storage p) {
-        p = _publications[id];
-        if (p.cpuMillis == 0) revert UnknownPublication(id);
     }
 
     // The first second at which the whole deposit is due.
@@ -178,27 +181,6 @@ abstract contract Market is Storage, ReentrancyGuardTransient {
         order.maxRate = p.maxRate;
         order.bidWindow = p.bidWindow;
         order.gasBudget = p.gasBudget;
-    }
-
-    function _publication(uint64 id) internal view returns (Publication memory view_) {
-        Record storage p = _publications[id];
-        view_.id = id;
-        view_.publisher = p.publisher;
-        view_.agentId = p.agentId;
-        view_.manifestCid = Cid.encode(p.manifestHash, false);
-        view_.manifestHash = p.manifestHash;
-        view_.artifactCid = Cid.encode(p.dagPb ? p.artifactDigest : p.artifactHash, p.dagPb);
-        view_.artifactHash = p.artifactHash;
-        view_.configHash = p.configHash;
-        view_.resources = Resources(p.cpuMillis, p.memoryBytes, p.gpu);
-        view_.maxRate = p.maxRate;
-        view_.bidWindow = p.bidWindow;
-        view_.gasBudget = p.gasBudget;
-        view_.publishedAt = p.publishedAt;
-    }
-
-    function _latestKey(address publisher, bytes32 agentKey) internal pure returns (bytes32) {
-        return keccak256(abi.encode(publisher, agentKey));
     }
 
     function _incarnation(uint64 id, Lease storage lease, uint32 given) internal view returns (uint24) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 pragma solidity ^0.8.28;
 
-import {Order, Publication, ReopenReason, Selection, State, StopReason} from "../Types.sol";
+import {Order, Publication, ReopenReason, Resources, Selection, State, StopReason} from "../Types.sol";
 
 /// @title What the market says
 /// @notice Every event carries what a node or a client needs to act on it without asking back; every refusal
@@ -27,6 +27,8 @@ abstract contract MarketEvents {
     event Verified(uint64 indexed id, uint64 biddingEnds);
     /// @notice `node` leads with `rate` token units per hour.
     event BidPlaced(uint64 indexed id, address indexed node, uint128 rate);
+    /// @notice A node takes an offer back, whether it has made it or not.
+    event OfferRevoked(address indexed node, uint64 indexed nonce);
     /// @notice The order is `node`'s; it starts the agent and acknowledges.
     /// @param ackBy last unix time of the ack; 0 for a home lease, which may take its time
     event Assigned(uint64 indexed id, address indexed node, uint128 rate, uint64 ackBy);
@@ -119,6 +121,19 @@ abstract contract MarketEvents {
     error BiddingClosed(uint64 id, uint64 closedAt);
     /// @notice Bidding goes on until this unix time.
     error BiddingOpen(uint64 id, uint64 until);
+    /// @notice The offer was good until `validUntil`; it is `now_` (unix time).
+    error OfferExpired(uint64 validUntil, uint64 now_);
+    /// @notice The offer is for `client` alone.
+    error OfferForAnother(address client, address caller);
+    /// @notice The node has taken this offer back, or it was taken before.
+    error OfferUsed(address node, uint64 nonce);
+    /// @notice The offer does not bear its node's signature of 65 bytes, for this chain and this Manager; `signer` is
+    /// whose it bears, 0 for nobody's.
+    error OfferNotSigned(address node, address signer);
+    /// @notice The agent needs more than is offered.
+    error OfferTooSmall(Resources needed, Resources upTo);
+    /// @notice An offer is taken for a raw CID alone; a dag-pb one awaits its quorum and takes bids after it.
+    error ArtifactCidNotRaw();
     /// @notice Nobody has bid.
     error NoBids(uint64 id);
     /// @notice No order of this agent id is open.

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 pragma solidity ^0.8.28;
 
-import {State} from "../Types.sol";
+import {Publication, Resources, State} from "../Types.sol";
+import {Cid} from "../Cid.sol";
 import {MarketEvents} from "./MarketEvents.sol";
 import {Records} from "./Records.sol";
 
@@ -25,6 +26,9 @@ abstract contract Storage is MarketEvents, Records {
     mapping(uint64 deployment => mapping(address node => bool)) internal _attested;
     // Missed acks and leases lost by silence; type(uint8).max = barred.
     mapping(uint64 deployment => mapping(address node => uint8)) internal _misses;
+
+    // A bit for each nonce: taken or revoked.
+    mapping(address node => mapping(uint256 nonceOver256 => uint256)) internal _offerBits;
 
     // ---- reading it ------------------------------------------------------------------------------
 
@@ -53,5 +57,31 @@ abstract contract Storage is MarketEvents, Records {
         uint256 seconds_ = (deposited * 1 hours + rate - 1) / rate;
         uint256 ends = lease.moment + seconds_;
         return ends < type(uint64).max ? uint64(ends) : type(uint64).max;
+    }
+
+    function _known(uint64 id) internal view returns (Record storage p) {
+        p = _publications[id];
+        if (p.cpuMillis == 0) revert UnknownPublication(id);
+    }
+
+    function _publication(uint64 id) internal view returns (Publication memory view_) {
+        Record storage p = _publications[id];
+        view_.id = id;
+        view_.publisher = p.publisher;
+        view_.agentId = p.agentId;
+        view_.manifestCid = Cid.encode(p.manifestHash, false);
+        view_.manifestHash = p.manifestHash;
+        view_.artifactCid = Cid.encode(p.dagPb ? p.artifactDigest : p.artifactHash, p.dagPb);
+        view_.artifactHash = p.artifactHash;
+        view_.configHash = p.configHash;
+        view_.resources = Resources(p.cpuMillis, p.memoryBytes, p.gpu);
+        view_.maxRate = p.maxRate;
+        view_.bidWindow = p.bidWindow;
+        view_.gasBudget = p.gasBudget;
+        view_.publishedAt = p.publishedAt;
+    }
+
+    function _latestKey(address publisher, bytes32 agentKey) internal pure returns (bytes32) {
+        return keccak256(abi.encode(publisher, agentKey));
     }
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 pragma solidity ^0.8.28;
 
-import {Deployment, Resources, State} from "../Types.sol";
+import {Deployment, Publication, Resources, State} from "../Types.sol";
 import {Cid} from "../Cid.sol";
 import {Market} from "./Market.sol";
 import {Storage} from "./Storage.sol";
@@ -10,6 +10,19 @@ import {Storage} from "./Storage.sol";
 /// @notice Code alone: the Manager makes this contract and runs it on its own state, since one contract may not
 /// be as large as both (EIP-170). Asked directly it knows of nothing.
 contract Views is Storage {
+    /// @notice The newest publication of `agentId` by `publisher`.
+    function publication(address publisher, string calldata agentId) external view returns (Publication memory) {
+        uint64 id = _latest[_latestKey(publisher, keccak256(bytes(agentId)))];
+        if (id == 0) revert NotPublished(publisher, agentId);
+        return _publication(id);
+    }
+
+    /// @notice One publication by number.
+    function publicationById(uint64 id) external view returns (Publication memory) {
+        _known(id);
+        return _publication(id);
+    }
+
     /// @notice The time that a node has been paid for, in unix time: it goes from the start of its lease without a
     /// gap, since money runs by the second and what was paid stays paid. What a silent node lost is not in it.
     /// @return node zero where the deployment is at home or has not been started since it was last open

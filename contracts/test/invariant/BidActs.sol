@@ -14,6 +14,14 @@ abstract contract BidActs is Refusals {
         _bidOf(id, g, bidder, _anyRate(id, g, roll >> 16), roll >> 128);
     }
 
+    // The best known of the operators, or the least.
+    function _extreme(bool best) internal view returns (address found) {
+        for (uint256 k = 0; k < 3; ++k) {
+            address node = operators[k];
+            if (found == address(0) || best == (reputation.scoreOf(node) > reputation.scoreOf(found))) found = node;
+        }
+    }
+
     function _anyRate(uint64 id, Ghost storage g, uint256 roll) internal view returns (uint256) {
         (, uint256 standing) = leading(id);
         if (standing == 0) standing = g.limit;

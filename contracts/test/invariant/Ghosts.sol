@@ -85,6 +85,8 @@ abstract contract Ghosts is World {
     // Every bid that was valid, whatever the market made of it, in the order of their arrival.
     mapping(uint64 id => mapping(uint256 round => Bid[])) internal bids;
     mapping(uint64 id => mapping(uint256 round => Lead)) internal leads;
+    /// The nonce of a node's next offer; none above it was used.
+    mapping(address node => uint64) internal nonces;
     mapping(address node => GhostNode) internal ghostNodes;
     mapping(address node => uint256) public earned;
     /// Of slashes.

@@ -5,12 +5,12 @@ import {State} from "../../src/Types.sol";
 import {LeaseAttacks} from "./LeaseAttacks.sol";
 import {MoneyAttacks} from "./MoneyAttacks.sol";
 import {NodeActs} from "./NodeActs.sol";
-import {OrderActs} from "./OrderActs.sol";
+import {OfferActs} from "./OfferActs.sol";
 
 /// Acts on a market as its clients, nodes, a court and bystanders would, and as a thief would. Before each call it is
 /// known whether the market must allow it. The runner calls `act`; a roll of its numbers picks the action among those
 /// possible.
-contract Handler is NodeActs, OrderActs, LeaseAttacks, MoneyAttacks {
+contract Handler is NodeActs, OfferActs, LeaseAttacks, MoneyAttacks {
     uint256 private immutable _salt;
     uint256 private immutable _attacksOf256;
 
@@ -59,7 +59,9 @@ contract Handler is NodeActs, OrderActs, LeaseAttacks, MoneyAttacks {
         uint256 what = (seed >> 16) % 100;
         uint64 id = live.length == 0 ? 0 : live[(seed >> 32) % live.length];
         uint256 roll = seed >> 64;
-        if (id == 0 || (live.length < LIVE_MAX && what < 22)) return _order(roll);
+        if (id == 0 || (live.length < LIVE_MAX && what < 22)) {
+            return (roll >> 188) % 4 == 0 ? _anyOffer(roll) : _order(roll);
+        }
         if ((seed >> 24) % 256 < _attacksOf256) return _attack(id, roll);
         if (what < 30) return _node(operators[roll % 3], roll >> 8);
         Ghost storage g = ghosts[id];

@@ -19,6 +19,7 @@ abstract contract OrderActs is LeaseActs, BidActs {
             (ghosts[home].home, ghosts[home].node) = (true, operator);
             return;
         }
+        if (roll >> 187 & 1 == 0 && manager.deployments() % 5 == 4) return _meeting(roll);
         if (roll % 16 == 1) return _career(operators[(roll >> 8) % 3], 12 + (roll >> 16) % 16);
         params.publication = roll % 3 == 0 ? nextPublication : rawPublication;
         params.payment = uint128(1 + (roll >> 16) % 200 ether);
@@ -70,6 +71,25 @@ abstract contract OrderActs is LeaseActs, BidActs {
             _settle(id, g);
             _countWork(id, g);
         }
+    }
+
+    // What I15 is about, at a number that is a multiple of five: the best known node bids, the least known one
+    // underbids it, and the window closes.
+    function _meeting(uint256 roll) private {
+        DeployParams memory params;
+        params.publication = rawPublication;
+        (params.payment, params.maxRate) = (uint128(1 + (roll >> 16) % 200 ether), 10 ether);
+        uint64 id = _orderUnder(params, roll >> 186 & 1 == 0 ? Selection.HighestReputation : Selection.Score);
+        _new(id, State.Open, client, params);
+        Ghost storage g = ghosts[id];
+        _bidOf(id, g, _extreme(true), 2 + (roll >> 96) % 9 ether, 1);
+        (address leader, uint256 standing) = leading(id);
+        if (leader == address(0)) return;
+        _bidOf(id, g, _extreme(false), standing - 1, 1);
+        _pass(_window(params.publication));
+        _count("assign");
+        manager.assign(id);
+        _toAssigned(id, g);
     }
 
     // The TIP's own call knows no limit but the publication's.

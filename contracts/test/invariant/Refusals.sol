@@ -67,6 +67,8 @@ abstract contract Refusals is Ghosts {
             digest = _ask(digest, address(nodes), abi.encodeCall(nodes.node, (operators[k])));
             digest = _ask(digest, address(manager), abi.encodeCall(manager.isBarred, (id, operators[k])));
             digest = _ask(digest, address(heartbeats), abi.encodeCall(heartbeats.lastOf, (operators[k])));
+            uint64 next = nonces[operators[k]];
+            digest = _ask(digest, address(manager), abi.encodeCall(manager.offerUsed, (operators[k], next)));
             digest = _ask(digest, address(reputation), abi.encodeCall(reputation.factsOf, (operators[k])));
             digest = _moneyOf(digest, operators[k]);
         }

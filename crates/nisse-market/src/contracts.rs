@@ -213,6 +213,7 @@ sol! {
         );
         event Deployed(uint64 indexed id, address indexed owner, bytes32 indexed agentKey, Order order);
         event OrderTerms(uint64 indexed id, Selection selection, string provider);
+        event OfferRevoked(address indexed node, uint64 indexed nonce);
         event Superseded(uint64 indexed id, address indexed market, uint64 indexed oldId);
         event Attested(uint64 indexed id, address indexed node, uint8 attestations);
         event Verified(uint64 indexed id, uint64 biddingEnds);
@@ -281,6 +282,12 @@ sol! {
         error SettingZero();
         error NoReputation();
         error ProviderTooLong(uint256 length, uint256 max);
+        error OfferExpired(uint64 validUntil, uint64 now_);
+        error OfferForAnother(address client, address caller);
+        error OfferUsed(address node, uint64 nonce);
+        error OfferNotSigned(address node, address signer);
+        error OfferTooSmall(Resources needed, Resources upTo);
+        error ArtifactCidNotRaw();
     }
 
     #[derive(Debug)]

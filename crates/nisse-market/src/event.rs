@@ -81,6 +81,7 @@ pub enum ReopenedFor {
 pub enum MarketEvent {
     Published { publication: u64, publisher: Address, agent_id: String },
     Deployed { deployment: u64, owner: Address, order: Box<OrderView> },
+    OfferRevoked { node: Address, nonce: u64 },
     OrderTerms { deployment: u64, selection: Selection, provider: Option<String> },
     Superseded { deployment: u64, market: Address, old: u64 },
     Attested { deployment: u64, node: Address, attestations: u8 },
@@ -124,6 +125,7 @@ impl MarketEvent {
             | Self::NodeRegistered { .. }
             | Self::StakeAdded { .. }
             | Self::Heartbeat { .. }
+            | Self::OfferRevoked { .. }
             | Self::Faulted { .. } => None,
             Self::Deployed { deployment, .. }
             | Self::Superseded { deployment, .. }

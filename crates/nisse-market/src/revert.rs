@@ -86,6 +86,12 @@ fn manager(data: &[u8]) -> Option<Revert> {
         E::NotSuperseded(e) => format!("deployment {} is {}: only an ended one is continued", e.oldId, state(&e.state)),
         E::SettingZero(_) => "a setting of the market is zero".to_owned(),
         E::NoReputation(_) => "this market knows no reputation: the lowest price alone is chosen by".to_owned(),
+        E::OfferExpired(e) => format!("the offer was good until {}, and it is {}", e.validUntil, e.now_),
+        E::OfferForAnother(e) => format!("the offer is {}'s, not {}'s", to_model(e.client), to_model(e.caller)),
+        E::OfferUsed(e) => format!("node {}'s offer {} was taken or revoked", to_model(e.node), e.nonce),
+        E::OfferNotSigned(e) => format!("the offer is signed by {}, not by {}", to_model(e.signer), to_model(e.node)),
+        E::OfferTooSmall(_) => "the offer is for a smaller agent".to_owned(),
+        E::ArtifactCidNotRaw(_) => "an offer is taken for an artifact of one block only".to_owned(),
         E::ProviderTooLong(e) => format!("a provider's URL of {} bytes: at most {} are allowed", e.length, e.max),
     };
     Some(Revert { name: name(&error), text })

@@ -25,6 +25,7 @@ fn manager(log: &Log) -> Option<MarketEvent> {
         E::Deployed(e) => {
             MarketEvent::Deployed { deployment: e.id, owner: to_model(e.owner), order: Box::new(order(&e.order)?) }
         }
+        E::OfferRevoked(e) => MarketEvent::OfferRevoked { node: to_model(e.node), nonce: e.nonce },
         E::OrderTerms(e) => MarketEvent::OrderTerms {
             deployment: e.id,
             selection: Selection::read(&e.selection)?,

@@ -312,6 +312,7 @@ fn words(event: &MarketEvent) -> (String, String) {
         MarketEvent::NodeRegistered { .. }
         | MarketEvent::StakeAdded { .. }
         | MarketEvent::Heartbeat { .. }
+        | MarketEvent::OfferRevoked { .. }
         | MarketEvent::Faulted { .. } => ("node", String::new()),
         MarketEvent::Missed { node, penalty, .. } => {
             ("missed", format!("{penalty} TALOS of the silent {node}'s stake"))

@@ -31,7 +31,7 @@ pub(in crate::market) enum Step {
 #[derive(Debug, Clone)]
 enum After {
     Step(DeploymentId, MarketStep),
-    Otherwise(String, MarketCall),
+    Otherwise(String, Box<MarketCall>),
     Beat,
     Nothing,
 }
@@ -54,7 +54,7 @@ impl Node {
             let Asked { deployment, intent, call, step, otherwise } = asked;
             let after = match (step, otherwise) {
                 (Some(step), _) => After::Step(deployment, step),
-                (None, Some((name, call))) => After::Otherwise(name, call),
+                (None, Some((name, call))) => After::Otherwise(name, Box::new(call)),
                 (None, None) => After::Nothing,
             };
             return self.attempt(scene, Task { name: intent, call, after, tries: 0 });
@@ -232,7 +232,7 @@ impl Node {
                 let result = ActionResult::NotTaken(step);
                 self.event(scene, Event::Finished { deployment, result });
             }
-            After::Otherwise(name, call) if !done => self.say(scene, name, call),
+            After::Otherwise(name, call) if !done => self.say(scene, name, *call),
             _ => {}
         }
     }
