@@ -4,7 +4,7 @@
 import assert from 'node:assert/strict'
 import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, mkdirSync, openSync, readFileSync } from 'node:fs'
+import { mkdirSync, openSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 
@@ -13,9 +13,6 @@ const ARTIFACTS = join(import.meta.dirname, '../../contracts/artifacts')
 const MNEMONIC = 'test test test test test test test test test test test junk'
 const START_MS_MAX = 30_000
 const LOOK_MS = 20
-
-/** Whether there is such a contract. */
-export const isKnown = name => existsSync(join(ARTIFACTS, `${name}.json`))
 
 /** Name, ABI and bytecode of a committed contract. */
 export const artifact = name => JSON.parse(readFileSync(join(ARTIFACTS, `${name}.json`), 'utf8'))
@@ -37,7 +34,7 @@ function named (values, inputs) {
 
 /**
  * Puts arguments, given by name or else by place, into the ABI's order and cast's spelling. A struct's fields may stand
- * beside the rest. What the ABI does not ask for is left out: a field may be newer than the artifacts.
+ * beside the rest.
  */
 function ordered (inputs, given) {
   const place = ({ name, type, components }, at) => {

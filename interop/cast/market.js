@@ -1,7 +1,5 @@
 // A market of its own on an empty chain: the set of contracts, made in the order of contracts/README.md.
 
-import { isKnown } from './foundry.js'
-
 /** Token units of one TALOS. */
 export const TALOS = 10n ** 18n
 /** What the market is made with; seconds, hours and nodes are the usual ones. */
@@ -24,15 +22,13 @@ export function make (foundry, owner, say, heartbeatPeriod = SETTINGS.heartbeatP
   const escrow = foundry.contract('Escrow', foundry.call(manager, 'escrow'))
   const feeds = made('OracleFeeds', { manager_: manager.address })
   const heartbeats = made('Heartbeats', { nodes_: nodes.address, period_: heartbeatPeriod })
-  // Contracts of before nodes were known for anything have none.
-  const reputation = isKnown('Reputation') ? made('Reputation', { nodes_: nodes.address }) : undefined
+  const reputation = made('Reputation', { nodes_: nodes.address })
   const told = (name, args) => say(`nodes.${name}`, foundry.send(owner, nodes, name, args).gas)
   told('addManager', { manager: manager.address })
   told('setSlasher', { slasher_: heartbeats.address })
-  if (reputation != null) told('setReputation', { reputation_: reputation.address })
+  told('setReputation', { reputation_: reputation.address })
   const book = made('AddressBook', { owner_: owner.address })
-  const set = { TalosToken: token, Nodes: nodes, Manager: manager, Escrow: escrow, OracleFeeds: feeds, Heartbeats: heartbeats }
-  if (reputation != null) set.Reputation = reputation
+  const set = { TalosToken: token, Nodes: nodes, Manager: manager, Escrow: escrow, OracleFeeds: feeds, Heartbeats: heartbeats, Reputation: reputation }
   const names = Object.keys(set).map(name => foundry.cast('format-bytes32-string', name))
   const addresses = Object.values(set).map(({ address }) => address)
   say('book.upgrade', foundry.send(owner, book, 'upgrade', { names, addresses }).gas)
