@@ -18,6 +18,7 @@ mod wallet;
 mod weather;
 mod world;
 
+use std::panic::catch_unwind;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
@@ -71,12 +72,13 @@ fn play(first: u64, worlds: u64) -> Result<Totals, String> {
                     if seed >= end || total.lock().expect("no addition panics").is_err() {
                         return;
                     }
-                    let lived = World::new(seed, 0).live();
+                    let lived = catch_unwind(|| World::new(seed, 0).live());
                     let mut total = total.lock().expect("no addition panics");
                     match (&mut *total, lived) {
-                        (Ok(total), Ok(totals)) => total.add(&totals),
+                        (Ok(total), Ok(Ok(totals))) => total.add(&totals),
                         // The same again, and told.
-                        (Ok(_), Err(_)) => *total = Err(story(seed, STORY_MAX).1),
+                        (Ok(_), Ok(Err(_))) => *total = Err(story(seed, STORY_MAX).1),
+                        (Ok(_), Err(_)) => *total = Err(format!("seed {seed} panicked ({SEED_VARIABLE}={seed})")),
                         (Err(_), _) => {}
                     }
                 }
