@@ -83,6 +83,8 @@ contract Heartbeats {
         uint256 history = record.history;
         if (history != 0) {
             uint256 gap = now_ - record.last;
+            // Whole periods: the same one or not.
+            // slither-disable-next-line incorrect-equality
             if (gap == 0) revert AlreadyBeaten(msg.sender, uint40(now_));
             history = gap < HISTORY_PERIODS ? history << gap : 0;
         }
@@ -117,6 +119,8 @@ contract Heartbeats {
     /// @notice Whether a node showed life in a period.
     function hasBeaten(address node, uint40 period_) public view returns (bool) {
         Record memory record = _records[node];
+        // Empty for whom was never heard; the first heartbeat sets a bit for good.
+        // slither-disable-next-line incorrect-equality
         if (record.history == 0 || period_ > record.last) return false;
         uint256 back = record.last - period_;
         if (back >= HISTORY_PERIODS) revert Forgotten(period_, uint40(record.last - HISTORY_PERIODS + 1));
@@ -146,6 +150,8 @@ contract Heartbeats {
         uint256 last = _records[d.node].last;
         if (last > period_) return uint64(begins);
         uint256 silent = (last < firstPeriod ? firstPeriod : last + 1) * uint256(period);
+        // Rounded up to the beginning of a period.
+        // slither-disable-next-line divide-before-multiply
         uint256 whole = (uint256(d.startedAt) + period - 1) / period * period;
         return uint64(silent > whole ? silent : whole);
     }

@@ -33,6 +33,10 @@ contract Manager is Publishing, Ordering, Bidding, Leasing {
         _deals = address(new Deals(nodes_, escrow, ackTimeout_, withdrawNotice_, lockHours_, quorum_));
     }
 
+    // What another contract's code answers ends the call: nothing behind it is reached.
+    // slither-disable-start incorrect-return
+    // slither-disable-start uninitialized-local
+
     /// @notice Deploy an order that says how it chooses: see `Choosing.deployUnder`.
     function deployUnder(DeployParams calldata params, Terms calldata terms) external returns (uint64 id) {
         // Here and below, the names are for whoever reads the ABI, and what follows a view's call is never reached: the
@@ -134,6 +138,9 @@ contract Manager is Publishing, Ordering, Bidding, Leasing {
         Withdrawal storage asked = _withdrawals[id];
         return (asked.amount, asked.readyAt);
     }
+
+    // slither-disable-end uninitialized-local
+    // slither-disable-end incorrect-return
 
     // End this very call with what another contract's code answers to it, on this contract's state.
     function _answeredBy(address code) private {

@@ -137,6 +137,8 @@ contract Reputation is IReputation {
         if (selection == Selection.Score) {
             return rate * (2 * SCORE_MAX - score) < standing * (2 * SCORE_MAX - against);
         }
+        // Nobody sets a score to a figure of his own: what is equal is judged by the price.
+        // slither-disable-next-line incorrect-equality
         return score == against ? cheaper : score > against;
     }
 
@@ -184,6 +186,8 @@ contract Reputation is IReputation {
     function _decayed(uint256 figure, uint256 from, uint256 to) private pure returns (uint256) {
         uint256 halvings = to / HALF_LIFE - from / HALF_LIFE;
         if (halvings > 64) return 0;
+        // Nothing here is chance: the remainder is how far a moment lies into its half-life.
+        // slither-disable-next-line weak-prng
         return figure * (HALF_LIFE + from % HALF_LIFE) / (HALF_LIFE + to % HALF_LIFE) >> halvings;
     }
 

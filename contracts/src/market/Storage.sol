@@ -15,6 +15,8 @@ abstract contract Storage is MarketEvents, Records {
     /// @notice Number of the newest deployment; numbers start at 1.
     uint64 public deployments;
 
+    // Code that the Manager runs on its own state reads what it never wrote itself.
+    // slither-disable-start uninitialized-state
     mapping(uint64 publication => Record) internal _publications;
     mapping(bytes32 publisherAndAgent => uint64) internal _latest;
     mapping(bytes32 agentKey => OpenOrders) internal _openOrders;
@@ -29,6 +31,7 @@ abstract contract Storage is MarketEvents, Records {
 
     // A bit for each nonce: taken or revoked.
     mapping(address node => mapping(uint256 nonceOver256 => uint256)) internal _offerBits;
+    // slither-disable-end uninitialized-state
 
     // ---- reading it ------------------------------------------------------------------------------
 

@@ -119,6 +119,10 @@ impl Node {
         if let Some(payment) = payment {
             self.check_balance(market, payment).await?;
         }
+        let offers = match terms.instant {
+            true => self.find_offers(timeline, market, stored, terms).await?,
+            false => Vec::new(),
+        };
         let mut milestones = self.core.milestones.subscribe();
         let publication = self.publish(market, stored, terms).await?;
         timeline.note("published", format!("publication {publication} of {}", stored.reference.agent_id));
@@ -131,7 +135,7 @@ impl Node {
             }
             Some(payment) if terms.instant => {
                 let order = DeployOrder { publication, payment, ..DeployOrder::default() };
-                self.take_offer(timeline, market, stored, order, terms).await?
+                self.take_offer(timeline, market, stored, order, offers).await?
             }
             Some(payment) => match self.own_terms(market, terms) {
                 None => {

@@ -85,8 +85,18 @@ impl Node {
         let mut shown = entry(deployment, &view, refused);
         shown.select =
             Some(market.selection(deployment.number).await.map_err(|error| market_error(&error))?.to_string());
+        let mut deployed_by = None;
         let told = self.each_event(&market, deployment.number, |at| {
-            let (event, detail) = words(&at.event);
+            let (event, detail) = match &at.event {
+                // An offer that was taken is a bid of the transaction that made the order.
+                MarketEvent::BidPlaced { node, rate, .. } if deployed_by == Some(at.tx) => {
+                    ("offer".to_owned(), format!("{node} offered {rate} TALOS per hour, and its offer was taken"))
+                }
+                event => words(event),
+            };
+            if matches!(at.event, MarketEvent::Deployed { .. }) {
+                deployed_by = Some(at.tx);
+            }
             shown.events.push(MarketEventLine { block: at.block.number, time: at.time.0, event, detail });
         });
         told.await?;

@@ -11,7 +11,6 @@ use super::Node;
 use crate::control::{NodeOffer, OfferAsked};
 use crate::error::{ErrorKind, NodeError};
 use crate::home::KeyName;
-use crate::options::AcceptList;
 
 /// Where the public listener gives them.
 pub const OFFER_PATH: &str = "/.well-known/nisse/v1/offer";
@@ -27,9 +26,6 @@ impl Node {
                 let text = "failed to read `client`: the address of who would deploy is expected";
                 NodeError::new(ErrorKind::Usage, "client_invalid", text)
             })?;
-        if matches!(self.core.options.accept, AcceptList::Own | AcceptList::HomeKeys) {
-            return Err(refused("this node runs its owner's agents alone"));
-        }
         let (resources, gas_budget) = (resources(&asked), asked.gas_budget);
         let quote = self.look(move |all| all.quote(client, resources, gas_budget)).await?;
         let rate = quote.map_err(|refusal| {

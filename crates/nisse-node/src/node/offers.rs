@@ -120,7 +120,14 @@ impl Node {
         node: &NodeView,
         asked: &OfferAsked,
     ) -> Result<SignedOffer, String> {
-        let told = self.ask_for_offer(&node.endpoint, client, asked).await?;
+        let told = match operator == self.core.operator {
+            // This node need not find itself.
+            true => {
+                let own = OfferAsked { client: Some(client.to_string()), ..asked.clone() };
+                self.offer(own).await.map_err(|error| error.text)?
+            }
+            false => self.ask_for_offer(&node.endpoint, client, asked).await?,
+        };
         let offer = read(&told)?;
         check(&offer, market.addresses(), operator, client, resources(asked), self.core.chain_clock().seconds())?;
         let needed = market.stake_for(offer.offer.rate).await.map_err(|error| chain(&error))?;

@@ -120,6 +120,7 @@ fn bids(entry: &MarketEntry) -> String {
     };
     match (&entry.max_rate, entry.bid_window_seconds) {
         (None, _) => String::new(),
+        _ if entry.events.iter().any(|event| event.event == "offer") => "an offer was taken".to_owned(),
         (Some(_), 0) => "the first valid one wins".to_owned(),
         (Some(_), seconds) => format!("collected for {seconds} s; {best}"),
     }
