@@ -84,6 +84,8 @@ pub(crate) struct Moving {
     failure: watch::Sender<Option<String>>,
     /// Why this node does not show life, though it must.
     silent: watch::Sender<Option<String>>,
+    /// Why this node is not registered, though it is to serve others.
+    unregistered: watch::Sender<Option<String>>,
 }
 
 /// A live agent as the node's other parts see it.
@@ -289,10 +291,15 @@ impl Core {
         }
     }
 
-    /// What the operator should know: the disk refuses what the node records, its heartbeat does not go out, or the
-    /// journal cannot be cut.
+    /// What the operator should know: the disk refuses what the node records, its heartbeat does not go out, it is not
+    /// registered, or the journal cannot be cut.
     pub(crate) fn trouble(&self) -> Option<String> {
-        self.disk_trouble().or_else(|| self.silent()).or_else(|| self.unapplied.overdue())
+        let unregistered = || self.moving.unregistered.borrow().clone();
+        self.disk_trouble().or_else(|| self.silent()).or_else(unregistered).or_else(|| self.unapplied.overdue())
+    }
+
+    pub(crate) fn set_unregistered(&self, reason: Option<String>) {
+        self.moving.unregistered.send_replace(reason);
     }
 
     /// Why this node does not show life to the market, though it must.

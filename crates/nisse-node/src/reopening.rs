@@ -12,7 +12,7 @@ use crate::core::Core;
 use crate::error::chain;
 use crate::home::KeyName;
 use crate::supervisor::Stop;
-use crate::watcher::{AwaitedStart, awaited_starts, own_numbers};
+use crate::watcher::{AwaitedStart, awaited_starts, forget_start, own_numbers};
 
 /// How often it is looked whether an order's time is over.
 const LOOK: Duration = Duration::from_secs(1);
@@ -65,7 +65,12 @@ async fn look(
         }
         tried.insert(deployment, core.clock.elapsed());
         let view = market.deployment(number).await.map_err(|error| chain(&error))?;
-        if view.state != DeploymentState::Assigned || view.deadline.is_none_or(|end| end.seconds() >= now) {
+        if view.state != DeploymentState::Assigned {
+            forget_start(&core.database, addresses, number).map_err(|error| chain(&error))?;
+            continue;
+        }
+        // Assigned anew, which the log is yet to tell.
+        if view.deadline.is_none_or(|end| end.seconds() >= now) {
             continue;
         }
         match market.submit(&core.fresh_name("reopen"), &MarketCall::Reopen { deployment: number }).await {

@@ -17,7 +17,7 @@ mod reread;
 mod translate;
 
 pub(crate) use again::look_again;
-pub(crate) use awaited::{AwaitedStart, awaited_starts};
+pub(crate) use awaited::{AwaitedStart, awaited_starts, forget_start};
 pub(crate) use beginning::first_block;
 pub(crate) use living::{LivingLease, living_leases};
 pub use meaning::{Meaning, Reader, reopened};

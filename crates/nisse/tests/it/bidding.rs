@@ -86,6 +86,8 @@ fn an_order_that_a_node_had_no_stake_for_is_taken_when_it_has() {
     let shown = || bob.json(&["market", "show", &deployment]);
     let said = eventually("bob's refusal", || shown()["refused"].as_str().map(str::to_owned));
     assert!(said.starts_with("the market takes no bid of this node now: "), "{said}");
+    let trouble = bob.json(&["node", "status"])["trouble"].as_str().unwrap().to_owned();
+    assert!(trouble.contains("takes no orders") && trouble.contains("a stake of 5 TALOS is below 10000"), "{trouble}");
     node.kill();
     let _node = up(&flags);
     let taken = eventually("bob to take it", || Some(shown()).filter(|shown| shown["state"] == "running"));

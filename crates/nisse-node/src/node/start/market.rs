@@ -111,8 +111,17 @@ pub(super) async fn follow(core: Arc<Core>, market: Market, stop: Stop) {
 async fn register_patiently(core: Arc<Core>) {
     loop {
         match lay_down_stake(&core.keys, &core.home, &core.supervisor, &core.options).await {
-            Ok(stake) => return tracing::info!("{}", stake.told()),
-            Err(error) => tracing::error!(error = error.text, "this node is not registered, and takes no orders"),
+            Ok(stake) => {
+                core.set_unregistered(None);
+                return tracing::info!("{}", stake.told());
+            }
+            Err(error) => {
+                tracing::error!(error = error.text, "this node is not registered, and takes no orders");
+                core.set_unregistered(Some(format!(
+                    "it is not registered as asked, and takes no orders: {}",
+                    error.text
+                )));
+            }
         }
         tokio::time::sleep(REGISTER_RETRY).await;
     }
