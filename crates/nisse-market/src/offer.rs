@@ -12,25 +12,6 @@ use crate::receipt::domain_of;
 use crate::signer::{SignError, SignatureError, Signer, signer_of};
 use crate::tx::to_alloy;
 
-mod typed {
-    alloy::sol! {
-        struct Resources {
-            uint32 cpuMillis;
-            uint64 memoryBytes;
-            bool gpu;
-        }
-
-        struct Offer {
-            address node;
-            address client;
-            Resources upTo;
-            uint128 rate;
-            uint64 validUntil;
-            uint64 nonce;
-        }
-    }
-}
-
 /// An offer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Offer {
@@ -60,16 +41,8 @@ pub struct SignedOffer {
 impl Offer {
     /// The EIP-712 digest that is signed, on one market.
     pub fn digest(&self, chain: u64, manager: Address) -> [u8; 32] {
-        let Resources { cpu, memory, gpu } = self.up_to;
-        let typed = typed::Offer {
-            node: to_alloy(self.node),
-            client: to_alloy(self.client.unwrap_or_default()),
-            upTo: typed::Resources { cpuMillis: cpu.millis, memoryBytes: memory.0, gpu },
-            rate: self.rate.0,
-            validUntil: self.valid_until,
-            nonce: self.nonce,
-        };
-        typed.eip712_signing_hash(&domain_of(DeploymentId { chain, contract: manager, number: 0 })).0
+        let domain = domain_of(DeploymentId { chain, contract: manager, number: 0 });
+        self.to_contract().eip712_signing_hash(&domain).0
     }
 
     /// Signs with the node's key.
@@ -77,16 +50,9 @@ impl Offer {
         let signature = signer.sign_hash(self.digest(chain, manager)).await?;
         Ok(SignedOffer { offer: self, signature: signature.to_bytes() })
     }
-}
-
-impl SignedOffer {
-    /// The address whose key signed.
-    pub fn signer(&self, chain: u64, manager: Address) -> Result<Address, SignatureError> {
-        signer_of(self.offer.digest(chain, manager), &self.signature)
-    }
 
     pub(crate) fn to_contract(self) -> contracts::Offer {
-        let Offer { node, client, up_to: Resources { cpu, memory, gpu }, rate, valid_until, nonce } = self.offer;
+        let Self { node, client, up_to: Resources { cpu, memory, gpu }, rate, valid_until, nonce } = self;
         contracts::Offer {
             node: to_alloy(node),
             client: to_alloy(client.unwrap_or_default()),
@@ -95,5 +61,12 @@ impl SignedOffer {
             validUntil: valid_until,
             nonce,
         }
+    }
+}
+
+impl SignedOffer {
+    /// The address whose key signed.
+    pub fn signer(&self, chain: u64, manager: Address) -> Result<Address, SignatureError> {
+        signer_of(self.offer.digest(chain, manager), &self.signature)
     }
 }

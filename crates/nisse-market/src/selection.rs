@@ -41,6 +41,15 @@ impl Selection {
         }
     }
 
+    /// What decides, in words: "chosen by …".
+    pub fn criterion(self) -> &'static str {
+        match self {
+            Self::LowestPrice => "the lowest price",
+            Self::HighestReputation => "reputation",
+            Self::Score => "price and reputation",
+        }
+    }
+
     fn name(self) -> &'static str {
         match self {
             Self::LowestPrice => "lowest-price",

@@ -9,6 +9,7 @@ mod awaited;
 mod beginning;
 mod living;
 mod meaning;
+mod order_rows;
 mod own;
 mod place;
 mod providers;
@@ -40,7 +41,7 @@ use crate::options::AcceptList;
 use crate::packages;
 use crate::supervisor::Stop;
 
-use living::Listen;
+use order_rows::Listen;
 use place::Place;
 use translate::translate;
 

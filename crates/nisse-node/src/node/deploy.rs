@@ -244,15 +244,13 @@ impl AskedTerms {
 
 fn paying(payment: Option<Amount>, terms: AskedTerms) -> String {
     let AskedTerms { max_rate, bid_window_seconds, selection, instant } = terms;
-    let best = match selection {
-        Selection::LowestPrice => "the lowest bid",
-        Selection::HighestReputation => "the bid of the best reputation",
-        Selection::Score => "the best bid by price and reputation",
-    };
     match payment {
         Some(payment) if instant => format!("paying {payment} TALOS, to the node whose offer was taken"),
         Some(payment) if bid_window_seconds > 0 => {
-            format!("paying {payment} TALOS at {max_rate} per hour or less, to {best} of {bid_window_seconds} s")
+            let by = selection.criterion();
+            format!(
+                "paying {payment} TALOS at {max_rate} per hour or less, to the best bid of {bid_window_seconds} s by {by}"
+            )
         }
         Some(payment) => format!("paying {payment} TALOS at {max_rate} per hour or less"),
         None => "a home lease".to_owned(),

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use futures::{StreamExt as _, TryStreamExt as _};
 use nisse_market::{
     CursorPosition, DeploymentState, DeploymentView, EventAt, LogCursor, Market, MarketEvent, Receipt, ReopenedFor,
-    Selection,
 };
 use nisse_model::{Address, Amount, AmountPerHour, DeploymentId, Hash256};
 
@@ -262,14 +261,6 @@ fn entry(deployment: DeploymentId, view: &DeploymentView, refused: Option<String
     }
 }
 
-fn chosen_by(selection: Selection) -> &'static str {
-    match selection {
-        Selection::LowestPrice => "the lowest price",
-        Selection::HighestReputation => "reputation",
-        Selection::Score => "price and reputation",
-    }
-}
-
 /// An event's name and one sentence.
 fn words(event: &MarketEvent) -> (String, String) {
     let (name, detail) = match event {
@@ -280,7 +271,7 @@ fn words(event: &MarketEvent) -> (String, String) {
         MarketEvent::OrderTerms { selection, provider, .. } => {
             let had =
                 provider.as_ref().map(|url| format!("; its package can be had of {}", plain(url))).unwrap_or_default();
-            ("terms", format!("the winner is chosen by {}{had}", chosen_by(*selection)))
+            ("terms", format!("the winner is chosen by {}{had}", selection.criterion()))
         }
         MarketEvent::Superseded { old, market, .. } => {
             ("supersedes", format!("goes on from deployment {old} of the market {market}"))

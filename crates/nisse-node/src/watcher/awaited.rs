@@ -3,13 +3,12 @@
 //! This is a list of what to ask about, as that of the leases that run (`living.rs`): the contract decides.
 
 use nisse_market::{EventBatch, MarketAddresses, MarketEvent};
-use nisse_store::{Database, DatabaseError, Rows as _, Table, WriteTransaction};
+use nisse_store::{Database, DatabaseError, Table, WriteTransaction};
 
-use super::living::Listen;
-use super::own;
+use super::order_rows::{Listen, OrderRows, whole};
 
-/// By market and number: the unix second until which its node may start it.
-const AWAITED: Table = Table::new("awaited");
+/// The unix second until which its node may start it.
+const AWAITED: OrderRows = OrderRows(Table::new("awaited"));
 
 /// An order that is to be started.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,44 +24,26 @@ pub(crate) fn awaited_starts(
     database: &Database,
     addresses: &MarketAddresses,
 ) -> Result<Vec<AwaitedStart>, DatabaseError> {
-    let place = place(addresses);
-    let mut starts = Vec::new();
-    database.read(|rows| {
-        rows.with_prefix(AWAITED, place.as_bytes(), &mut |key, value| {
-            let whole = |bytes: &[u8]| bytes.try_into().ok().map(u64::from_be_bytes);
-            if let (Some(number), Some(until)) = (whole(&key[place.len()..]), whole(value)) {
-                starts.push(AwaitedStart { number, until });
-            }
-            true
-        })
-    })?;
-    Ok(starts)
+    AWAITED.read(database, addresses, |number, row| Some(AwaitedStart { number, until: whole(row)? }))
 }
 
-/// Takes up what a batch of events says of assignments. What was told of own orders in it must have been taken up before.
+/// Takes up what a batch of events says of assignments.
 pub(super) fn hear(
     transaction: &mut WriteTransaction,
     addresses: &MarketAddresses,
     listen: Listen<'_>,
     batch: &EventBatch,
 ) -> Result<(), DatabaseError> {
-    let place = place(addresses);
     for at in &batch.committed {
         match &at.event {
-            MarketEvent::Assigned { deployment, ack_by: Some(until), .. } => {
-                let heeded = match listen {
-                    Listen::All => true,
-                    Listen::Owners(owners) => own::is_any_ones(transaction, addresses, owners, *deployment)?,
-                };
-                if heeded {
-                    transaction.put(AWAITED, &key(&place, *deployment), &until.seconds().to_be_bytes())?;
-                }
+            MarketEvent::Assigned { deployment, ack_by: Some(until), .. }
+                if listen.heeds(transaction, addresses, *deployment)? =>
+            {
+                AWAITED.put(transaction, addresses, *deployment, &until.seconds().to_be_bytes())?;
             }
             MarketEvent::Started { deployment, .. }
             | MarketEvent::Reopened { deployment, .. }
-            | MarketEvent::Stopped { deployment, .. } => {
-                transaction.remove(AWAITED, &key(&place, *deployment))?;
-            }
+            | MarketEvent::Stopped { deployment, .. } => AWAITED.remove(transaction, addresses, *deployment)?,
             _ => {}
         }
     }
@@ -71,20 +52,12 @@ pub(super) fn hear(
 
 /// Forgets one whose start is awaited no more: a reorganisation may have taken the word of its end.
 pub(crate) fn forget_start(database: &Database, addresses: &MarketAddresses, number: u64) -> Result<(), DatabaseError> {
-    database.write_lazily(|transaction| transaction.remove(AWAITED, &key(&place(addresses), number)).map(drop))
+    database.write_lazily(|transaction| AWAITED.remove(transaction, addresses, number))
 }
 
 /// Forgets all that is awaited on a chain.
 pub(super) fn forget(transaction: &mut WriteTransaction, chain: u64) -> Result<(), DatabaseError> {
-    transaction.remove_prefix(AWAITED, format!("{chain}:").as_bytes()).map(drop)
-}
-
-fn place(addresses: &MarketAddresses) -> String {
-    format!("{}:{}:", addresses.chain, addresses.manager)
-}
-
-fn key(place: &str, number: u64) -> Vec<u8> {
-    [place.as_bytes(), &number.to_be_bytes()].concat()
+    AWAITED.forget(transaction, chain)
 }
 
 #[cfg(test)]
@@ -99,6 +72,7 @@ mod tests {
 
     use super::*;
     use crate::fixtures::{market_addresses, order};
+    use crate::watcher::own;
 
     const OWN: Address = Address([1; 20]);
     const NODE: Address = Address([5; 20]);

@@ -3,11 +3,13 @@
 
 use nisse_content::GatewayUrl;
 use nisse_market::{EventBatch, MarketAddresses, MarketEvent};
-use nisse_model::{Address, DeploymentId};
-use nisse_store::{Database, DatabaseError, Rows as _, Table, WriteTransaction};
+use nisse_model::DeploymentId;
+use nisse_store::{Database, DatabaseError, Table, WriteTransaction};
 
-/// By market and number: a URL.
-const PROVIDERS: Table = Table::new("providers");
+use super::order_rows::OrderRows;
+
+/// A URL.
+const PROVIDERS: OrderRows = OrderRows(Table::new("providers"));
 /// How many orders are remembered of a market, the newest ones.
 const ORDERS_MAX: u64 = 10_000;
 
@@ -22,19 +24,15 @@ pub(super) fn hear(database: &Database, addresses: &MarketAddresses, batch: &Eve
             match &at.event {
                 // A number that a reorganisation gave to another order begins anew.
                 MarketEvent::Deployed { deployment, .. } => {
-                    transaction.remove(PROVIDERS, &key(addresses.chain, addresses.manager, *deployment))?;
+                    PROVIDERS.remove(transaction, addresses, *deployment)?;
                     if let Some(oldest) = deployment.checked_sub(ORDERS_MAX) {
-                        transaction.remove(PROVIDERS, &key(addresses.chain, addresses.manager, oldest))?;
+                        PROVIDERS.remove(transaction, addresses, oldest)?;
                     }
                 }
                 MarketEvent::OrderTerms { deployment, provider: Some(url), .. }
                     if url.parse::<GatewayUrl>().is_ok() =>
                 {
-                    transaction.put(
-                        PROVIDERS,
-                        &key(addresses.chain, addresses.manager, *deployment),
-                        url.as_bytes(),
-                    )?;
+                    PROVIDERS.put(transaction, addresses, *deployment, url.as_bytes())?;
                 }
                 _ => {}
             }
@@ -45,18 +43,13 @@ pub(super) fn hear(database: &Database, addresses: &MarketAddresses, batch: &Eve
 
 /// Whom the owner of an order named.
 pub(crate) fn named_provider(database: &Database, order: &DeploymentId) -> Option<GatewayUrl> {
-    let key = key(order.chain, order.contract, order.number);
-    let row = database.read(|rows| rows.get(PROVIDERS, &key)).ok().flatten()?;
+    let row = PROVIDERS.get(database, order.chain, order.contract, order.number).ok().flatten()?;
     std::str::from_utf8(&row).ok()?.parse().ok()
 }
 
 /// Forgets all that was said on a chain.
 pub(super) fn forget(transaction: &mut WriteTransaction, chain: u64) -> Result<(), DatabaseError> {
-    transaction.remove_prefix(PROVIDERS, format!("{chain}:").as_bytes()).map(drop)
-}
-
-fn key(chain: u64, manager: Address, number: u64) -> Vec<u8> {
-    [format!("{chain}:{manager}:").as_bytes(), &number.to_be_bytes()].concat()
+    PROVIDERS.forget(transaction, chain)
 }
 
 #[cfg(test)]
@@ -65,7 +58,7 @@ mod tests {
     use std::sync::Arc;
 
     use nisse_market::{BlockRef, ChainHash, EventAt, Selection};
-    use nisse_model::Timestamp;
+    use nisse_model::{Address, Timestamp};
     use nisse_testkit::SimDisk;
 
     use super::*;

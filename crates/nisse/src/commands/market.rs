@@ -113,16 +113,15 @@ fn print(entry: &MarketEntry) {
 
 /// For how long bids are collected, and which one wins; nothing for a home lease.
 fn bids(entry: &MarketEntry) -> String {
-    let best = match entry.select.as_deref() {
-        Some("highest-reputation") => "the best reputation wins",
-        Some("score") => "the best of price and reputation wins",
-        _ => "the lowest price wins",
-    };
     match (&entry.max_rate, entry.bid_window_seconds) {
         (None, _) => String::new(),
         _ if entry.events.iter().any(|event| event.event == "offer") => "an offer was taken".to_owned(),
         (Some(_), 0) => "the first valid one wins".to_owned(),
-        (Some(_), seconds) => format!("collected for {seconds} s; {best}"),
+        (Some(_), seconds) => {
+            let rule =
+                entry.select.as_ref().map(|rule| format!("; the winner is chosen by {rule}")).unwrap_or_default();
+            format!("collected for {seconds} s{rule}")
+        }
     }
 }
 

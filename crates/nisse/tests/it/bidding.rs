@@ -171,7 +171,9 @@ fn an_order_is_given_by_what_nodes_are_known_for_and_an_offer_is_taken_at_once()
     assert_eq!([of(0), of(1), of(2)], all, "the cheapest first, its own node's among them: {offers}");
     let instant = asking(&fourth, "10", &["--instant"]);
     assert_eq!(instant["node"], operator(&carol), "{instant}");
-    let events = alice.json(&["market", "show", instant["deployment"].as_str().unwrap()])["events"].clone();
+    let entry = alice.json(&["market", "show", instant["deployment"].as_str().unwrap()]);
+    assert_eq!(entry["max_rate"], "0.5", "whoever comes after carol is paid no more than was agreed on: {entry}");
+    let events = entry["events"].clone();
     let names: Vec<&str> = events.as_array().unwrap().iter().filter_map(|event| event["event"].as_str()).collect();
     assert_eq!(names[..3], ["deployed", "offer", "assigned"], "{events}");
     let blocks: Vec<_> = events.as_array().unwrap()[..3].iter().map(|event| &event["block"]).collect();

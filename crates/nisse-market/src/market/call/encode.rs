@@ -65,7 +65,7 @@ impl MarketCall {
             },
             Self::DeployWith { order, offer } => {
                 let (params, signature) = (params(*order), offer.signature.to_vec().into());
-                Manager::deployWithCall { params, offer: offer.to_contract(), signature }.abi_encode()
+                Manager::deployWithCall { params, offer: offer.offer.to_contract(), signature }.abi_encode()
             }
             Self::DeployLiteral { agent_id, cid, payment } => {
                 Manager::deploy_1Call { agentId: agent_id, ipfsCid: cid, payment: wide(payment) }.abi_encode()
