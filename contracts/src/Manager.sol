@@ -67,6 +67,35 @@ contract Manager is Publishing, Ordering, Bidding, Leasing {
         return used;
     }
 
+    /// @notice Commit to a rate that nobody sees yet: see `Sealed.commitBid`.
+    function commitBid(uint64 id, bytes32 commitment) external {
+        (id, commitment);
+        _answeredBy(_deals);
+    }
+
+    /// @notice Open what the caller committed to: see `Sealed.revealBid`.
+    function revealBid(uint64 id, uint128 rate, bytes32 salt) external {
+        (id, rate, salt);
+        _answeredBy(_deals);
+    }
+
+    /// @notice Free what a commitment that was not revealed has locked: see `Sealed.reclaimBid`.
+    function reclaimBid(uint64 id, address node, bytes32 commitment) external {
+        (id, node, commitment);
+        _answeredBy(_deals);
+    }
+
+    /// @notice A commitment that was neither revealed nor reclaimed: see `Sealed.sealedBid`.
+    function sealedBid(uint64 id, address node, bytes32 commitment)
+        external
+        view
+        returns (uint64 roundEnds, uint128 rate)
+    {
+        (id, node, commitment);
+        _readOnly(_answeredBy)(_deals);
+        return (roundEnds, rate);
+    }
+
     /// @notice Everything about one deployment.
     function deployment(uint64) external view returns (Deployment memory d) {
         _readOnly(_answeredBy)(_views);

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 pragma solidity ^0.8.28;
 
-import {IReputation} from "../IReputation.sol";
 import {Selection, State} from "../Types.sol";
 import {LowestPrice} from "../LowestPrice.sol";
 import {Market} from "./Market.sol";
@@ -11,7 +10,7 @@ import {Market} from "./Market.sol";
 abstract contract Bidding is Market {
     /// @notice Offer to run an order for `rate` token units per hour. With a bid window of 0, or once the
     /// window has passed without a bid, the bid is assigned at once. While a bid leads, `lockHours` of its rate
-    /// are locked of the node's stake.
+    /// are locked of the node's stake. An order whose bids are sealed takes none of these before its window has passed.
     function bid(uint64 id, uint128 rate) external {
         _bid(id, rate);
     }
@@ -39,18 +38,20 @@ abstract contract Bidding is Market {
             (lease.node, lease.rate, lease.state, lease.flags);
         if (state == State.Unverified) revert NotVerified(id, _attestations[id], quorum);
         if (state != State.Open) revert WrongState(id, state);
+        Selection selection = lease.selection;
+        bool isSealed = selection >= Selection.SealedPrice;
+        uint256 moment = lease.moment;
+        bool closed = block.timestamp >= moment;
+        if (isSealed && !closed) revert BidsSealed(id, uint64(moment));
         if (rate == 0) revert RateZero();
         if (flags & ONLY_NODE != 0 && _extras[id].onlyNode != msg.sender) revert OnlyNode(id, _extras[id].onlyNode);
         _requireNotBarred(id, lease);
         bool first = leader == address(0);
-        Selection selection = lease.selection;
         if (selection == Selection.LowestPrice || first) {
             if (!LowestPrice.leads(first, standing, rate)) revert NotBetter(id, rate, standing);
-        } else {
+        } else if (!isSealed) {
             _requireLeads(id, lease, selection, leader, standing, rate);
         }
-        uint256 moment = lease.moment;
-        bool closed = block.timestamp >= moment;
         if (closed && !first) revert BiddingClosed(id, uint64(moment));
         if (!first) nodes.unlock(leader, standing * lockHours);
         nodes.lock(msg.sender, rate * lockHours);
@@ -61,8 +62,7 @@ abstract contract Bidding is Market {
         if (closed) _assign(id, lease, msg.sender, rate);
     }
 
-    // Whoever is better known may lead at a higher price, up to the order's limit. Without a reputation, which the
-    // owner of Nodes may take away while the order is open, it goes to the lowest price.
+    // Whoever is better known may lead at a higher price, up to the order's limit.
     function _requireLeads(
         uint64 id,
         Lease storage lease,
@@ -73,11 +73,7 @@ abstract contract Bidding is Market {
     ) private view {
         uint256 limit = _limit(id, lease);
         if (rate > limit) revert NotBetter(id, rate, limit);
-        address reputation = nodes.reputation();
-        bool leads = reputation == address(0)
-            ? LowestPrice.leads(false, standing, rate)
-            : IReputation(reputation).leads(id, selection, leader, standing, msg.sender, rate);
-        if (!leads) revert NotBetter(id, rate, standing);
+        if (!_outbids(id, selection, leader, standing, rate)) revert NotBetter(id, rate, standing);
     }
 
     function _assign(uint64 id, Lease storage lease, address node, uint256 rate) private {

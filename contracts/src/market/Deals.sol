@@ -6,10 +6,11 @@ import {Nodes} from "../Nodes.sol";
 import {Choosing} from "./Choosing.sol";
 import {Market} from "./Market.sol";
 import {Offers} from "./Offers.sol";
+import {Sealed} from "./Sealed.sol";
 
-/// @title The ways to order that say more than a plain deploy
+/// @title The ways to order that say more than a plain deploy, and to bid that say less
 /// @notice Code alone, as Views: it knows what the Manager was made with, and runs on the Manager's state.
-contract Deals is Choosing, Offers {
+contract Deals is Choosing, Offers, Sealed {
     constructor(
         Nodes nodes_,
         Escrow escrow_,

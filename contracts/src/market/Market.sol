@@ -3,9 +3,11 @@ pragma solidity ^0.8.28;
 
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol";
-import {Order, ReopenReason, Resources, State} from "../Types.sol";
+import {IReputation} from "../IReputation.sol";
+import {Order, ReopenReason, Resources, Selection, State} from "../Types.sol";
 import {Cid} from "../Cid.sol";
 import {Escrow} from "../Escrow.sol";
+import {LowestPrice} from "../LowestPrice.sol";
 import {Nodes} from "../Nodes.sol";
 import {Storage} from "./Storage.sol";
 
@@ -19,6 +21,8 @@ abstract contract Market is Storage, ReentrancyGuardTransient {
     uint256 public constant AGENT_ID_BYTES_MAX = 128;
     /// @notice Longest bid window, in seconds: 7 days.
     uint32 public constant BID_WINDOW_MAX = 7 days;
+    /// @notice Shortest bid window of an order whose bids are sealed, in seconds.
+    uint32 public constant SEALED_WINDOW_MIN = 2;
     /// @notice Missed acks, and leases lost by silence, after which a node is barred from an order.
     uint8 public constant MISSES_MAX = 3;
     /// @notice Longest reason of a rejection, in bytes.
@@ -150,6 +154,20 @@ abstract contract Market is Storage, ReentrancyGuardTransient {
 
     function _requireNotBarred(uint64 id, Lease storage lease) internal view {
         if (lease.flags & BARRED != 0 && _misses[id][msg.sender] == type(uint8).max) revert Barred(id, msg.sender);
+    }
+
+    // Whether the caller's bid, which is within the limit, takes the lead from the standing one by what nodes are known
+    // for. Without a reputation, which the owner of Nodes may take away while the order is open, it goes to the lowest
+    // price.
+    function _outbids(uint64 id, Selection selection, address leader, uint256 standing, uint256 rate)
+        internal
+        view
+        returns (bool)
+    {
+        address reputation = nodes.reputation();
+        return reputation == address(0)
+            ? LowestPrice.leads(false, standing, rate)
+            : IReputation(reputation).leads(id, selection, leader, standing, msg.sender, rate);
     }
 
     function _listOrder(bytes32 agentKey, uint64 id) internal {

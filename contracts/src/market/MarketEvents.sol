@@ -27,6 +27,14 @@ abstract contract MarketEvents {
     event Verified(uint64 indexed id, uint64 biddingEnds);
     /// @notice `node` leads with `rate` token units per hour.
     event BidPlaced(uint64 indexed id, address indexed node, uint128 rate);
+    /// @notice A node has committed itself to a rate that is not known yet.
+    /// @param roundEnds unix time of the round's end, until which it can be revealed
+    event BidCommitted(uint64 indexed id, address indexed node, bytes32 commitment, uint64 roundEnds);
+    /// @notice A node has revealed what it had committed itself to, in token units per hour. If it leads, `BidPlaced`
+    /// follows.
+    event BidRevealed(uint64 indexed id, address indexed node, uint128 rate);
+    /// @notice What a commitment that was not revealed had locked is free again.
+    event BidReclaimed(uint64 indexed id, address indexed node, bytes32 commitment);
     /// @notice A node takes an offer back, whether it has made it or not.
     event OfferRevoked(address indexed node, uint64 indexed nonce);
     /// @notice The order is `node`'s; it starts the agent and acknowledges.
@@ -121,6 +129,22 @@ abstract contract MarketEvents {
     error BiddingClosed(uint64 id, uint64 closedAt);
     /// @notice Bidding goes on until this unix time.
     error BiddingOpen(uint64 id, uint64 until);
+    /// @notice The order's bids are sealed until this unix time: commit, then reveal.
+    error BidsSealed(uint64 id, uint64 until);
+    /// @notice The order's bids are not sealed.
+    error NotSealed(uint64 id);
+    /// @notice Seconds, and the least that a round of sealed bids needs.
+    error WindowTooShort(uint32 window, uint32 least);
+    /// @notice This round's commitments were taken until this unix time.
+    error CommitClosed(uint64 id, uint64 until);
+    /// @notice This round's commitments are revealed from the one unix time until the other.
+    error RevealNotOpen(uint64 id, uint64 from, uint64 until);
+    /// @notice The node has made this commitment, and has not revealed or reclaimed it.
+    error AlreadyCommitted(uint64 id, bytes32 commitment);
+    /// @notice The node has no such commitment; to be revealed, none in this round.
+    error NotCommitted(uint64 id, address node, bytes32 commitment);
+    /// @notice What was committed to and not revealed can be reclaimed from this unix time.
+    error BidHeld(uint64 id, uint64 until);
     /// @notice The offer was good until `validUntil`; it is `now_` (unix time).
     error OfferExpired(uint64 validUntil, uint64 now_);
     /// @notice The offer is for `client` alone.

@@ -65,6 +65,13 @@ abstract contract Records {
         uint40 readyAt;
     }
 
+    // What a node has committed itself to: never zero, for its round ends some time. The limit is that of the round, of
+    // which stake is locked.
+    struct Commitment {
+        uint32 roundEnds;
+        uint80 limit;
+    }
+
     // How many open orders an agent id has, and the sum of their numbers: with one, the sum is its number.
     // The mark keeps the slot from returning to zero, so that a deploy never pays for a new one.
     struct OpenOrders {

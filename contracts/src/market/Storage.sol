@@ -31,6 +31,8 @@ abstract contract Storage is MarketEvents, Records {
 
     // A bit for each nonce: taken or revoked.
     mapping(address node => mapping(uint256 nonceOver256 => uint256)) internal _offerBits;
+
+    mapping(bytes32 deploymentNodeAndCommitment => Commitment) internal _commitments;
     // slither-disable-end uninitialized-state
 
     // ---- reading it ------------------------------------------------------------------------------
