@@ -37,7 +37,7 @@ sol! {
     enum ReopenReason { NoAck, Rejected, Silent }
 
     #[derive(Debug, PartialEq, Eq)]
-    enum Selection { LowestPrice, HighestReputation, Score }
+    enum Selection { LowestPrice, HighestReputation, Score, SealedPrice, SealedScore }
 
     #[derive(Debug)]
     struct Terms {
@@ -185,6 +185,13 @@ sol! {
         function reject(uint64 id, string reason) external;
         function bid(uint64 id, uint128 rate) external;
         function bid(string agentId, uint256 price) external;
+        function commitBid(uint64 id, bytes32 commitment) external;
+        function revealBid(uint64 id, uint128 rate, bytes32 salt) external;
+        function reclaimBid(uint64 id, address node, bytes32 commitment) external;
+        function sealedBid(uint64 id, address node, bytes32 commitment)
+            external
+            view
+            returns (uint64 roundEnds, uint128 rate);
         function assign(uint64 id) external;
         function ackStart(uint64 id, uint32 incarnation) external;
         function reopen(uint64 id) external;
@@ -218,6 +225,9 @@ sol! {
         event Attested(uint64 indexed id, address indexed node, uint8 attestations);
         event Verified(uint64 indexed id, uint64 biddingEnds);
         event BidPlaced(uint64 indexed id, address indexed node, uint128 rate);
+        event BidCommitted(uint64 indexed id, address indexed node, bytes32 commitment, uint64 roundEnds);
+        event BidRevealed(uint64 indexed id, address indexed node, uint128 rate);
+        event BidReclaimed(uint64 indexed id, address indexed node, bytes32 commitment);
         event Assigned(uint64 indexed id, address indexed node, uint128 rate, uint64 ackBy);
         event Started(uint64 indexed id, address indexed node, uint32 incarnation, uint128 rate, uint64 startedAt);
         event Settled(uint64 indexed id, address indexed node, uint256 amount);
@@ -288,6 +298,14 @@ sol! {
         error OfferNotSigned(address node, address signer);
         error OfferTooSmall(Resources needed, Resources upTo);
         error ArtifactCidNotRaw();
+        error BidsSealed(uint64 id, uint64 until);
+        error NotSealed(uint64 id);
+        error WindowTooShort(uint32 window, uint32 least);
+        error CommitClosed(uint64 id, uint64 until);
+        error RevealNotOpen(uint64 id, uint64 from, uint64 until);
+        error AlreadyCommitted(uint64 id, bytes32 commitment);
+        error NotCommitted(uint64 id, address node, bytes32 commitment);
+        error BidHeld(uint64 id, uint64 until);
     }
 
     #[derive(Debug)]

@@ -79,37 +79,183 @@ pub enum ReopenedFor {
 #[derive(Debug, Clone, PartialEq)]
 #[expect(missing_docs, reason = "the fields say what the contracts' own documentation says of them")]
 pub enum MarketEvent {
-    Published { publication: u64, publisher: Address, agent_id: String },
-    Deployed { deployment: u64, owner: Address, order: Box<OrderView> },
-    OfferRevoked { node: Address, nonce: u64 },
-    OrderTerms { deployment: u64, selection: Selection, provider: Option<String> },
-    Superseded { deployment: u64, market: Address, old: u64 },
-    Attested { deployment: u64, node: Address, attestations: u8 },
-    Verified { deployment: u64, bidding_ends: Timestamp },
-    BidPlaced { deployment: u64, node: Address, rate: AmountPerHour },
-    Assigned { deployment: u64, node: Address, rate: AmountPerHour, ack_by: Option<Timestamp> },
-    Started { deployment: u64, node: Address, incarnation: u32, rate: AmountPerHour, started: Timestamp },
-    Settled { deployment: u64, node: Address, amount: Amount },
-    Stopped { deployment: u64, node: Option<Address>, by: StoppedBy, refund: Amount },
-    Expired { deployment: u64, node: Address },
-    Rejected { deployment: u64, node: Address, reason: String },
-    Reopened { deployment: u64, node: Address, reason: ReopenedFor, bidding_ends: Timestamp },
-    UpdateRequested { deployment: u64, node: Address, revision: u32, order: Box<OrderView> },
-    Updated { deployment: u64, node: Address, revision: u32, publication: u64, incarnation: u32 },
-    UpdateRejected { deployment: u64, node: Address, revision: u32, reason: String },
-    Paused { deployment: u64, node: Address },
-    Resumed { deployment: u64, node: Address },
-    Deposited { deployment: u64, from: Address, amount: Amount },
-    WithdrawRequested { deployment: u64, amount: Amount, ready_at: Timestamp },
-    Withdrawn { deployment: u64, amount: Amount },
-    FeedCreated { deployment: u64, asset: String, feed: Address },
-    AnswerPublished { deployment: u64, node: Address, answer: i128, round: u128 },
-    Heartbeat { node: Address, period: u64, root: Hash256 },
-    Missed { market: Address, deployment: u64, node: Address, period: u64, penalty: Amount },
-    Counted { market: Address, deployment: u64, node: Address, seconds: u64 },
-    Faulted { node: Address, seconds: u64 },
-    NodeRegistered { node: Address, endpoint: String, stake: Amount },
-    StakeAdded { node: Address, stake: Amount },
+    Published {
+        publication: u64,
+        publisher: Address,
+        agent_id: String,
+    },
+    Deployed {
+        deployment: u64,
+        owner: Address,
+        order: Box<OrderView>,
+    },
+    OfferRevoked {
+        node: Address,
+        nonce: u64,
+    },
+    OrderTerms {
+        deployment: u64,
+        selection: Selection,
+        provider: Option<String>,
+    },
+    Superseded {
+        deployment: u64,
+        market: Address,
+        old: u64,
+    },
+    Attested {
+        deployment: u64,
+        node: Address,
+        attestations: u8,
+    },
+    Verified {
+        deployment: u64,
+        bidding_ends: Timestamp,
+    },
+    BidPlaced {
+        deployment: u64,
+        node: Address,
+        rate: AmountPerHour,
+    },
+    /// Of a round that ends then.
+    BidCommitted {
+        deployment: u64,
+        node: Address,
+        commitment: Hash256,
+        round_ends: Timestamp,
+    },
+    BidRevealed {
+        deployment: u64,
+        node: Address,
+        rate: AmountPerHour,
+    },
+    BidReclaimed {
+        deployment: u64,
+        node: Address,
+        commitment: Hash256,
+    },
+    Assigned {
+        deployment: u64,
+        node: Address,
+        rate: AmountPerHour,
+        ack_by: Option<Timestamp>,
+    },
+    Started {
+        deployment: u64,
+        node: Address,
+        incarnation: u32,
+        rate: AmountPerHour,
+        started: Timestamp,
+    },
+    Settled {
+        deployment: u64,
+        node: Address,
+        amount: Amount,
+    },
+    Stopped {
+        deployment: u64,
+        node: Option<Address>,
+        by: StoppedBy,
+        refund: Amount,
+    },
+    Expired {
+        deployment: u64,
+        node: Address,
+    },
+    Rejected {
+        deployment: u64,
+        node: Address,
+        reason: String,
+    },
+    Reopened {
+        deployment: u64,
+        node: Address,
+        reason: ReopenedFor,
+        bidding_ends: Timestamp,
+    },
+    UpdateRequested {
+        deployment: u64,
+        node: Address,
+        revision: u32,
+        order: Box<OrderView>,
+    },
+    Updated {
+        deployment: u64,
+        node: Address,
+        revision: u32,
+        publication: u64,
+        incarnation: u32,
+    },
+    UpdateRejected {
+        deployment: u64,
+        node: Address,
+        revision: u32,
+        reason: String,
+    },
+    Paused {
+        deployment: u64,
+        node: Address,
+    },
+    Resumed {
+        deployment: u64,
+        node: Address,
+    },
+    Deposited {
+        deployment: u64,
+        from: Address,
+        amount: Amount,
+    },
+    WithdrawRequested {
+        deployment: u64,
+        amount: Amount,
+        ready_at: Timestamp,
+    },
+    Withdrawn {
+        deployment: u64,
+        amount: Amount,
+    },
+    FeedCreated {
+        deployment: u64,
+        asset: String,
+        feed: Address,
+    },
+    AnswerPublished {
+        deployment: u64,
+        node: Address,
+        answer: i128,
+        round: u128,
+    },
+    Heartbeat {
+        node: Address,
+        period: u64,
+        root: Hash256,
+    },
+    Missed {
+        market: Address,
+        deployment: u64,
+        node: Address,
+        period: u64,
+        penalty: Amount,
+    },
+    Counted {
+        market: Address,
+        deployment: u64,
+        node: Address,
+        seconds: u64,
+    },
+    Faulted {
+        node: Address,
+        seconds: u64,
+    },
+    NodeRegistered {
+        node: Address,
+        endpoint: String,
+        stake: Amount,
+    },
+    StakeAdded {
+        node: Address,
+        stake: Amount,
+    },
 }
 
 impl MarketEvent {
@@ -132,6 +278,9 @@ impl MarketEvent {
             | Self::Attested { deployment, .. }
             | Self::Verified { deployment, .. }
             | Self::BidPlaced { deployment, .. }
+            | Self::BidCommitted { deployment, .. }
+            | Self::BidRevealed { deployment, .. }
+            | Self::BidReclaimed { deployment, .. }
             | Self::Assigned { deployment, .. }
             | Self::Started { deployment, .. }
             | Self::Settled { deployment, .. }

@@ -15,6 +15,7 @@ mod package;
 mod provider;
 mod receipt;
 mod revert;
+mod sealed;
 mod selection;
 mod signer;
 mod tx;
@@ -23,16 +24,17 @@ pub use cursor::{CursorError, CursorPosition, EventBatch, LogCursor, REORG_DEPTH
 pub use event::{EventAt, MarketEvent, OrderView, ReopenedFor, StoppedBy};
 pub use heartbeat::{LeaseState, heartbeat_root};
 pub use market::{
-    ContractSettings, CopiedWrite, DeployOrder, DeploymentState, DeploymentView, FIRST_MANAGER_NONCE, Fate, FirstBlock,
-    Market, MarketAddresses, MarketCall, MarketCopy, MarketError, NodeFacts, NodeStatus, NodeView, OrderTerms,
-    PublicationTerms, PublicationView, VERSIONS_MAX, Written, deploy_contracts, is_of_this_program, made_by,
-    market_versions, upgrade_contracts,
+    ContractSettings, CopiedWrite, DearGas, DeployOrder, DeploymentState, DeploymentView, FIRST_MANAGER_NONCE, Fate,
+    FirstBlock, Market, MarketAddresses, MarketCall, MarketCopy, MarketError, NodeFacts, NodeStatus, NodeView,
+    OrderTerms, PublicationTerms, PublicationView, VERSIONS_MAX, Written, deploy_contracts, is_of_this_program,
+    made_by, market_versions, upgrade_contracts,
 };
 pub use offer::{Offer, SignedOffer};
 pub use owner_request::{OwnerRequest, SignedOwnerRequest};
 pub use package::ListedPackage;
 pub use provider::{ChainClient, RpcPost, RpcPostError};
 pub use receipt::{Receipt, ReceiptError, SignedReceipt};
+pub use sealed::SealedBid;
 pub use selection::{ParseSelectionError, Selection};
 pub use signer::{KeyError, LocalKey, SignError, Signature, SignatureError, Signer};
 pub use tx::{

@@ -5,8 +5,10 @@
 
 mod birth;
 mod call;
+mod choosing;
 mod copy;
 mod deploy_contracts;
+mod fees;
 mod heartbeats;
 mod reputation;
 mod time;
@@ -29,6 +31,7 @@ pub(crate) use deploy_contracts::first_creation;
 pub use deploy_contracts::{
     ContractSettings, FIRST_MANAGER_NONCE, deploy_contracts, is_of_this_program, made_by, upgrade_contracts,
 };
+pub use fees::DearGas;
 pub use reputation::NodeFacts;
 pub use view::{DeploymentState, DeploymentView, NodeStatus, NodeView, PublicationView};
 pub use write::Written;

@@ -92,6 +92,20 @@ fn manager(data: &[u8]) -> Option<Revert> {
         E::OfferNotSigned(e) => format!("the offer is signed by {}, not by {}", to_model(e.signer), to_model(e.node)),
         E::OfferTooSmall(_) => "the offer is for a smaller agent".to_owned(),
         E::ArtifactCidNotRaw(_) => "an offer is taken for an artifact of one block only".to_owned(),
+        E::BidsSealed(e) => format!("bids for deployment {} are sealed until {}", e.id, e.until),
+        E::NotSealed(e) => format!("bids for deployment {} are not sealed", e.id),
+        E::WindowTooShort(e) => format!("a bid window of {} s: sealed bids need {} s or more", e.window, e.least),
+        E::CommitClosed(e) => format!("sealed bids for deployment {} were taken until {}", e.id, e.until),
+        E::RevealNotOpen(e) => {
+            format!("sealed bids for deployment {} are revealed from {} until {}", e.id, e.from, e.until)
+        }
+        E::AlreadyCommitted(e) => format!("this sealed bid for deployment {} was made before", e.id),
+        E::NotCommitted(e) => {
+            format!("node {} has no such sealed bid for this round of deployment {}", to_model(e.node), e.id)
+        }
+        E::BidHeld(e) => {
+            format!("stake of a bid for deployment {} that was not revealed is held until {}", e.id, e.until)
+        }
         E::ProviderTooLong(e) => format!("a provider's URL of {} bytes: at most {} are allowed", e.length, e.max),
     };
     Some(Revert { name: name(&error), text })

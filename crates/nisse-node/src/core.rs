@@ -86,6 +86,8 @@ pub(crate) struct Moving {
     silent: watch::Sender<Option<String>>,
     /// Why this node is not registered, though it is to serve others.
     unregistered: watch::Sender<Option<String>>,
+    /// Why this node bids on nothing, though there are orders that it would take.
+    dear: watch::Sender<Option<String>>,
 }
 
 /// A live agent as the node's other parts see it.
@@ -292,14 +294,22 @@ impl Core {
     }
 
     /// What the operator should know: the disk refuses what the node records, its heartbeat does not go out, it is not
-    /// registered, or the journal cannot be cut.
+    /// registered, gas is too dear to bid, or the journal cannot be cut.
     pub(crate) fn trouble(&self) -> Option<String> {
-        let unregistered = || self.moving.unregistered.borrow().clone();
-        self.disk_trouble().or_else(|| self.silent()).or_else(unregistered).or_else(|| self.unapplied.overdue())
+        let (unregistered, dear) = (|| self.moving.unregistered.borrow().clone(), || self.moving.dear.borrow().clone());
+        self.disk_trouble()
+            .or_else(|| self.silent())
+            .or_else(unregistered)
+            .or_else(dear)
+            .or_else(|| self.unapplied.overdue())
     }
 
     pub(crate) fn set_unregistered(&self, reason: Option<String>) {
         self.moving.unregistered.send_replace(reason);
+    }
+
+    pub(crate) fn set_dear(&self, reason: Option<String>) {
+        self.moving.dear.send_replace(reason);
     }
 
     /// Why this node does not show life to the market, though it must.

@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 mod agent;
+mod bids;
 pub mod control;
 mod core;
 mod driver;

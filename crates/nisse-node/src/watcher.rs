@@ -7,6 +7,7 @@
 mod again;
 mod awaited;
 mod beginning;
+mod committed;
 mod living;
 mod meaning;
 mod order_rows;
@@ -20,6 +21,7 @@ mod translate;
 pub(crate) use again::look_again;
 pub(crate) use awaited::{AwaitedStart, awaited_starts, forget_start};
 pub(crate) use beginning::first_block;
+pub(crate) use committed::{Committed, committed_bids, forget_committed};
 pub(crate) use living::{LivingLease, living_leases};
 pub use meaning::{Meaning, Reader, reopened};
 pub(crate) use own::{OwnOrders, own_numbers};
@@ -240,6 +242,7 @@ async fn look(core: &Core, market: &Market, standing: Standing, cursor: &mut Log
     let written = place.write(cursor.position(), !batch.reverted.is_empty(), |transaction| {
         own::hear(transaction, market.addresses(), &owners, &batch)?;
         awaited::hear(transaction, market.addresses(), listen, &batch)?;
+        committed::hear(transaction, market.addresses(), core.operator, &batch)?;
         living::hear(transaction, market.addresses(), listen, &batch)
     });
     if let Err(error) = written {

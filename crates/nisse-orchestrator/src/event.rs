@@ -79,6 +79,8 @@ pub enum ActionResult {
     NotTaken(MarketStep),
     /// The market took no bid in this round because of this node's stake, which may be mended.
     StakeTooLow { round: u64, reason: String },
+    /// `Action::Assign`: no bid stands in this round, this node's neither.
+    NoBids { round: u64 },
     /// `Action::RaiseAlarm`: the handler of the alarm with this number came back.
     AlarmHandled { number: u64, end: AlarmEnd },
 }

@@ -94,6 +94,11 @@ impl Orchestrator {
         self.bids.iter().map(|(deployment, bid)| (*deployment, bid.rate.is_some()))
     }
 
+    /// What this node asks for an hour of an order, once it has bid on it.
+    pub fn bid(&self, deployment: &DeploymentId) -> Option<AmountPerHour> {
+        self.bids.get(deployment)?.rate
+    }
+
     /// Whether a live agent or an order here is of this market.
     pub fn holds(&self, contract: Address) -> bool {
         let live = self.agents.iter().filter(|(_, agent)| agent.life.is_live()).map(|(deployment, _)| *deployment);

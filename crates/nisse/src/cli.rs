@@ -190,7 +190,7 @@ pub(crate) struct Deploy {
     /// Ask the nodes for signed offers and take the best at once, without a round of bids
     #[arg(long, requires = "payment", conflicts_with = "bid_window")]
     pub(crate) instant: bool,
-    /// How the best is chosen of the bids of a window or of the offers: `lowest-price`, `highest-reputation` or `score` [default: the lowest price]
+    /// How the best is chosen of the bids of a window or of the offers: `lowest-price`, `highest-reputation`, `score`, and of bids that nobody sees before all are made `sealed-price` or `sealed-score` [default: the lowest price]
     #[arg(long, value_name = "RULE", requires = "payment")]
     pub(crate) select: Option<String>,
     /// Which key of the home deploys: `operator` or `deployer`

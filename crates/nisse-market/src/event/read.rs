@@ -39,6 +39,18 @@ fn manager(log: &Log) -> Option<MarketEvent> {
         E::BidPlaced(e) => {
             MarketEvent::BidPlaced { deployment: e.id, node: to_model(e.node), rate: AmountPerHour(e.rate) }
         }
+        E::BidCommitted(e) => MarketEvent::BidCommitted {
+            deployment: e.id,
+            node: to_model(e.node),
+            commitment: Hash256(e.commitment.0),
+            round_ends: seconds(e.roundEnds),
+        },
+        E::BidRevealed(e) => {
+            MarketEvent::BidRevealed { deployment: e.id, node: to_model(e.node), rate: AmountPerHour(e.rate) }
+        }
+        E::BidReclaimed(e) => {
+            MarketEvent::BidReclaimed { deployment: e.id, node: to_model(e.node), commitment: Hash256(e.commitment.0) }
+        }
         E::Assigned(e) => MarketEvent::Assigned {
             deployment: e.id,
             node: to_model(e.node),

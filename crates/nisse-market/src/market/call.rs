@@ -114,6 +114,23 @@ pub enum MarketCall {
         agent_id: String,
         rate: AmountPerHour,
     },
+    /// A bid that nobody sees yet.
+    CommitBid {
+        deployment: u64,
+        commitment: Hash256,
+    },
+    /// What this key committed to.
+    RevealBid {
+        deployment: u64,
+        rate: AmountPerHour,
+        salt: Hash256,
+    },
+    /// Frees what a bid that was not revealed has locked of its node's stake.
+    ReclaimBid {
+        deployment: u64,
+        node: Address,
+        commitment: Hash256,
+    },
     Assign {
         deployment: u64,
     },

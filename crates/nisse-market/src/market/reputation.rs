@@ -1,12 +1,11 @@
-//! What nodes are known for, and how an order chooses among them.
+//! What nodes are known for.
 
 use nisse_model::{Address, Amount, AmountPerHour, Timestamp};
 
 use super::{Market, MarketError};
 use crate::contracts::{Manager, Nodes, Reputation};
 use crate::event::seconds;
-use crate::selection::Selection;
-use crate::tx::{QueueError, to_alloy};
+use crate::tx::to_alloy;
 
 /// What the market's contracts know of a node; both times fade, by half in 90 days.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,32 +41,16 @@ impl Market {
 
     /// The stake that a node must have free to be given a lease at this rate.
     pub async fn stake_for(&self, rate: AmountPerHour) -> Result<Amount, MarketError> {
-        let hours = self.view(self.inner.addresses.manager, "the market's lock", Manager::lockHoursCall {}).await?;
-        Ok(Amount(rate.0.saturating_mul(hours.into())))
+        Ok(Amount(rate.0.saturating_mul(self.lock_hours().await?.into())))
+    }
+
+    /// Hours of a lease's rate that are locked of its node's stake, and for which what was not revealed stays locked.
+    pub async fn lock_hours(&self) -> Result<u32, MarketError> {
+        self.view(self.inner.addresses.manager, "the market's lock", Manager::lockHoursCall {}).await
     }
 
     /// The least stake of a node that is given leases.
     pub async fn min_stake(&self) -> Result<Amount, MarketError> {
         self.view(self.inner.addresses.nodes, "the least stake", Nodes::minStakeCall {}).await.map(Amount)
-    }
-
-    /// Whether this market takes offers: one that is older than they are does not.
-    pub async fn takes_offers(&self) -> Result<bool, MarketError> {
-        let view = Manager::offerUsedCall { node: to_alloy(self.key()), nonce: 0 };
-        match self.view(self.inner.addresses.manager, "whether an offer was used", view).await {
-            Ok(_) => Ok(true),
-            Err(MarketError::Queue(QueueError::Refused(_)) | MarketError::Malformed { .. }) => Ok(false),
-            Err(error) => Err(error),
-        }
-    }
-
-    /// How the winner of an order is chosen.
-    pub async fn selection(&self, deployment: u64) -> Result<Selection, MarketError> {
-        if self.inner.addresses.reputation.is_none() {
-            return Ok(Selection::LowestPrice);
-        }
-        let what = "how an order chooses";
-        let found = self.view(self.inner.addresses.manager, what, Manager::selectionOfCall { id: deployment }).await?;
-        Selection::read(&found).ok_or(MarketError::Malformed { what })
     }
 }

@@ -77,6 +77,7 @@ impl TxQueueOptions {
 pub struct TxQueue {
     key: Address,
     chain_id: u64,
+    fee_per_gas_max: u128,
     commands: mpsc::Sender<Command>,
 }
 
@@ -111,7 +112,7 @@ impl TxQueue {
         signer: Arc<dyn Signer>,
         options: TxQueueOptions,
     ) -> Result<(Self, TxDriver), QueueError> {
-        let (key, chain_id) = (signer.address(), options.chain_id);
+        let (key, chain_id, fee_per_gas_max) = (signer.address(), options.chain_id, options.fee_per_gas_max);
         let mut records = Vec::new();
         let layout = JournalOptions { segment_bytes: options.segment_bytes };
         let journal = Journal::open_with(disk, entropy, folder, layout, |_, bytes| -> Result<(), QueueError> {
@@ -120,7 +121,7 @@ impl TxQueue {
         })?;
         let driver = Driver::new(journal, clock, client, signer, options, records)?;
         let (sender, commands) = mpsc::channel(COMMANDS_MAX);
-        Ok((Self { key, chain_id, commands: sender }, TxDriver { driver, commands }))
+        Ok((Self { key, chain_id, fee_per_gas_max, commands: sender }, TxDriver { driver, commands }))
     }
 
     /// The key's address.
@@ -131,6 +132,11 @@ impl TxQueue {
     /// The chain's id.
     pub fn chain_id(&self) -> u64 {
         self.chain_id
+    }
+
+    /// The most that this key offers, in wei per gas.
+    pub(crate) fn fee_per_gas_max(&self) -> u128 {
+        self.fee_per_gas_max
     }
 
     /// Takes an intent under the caller's name. Once this returns, the transaction is durable and will be sent, and

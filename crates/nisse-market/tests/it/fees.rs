@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use nisse_market::embedded::EmbeddedChain;
-use nisse_market::{ChainClient, Market, MarketCall, RpcPost, RpcPostError, TxQueueOptions};
+use nisse_market::{ChainClient, DearGas, Market, MarketCall, RpcPost, RpcPostError, TxQueueOptions};
 use nisse_model::{Address, Amount};
 use serde_json::{Value, json};
 
@@ -130,6 +130,16 @@ async fn the_first_attempt_may_still_win_after_a_second_was_journalled() {
     let written = waiting.await.unwrap().unwrap();
     assert_eq!(hash, json!(written.tx.to_string()));
     assert_eq!(nonce(&chain, 9), 1);
+}
+
+#[tokio::test]
+async fn gas_is_dear_where_its_price_is_above_the_cap() {
+    for (cap, dear) in [(2_000, None), (1_999, Some(DearGas { asked: 2_000, most: 1_999 }))] {
+        let (_, _, market) = swallowing_at(2_000, 9, 0, cap);
+        assert_eq!(market.dear_gas().await.unwrap(), None, "before it leaps");
+        market.write("pay", &pay()).await.unwrap();
+        assert_eq!(market.dear_gas().await.unwrap(), dear);
+    }
 }
 
 #[tokio::test]

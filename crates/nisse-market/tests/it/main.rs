@@ -20,6 +20,7 @@ mod power_cuts;
 mod queue;
 mod receipts;
 mod refusals;
+mod sealed;
 mod support;
 mod survey;
 mod views;

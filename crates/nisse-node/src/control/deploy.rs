@@ -32,7 +32,8 @@ pub struct DeployRequest {
     /// bid wins.
     #[serde(default)]
     pub bid_window_seconds: Option<u32>,
-    /// How the winner is chosen: `lowest-price` (as without it), `highest-reputation` or `score`; with `payment` only.
+    /// How the winner is chosen: `lowest-price` (as without it), `highest-reputation`, `score`, `sealed-price` or
+    /// `sealed-score`; with `payment` only.
     #[serde(default)]
     pub select: Option<String>,
     /// Ask the nodes for signed offers and take the best at once, without a round of bids; with `payment` only.

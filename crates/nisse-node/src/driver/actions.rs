@@ -9,8 +9,7 @@ use super::Driver;
 use super::asked::Asked;
 use super::market::carry_out;
 use crate::core::Core;
-use crate::life;
-use crate::watcher;
+use crate::{bids, life, watcher};
 
 impl Driver {
     pub(super) fn perform(&self, action: Action) {
@@ -65,20 +64,24 @@ impl Driver {
                     life::decided(&core, held).await;
                 });
             }
+            Action::Bid { deployment, round, rate } => {
+                core.milestone(deployment, "bid", format!("{rate} TALOS per hour"));
+                self.spawn("bid", async move {
+                    if let Some(asked) = bids::bid(&core, deployment, round, rate).await {
+                        ask(&core, asked).await;
+                    }
+                });
+            }
             Action::Attest { .. }
-            | Action::Bid { .. }
             | Action::Assign { .. }
             | Action::Acknowledge { .. }
             | Action::Reject { .. }
             | Action::AcknowledgeUpdate { .. }
             | Action::RefuseUpdate { .. }
             | Action::Expire { .. } => {
-                if let Action::Bid { deployment, rate, .. } = action {
-                    core.milestone(deployment, "bid", format!("{rate} TALOS per hour"));
-                }
                 let chain = core.chain_time(core.clock.now());
                 if let Some(asked) = Asked::of(&action, chain) {
-                    self.ask(asked);
+                    self.spawn("market", async move { ask(&core, asked).await });
                 }
             }
             Action::Forget { deployment, placement } => {
@@ -92,22 +95,6 @@ impl Driver {
         }
     }
 
-    /// Writes, and says when the market does not take it: what it refuses for good is said in the log.
-    fn ask(&self, asked: Asked) {
-        let core = Arc::clone(&self.core);
-        self.spawn("market", async move {
-            let Err(refused) = carry_out(&core, &asked).await else { return };
-            let result = match asked.step {
-                Some(MarketStep::Bid { round }) if refused.is_for_stake() => {
-                    ActionResult::StakeTooLow { round, reason: refused.reason }
-                }
-                Some(step) => ActionResult::NotTaken(step),
-                None => return,
-            };
-            finished(&core, asked.deployment, result).await;
-        });
-    }
-
     pub(super) fn spawn(&self, name: &'static str, task: impl Future<Output = ()> + Send + 'static) {
         self.core.supervisor.spawn(name, |mut stop| async move {
             tokio::select! {
@@ -116,6 +103,22 @@ impl Driver {
             }
         });
     }
+}
+
+/// Writes, and says when the market does not take it: what it refuses for good is said in the log.
+async fn ask(core: &Core, asked: Asked) {
+    let Err(refused) = carry_out(core, &asked).await else { return };
+    let result = match asked.step {
+        // Bids were sealed while this one was on its way: once they are not, it is asked for again.
+        Some(MarketStep::Bid { .. }) if refused.is_too_early() => return,
+        Some(MarketStep::Bid { round }) if refused.is_for_stake() => {
+            ActionResult::StakeTooLow { round, reason: refused.reason }
+        }
+        Some(MarketStep::Assign { round }) if refused.is_for_want_of_bids() => ActionResult::NoBids { round },
+        Some(step) => ActionResult::NotTaken(step),
+        None => return,
+    };
+    finished(core, asked.deployment, result).await;
 }
 
 /// Tells the orchestrator how an action ended.

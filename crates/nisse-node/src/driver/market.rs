@@ -39,6 +39,16 @@ impl Refused {
     pub(crate) fn is_for_stake(&self) -> bool {
         matches!(self.name.as_str(), "NotRegistered" | "NodeIsPaused" | "StakeTooLow" | "FreeStakeTooLow")
     }
+
+    /// Whether it is a bid that comes too late to be sealed, and too early to be none.
+    pub(crate) fn is_too_early(&self) -> bool {
+        matches!(self.name.as_str(), "BidsSealed" | "CommitClosed")
+    }
+
+    /// Whether the market has nobody to choose.
+    pub(crate) fn is_for_want_of_bids(&self) -> bool {
+        self.name == "NoBids"
+    }
 }
 
 /// Carries a write out.

@@ -33,7 +33,7 @@ impl Node {
         let payment = request.payment.as_deref().map(parse_payment).transpose()?;
         let key = self.deploying_key(request.key.as_deref(), payment)?;
         let market = self.market(key)?;
-        let selection = self.check_terms(&market, &request, payment)?;
+        let selection = self.check_terms(&market, &request, payment).await?;
         if request.instant {
             self.check_offers(&market).await?;
         }
@@ -174,7 +174,10 @@ impl Node {
 
     /// What an order says beside its publication; `None` where that is nothing, and on a market that takes nothing.
     fn own_terms(&self, market: &Market, terms: AskedTerms) -> Option<OrderTerms> {
-        market.addresses().reputation?;
+        // Old contracts take no terms. That these are not so old was asked of those that sealed bids need.
+        if market.addresses().reputation.is_none() && !terms.selection.is_sealed() {
+            return None;
+        }
         // Without an endpoint of its own nobody finds this node by its name.
         let provider = self.core.options.endpoint.is_some().then(|| self.public_url().to_string());
         let order = OrderTerms { selection: terms.selection, provider };

@@ -279,6 +279,11 @@ fn words(event: &MarketEvent) -> (String, String) {
         MarketEvent::Attested { node, attestations, .. } => ("attested", format!("by {node}, {attestations} so far")),
         MarketEvent::Verified { .. } => ("verified", "a quorum attested its artifact".to_owned()),
         MarketEvent::BidPlaced { node, rate, .. } => ("bid", format!("{node} asks {rate} TALOS per hour")),
+        MarketEvent::BidCommitted { node, .. } => ("bid sealed", format!("{node} has committed itself to a rate")),
+        MarketEvent::BidRevealed { node, rate, .. } => ("bid revealed", format!("{node} asked {rate} TALOS per hour")),
+        MarketEvent::BidReclaimed { node, .. } => {
+            ("bid reclaimed", format!("{node} never revealed it, and has its stake free again"))
+        }
         MarketEvent::Assigned { node, rate, .. } => ("assigned", format!("to {node} at {rate} TALOS per hour")),
         MarketEvent::Started { incarnation, rate, .. } => {
             ("started", format!("incarnation {incarnation}; {rate} TALOS per hour run from here"))

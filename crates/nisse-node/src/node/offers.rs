@@ -229,9 +229,11 @@ fn order_of(rate: AmountPerHour, facts: Option<NodeFacts>, selection: Selection)
     let score = facts.map_or(0, |facts| facts.score);
     let newcomer = facts.is_none_or(|facts| facts.newcomer);
     match selection {
-        Selection::LowestPrice => (false, Reverse(0), rate.0),
+        Selection::LowestPrice | Selection::SealedPrice => (false, Reverse(0), rate.0),
         Selection::HighestReputation => (newcomer, Reverse(score), rate.0),
-        Selection::Score => (newcomer, Reverse(0), rate.0.saturating_mul(20_000 - u128::from(score.min(10_000)))),
+        Selection::Score | Selection::SealedScore => {
+            (newcomer, Reverse(0), rate.0.saturating_mul(20_000 - u128::from(score.min(10_000))))
+        }
     }
 }
 

@@ -56,6 +56,16 @@ impl OrderRows {
         transaction.remove(self.0, &key(&place(addresses.chain, addresses.manager), number)).map(drop)
     }
 
+    /// The row of one order, within a write.
+    pub(super) fn peek(
+        self,
+        transaction: &WriteTransaction,
+        addresses: &MarketAddresses,
+        number: u64,
+    ) -> Result<Option<Vec<u8>>, DatabaseError> {
+        transaction.get(self.0, &key(&place(addresses.chain, addresses.manager), number))
+    }
+
     /// The row of one order, on the market of this Manager.
     pub(super) fn get(
         self,

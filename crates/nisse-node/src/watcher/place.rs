@@ -6,7 +6,7 @@
 use nisse_market::{CursorPosition, MarketAddresses};
 use nisse_store::{Database, DatabaseError, Rows as _, Table, WriteTransaction};
 
-use super::{awaited, living, own, providers};
+use super::{awaited, committed, living, own, providers};
 
 /// Where cursors stand.
 const CURSOR: Table = Table::new("cursor");
@@ -81,6 +81,7 @@ pub(crate) fn forget_places(database: &Database, chain: u64) -> Result<(), Datab
         living::forget(transaction, chain)?;
         providers::forget(transaction, chain)?;
         awaited::forget(transaction, chain)?;
+        committed::forget(transaction, chain)?;
         transaction.remove_prefix(CURSOR, prefix.as_bytes()).map(drop)
     })
 }

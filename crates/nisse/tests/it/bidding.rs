@@ -187,12 +187,70 @@ fn an_order_is_given_by_what_nodes_are_known_for_and_an_offer_is_taken_at_once()
     assert!(never.contains("pay more with `--max-rate 0.5`"), "{never}");
     let unknown = refusal(&["deploy", &example("echo"), "--payment", "1", "--instant", "--select", "luck"]);
     assert!(
-        unknown.starts_with("exit 2\n") && unknown.contains("lowest-price, highest-reputation or score"),
+        unknown.starts_with("exit 2\n")
+            && unknown.contains("lowest-price, highest-reputation, score, sealed-price or sealed-score"),
         "{unknown}"
     );
     let alone = refusal(&["deploy", &example("echo"), "--payment", "1", "--select", "score"]);
     assert!(alone.starts_with("exit 2\n") && alone.contains("--bid-window"), "{alone}");
     drop((bobs, carols, mining));
+}
+
+#[test]
+fn sealed_bids_are_revealed_in_the_second_half_and_stake_of_one_that_was_not_comes_back_by_itself() {
+    let (alice, bob, carol) = (Home::new(), Home::new(), Home::new());
+    let renter = renter_with(&alice, &["--chain-dev"]);
+    let rpc = alice.json(&["node", "status"])["rpc"].as_str().unwrap().to_owned();
+    let mining = Mining::begin(&rpc);
+    let (flags, gateway) = (serving(&alice), format!("http://{}", renter.public));
+    let carols = serve(&carol, &at_price(&flags, "42"), &["--gateway", &gateway]);
+    let bobs = serve(&bob, &flags, &["--gateway", &gateway]);
+    let deployed = order(&alice, &["--bid-window", "16", "--select", "sealed-price"]);
+    assert_eq!((&deployed["state"], &deployed["node"]), (&json!("running"), &operator(&bob)), "{deployed}");
+    let entry = alice.json(&["market", "show", deployed["deployment"].as_str().unwrap()]);
+    assert_eq!((&entry["select"], &entry["rate"]), (&json!("sealed-price"), &json!("40")), "{entry}");
+    let names: Vec<&str> =
+        entry["events"].as_array().unwrap().iter().filter_map(|event| event["event"].as_str()).collect();
+    let place = |name: &str| names.iter().position(|known| *known == name);
+    let of = |name: &str| names.iter().filter(|known| **known == name).count();
+    assert_eq!((of("bid sealed"), of("bid revealed")), (2, 2), "{names:?}");
+    let last_sealed = names.iter().rposition(|known| *known == "bid sealed");
+    assert!(
+        place("bid") > last_sealed && place("bid revealed") > last_sealed,
+        "no rate before all are made: {names:?}"
+    );
+    drop(carols);
+
+    // Bob commits himself, and is away for the whole second half.
+    let package = alice.copy_of("echo", "second");
+    let package = package.edit("nisse.test.echo@", "nisse.test.second@").path().to_owned();
+    let asked =
+        ["deploy", &package, "--payment", "100", "--max-rate", "45", "--bid-window", "16", "--select", "sealed-price"];
+    assert_eq!(alice.run(&[&asked[..], &["--wait", "1"]].concat()).code, 3);
+    let events = |name: &str| {
+        let listed = alice.json(&["market", "ls"]);
+        let mut all = listed.as_array().unwrap().iter();
+        let entry = all.find(|entry| entry["agent_id"].as_str().is_some_and(|id| id.contains("second")))?;
+        let shown = alice.json(&["market", "show", entry["deployment"].as_str()?]);
+        shown["events"].as_array()?.iter().find(|event| event["event"] == name).cloned()
+    };
+    eventually("bob's sealed bid", || events("bid sealed"));
+    bobs.kill();
+    on(&rpc, 16);
+    let bobs = serve(&bob, &flags, &["--gateway", &gateway]);
+    let started = eventually("bob to take it all the same", || events("started"));
+    assert!(events("bid revealed").is_none(), "{started}");
+    assert!(events("bid reclaimed").is_none(), "{started}");
+    on(&rpc, DAY);
+    eventually("bob's stake to come back", || events("bid reclaimed"));
+
+    let refusal = |args: &[&str]| alice.run(args).refusal();
+    let short =
+        refusal(&["deploy", &example("echo"), "--payment", "1", "--bid-window", "1", "--select", "sealed-price"]);
+    assert!(short.starts_with("exit 2\n") && short.contains("a window of one second"), "{short}");
+    let both = refusal(&["deploy", &example("echo"), "--payment", "1", "--instant", "--select", "sealed-price"]);
+    assert!(both.starts_with("exit 2\n") && both.contains("leave --instant out"), "{both}");
+    drop((bobs, mining));
 }
 
 #[test]

@@ -8,6 +8,7 @@ mod commands;
 mod configuration;
 mod configured;
 mod content;
+mod dear_gas;
 mod demo;
 mod doctor;
 mod door;

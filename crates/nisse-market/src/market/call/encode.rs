@@ -77,6 +77,15 @@ impl MarketCall {
             Self::BidLiteral { agent_id, rate } => {
                 Manager::bid_1Call { agentId: agent_id, price: U256::from(rate.0) }.abi_encode()
             }
+            Self::CommitBid { deployment: id, commitment } => {
+                Manager::commitBidCall { id, commitment: hash(commitment) }.abi_encode()
+            }
+            Self::RevealBid { deployment: id, rate, salt } => {
+                Manager::revealBidCall { id, rate: rate.0, salt: hash(salt) }.abi_encode()
+            }
+            Self::ReclaimBid { deployment: id, node, commitment } => {
+                Manager::reclaimBidCall { id, node: to_alloy(node), commitment: hash(commitment) }.abi_encode()
+            }
             Self::Assign { deployment: id } => Manager::assignCall { id }.abi_encode(),
             Self::AckStart { deployment: id, incarnation } => Manager::ackStartCall { id, incarnation }.abi_encode(),
             Self::Reopen { deployment: id } => Manager::reopenCall { id }.abi_encode(),

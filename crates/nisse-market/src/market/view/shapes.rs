@@ -72,6 +72,17 @@ pub struct DeploymentView {
     pub update: Option<(u32, u64)>,
 }
 
+impl DeploymentView {
+    /// When the sealed bids of an open order are revealed: from the one and before the other, which ends the round.
+    pub fn reveals(&self) -> Option<(Timestamp, Timestamp)> {
+        let ends = self.deadline.filter(|_| self.state == DeploymentState::Open)?;
+        let window = u64::from(self.bid_window_seconds);
+        // The contract's rule; a window that is too short for it has no time to commit.
+        let reveals = if window < 2 { window } else { window / 2 };
+        Some((Timestamp(ends.0.saturating_sub(reveals * 1_000)), ends))
+    }
+}
+
 /// A published package.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PublicationView {

@@ -12,6 +12,9 @@ use crate::node::orders::Order;
 use crate::node::{Node, market_error};
 use crate::packages::Stored;
 
+/// Seconds of the shortest window in which bids can be made and revealed: the contract's.
+const SEALED_WINDOW_MIN: u32 = 2;
+
 impl Node {
     pub(in crate::node) fn deploying_key(
         &self,
@@ -64,7 +67,7 @@ impl Node {
     }
 
     /// How the winner is to be chosen. A market from before there was a reputation knows prices alone.
-    pub(super) fn check_terms(
+    pub(super) async fn check_terms(
         &self,
         market: &Market,
         request: &DeployRequest,
@@ -91,7 +94,22 @@ impl Node {
                 NodeError::new(ErrorKind::Usage, "selection_invalid", format!("failed to {error}"))
             })?
             .unwrap_or_default();
-        if selection == Selection::LowestPrice || market.addresses().reputation.is_some() {
+        if selection.is_sealed() {
+            if request.instant {
+                let text = "failed to take an offer at once and have bids sealed";
+                return usage("terms_both", text, "leave --instant out, or choose by another rule");
+            }
+            if request.bid_window_seconds.is_some_and(|seconds| seconds < SEALED_WINDOW_MIN) {
+                let text = "failed to have bids sealed in a window of one second: they are made in its first half";
+                return usage("window_short", text, "give --bid-window a minute or more");
+            }
+            if !market.takes_sealed_bids().await.map_err(|error| market_error(&error))? {
+                let text = "failed to have bids sealed: this market's contracts are older than they are";
+                return Err(NodeError::new(ErrorKind::Refused, "sealed_unknown", text)
+                    .with_hint("have them open: `--select lowest-price`".to_owned()));
+            }
+        }
+        if !selection.needs_reputation() || market.addresses().reputation.is_some() {
             return Ok(selection);
         }
         let text = format!("failed to choose by {selection}: this market knows no reputation");

@@ -72,6 +72,13 @@ impl Orchestrator {
         }
     }
 
+    /// The window has passed and nobody's bid stands: this node's does not count, or was never shown.
+    pub(super) fn bid_again(&mut self, deployment: DeploymentId, round: u64, now: Timestamp, effects: &mut Effects) {
+        let Some(bid) = self.bids.get_mut(&deployment).filter(|bid| bid.order.round == round) else { return };
+        bid.assigning.refused(now);
+        effects.actions.extend(bid.rate.map(|rate| Action::Bid { deployment, round, rate }));
+    }
+
     pub(super) fn not_taken(
         &mut self,
         deployment: DeploymentId,

@@ -35,6 +35,7 @@ impl Orchestrator {
                     self.decide(effects, Decision::OrderRefused { deployment, refusal });
                 }
             }
+            ActionResult::NoBids { round } => self.bid_again(deployment, round, now, effects),
             ActionResult::AlarmHandled { number, end } => self.alarm_handled(deployment, number, end, now, effects),
         }
     }

@@ -73,6 +73,27 @@ fn a_choice_that_the_market_refuses_is_asked_for_again_in_its_own_round() {
 }
 
 #[test]
+fn where_nobody_s_bid_stands_after_the_window_it_is_bid_again_in_its_own_round() {
+    let mut node = orchestrator();
+    let Some(Action::Bid { rate, .. }) = bid_on(&mut node, 5).pop() else { panic!("it bids") };
+    assert_eq!(node.bid(&deployment(1)), Some(rate));
+    let (chain, id) = (NOW.plus_ms(1), deployment(1));
+    tick(&mut node, chain, NOW);
+    let none = |node: &mut Orchestrator, round| finish(node, 1, ActionResult::NoBids { round }).actions;
+    assert_eq!(none(&mut node, 4), [], "another round's answer is not this one's");
+    assert_eq!(none(&mut node, 5), [Action::Bid { deployment: id, round: 5, rate }]);
+    let again = tick(&mut node, chain, NOW.plus_ms(2_000));
+    assert_eq!(again, [Action::Assign { deployment: id, round: 5, attempt: 2 }], "where that is not taken either");
+    not_taken_bid(&mut node);
+    assert_eq!(none(&mut node, 5), [], "it is somebody else's");
+}
+
+fn not_taken_bid(node: &mut Orchestrator) {
+    let effects = finish(node, 1, ActionResult::NotTaken(MarketStep::Bid { round: 5 }));
+    assert_eq!(effects.decisions, [Decision::BidLost { deployment: deployment(1) }]);
+}
+
+#[test]
 fn an_order_that_came_back_to_the_market_is_bid_on_again_and_one_told_again_is_not() {
     let mut node = orchestrator();
     bid_on(&mut node, 5);
