@@ -10,12 +10,13 @@ import {TalosToken} from "../../src/TalosToken.sol";
 import {Test} from "../Base.sol";
 import {Handler} from "./Handler.sol";
 
-/// What always holds, whatever clients, nodes and the court do. The numbers are those of the design: I1 money
-/// is conserved, I2 locks stay within stakes and are what bids, leases and commitments hold, I3 payment is exact and path-independent, I4 one node and only
-/// the allowed edges (a proven silence opens or ends a lease, and no other), I5 stake leaves late, I6 slashes sum up,
-/// I7 what runs changes only by an acknowledged update, I8 a raw CID is the hash, I9 the lowest bid leads, or
-/// the best, I10 the owner closes in one call (in the handler), I15 newcomers win an order in five (in the handler), I16
-/// a node is known for its paid time and its faults, and for no more time than there was. I13 (no loop over unbounded storage) is read off the source, I14 is a unit test.
+/// What always holds, whatever clients, nodes and the court do. The numbers are those of the design: I1 money is
+/// conserved, I2 locks stay within stakes and are what bids, leases and commitments hold, I3 payment is exact and
+/// path-independent, I4 one node and only the allowed edges (a proven silence opens or ends a lease, and no other), I5
+/// stake leaves late, I6 slashes sum up, I7 what runs changes only by an acknowledged update, I8 a raw CID is the hash,
+/// I9 the lowest bid leads, or the best, I10 the owner closes in one call (in the handler), I15 newcomers win an order in
+/// five (in the handler), I16 a node is known for its paid time and its faults, and for no more time than there was. I13
+/// (no loop over unbounded storage) is read off the source, I14 is a unit test.
 abstract contract MarketInvariants is Test {
     Handler private _handler;
     TalosToken private _token;

@@ -86,7 +86,9 @@ abstract contract SealActs is BidActs {
     // Why the node may not commit; zero where it may.
     function _unfit(Ghost storage g, address node, bool twice) private view returns (bytes32, bytes4) {
         GhostNode storage n = ghostNodes[node];
-        if (g.only != address(0) && g.only != node) return ("commitBid on another's order", MarketEvents.OnlyNode.selector);
+        if (g.only != address(0) && g.only != node) {
+            return ("commitBid on another's order", MarketEvents.OnlyNode.selector);
+        }
         if (_isBarred(g, node)) return ("commitBid of a barred node", MarketEvents.Barred.selector);
         if (twice) return ("commitBid twice", MarketEvents.AlreadyCommitted.selector);
         if (node == stranger) return ("commitBid of a stranger", NodesEvents.NotRegistered.selector);
@@ -167,8 +169,8 @@ abstract contract SealActs is BidActs {
                 return _refused("revealBid of an unfit node", KIND, id, c.node, address(manager), call, why);
             }
         }
-        bytes32 name = first ? bytes32("revealBid") : valid ? bytes32("revealBid behind") : bytes32("revealBid of no bid");
-        _count(name);
+        if (first) _count("revealBid");
+        else _count(valid ? bytes32("revealBid behind") : bytes32("revealBid of no bid"));
         _allowed(c.node, address(manager), call);
         _forget(place);
         n.locked = locked;
