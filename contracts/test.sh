@@ -8,7 +8,7 @@ rm -rf cache/invariant out/market-calls
 case "${1:-}" in
   --long)
     export FOUNDRY_PROFILE=ci
-    each_min=1000 refusal_min=100 all_min=1000000 lines_min=194
+    each_min=1000 refusal_min=100 all_min=1000000 lines_min=222
     ;;
   --only)
     pattern="${2:?the name of a test, or a part of it}"
@@ -16,7 +16,7 @@ case "${1:-}" in
     forge test --no-match-contract 'GasTest|Invariants' --match-test "$pattern" "$@"
     exit
     ;;
-  "") each_min=1 refusal_min=0 all_min=1000 lines_min=170 ;;
+  "") each_min=1 refusal_min=0 all_min=1000 lines_min=195 ;;
   *)
     echo "usage: test.sh [--long | --only PATTERN [FLAG...]]" >&2
     exit 2

@@ -73,7 +73,7 @@ contract Manager is Publishing, Ordering, Bidding, Leasing {
         _answeredBy(_deals);
     }
 
-    /// @notice Open what the caller committed to: see `Sealed.revealBid`.
+    /// @notice Reveal what the caller committed to: see `Sealed.revealBid`.
     function revealBid(uint64 id, uint128 rate, bytes32 salt) external {
         (id, rate, salt);
         _answeredBy(_deals);

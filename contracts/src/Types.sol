@@ -37,9 +37,9 @@ enum ReopenReason {
     Silent
 }
 
-/// @notice How an order chooses among bids: the lowest price, the best known node, or both at once; or the first or the
-/// last of these among bids that nobody sees before all are made. The rules are those of LowestPrice and of the contract
-/// that `Nodes.reputation` names, which is asked by the first three alone.
+/// @notice How an order chooses among bids: the lowest price, the best known node, or both at once; or the first or
+/// the last of these among bids that nobody sees before all are made. The rules are those of LowestPrice and of the
+/// contract that `Nodes.reputation` names, which is asked by the first three alone.
 enum Selection {
     LowestPrice,
     HighestReputation,

@@ -284,6 +284,26 @@ abstract contract World is Test {
         manager.bid(id, rate);
     }
 
+    /// What a node commits itself to in the round that ends then.
+    function _commitment(uint64 id, uint64 ends, address node, uint128 rate, bytes32 salt)
+        internal
+        view
+        returns (bytes32)
+    {
+        return keccak256(abi.encode(block.chainid, manager, id, ends, node, rate, salt));
+    }
+
+    function _commit(uint64 id, address node, uint128 rate, bytes32 salt) internal returns (bytes32 commitment) {
+        commitment = _commitment(id, manager.deployment(id).deadline, node, rate, salt);
+        vm.prank(node);
+        manager.commitBid(id, commitment);
+    }
+
+    function _reveal(uint64 id, address node, uint128 rate, bytes32 salt) internal {
+        vm.prank(node);
+        manager.revealBid(id, rate, salt);
+    }
+
     /// Time passes. (`block.timestamp` itself would be read once and remembered by the optimizer.)
     function _pass(uint256 seconds_) internal virtual {
         vm.warp(_now() + seconds_);

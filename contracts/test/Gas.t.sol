@@ -184,6 +184,29 @@ contract GasTest is World {
         _note("revokeOffer");
     }
 
+    function testSeals() external {
+        uint64 id = _deployUnder(_publication, Selection.SealedPrice);
+        uint64 ends = manager.deployment(id).deadline;
+        bytes32 commitment = _commitment(id, ends, carol, RATE, "salt");
+        vm.prank(carol);
+        manager.commitBid(id, commitment);
+        _note("commitBid");
+        _commit(id, bob, RATE - 1, "salt");
+        _commit(id, bob, RATE, "salt");
+        commitment = _commit(id, carol, RATE - 1, "salt");
+        _pass(300);
+        _reveal(id, carol, RATE, "salt");
+        _note("revealBid first");
+        _reveal(id, bob, RATE - 1, "salt");
+        _note("revealBid better");
+        _reveal(id, bob, RATE, "salt");
+        _note("revealBid not better");
+        _pass(300 + LOCK_HOURS * 1 hours);
+        vm.prank(stranger);
+        manager.reclaimBid(id, carol, commitment);
+        _note("reclaimBid");
+    }
+
     function testOracle() external {
         OracleFeeds feeds = new OracleFeeds(manager);
         uint64 id = _leased();

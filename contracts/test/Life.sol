@@ -113,6 +113,7 @@ abstract contract Life is World {
         _market("attest", bob, abi.encodeCall(manager.attest, (tree)));
         _market("attest as the quorum's last", carol, abi.encodeCall(manager.attest, (tree)));
         _offers();
+        _seals();
         DeployParams memory home = _params(_windowed);
         home.payment = 0;
         _market("deployHome", dave, abi.encodeCall(manager.deployHome, (home)));
@@ -126,6 +127,25 @@ abstract contract Life is World {
         _market("offerUsed", stranger, abi.encodeCall(manager.offerUsed, (dave, 1)));
         vm.prank(client);
         manager.stop(id);
+    }
+
+    function _seals() private {
+        vm.prank(client);
+        uint64 id = manager.deployUnder(_params(_windowed), _terms(Selection.SealedPrice));
+        uint64 ends = manager.deployment(id).deadline;
+        bytes32 commitment = _commitment(id, ends, carol, RATE + 1, "salt");
+        _market("commitBid", carol, abi.encodeCall(manager.commitBid, (id, commitment)));
+        bytes32 unrevealed = _commit(id, carol, RATE, "salt");
+        _commit(id, dave, RATE, "salt");
+        _commit(id, dave, RATE, "other salt");
+        _pass(300);
+        _market("revealBid", carol, abi.encodeCall(manager.revealBid, (id, RATE + 1, "salt")));
+        _market("revealBid of a better one", dave, abi.encodeCall(manager.revealBid, (id, RATE, "salt")));
+        _market("revealBid of no better one", dave, abi.encodeCall(manager.revealBid, (id, RATE, "other salt")));
+        _market("sealedBid", stranger, abi.encodeCall(manager.sealedBid, (id, carol, unrevealed)));
+        vm.prank(client);
+        manager.stop(id);
+        _market("reclaimBid", stranger, abi.encodeCall(manager.reclaimBid, (id, carol, unrevealed)));
     }
 
     function _bids() private {

@@ -20,10 +20,11 @@ contract OldNodesTest is World {
 
     function test_an_order_that_wants_a_reputation_is_refused_in_a_word() external {
         DeployParams memory params = _params(_publish(600));
-        for (uint256 i = 1; i < 3; ++i) {
+        Selection[3] memory wanting = [Selection.HighestReputation, Selection.Score, Selection.SealedScore];
+        for (uint256 i = 0; i < 3; ++i) {
             vm.expectRevert(abi.encodeWithSelector(MarketEvents.NoReputation.selector));
             vm.prank(client);
-            manager.deployUnder(params, _terms(Selection(i)));
+            manager.deployUnder(params, _terms(wanting[i]));
         }
     }
 
@@ -33,6 +34,16 @@ contract OldNodesTest is World {
         _bid(id, carol, RATE - 1);
         _pass(600);
         manager.assign(id);
+        eq(manager.deployment(id).node, carol, "node");
+    }
+
+    function test_a_sealed_order_that_wants_none_goes_to_the_lowest_price() external {
+        uint64 id = _deployUnder(_publish(600), Selection.SealedPrice);
+        _commit(id, bob, RATE, "salt");
+        _commit(id, carol, RATE - 1, "salt");
+        _pass(300);
+        _reveal(id, bob, RATE, "salt");
+        _reveal(id, carol, RATE - 1, "salt");
         eq(manager.deployment(id).node, carol, "node");
     }
 

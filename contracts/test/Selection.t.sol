@@ -56,7 +56,7 @@ contract SelectionTest is World {
     function test_an_order_says_how_it_chooses() external {
         uint64 publication = _publish(600);
         uint64 plain = _deploy(600);
-        for (uint256 i = 0; i < 3; ++i) {
+        for (uint256 i = 0; i < 5; ++i) {
             Selection selection = Selection(i);
             uint64 next = manager.deployments() + 1;
             vm.expectEmit(address(manager));
@@ -68,8 +68,8 @@ contract SelectionTest is World {
             (like.id, like.publication) = (next, publication);
             eq(abi.encode(d), abi.encode(like), "the rest as by deploy");
         }
-        eq(manager.openOrders(AGENT), 4, "open");
-        eq(token.balanceOf(address(escrow)), 4 * uint256(PAYMENT), "paid");
+        eq(manager.openOrders(AGENT), 6, "open");
+        eq(token.balanceOf(address(escrow)), 6 * uint256(PAYMENT), "paid");
     }
 
     function test_the_terms_follow_the_order_that_they_are_of() external {
@@ -110,12 +110,12 @@ contract SelectionTest is World {
         manager.selectionOf(9);
     }
 
-    function test_there_is_no_fourth_selection() external {
+    function test_there_is_no_sixth_selection() external {
         bytes memory call = abi.encodeCall(manager.deployUnder, (_params(_publish(600)), _terms(Selection.Score)));
         // The selection is the first word of the terms, which come after the eight words of the parameters and a text.
         uint256 first = 4 + 32 * (2 + 8 + 1);
         eq(uint8(call[first + 31]), 2, "the place");
-        call[first + 31] = 0x03;
+        call[first + 31] = 0x05;
         vm.prank(client);
         (bool done,) = address(manager).call(call);
         yes(!done, "refused");

@@ -6,16 +6,16 @@ import {LowestPrice} from "../LowestPrice.sol";
 import {Market} from "./Market.sol";
 
 /// @title Sealed bids: nobody bids by what another has bid
-/// @notice In the first part of a round nodes commit themselves to rates that nobody sees, in its last `bidWindow / 2`
-/// seconds they open what they committed to, and the best of what was opened leads. A round ends when bids close, and
-/// its end is its name: each round of an order ends later than the one before. Whoever commits has the order's limit
-/// locked of its stake, and who does not open waits for it: else one with many nodes would commit to many rates and
-/// open the highest that wins.
+/// @notice In the first part of a round nodes commit to rates that nobody sees, in its last `bidWindow / 2` seconds
+/// they reveal what they committed to, and the best of what was revealed leads. A round ends when bids close, and its
+/// end is its name: each round of an order ends later than the one before. A commitment locks stake for the order's
+/// limit, since its rate is not known, and what is not revealed is free again late: else one with many nodes would
+/// commit to many rates and reveal the highest that wins.
 abstract contract Sealed is Market {
     /// @notice Commit to a rate, in the first part of a round of a sealed order. `lockHours` of the order's limit are
     /// locked of the node's stake until it reveals; it may commit to several rates, and each locks.
-    /// @param commitment keccak256 of `abi.encode(chain id, the Manager, id, uint64 end of the round, node, uint128 rate,
-    /// bytes32 salt)`; the end is `deployment(id).deadline`, and the salt must be one that nobody guesses
+    /// @param commitment keccak256 of `abi.encode(chain id, the Manager, id, uint64 end of the round, node, uint128
+    /// rate, bytes32 salt)`; the end is `deployment(id).deadline`, and the salt must be one that nobody guesses
     function commitBid(uint64 id, bytes32 commitment) external {
         Lease storage lease = _leaseIn(id, State.Open);
         (uint64 from, uint64 ends) = _reveals(id, lease);
@@ -32,9 +32,9 @@ abstract contract Sealed is Market {
         nodes.lock(msg.sender, uint256(limit) * lockHours);
     }
 
-    /// @notice Open a commitment, in the last part of its round. What it locked is free again; if the bid leads,
-    /// `lockHours` of its rate are locked instead. One that does not lead is no error. A node that has rejected the order
-    /// since opens nothing: it could take back any rate that it no longer wants.
+    /// @notice Reveal a commitment, in the last part of its round. What it locked is free again; if the bid leads,
+    /// `lockHours` of its rate are locked instead. One that does not lead is no error. A node that has rejected the
+    /// order since reveals nothing: it could take back any rate that it no longer wants.
     /// @param rate token units per hour
     function revealBid(uint64 id, uint128 rate, bytes32 salt) external {
         Lease storage lease = _leaseIn(id, State.Open);
@@ -88,8 +88,8 @@ abstract contract Sealed is Market {
 
     // ---- inside ----------------------------------------------------------------------------------
 
-    // When a round's commitments are opened: from this second, and before that one. An update may have brought a window
-    // in which there is no such time; then nothing is committed to either.
+    // A round's commitments are revealed from the one second on, and before the other. An update may have brought a
+    // window without room for both parts: in such a round nothing can be committed to.
     function _reveals(uint64 id, Lease storage lease) private view returns (uint64 from, uint64 ends) {
         if (lease.selection < Selection.SealedPrice) revert NotSealed(id);
         ends = lease.moment;

@@ -2,6 +2,7 @@
 pragma solidity ^0.8.28;
 
 import {Deployment, Selection, State} from "../../src/Types.sol";
+import {MarketEvents} from "../../src/market/MarketEvents.sol";
 import {Refusals} from "./Refusals.sol";
 
 /// Bids of all kinds: lower, equal and higher, by nodes in good standing and not, before the window's end and after.
@@ -9,6 +10,8 @@ import {Refusals} from "./Refusals.sol";
 /// that the lowest of those wins, or the best where the order chooses by what nodes are known for. I15 is what becomes
 /// of newcomers: where an established node bids too, they win one order in five at most.
 abstract contract BidActs is Refusals {
+    bytes32 private constant SEALED = "bid on a sealed order";
+
     function _anyBid(uint64 id, Ghost storage g, uint256 roll) internal {
         address bidder = roll % 16 == 0 ? stranger : operators[(roll >> 8) % 3];
         _bidOf(id, g, bidder, _anyRate(id, g, roll >> 16), roll >> 128);
@@ -48,7 +51,8 @@ abstract contract BidActs is Refusals {
             flaw = _behind(id, g, bidder, rate, leader, standing);
             if (flaw != 0) bids[id][g.round].push(Bid(bidder, rate));
         }
-        if (flaw != 0) return _refused(flaw, "refused", id, bidder, address(manager), call, 0);
+        bytes4 why = flaw == SEALED ? MarketEvents.BidsSealed.selector : bytes4(0);
+        if (flaw != 0) return _refused(flaw, "refused", id, bidder, address(manager), call, why);
         _count(literal ? bytes32("bid literal") : bytes32("bid"));
         _unlockHolder(id, g);
         _allowed(bidder, address(manager), call);
@@ -61,11 +65,10 @@ abstract contract BidActs is Refusals {
 
     /// Why a bid that counts does not lead; zero where it does.
     function _behind(uint64 id, Ghost storage g, address bidder, uint256 rate, address leader, uint256 standing)
-        private
+        internal
         returns (bytes32)
     {
-        Selection selection = g.selection;
-        if (selection == Selection.LowestPrice) {
+        if (_byPrice(g)) {
             if (leader == address(0) || rate < standing) return 0;
             return rate == standing ? bytes32("bid equal to the lowest") : bytes32("bid above the lowest");
         }
@@ -81,7 +84,7 @@ abstract contract BidActs is Refusals {
         if (newcomer && !lead.newcomer) return "bid of a newcomer";
         if (!newcomer && lead.newcomer) return 0;
         (uint256 score, uint256 against) = (reputation.scoreOf(bidder), reputation.scoreOf(leader));
-        if (selection == Selection.Score) {
+        if (g.selection != Selection.HighestReputation) {
             bool better = rate * (20_000 - score) < standing * (20_000 - against);
             return better ? bytes32(0) : bytes32("bid behind by score");
         }
@@ -94,6 +97,7 @@ abstract contract BidActs is Refusals {
         GhostNode storage n = ghostNodes[bidder];
         (address leader, uint256 standing) = leading(id);
         if (g.state != State.Open) return "bid on what is not open";
+        if (_isSealed(g) && _now() < g.deadline) return SEALED;
         if (bidder == stranger) return "bid of a stranger";
         if (rate == 0) return "bid of nothing";
         if (rate > g.limit) return "bid above the limit";
@@ -112,7 +116,7 @@ abstract contract BidActs is Refusals {
         (g.node, g.rate) = leading(id);
         g.deadline = _now() + ACK_TIMEOUT;
         _to(g, State.Assigned);
-        if (g.selection != Selection.LowestPrice) _isFair(id, leads[id][g.round]);
+        if (!_byPrice(g)) _isFair(id, leads[id][g.round]);
         Deployment memory d = manager.deployment(id);
         eq(d.node, g.node, "I9 the lowest valid bid wins");
         eq(d.rate, g.rate, "I9 at its rate");

@@ -55,6 +55,17 @@ abstract contract Ghosts is World {
         uint256 rate;
     }
 
+    // What a node has committed itself to and neither revealed nor taken back.
+    struct Commit {
+        uint64 id;
+        address node;
+        uint64 ends;
+        uint128 rate;
+        uint256 limit;
+        bytes32 salt;
+        bytes32 commitment;
+    }
+
     // Who leads an order that chooses by what nodes are known for, and who else has bid since it opened.
     struct Lead {
         address node;
@@ -85,6 +96,7 @@ abstract contract Ghosts is World {
     // Every bid that was valid, whatever the market made of it, in the order of their arrival.
     mapping(uint64 id => mapping(uint256 round => Bid[])) internal bids;
     mapping(uint64 id => mapping(uint256 round => Lead)) internal leads;
+    Commit[] internal commits;
     /// The nonce of a node's next offer; none above it was used.
     mapping(address node => uint64) internal nonces;
     mapping(address node => GhostNode) internal ghostNodes;
@@ -196,6 +208,27 @@ abstract contract Ghosts is World {
         return ended.length;
     }
 
+    function commitCount() external view returns (uint256) {
+        return commits.length;
+    }
+
+    function commit(uint256 place) external view returns (Commit memory) {
+        return commits[place];
+    }
+
+    /// Token units of a node's stake that leading bids, leases and commitments hold, were nothing slashed.
+    function heldOf(address node) external view returns (uint256 held) {
+        for (uint256 i = 0; i < live.length; ++i) {
+            Ghost storage g = ghosts[live[i]];
+            if (g.home) continue;
+            (address holder, uint256 rate) = g.state == State.Open ? leading(live[i]) : (g.node, g.rate);
+            if (holder == node) held += rate * LOCK_HOURS;
+        }
+        for (uint256 i = 0; i < commits.length; ++i) {
+            if (commits[i].node == node) held += commits[i].limit * LOCK_HOURS;
+        }
+    }
+
     function tallyCount() external view returns (uint256) {
         return tallies.length;
     }
@@ -211,7 +244,7 @@ abstract contract Ghosts is World {
     /// I9: of an order's valid bids the lowest, of equal ones the earliest; zero for none. Where it chooses by what
     /// nodes are known for, whoever was better than the one before when it bid.
     function leading(uint64 id) public view returns (address node, uint256 rate) {
-        if (ghosts[id].selection != Selection.LowestPrice) {
+        if (!_byPrice(ghosts[id])) {
             Lead storage lead = leads[id][ghosts[id].round];
             return (lead.node, lead.rate);
         }
@@ -220,6 +253,18 @@ abstract contract Ghosts is World {
         for (uint256 i = 0; i < count; ++i) {
             if (i == 0 || all[i].rate < rate) (node, rate) = (all[i].node, all[i].rate);
         }
+    }
+
+    function _isSealed(Ghost storage g) internal view returns (bool) {
+        return g.selection >= Selection.SealedPrice;
+    }
+
+    function _byPrice(Ghost storage g) internal view returns (bool) {
+        return g.selection == Selection.LowestPrice || g.selection == Selection.SealedPrice;
+    }
+
+    function _revealsFrom(Ghost storage g) internal view returns (uint256) {
+        return g.deadline - _window(g.publication) / 2;
     }
 
     // ---- what the actions tell --------------------------------------------------------------------

@@ -64,6 +64,7 @@ contract Handler is NodeActs, OfferActs, LeaseAttacks, MoneyAttacks {
         }
         if ((seed >> 24) % 256 < _attacksOf256) return _attack(id, roll);
         if (what < 30) return _node(operators[roll % 3], roll >> 8);
+        if (commits.length != 0 && what > 96) return _anyReclaim(roll);
         Ghost storage g = ghosts[id];
         if (g.state == State.Unverified) _unverified(id, g, roll);
         else if (g.state == State.Open) _openOrder(id, g, roll);

@@ -35,7 +35,7 @@ abstract contract LeaseActs is WorkActs {
             _rest(id, g);
         } else if (kind < 22) {
             _renew(id, g, roll);
-        } else if (kind < 25) {
+        } else if (kind < 24) {
             _beatOf(g.node);
         } else if (kind < 28) {
             if (g.home) return;

@@ -18,7 +18,7 @@ abstract contract LeaseAttacks is WorkActs {
         bytes call;
     }
 
-    uint256 private constant DOORS = 17;
+    uint256 private constant DOORS = 19;
     uint256 private constant OPEN = 1 << uint256(State.Open);
     uint256 private constant UNVERIFIED = 1 << uint256(State.Unverified);
     uint256 private constant ASSIGNED = 1 << uint256(State.Assigned);
@@ -71,6 +71,8 @@ abstract contract LeaseAttacks is WorkActs {
         if (k == 15) {
             return Door("clientWithdraw", LIVE, g.owner, notOwner, abi.encodeCall(manager.clientWithdraw, (id)));
         }
+        if (k == 16) return Door("commitBid", OPEN, bob, 0, abi.encodeCall(manager.commitBid, (id, "sealed")));
+        if (k == 17) return Door("revealBid", OPEN, bob, 0, abi.encodeCall(manager.revealBid, (id, 1, "salt")));
         return Door("bid", OPEN, bob, 0, abi.encodeWithSignature("bid(uint64,uint128)", id, uint128(1)));
     }
 

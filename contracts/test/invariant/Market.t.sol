@@ -10,12 +10,13 @@ import {TalosToken} from "../../src/TalosToken.sol";
 import {Test} from "../Base.sol";
 import {Handler} from "./Handler.sol";
 
-/// What always holds, whatever clients, nodes and the court do. The numbers are those of the design: I1 money
-/// is conserved, I2 locks stay within stakes, I3 payment is exact and path-independent, I4 one node and only
-/// the allowed edges (a proven silence opens or ends a lease, and no other), I5 stake leaves late, I6 slashes sum up,
-/// I7 what runs changes only by an acknowledged update, I8 a raw CID is the hash, I9 the lowest bid leads, or
-/// the best, I10 the owner closes in one call (in the handler), I15 newcomers win an order in five (in the handler), I16
-/// a node is known for its paid time and its faults, and for no more time than there was. I13 (no loop over unbounded storage) is read off the source, I14 is a unit test.
+/// What always holds, whatever clients, nodes and the court do. The numbers are those of the design: I1 money is
+/// conserved, I2 locks stay within stakes and are what bids, leases and commitments hold, I3 payment is exact and
+/// path-independent, I4 one node and only the allowed edges (a proven silence opens or ends a lease, and no other), I5
+/// stake leaves late, I6 slashes sum up, I7 what runs changes only by an acknowledged update, I8 a raw CID is the hash,
+/// I9 the lowest bid leads, or the best, I10 the owner closes in one call (in the handler), I15 newcomers win an order in
+/// five (in the handler), I16 a node is known for its paid time and its faults, and for no more time than there was. I13
+/// (no loop over unbounded storage) is read off the source, I14 is a unit test.
 abstract contract MarketInvariants is Test {
     Handler private _handler;
     TalosToken private _token;
@@ -59,6 +60,7 @@ abstract contract MarketInvariants is Test {
 
     function invariant_the_market_is_sound() external view {
         uint256 lines = _liveLeases();
+        _checkCommits();
         uint256 owed;
         uint256 stakes;
         for (uint256 i = 0; i < 3; ++i) {
@@ -70,6 +72,7 @@ abstract contract MarketInvariants is Test {
             // I2: nothing is locked but what bids and leases hold, and never more than the stake.
             yes(n.locked <= n.stake, "I2 locked within stake");
             eq(n.locked, g.locked, "I2 locked");
+            yes(n.locked <= _handler.heldOf(node), "I2 nothing is locked but what is held");
             // I5: what unbonds has its time.
             eq(n.stake, g.stake, "I5 stake");
             eq(n.unbonding, g.unbonding, "I5 unbonding");
@@ -82,6 +85,17 @@ abstract contract MarketInvariants is Test {
         eq(shares, _handler.slashed(), "I6 shares");
         eq(_token.balanceOf(address(_nodes)), stakes + shares, "I1 stakes");
         eq(stakes + shares + _handler.stakeOut(), _handler.stakeIn(), "I1 every stake is somewhere");
+    }
+
+    // I2: each that is outstanding holds what it locked.
+    function _checkCommits() private view {
+        uint256 count = _handler.commitCount();
+        for (uint256 i = 0; i < count; ++i) {
+            Handler.Commit memory c = _handler.commit(i);
+            (uint64 ends, uint128 limit) = _manager.sealedBid(c.id, c.node, c.commitment);
+            eq(ends, c.ends, "I2 round");
+            eq(limit, c.limit, "I2 limit");
+        }
     }
 
     function _share(address account) private view returns (uint256 share) {
@@ -224,6 +238,6 @@ contract PeacefulMarketInvariants is MarketInvariants {
 /// A thief at every other corner.
 contract HostileMarketInvariants is MarketInvariants {
     function _makeHandler() internal override returns (Handler) {
-        return _deployHandler(2, 64);
+        return _deployHandler(2, 80);
     }
 }

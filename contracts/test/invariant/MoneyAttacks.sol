@@ -120,9 +120,14 @@ abstract contract MoneyAttacks is Refusals {
             if (ghosts[old].owner != client) return;
             (name, why) = ("deploy in place of a live one", MarketEvents.NotSuperseded.selector);
             (params.supersedesMarket, params.supersedesId) = (address(manager), old);
+        } else if (kind == 7 && roll >> 16 & 3 == 0) {
+            params.publication = otherPublication;
+            (name, why) = ("deployUnder without a window", MarketEvents.WindowTooShort.selector);
+            bytes memory short = abi.encodeCall(manager.deployUnder, (params, _terms(Selection.SealedPrice)));
+            return _refused(name, KIND, id, by, address(manager), short, why);
         } else if (kind == 7) {
             (name, why) = ("deployUnder with a long provider", MarketEvents.ProviderTooLong.selector);
-            Terms memory terms = Terms(Selection(roll / 10 % 3), string(new bytes(257)));
+            Terms memory terms = Terms(Selection(roll / 10 % 5), string(new bytes(257)));
             bytes memory long = abi.encodeCall(manager.deployUnder, (params, terms));
             return _refused(name, KIND, id, by, address(manager), long, why);
         } else if (kind == 8) {
@@ -142,7 +147,8 @@ abstract contract MoneyAttacks is Refusals {
 
     // While the owner of Nodes has taken the reputation away.
     function _withoutReputation(uint64 id, DeployParams memory params, uint256 roll) private {
-        Selection selection = roll & 1 << 8 == 0 ? Selection.HighestReputation : Selection.Score;
+        Selection selection =
+            [Selection.HighestReputation, Selection.Score, Selection.SealedScore][(roll >> 8) % 3];
         bytes memory call = abi.encodeCall(manager.deployUnder, (params, _terms(selection)));
         bytes4 why = MarketEvents.NoReputation.selector;
         nodes.setReputation(address(0));

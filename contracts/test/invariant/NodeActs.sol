@@ -33,10 +33,7 @@ abstract contract NodeActs is SilenceActs {
         } else if (kind > 11) {
             return _beatOf(node);
         } else if (!n.paused && roll % 2 == 0) {
-            _count("pauseNode");
-            n.paused = true;
-            vm.prank(node);
-            nodes.pauseNode();
+            _pause(node);
         }
         if (n.paused && (roll >> 8) % 3 == 0) {
             _count("resumeNode");

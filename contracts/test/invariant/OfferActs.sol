@@ -17,7 +17,7 @@ abstract contract OfferActs is OrderActs {
         DeployParams memory params;
         params.publication = roll >> 176 & 1 == 0 ? nextPublication : rawPublication;
         params.payment = uint128(1 + (roll >> 16) % 200 ether);
-        params.maxRate = uint128(1 + (roll >> 96) % (roll % 7 == 0 ? 4000 ether : 100 ether));
+        params.maxRate = uint128(1 + (roll >> 96) % (roll % 4 == 0 ? 4000 ether : 100 ether));
         Offer memory offer = _offer(node, nonces[node]);
         offer.rate = uint128(1 + (roll >> 32) % params.maxRate);
         if ((roll >> 48) % 2 == 0) offer.client = client;

@@ -2,11 +2,11 @@
 pragma solidity ^0.8.28;
 
 import {DeployParams, Selection, State} from "../../src/Types.sol";
-import {BidActs} from "./BidActs.sol";
 import {LeaseActs} from "./LeaseActs.sol";
+import {SealActs} from "./SealActs.sol";
 
 /// An order from its deployment to the start: attested, bid on, assigned, rejected, reopened.
-abstract contract OrderActs is LeaseActs, BidActs {
+abstract contract OrderActs is LeaseActs, SealActs {
     function _order(uint256 roll) internal {
         DeployParams memory params;
         if (roll % 8 == 0) {
@@ -28,8 +28,13 @@ abstract contract OrderActs is LeaseActs, BidActs {
         if (roll >> 12 & 3 == 0) return _literalOrder(params, tree);
         if (tree) params.artifactCid = _dagPb(CONFIG);
         if (roll >> 14 & 3 == 0) params.onlyNode = operators[(roll >> 32) % 3];
-        uint64 id = (roll >> 176) % 4 == 0 ? _plainOrder(params, tree) : _orderUnder(params, Selection((roll >> 180) % 3));
+        // A quarter is sealed.
+        uint256 kind = (roll >> 178) % 12;
+        Selection selection = Selection(kind < 9 ? kind % 3 : 3 + kind % 2);
+        uint64 id = (roll >> 176) % 4 == 0 ? _plainOrder(params, tree) : _orderUnder(params, selection);
         _new(id, tree ? State.Unverified : State.Open, client, params);
+        Ghost storage g = ghosts[id];
+        if (_isSealed(g) && g.state == State.Open) _round(id, g, uint256(keccak256(abi.encode(roll))));
     }
 
     function _plainOrder(DeployParams memory params, bool tree) private returns (uint64) {
@@ -145,10 +150,13 @@ abstract contract OrderActs is LeaseActs, BidActs {
             manager.assign(id);
             return _toAssigned(id, g);
         }
+        bool inRound = _isSealed(g) && _now() < g.deadline;
+        if (inRound && kind < 14) return _round(id, g, roll);
+        if (kind == 15 && !inRound && (_isSealed(g) || roll % 8 == 0)) return _noRound(id, g, roll >> 8);
         _anyBid(id, g, roll);
     }
 
-    function _reject(uint64 id, Ghost storage g, uint256 k) internal {
+    function _reject(uint64 id, Ghost storage g, uint256 k) internal override {
         if (g.barred & 1 << k != 0) return;
         _count("reject");
         vm.prank(operators[k]);

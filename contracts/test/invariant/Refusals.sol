@@ -38,6 +38,13 @@ abstract contract Refusals is Ghosts {
         _count(name, kind);
     }
 
+    function _pause(address node) internal {
+        _count("pauseNode");
+        ghostNodes[node].paused = true;
+        vm.prank(node);
+        nodes.pauseNode();
+    }
+
     /// A call that must succeed, for those whose data was put together already.
     function _allowed(address caller, address target, bytes memory call) internal {
         vm.prank(caller);
@@ -60,6 +67,11 @@ abstract contract Refusals is Ghosts {
         digest = _ask(digest, address(manager), abi.encodeCall(manager.clientWithdrawal, (id)));
         digest = _ask(digest, address(manager), abi.encodeCall(manager.openOrders, (AGENT)));
         digest = _ask(digest, address(manager), abi.encodeCall(manager.deployments, ()));
+        if (commits.length != 0) {
+            Commit storage last = commits[commits.length - 1];
+            bytes memory call = abi.encodeCall(manager.sealedBid, (last.id, last.node, last.commitment));
+            digest = _ask(digest, address(manager), call);
+        }
         digest = _ask(digest, address(nodes), abi.encodeCall(nodes.slasher, ()));
         digest = _ask(digest, address(nodes), abi.encodeCall(nodes.reputation, ()));
         digest = _ask(digest, address(nodes), abi.encodeCall(nodes.isManager, (stranger)));
