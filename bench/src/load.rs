@@ -104,10 +104,20 @@ async fn connection(
 
 /// One request by itself and the text of its answer: for what is measured once, such as the first answer of a server.
 pub(crate) fn ask(address: SocketAddr, host: &str, method: &str) -> anyhow::Result<String> {
+    exchange(address, &format!("{method} / HTTP/1.1\r\nhost: {host}\r\ncontent-length: 0\r\n\r\n"))
+}
+
+/// Posts JSON by itself.
+pub(crate) fn post(address: SocketAddr, host: &str, json: &str) -> anyhow::Result<String> {
+    let fields = format!("content-type: application/json\r\ncontent-length: {}", json.len());
+    exchange(address, &format!("POST / HTTP/1.1\r\nhost: {host}\r\n{fields}\r\n\r\n{json}"))
+}
+
+fn exchange(address: SocketAddr, request: &str) -> anyhow::Result<String> {
     let mut stream = std::net::TcpStream::connect(address)?;
     stream.set_nodelay(true)?;
     stream.set_read_timeout(Some(ANSWER_TIME_MAX))?;
-    stream.write_all(format!("{method} / HTTP/1.1\r\nhost: {host}\r\ncontent-length: 0\r\n\r\n").as_bytes())?;
+    stream.write_all(request.as_bytes())?;
     let (mut buffer, mut filled) = (vec![0; ANSWER_BYTES_MAX], 0);
     let length = loop {
         if let Some(length) = answer_length(&buffer[..filled])? {

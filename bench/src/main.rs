@@ -3,9 +3,11 @@
 //!
 //! Figures of a shared machine are noisy: read the ratios, whose two sides are measured in turns in the same run.
 
+mod blocks;
 mod http;
 mod hyper_peer;
 mod load;
+mod market;
 mod node;
 mod parts;
 mod program;
@@ -30,6 +32,7 @@ const GROUPS: &[Group] = &[
     Group { name: "sandbox", what: "calls into the sandbox, and the memory of its agents", rows: parts::sandbox },
     Group { name: "node", what: "an idle node, deploys, kills", rows: node::rows },
     Group { name: "chain", what: "the embedded chain beside the disk", rows: parts::chain },
+    Group { name: "market", what: "heartbeats, catching up, an order that a stranger runs", rows: market::rows },
     Group { name: "content", what: "a fetch over loopback", rows: parts::content },
     Group { name: "gas", what: "what the contracts cost", rows: parts::gas },
 ];

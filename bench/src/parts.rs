@@ -75,6 +75,33 @@ pub(crate) fn chain() -> anyhow::Result<Vec<Row>> {
     ])
 }
 
+/// Heartbeats, and the way back to a chain's head beside its bare logs.
+pub(crate) fn market() -> anyhow::Result<Vec<Row>> {
+    let market = Figures::of("nisse-market", "market")?;
+    let (root, keccak) = (market.seconds("root")?, market.seconds("keccak")?);
+    let heartbeat = |leases: u32, beside: String| {
+        let (what, gas) = (format!("gas: heartbeat, leases: {leases}"), market.get(&format!("heartbeat {leases}"))?);
+        let row = Row::at_most(&what, "<= 33k", format!("{:.1}k", gas / 1e3), gas, 33e3);
+        Ok::<_, anyhow::Error>(row.beside(beside))
+    };
+    let hashed = format!("its root {}, Keccak-256 {}", time(root), time(keccak));
+    let (read, bare) = (market.seconds("catch up")?, market.seconds("eth_getLogs")?);
+    let rate = market.get("blocks")? / read.as_secs_f64();
+    Ok(vec![
+        heartbeat(1, String::new())?,
+        heartbeat(100, String::new())?,
+        heartbeat(10_000, hashed)?,
+        Row::at_most(
+            "catch up with 1,000,000 blocks over loopback",
+            "< 60 s",
+            format!("{} {rate:.0}/s", time(read)),
+            read.as_secs_f64(),
+            60.0,
+        )
+        .beside(format!("bare eth_getLogs {}", time(bare))),
+    ])
+}
+
 /// A fetch beside what loopback and hashing allow.
 pub(crate) fn content() -> anyhow::Result<Vec<Row>> {
     let content = Figures::of("nisse-content", "content")?;

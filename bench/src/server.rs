@@ -77,16 +77,21 @@ impl Server {
 /// A node on a home in a temporary folder.
 pub(crate) struct Node {
     pub(crate) server: Server,
-    home: PathBuf,
+    pub(crate) home: PathBuf,
     program: PathBuf,
 }
 
 impl Node {
     /// Starts the node and waits until it serves.
     pub(crate) fn up(program: &Path, home: &Path) -> anyhow::Result<Self> {
+        Self::up_with(program, home, &[])
+    }
+
+    /// The same with more flags.
+    pub(crate) fn up_with(program: &Path, home: &Path, flags: &[&str]) -> anyhow::Result<Self> {
         let log = std::fs::File::create(home.with_extension("log"))?;
         let mut up = Command::new(program);
-        up.arg("--home").arg(home).args(["up", "--api", "127.0.0.1:0", "--public", "127.0.0.1:0"]);
+        up.arg("--home").arg(home).args(["up", "--api", "127.0.0.1:0", "--public", "127.0.0.1:0"]).args(flags);
         // Only what an operator sees by default is written while it is measured.
         up.env_remove("RUST_LOG").stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
         let mut child = up.spawn().with_context(|| format!("start {}", program.display()))?;
@@ -120,6 +125,15 @@ impl Node {
     /// Deploys an example guest at home under a name and with a processor share of its own, waits until it is live and
     /// lets load go to it.
     pub(crate) fn deploy(&mut self, guest: &str, name: &str, cpu: &str) -> anyhow::Result<Value> {
+        let package = self.package(guest, name, cpu)?;
+        let deployed = self.command(&["deploy", &package])?;
+        let endpoint = deployed["endpoint"].as_str().context("an endpoint")?;
+        self.server.host = host_of(endpoint).to_owned();
+        Ok(deployed)
+    }
+
+    /// An example guest beside the home as `bench.NAME`; its folder.
+    pub(crate) fn package(&self, guest: &str, name: &str, cpu: &str) -> anyhow::Result<String> {
         let (from, to) = (repository().join("examples/guests").join(guest), self.home.with_extension(name));
         std::fs::create_dir_all(&to)?;
         let artifact = format!("{guest}.wasm");
@@ -132,11 +146,13 @@ impl Node {
             _ => format!("{line}\n"),
         };
         std::fs::write(to.join("agent.yaml"), manifest.lines().map(whole).collect::<String>())?;
-        let deployed = self.command(&["deploy", &to.to_string_lossy()])?;
-        let endpoint = deployed["endpoint"].as_str().context("an endpoint")?;
-        self.server.host = endpoint.trim_start_matches("http://").trim_end_matches('/').to_owned();
-        Ok(deployed)
+        Ok(to.to_string_lossy().into_owned())
     }
+}
+
+/// What a request to an agent names as its host.
+pub(crate) fn host_of(endpoint: &str) -> &str {
+    endpoint.trim_start_matches("http://").trim_end_matches('/')
 }
 
 /// What the kernel counts for a process, in KiB, by the name of its line in `/proc/PID/status`.

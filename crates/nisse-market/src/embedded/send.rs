@@ -69,10 +69,17 @@ impl EmbeddedChain {
     /// Appends one record durably. What the disk refuses is not written, and may come again; after any other failure
     /// nothing more is ever written.
     pub(super) fn log(&self, writer: &mut Writer, record: &Record) -> Result<(), RpcError> {
+        self.log_all(writer, std::slice::from_ref(record))
+    }
+
+    /// The same for several records, which become durable together.
+    pub(super) fn log_all(&self, writer: &mut Writer, records: &[Record]) -> Result<(), RpcError> {
         if self.failure().is_some() {
             return Err(RpcError::internal(FAILED));
         }
-        let durable = writer.log.append(&record.encode()).and_then(|commit| commit.wait());
+        let records: Vec<Vec<u8>> = records.iter().map(Record::encode).collect();
+        let records: Vec<&[u8]> = records.iter().map(Vec::as_slice).collect();
+        let durable = writer.log.append_batch(&records).and_then(|commit| commit.wait());
         durable.map(drop).map_err(|error| match error {
             JournalError::Refused(cause) => {
                 tracing::warn!(%cause, "the disk refuses a block");

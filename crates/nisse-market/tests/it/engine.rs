@@ -62,6 +62,23 @@ async fn time_never_goes_back_and_follows_the_clock() {
 }
 
 #[tokio::test]
+async fn a_thousand_blocks_at_once_take_few_syncs_and_stand_after_a_restart() {
+    let world = World::new();
+    let chain = world.chain();
+    rpc(&chain, "nisse_setNextTimestamp", json!(["0x77359400"]));
+    world.disk.fail(Fault::Sync(4));
+    assert_eq!(rpc(&chain, "nisse_mine", json!(["0x400"])), json!("0x400"));
+    assert!(!world.disk.has_failed(), "not one for each block");
+    world.disk.heal();
+    assert_eq!(rpc(&chain, "nisse_mine", json!(["0x0"])), json!("0x400"));
+    let first = rpc(&chain, "eth_getBlockByNumber", json!(["0x1", false]));
+    assert_eq!(first["timestamp"], json!("0x77359400"));
+    let head = chain.head();
+    drop(chain);
+    assert_eq!(world.chain().head(), head);
+}
+
+#[tokio::test]
 async fn a_snapshot_gives_the_same_chain_as_the_log_alone() {
     let stage = Stage::new().await;
     // Past the 2,000th transaction a snapshot stands.
