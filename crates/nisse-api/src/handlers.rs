@@ -13,8 +13,8 @@ use futures::{Stream, StreamExt as _};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use nisse_node::control::{
     AgentList, AgentStatus, Check, ContentAdded, ContentCollected, ContentEntry, ContentProvided, ContentProviders,
-    DeployRequest, Deployed, Destroyed, FundRequest, InvokeRequest, Invoked, LogLine, MarketEntry, MarketList,
-    MarketNodes, MarketOffers, MarketRates, NodeEarnings, NodeOffer, NodeStatus, NodeWithdrawn, OfferAsked,
+    DeployRequest, Deployed, Destroyed, FundRequest, HeartbeatProof, InvokeRequest, Invoked, LogLine, MarketEntry,
+    MarketList, MarketNodes, MarketOffers, MarketRates, NodeEarnings, NodeOffer, NodeStatus, NodeWithdrawn, OfferAsked,
     ReceiptBundle, RollbackTo, UpdateRequest,
 };
 use serde::Deserialize;
@@ -28,7 +28,10 @@ const LOG_LINES_DEFAULT: usize = 100;
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
 // The same answers for owners elsewhere, under names of their own in generated clients.
-pub(crate) use {agent_invoke as signed_invoke, agent_status as signed_status, receipt_show as signed_receipt};
+pub(crate) use {
+    agent_invoke as signed_invoke, agent_status as signed_status, heartbeat_show as signed_heartbeat,
+    receipt_show as signed_receipt,
+};
 
 /// What is told at once of a log to somebody elsewhere, and how long one request follows it.
 const SIGNED_LOG_BYTES_MAX: usize = 1 << 20;
@@ -280,4 +283,8 @@ pub(crate) async fn receipt_show(
     Path((deployment, seq)): Path<(String, u64)>,
 ) -> Answer<ReceiptBundle> {
     Ok(Json(app.node.receipt(&deployment, seq).await?))
+}
+
+pub(crate) async fn heartbeat_show(State(app): State<App>, Path(deployment): Path<String>) -> Answer<HeartbeatProof> {
+    Ok(Json(app.node.heartbeat(&deployment).await?))
 }

@@ -127,5 +127,7 @@ pub const ROUTES: &[Route] = &[
     route!("POST" "/.well-known/nisse/v1/agents/{deployment}/invoke" Signer signed_invoke(json::<control::InvokeRequest>()) -> json::<control::Invoked>(), "Raise a `manual` event and give the handler's answer."),
     route!("POST" "/.well-known/nisse/v1/agents/{deployment}/rollback" Signer signed_rollback(json::<control::RollbackTo>()) -> Nothing, "Note that the next update to this package, which ran before the last one, brings its state back."),
     route!("GET" "/.well-known/nisse/v1/agents/{deployment}/receipts/{seq}" Signer signed_receipt(Nothing) -> json::<control::ReceiptBundle>(), "An invocation record and the node's signature over it."),
+    route!("GET" "/.well-known/nisse/v1/agents/{deployment}/heartbeat" Signer signed_heartbeat(Nothing) -> json::<control::HeartbeatProof>(), "What its node's last heartbeat said of it, proven under the root that the chain has."),
+    route!("GET" "/api/v1/heartbeats/{deployment}" Owner heartbeat_show(Nothing) -> json::<control::HeartbeatProof>(), "What its node's last heartbeat said of it, proven under the root that the chain has."),
     route!("GET" "/api/v1/receipts/{deployment}/{seq}" Owner receipt_show(Nothing) -> json::<control::ReceiptBundle>(), "An invocation record and the node's signature over it."),
 ];

@@ -29,6 +29,12 @@ impl LeaseState {
         let fields = (to_alloy(deployment.contract), deployment.number, *records, state_root.0, record_hash.0);
         keccak256(keccak256(fields.abi_encode()))
     }
+
+    /// Whether a lease in this state is under `root`.
+    pub fn is_under(&self, root: Hash256, proof: &[Hash256]) -> bool {
+        let found = proof.iter().fold(self.leaf(), |below, beside| pair(&[below, B256::from(beside.0)]));
+        found.0 == root.0
+    }
 }
 
 /// The root over leases; zero for none.
@@ -38,6 +44,19 @@ pub fn heartbeat_root(leases: &[LeaseState]) -> Hash256 {
         level = level.chunks(2).map(pair).collect();
     }
     Hash256(level.first().copied().unwrap_or_default().0)
+}
+
+/// What proves that the lease at `place` is under the root of these, from its neighbour upwards.
+pub fn heartbeat_proof(leases: &[LeaseState], mut place: usize) -> Vec<Hash256> {
+    let mut level: Vec<B256> = leases.iter().map(LeaseState::leaf).collect();
+    let mut proof = Vec::new();
+    while level.len() > 1 {
+        // The last of an odd number goes up alone.
+        proof.extend(level.get(place ^ 1).map(|neighbour| Hash256(neighbour.0)));
+        level = level.chunks(2).map(pair).collect();
+        place /= 2;
+    }
+    proof
 }
 
 fn pair(pair: &[B256]) -> B256 {
@@ -54,25 +73,6 @@ mod tests {
 
     use super::*;
 
-    /// What proves that the lease at `place` is under the root of these, from its neighbour upwards.
-    fn heartbeat_proof(leases: &[LeaseState], mut place: usize) -> Vec<Hash256> {
-        let mut level: Vec<B256> = leases.iter().map(LeaseState::leaf).collect();
-        let mut proof = Vec::new();
-        while level.len() > 1 {
-            // The last of an odd number goes up alone.
-            proof.extend(level.get(place ^ 1).map(|neighbour| Hash256(neighbour.0)));
-            level = level.chunks(2).map(pair).collect();
-            place /= 2;
-        }
-        proof
-    }
-
-    /// Whether a lease in this state is under `root`.
-    fn is_under(root: Hash256, lease: &LeaseState, proof: &[Hash256]) -> bool {
-        let found = proof.iter().fold(lease.leaf(), |below, beside| pair(&[below, B256::from(beside.0)]));
-        found.0 == root.0
-    }
-
     fn lease(number: u64) -> LeaseState {
         let deployment = DeploymentId { chain: 7, contract: Address([9; 20]), number };
         let hash = |part: &[u8]| Hash256::of_parts(&[part, &number.to_be_bytes()]);
@@ -88,10 +88,10 @@ mod tests {
             for (place, held) in leases.iter().enumerate() {
                 let proof = heartbeat_proof(&leases, place);
                 assert!(proof.len() <= 4, "{}", proof.len());
-                assert!(is_under(root, held, &proof), "{place} of {count}");
+                assert!(held.is_under(root, &proof), "{place} of {count}");
                 let one_more = LeaseState { records: held.records + 1, ..*held };
-                assert!(!is_under(root, &one_more, &proof));
-                assert!(!is_under(root, &lease(count + 1), &proof));
+                assert!(!one_more.is_under(root, &proof));
+                assert!(!lease(count + 1).is_under(root, &proof));
             }
         }
     }

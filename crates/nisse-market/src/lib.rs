@@ -22,12 +22,12 @@ mod tx;
 
 pub use cursor::{CursorError, CursorPosition, EventBatch, LogCursor, REORG_DEPTH_MAX};
 pub use event::{EventAt, MarketEvent, OrderView, ReopenedFor, StoppedBy};
-pub use heartbeat::{LeaseState, heartbeat_root};
+pub use heartbeat::{LeaseState, heartbeat_proof, heartbeat_root};
 pub use market::{
     ContractSettings, CopiedWrite, DearGas, DeployOrder, DeploymentState, DeploymentView, FIRST_MANAGER_NONCE, Fate,
     FirstBlock, Market, MarketAddresses, MarketCall, MarketCopy, MarketError, NodeFacts, NodeStatus, NodeView,
-    OrderTerms, PublicationTerms, PublicationView, VERSIONS_MAX, Written, deploy_contracts, is_of_this_program,
-    made_by, market_versions, upgrade_contracts,
+    OrderTerms, PublicationTerms, PublicationView, SEALED_WINDOW_MIN_SECONDS, VERSIONS_MAX, Written, deploy_contracts,
+    is_of_this_program, made_by, market_versions, upgrade_contracts,
 };
 pub use offer::{Offer, SignedOffer};
 pub use owner_request::{OwnerRequest, SignedOwnerRequest};

@@ -7,6 +7,7 @@ mod agent;
 mod check;
 mod content;
 mod deploy;
+mod heartbeat;
 mod node;
 mod offer;
 mod receipt;
@@ -18,6 +19,7 @@ pub use agent::{
 pub use check::Check;
 pub use content::{ContentAdded, ContentCollected, ContentEntry, ContentProvided, ContentProvider, ContentProviders};
 pub use deploy::{DeployRequest, Deployed, PackageUpload, Step, UpdateRequest};
+pub use heartbeat::{HeartbeatProof, VerifyHeartbeatError};
 pub use node::{
     EarnedLease, MarketEntry, MarketEventLine, MarketList, MarketRates, NodeEarnings, NodeStatus, NodeWithdrawn,
 };

@@ -15,6 +15,7 @@ use nisse_store::{Clock, Commit, Database, Entropy, Journal, JournalError, State
 use tokio::sync::{broadcast, mpsc, watch};
 
 use crate::agent::{AgentHandle, Outward};
+use crate::bids::OnTheirWay;
 use crate::driver::DriverHandle;
 use crate::heartbeats::Heard;
 use crate::home::Home;
@@ -68,6 +69,7 @@ pub(crate) struct Core {
     pub(crate) lanes: Lanes,
     pub(crate) ledger: Arc<Ledger>,
     pub(crate) heard: Heard,
+    pub(crate) bids: OnTheirWay,
     pub(crate) moving: Moving,
 }
 

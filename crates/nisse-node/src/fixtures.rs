@@ -1,6 +1,6 @@
 //! A home's agent as the tests of this crate begin with it.
 
-use nisse_market::{ListedPackage, MarketAddresses, OrderView};
+use nisse_market::{DeploymentState, DeploymentView, ListedPackage, MarketAddresses, OrderView};
 use nisse_model::{
     Address, AgentName, Amount, AmountPerHour, ByteSize, ContentId, Cpu, DeploymentId, Fuel, Hash256, InstanceId,
     InvocationRecord, PackageRef, RecordOutcome, Resources, Timestamp,
@@ -91,6 +91,36 @@ pub(crate) fn order(publication: u64) -> Box<OrderView> {
         home: false,
         verified: true,
     })
+}
+
+/// How the contract shows an order that takes bids for 40 seconds, until then.
+pub(crate) fn open_order(until: Timestamp) -> DeploymentView {
+    let order = order(1);
+    DeploymentView {
+        number: 1,
+        owner: Address([4; 20]),
+        state: DeploymentState::Open,
+        node: None,
+        publication: order.publication,
+        package: order.package,
+        gas_budget: 0,
+        rate: AmountPerHour(45),
+        max_rate: AmountPerHour(45),
+        bid_window_seconds: 40,
+        deadline: Some(until),
+        started: None,
+        ends_at: None,
+        deposited: Amount(100),
+        paid: Amount(0),
+        due: Amount(0),
+        incarnation: 0,
+        home: false,
+        paused: false,
+        verified: true,
+        only_node: None,
+        supersedes: None,
+        update: None,
+    }
 }
 
 /// An invocation that did nothing.

@@ -3,8 +3,10 @@
 
 mod beat;
 mod silent;
+mod told;
 
 pub use silent::is_watched;
+pub(crate) use told::{Told, forget_told};
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};

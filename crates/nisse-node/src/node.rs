@@ -8,6 +8,7 @@ mod earnings;
 mod elsewhere;
 mod find;
 mod gateway;
+mod heartbeat;
 mod invoke;
 mod life;
 mod market;

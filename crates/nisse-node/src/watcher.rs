@@ -21,7 +21,7 @@ mod translate;
 pub(crate) use again::look_again;
 pub(crate) use awaited::{AwaitedStart, awaited_starts, forget_start};
 pub(crate) use beginning::first_block;
-pub(crate) use committed::{Committed, committed_bids, forget_committed};
+pub(crate) use committed::{Committed, committed_bids, forget_committed, note_committed};
 pub(crate) use living::{LivingLease, living_leases};
 pub use meaning::{Meaning, Reader, reopened};
 pub(crate) use own::{OwnOrders, own_numbers};

@@ -94,9 +94,10 @@ impl Orchestrator {
         self.bids.iter().map(|(deployment, bid)| (*deployment, bid.rate.is_some()))
     }
 
-    /// What this node asks for an hour of an order, once it has bid on it.
-    pub fn bid(&self, deployment: &DeploymentId) -> Option<AmountPerHour> {
-        self.bids.get(deployment)?.rate
+    /// In which round this node bids on an order, once it does, and what it asks for an hour.
+    pub fn bid(&self, deployment: &DeploymentId) -> Option<(u64, AmountPerHour)> {
+        let bid = self.bids.get(deployment)?;
+        Some((bid.order.round, bid.rate?))
     }
 
     /// Whether a live agent or an order here is of this market.

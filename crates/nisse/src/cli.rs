@@ -307,6 +307,11 @@ pub(crate) enum ReceiptCommand {
         /// DEPLOYMENT/SEQ, as in the `nisse-receipt` header
         receipt: String,
     },
+    /// Print what the last heartbeat of a paid lease's node said of it, proven under the root that the chain has
+    Heartbeat {
+        /// The deployment's number or full name
+        deployment: String,
+    },
     /// Check signatures and the chain of records up to a receipt
     Verify {
         /// DEPLOYMENT/SEQ, or a file that `receipt show --json` wrote

@@ -50,11 +50,12 @@ impl Market {
         Ok((found.roundEnds != 0).then(|| (seconds(found.roundEnds), AmountPerHour(found.rate))))
     }
 
-    /// What a view of the Manager says; `None` of a Manager that has no such view.
+    /// What a view of the Manager says; `None` of a Manager that has no such view, and so gives no reason.
     async fn where_known<C: SolCall>(&self, what: &'static str, view: C) -> Result<Option<C::Return>, MarketError> {
         match self.view(self.inner.addresses.manager, what, view).await {
             Ok(found) => Ok(Some(found)),
-            Err(MarketError::Queue(QueueError::Refused(_)) | MarketError::Malformed { .. }) => Ok(None),
+            Err(MarketError::Queue(QueueError::Refused(reason))) if reason.name.is_empty() => Ok(None),
+            Err(MarketError::Malformed { .. }) => Ok(None),
             Err(error) => Err(error),
         }
     }

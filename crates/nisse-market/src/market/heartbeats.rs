@@ -1,12 +1,14 @@
 //! Who shows life, and by when, as the contract counts it.
 
 use alloy::primitives::aliases::U40;
-use nisse_model::{Address, Amount};
+use alloy::providers::Provider as _;
+use alloy::rpc::types::Filter;
+use nisse_model::{Address, Amount, Hash256};
 
 use super::{Market, MarketError};
 use crate::contracts::{Heartbeats, Nodes};
-use crate::event::amount;
-use crate::tx::to_alloy;
+use crate::event::{MarketEvent, amount};
+use crate::tx::{QueueError, to_alloy};
 
 impl Market {
     /// Seconds of a heartbeat period; `None` on a market without heartbeats. Period `n` begins at unix time `n` periods.
@@ -31,6 +33,23 @@ impl Market {
         let Some(heartbeats) = self.inner.addresses.heartbeats else { return Ok(true) };
         let call = Heartbeats::hasBeatenCall { node: to_alloy(node), period: U40::saturating_from(period) };
         self.view(heartbeats, "a node's heartbeat", call).await
+    }
+
+    /// The root that a node's heartbeat for a period has, in this block; `None` where there is no such heartbeat.
+    pub async fn root_of_heartbeat(
+        &self,
+        node: Address,
+        period: u64,
+        block: u64,
+    ) -> Result<Option<Hash256>, MarketError> {
+        let Some(heartbeats) = self.inner.addresses.heartbeats else { return Ok(None) };
+        let logs = Filter::new().address(to_alloy(heartbeats)).select(block);
+        let logs = self.inner.client.provider().get_logs(&logs).await.map_err(QueueError::from_call)?;
+        let found = logs.iter().filter_map(|log| MarketEvent::read(&log.inner)).find_map(|event| match event {
+            MarketEvent::Heartbeat { node: by, period: of, root } if (by, of) == (node, period) => Some(root),
+            _ => None,
+        });
+        Ok(found)
     }
 
     /// What somebody is owed of slashes.

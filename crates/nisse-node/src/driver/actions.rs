@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use nisse_market::MarketCall;
 use nisse_model::DeploymentId;
 use nisse_orchestrator::{Action, ActionResult, Event, MarketStep};
 
@@ -64,14 +65,9 @@ impl Driver {
                     life::decided(&core, held).await;
                 });
             }
-            Action::Bid { deployment, round, rate } => {
-                core.milestone(deployment, "bid", format!("{rate} TALOS per hour"));
-                self.spawn("bid", async move {
-                    if let Some(asked) = bids::bid(&core, deployment, round, rate).await {
-                        ask(&core, asked).await;
-                    }
-                });
-            }
+            Action::Bid { deployment, round, rate } => self.spawn("bid", async move {
+                bids::bid(&core, (deployment, round), rate, |asked| ask(&core, asked)).await;
+            }),
             Action::Attest { .. }
             | Action::Assign { .. }
             | Action::Acknowledge { .. }
@@ -81,7 +77,9 @@ impl Driver {
             | Action::Expire { .. } => {
                 let chain = core.chain_time(core.clock.now());
                 if let Some(asked) = Asked::of(&action, chain) {
-                    self.spawn("market", async move { ask(&core, asked).await });
+                    self.spawn("market", async move {
+                        ask(&core, asked).await;
+                    });
                 }
             }
             Action::Forget { deployment, placement } => {
@@ -105,20 +103,24 @@ impl Driver {
     }
 }
 
-/// Writes, and says when the market does not take it: what it refuses for good is said in the log.
-async fn ask(core: &Core, asked: Asked) {
-    let Err(refused) = carry_out(core, &asked).await else { return };
+/// Writes, and says when the market does not take it: what it refuses for good is said in the log. Gives whether it is a bid
+/// that is to be made in another way.
+async fn ask(core: &Core, asked: Asked) -> bool {
+    let Err(refused) = carry_out(core, &asked).await else { return false };
+    let sealed = matches!(asked.call, MarketCall::CommitBid { .. });
     let result = match asked.step {
-        // Bids were sealed while this one was on its way: once they are not, it is asked for again.
-        Some(MarketStep::Bid { .. }) if refused.is_too_early() => return,
+        Some(MarketStep::Bid { .. }) if refused.is_for_seals() => return true,
+        // The order takes any bid once its round is over, and that binds less stake.
+        Some(MarketStep::Bid { .. }) if sealed && (refused.is_too_late() || refused.is_for_stake()) => return false,
         Some(MarketStep::Bid { round }) if refused.is_for_stake() => {
             ActionResult::StakeTooLow { round, reason: refused.reason }
         }
         Some(MarketStep::Assign { round }) if refused.is_for_want_of_bids() => ActionResult::NoBids { round },
         Some(step) => ActionResult::NotTaken(step),
-        None => return,
+        None => return false,
     };
     finished(core, asked.deployment, result).await;
+    false
 }
 
 /// Tells the orchestrator how an action ended.

@@ -40,9 +40,14 @@ impl Refused {
         matches!(self.name.as_str(), "NotRegistered" | "NodeIsPaused" | "StakeTooLow" | "FreeStakeTooLow")
     }
 
-    /// Whether it is a bid that comes too late to be sealed, and too early to be none.
-    pub(crate) fn is_too_early(&self) -> bool {
-        matches!(self.name.as_str(), "BidsSealed" | "CommitClosed")
+    /// Whether bids are sealed, and this one was not.
+    pub(crate) fn is_for_seals(&self) -> bool {
+        self.name == "BidsSealed"
+    }
+
+    /// Whether the time to make sealed bids is over.
+    pub(crate) fn is_too_late(&self) -> bool {
+        self.name == "CommitClosed"
     }
 
     /// Whether the market has nobody to choose.

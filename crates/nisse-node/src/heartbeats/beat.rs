@@ -5,11 +5,12 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use nisse_market::{LeaseState, Market, MarketCall, MarketError, QueueError, heartbeat_root};
+use nisse_market::{LeaseState, Market, MarketCall, MarketError, MarketEvent, QueueError, heartbeat_root};
 use nisse_model::{Address, AgentName, DeploymentId, Hash256};
 use nisse_orchestrator::{Period, ran_at};
 use tokio::time::timeout;
 
+use super::Told;
 use crate::core::Core;
 use crate::error::chain;
 
@@ -58,14 +59,12 @@ async fn show(core: &Arc<Core>, market: &Market, period: Period) -> Result<u64, 
     }
     let (reader, count) = (Arc::clone(core), watched.len());
     let states = core.supervisor.blocking("states for a heartbeat", move || states(&reader, watched)).await;
-    let root = match states.map_err(|error| error.to_string()).flatten() {
-        Ok(states) => heartbeat_root(&states),
-        // Better to live without a word on one's leases than to lose them.
-        Err(error) => {
-            tracing::warn!(error, "the states of leases were not read: the heartbeat has no root");
-            Hash256::ZERO
-        }
-    };
+    // Better to live without a word on one's leases than to lose them.
+    let leases = states.map_err(|error| error.to_string()).flatten().unwrap_or_else(|error| {
+        tracing::warn!(error, "the states of leases were not read: the heartbeat has no root");
+        Vec::new()
+    });
+    let root = heartbeat_root(&leases);
     // The same words again are another transaction: one that came in an earlier block than was meant counts for that one.
     let intent = core.fresh_name(&format!("heartbeat:{}", period.number));
     let call = MarketCall::Heartbeat { root };
@@ -83,6 +82,15 @@ async fn show(core: &Arc<Core>, market: &Market, period: Period) -> Result<u64, 
     };
     match written {
         Ok(written) => {
+            // As the contract counts: what came late is of the period after.
+            let shown = written.events.iter().find_map(|event| match event {
+                MarketEvent::Heartbeat { period, .. } => Some(*period),
+                _ => None,
+            });
+            let told = Told { period: shown.unwrap_or(period.number), block: written.block.number, leases };
+            if let Err(error) = told.keep(&core.database, core.keys.chain_id()) {
+                tracing::warn!(error = chain(&error), "what the heartbeat stands for was not kept");
+            }
             tracing::debug!(period = period.number, leases = count, gas = written.gas_used, "this node showed life");
         }
         // The chain is still in the period before, in which this node has shown life.

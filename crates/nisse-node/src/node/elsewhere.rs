@@ -20,7 +20,9 @@ use serde::de::DeserializeOwned;
 
 use super::Node;
 use super::orders::{Order, has_node};
-use crate::control::{AgentStatus, GasStatus, InvokeRequest, Invoked, LogLine, ReceiptBundle, RollbackTo};
+use crate::control::{
+    AgentStatus, GasStatus, HeartbeatProof, InvokeRequest, Invoked, LogLine, ReceiptBundle, RollbackTo,
+};
 use crate::core::Core;
 use crate::error::{ErrorKind, NodeError};
 use crate::home::KeyName;
@@ -166,6 +168,17 @@ impl Elsewhere {
             let text = format!("{}: what it gave is no receipt {seq} of its own: {why}", self.failed_to(verb));
             NodeError::new(ErrorKind::Refused, "receipt_false", text)
         })
+    }
+
+    /// What its last heartbeat said of the lease. It is yet to be held against the chain.
+    pub(super) async fn heartbeat(&self) -> Result<HeartbeatProof, NodeError> {
+        let verb = "prove a heartbeat of";
+        let told: HeartbeatProof = self.get(verb, "/heartbeat", STATUS_BYTES_MAX).await?;
+        if told.node == self.node.to_string() {
+            return Ok(told);
+        }
+        let text = format!("{}: what it gave is another node's", self.failed_to(verb));
+        Err(NodeError::new(ErrorKind::Refused, "heartbeat_false", text))
     }
 
     async fn get<T: DeserializeOwned>(&self, verb: &str, rest: &str, bytes_max: usize) -> Result<T, NodeError> {

@@ -180,7 +180,7 @@ impl Node {
     }
 
     /// A deployment by its full name, or the newest one of an agent.
-    async fn deployment_id(&self, text: &str) -> Result<DeploymentId, NodeError> {
+    pub(super) async fn deployment_id(&self, text: &str) -> Result<DeploymentId, NodeError> {
         if let Ok(number) = text.parse::<u64>() {
             return self.numbered(number).await;
         }

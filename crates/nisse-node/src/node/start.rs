@@ -22,6 +22,7 @@ use tokio::sync::{broadcast, mpsc};
 use self::keys::{open_key, policy};
 use super::Node;
 use crate::agent::OUTWARD_QUEUE_MAX;
+use crate::bids::OnTheirWay;
 use crate::core::{Core, MILESTONES_MAX, Moving, label};
 use crate::driver::{Driver, DriverHandle, outbox};
 use crate::error::{ErrorKind, NodeError};
@@ -134,6 +135,7 @@ impl Node {
             lanes: Lanes::default(),
             ledger: Arc::default(),
             heard: Heard::default(),
+            bids: OnTheirWay::default(),
             moving: Moving::default(),
         });
         let failing = Arc::clone(&core);

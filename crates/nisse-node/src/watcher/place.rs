@@ -7,6 +7,7 @@ use nisse_market::{CursorPosition, MarketAddresses};
 use nisse_store::{Database, DatabaseError, Rows as _, Table, WriteTransaction};
 
 use super::{awaited, committed, living, own, providers};
+use crate::heartbeats::forget_told;
 
 /// Where cursors stand.
 const CURSOR: Table = Table::new("cursor");
@@ -82,6 +83,7 @@ pub(crate) fn forget_places(database: &Database, chain: u64) -> Result<(), Datab
         providers::forget(transaction, chain)?;
         awaited::forget(transaction, chain)?;
         committed::forget(transaction, chain)?;
+        forget_told(transaction, chain)?;
         transaction.remove_prefix(CURSOR, prefix.as_bytes()).map(drop)
     })
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use nisse_api::client::Client;
 use nisse_model::{Address, Hash256, InvocationRecord};
-use nisse_node::control::ReceiptBundle;
+use nisse_node::control::{HeartbeatProof, ReceiptBundle};
 use serde_json::json;
 
 use super::client;
@@ -24,6 +24,7 @@ pub(crate) async fn run(shared: &Shared, command: ReceiptCommand) -> Result<(), 
             }
             Ok(())
         }
+        ReceiptCommand::Heartbeat { deployment } => heartbeat(shared, &deployment).await,
         ReceiptCommand::Verify { receipt, node, depth } => verify(shared, &receipt, node, depth).await,
     }
 }
@@ -37,11 +38,15 @@ async fn fetch(client: &Client, receipt: &str) -> Result<ReceiptBundle, Failure>
     };
     let (deployment, seq) = receipt.rsplit_once('/').ok_or_else(unreadable)?;
     let seq: u64 = seq.parse().map_err(|_| unreadable())?;
-    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | ':' | '@');
     if !deployment.chars().all(allowed) {
         return Err(unreadable());
     }
     Ok(client.get(&format!("/api/v1/receipts/{deployment}/{seq}")).await?)
+}
+
+/// Whether a deployment's name may have it.
+fn allowed(c: char) -> bool {
+    c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | ':' | '@')
 }
 
 fn print(bundle: &ReceiptBundle) -> Result<(), Failure> {
@@ -64,6 +69,30 @@ fn print(bundle: &ReceiptBundle) -> Result<(), Failure> {
         ("previous", bundle.previous.clone()),
         ("node", bundle.node.clone()),
         ("signature", bundle.signature.clone()),
+    ]);
+    Ok(())
+}
+
+async fn heartbeat(shared: &Shared, deployment: &str) -> Result<(), Failure> {
+    if !deployment.chars().all(allowed) {
+        return Err(Failure::usage(format!(
+            "failed to read `{deployment}` as a deployment: its number or full name is expected"
+        )));
+    }
+    let proof: HeartbeatProof = client(shared)?.get(&format!("/api/v1/heartbeats/{deployment}")).await?;
+    if shared.json {
+        output::json(&proof);
+        return Ok(());
+    }
+    output::pairs(&[
+        ("deployment", proof.deployment),
+        ("node", proof.node),
+        ("period", proof.period.to_string()),
+        ("records", proof.records.to_string()),
+        ("last record", proof.record_hash),
+        ("state", proof.state_root),
+        ("root", format!("{}, as the chain has it in block {}", proof.root, proof.block)),
+        ("proof", format!("{} hashes from the lease to the root", proof.proof.len())),
     ]);
     Ok(())
 }

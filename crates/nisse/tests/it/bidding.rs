@@ -222,32 +222,45 @@ fn sealed_bids_are_revealed_in_the_second_half_and_stake_of_one_that_was_not_com
     drop(carols);
 
     // Bob commits himself, and is away for the whole second half.
-    let package = alice.copy_of("echo", "second");
-    let package = package.edit("nisse.test.echo@", "nisse.test.second@").path().to_owned();
-    let asked =
-        ["deploy", &package, "--payment", "100", "--max-rate", "45", "--bid-window", "16", "--select", "sealed-price"];
-    assert_eq!(alice.run(&[&asked[..], &["--wait", "1"]].concat()).code, 3);
-    let events = |name: &str| {
+    let sealed = ["--payment", "100", "--max-rate", "45", "--bid-window", "16", "--select", "sealed-price"];
+    let placed = |name: &str| {
+        let package = alice.copy_of("echo", name);
+        let package = package.edit("nisse.test.echo@", &format!("nisse.test.{name}@")).path().to_owned();
+        assert_eq!(alice.run(&[&["deploy", &package, "--wait", "1"], &sealed[..]].concat()).code, 3);
+    };
+    let event = |agent: &str, name: &str| {
         let listed = alice.json(&["market", "ls"]);
         let mut all = listed.as_array().unwrap().iter();
-        let entry = all.find(|entry| entry["agent_id"].as_str().is_some_and(|id| id.contains("second")))?;
+        let entry = all.find(|entry| entry["agent_id"].as_str().is_some_and(|id| id.contains(agent)))?;
         let shown = alice.json(&["market", "show", entry["deployment"].as_str()?]);
         shown["events"].as_array()?.iter().find(|event| event["event"] == name).cloned()
     };
-    eventually("bob's sealed bid", || events("bid sealed"));
+    placed("second");
+    eventually("bob's sealed bid", || event("second", "bid sealed"));
     bobs.kill();
     on(&rpc, 16);
     let bobs = serve(&bob, &flags, &["--gateway", &gateway]);
-    let started = eventually("bob to take it all the same", || events("started"));
-    assert!(events("bid revealed").is_none(), "{started}");
-    assert!(events("bid reclaimed").is_none(), "{started}");
+    let started = eventually("bob to take it all the same", || event("second", "started"));
+    assert!(event("second", "bid revealed").is_none(), "{started}");
+    assert!(event("second", "bid reclaimed").is_none(), "{started}");
+
+    // Bob reveals and leads, and is away when the round is over.
+    placed("third");
+    eventually("bob's bid", || event("third", "bid revealed"));
+    bobs.kill();
+    on(&rpc, 16);
+    let bobs = serve(&bob, &flags, &["--gateway", &gateway]);
+    eventually("bob to start what he won", || event("third", "started"));
     on(&rpc, DAY);
-    eventually("bob's stake to come back", || events("bid reclaimed"));
+    eventually("bob's stake to come back", || event("second", "bid reclaimed"));
 
     let refusal = |args: &[&str]| alice.run(args).refusal();
     let short =
         refusal(&["deploy", &example("echo"), "--payment", "1", "--bid-window", "1", "--select", "sealed-price"]);
     assert!(short.starts_with("exit 2\n") && short.contains("a window of one second"), "{short}");
+    let unlimited =
+        refusal(&["deploy", &example("echo"), "--payment", "1", "--bid-window", "60", "--select", "sealed-price"]);
+    assert!(unlimited.starts_with("exit 2\n") && unlimited.contains("add --max-rate TALOS"), "{unlimited}");
     let both = refusal(&["deploy", &example("echo"), "--payment", "1", "--instant", "--select", "sealed-price"]);
     assert!(both.starts_with("exit 2\n") && both.contains("leave --instant out"), "{both}");
     drop((bobs, mining));

@@ -4,6 +4,9 @@ use nisse_model::{Address, Amount, AmountPerHour, Resources, Timestamp};
 
 use crate::package::ListedPackage;
 
+/// The shortest bid window of an order whose bids are sealed: the contract's.
+pub const SEALED_WINDOW_MIN_SECONDS: u32 = 2;
+
 /// Where a deployment stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DeploymentState {
@@ -76,10 +79,10 @@ impl DeploymentView {
     /// When the sealed bids of an open order are revealed: from the one and before the other, which ends the round.
     pub fn reveals(&self) -> Option<(Timestamp, Timestamp)> {
         let ends = self.deadline.filter(|_| self.state == DeploymentState::Open)?;
-        let window = u64::from(self.bid_window_seconds);
-        // The contract's rule; a window that is too short for it has no time to commit.
-        let reveals = if window < 2 { window } else { window / 2 };
-        Some((Timestamp(ends.0.saturating_sub(reveals * 1_000)), ends))
+        let window = self.bid_window_seconds;
+        // One that an update brought; it has no time to commit.
+        let reveals = if window < SEALED_WINDOW_MIN_SECONDS { window } else { window / 2 };
+        Some((Timestamp(ends.0.saturating_sub(u64::from(reveals) * 1_000)), ends))
     }
 }
 

@@ -1,6 +1,6 @@
 //! What a deployment is refused for before anything is published or paid.
 
-use nisse_market::{Market, ParseSelectionError, Selection};
+use nisse_market::{Market, ParseSelectionError, SEALED_WINDOW_MIN_SECONDS, Selection};
 use nisse_model::{AgentName, Amount, ByteSize, CidCodec, Cpu, DeploymentId, ParseUnitError};
 use nisse_orchestrator::{Agent, Assignment};
 
@@ -11,9 +11,6 @@ use crate::node::life::may_be_open;
 use crate::node::orders::Order;
 use crate::node::{Node, market_error};
 use crate::packages::Stored;
-
-/// Seconds of the shortest window in which bids can be made and revealed: the contract's.
-const SEALED_WINDOW_MIN: u32 = 2;
 
 impl Node {
     pub(in crate::node) fn deploying_key(
@@ -99,9 +96,13 @@ impl Node {
                 let text = "failed to take an offer at once and have bids sealed";
                 return usage("terms_both", text, "leave --instant out, or choose by another rule");
             }
-            if request.bid_window_seconds.is_some_and(|seconds| seconds < SEALED_WINDOW_MIN) {
+            if request.bid_window_seconds.is_some_and(|seconds| seconds < SEALED_WINDOW_MIN_SECONDS) {
                 let text = "failed to have bids sealed in a window of one second: they are made in its first half";
                 return usage("window_short", text, "give --bid-window a minute or more");
+            }
+            if request.max_rate.is_none() {
+                let text = "failed to have bids sealed without a limit: each bidder's stake is held for 24 hours of it";
+                return usage("rate_missing", text, "add --max-rate TALOS, not far above what an hour should cost");
             }
             if !market.takes_sealed_bids().await.map_err(|error| market_error(&error))? {
                 let text = "failed to have bids sealed: this market's contracts are older than they are";

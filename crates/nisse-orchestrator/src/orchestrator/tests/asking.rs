@@ -76,7 +76,7 @@ fn a_choice_that_the_market_refuses_is_asked_for_again_in_its_own_round() {
 fn where_nobody_s_bid_stands_after_the_window_it_is_bid_again_in_its_own_round() {
     let mut node = orchestrator();
     let Some(Action::Bid { rate, .. }) = bid_on(&mut node, 5).pop() else { panic!("it bids") };
-    assert_eq!(node.bid(&deployment(1)), Some(rate));
+    assert_eq!(node.bid(&deployment(1)), Some((5, rate)));
     let (chain, id) = (NOW.plus_ms(1), deployment(1));
     tick(&mut node, chain, NOW);
     let none = |node: &mut Orchestrator, round| finish(node, 1, ActionResult::NoBids { round }).actions;
