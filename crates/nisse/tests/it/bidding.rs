@@ -2,12 +2,13 @@
 
 use nisse_market::{LocalKey, MarketCall};
 use nisse_model::{Address, Amount, AmountPerHour, ByteSize, Cpu, Resources};
+use nisse_node::control::HeartbeatProof;
 use serde_json::{Value, json};
 
 use crate::chain_facts::{as_owner, with_key};
 use crate::elsewhere::Wire;
 use crate::harness::{Home, eventually, example};
-use crate::heartbeats::{Mining, on};
+use crate::heartbeats::{Mining, SHOWN, into_next_period, on};
 use crate::rented::{at_price, operator, order, renter, renter_with, serve, serving};
 
 /// Seconds of a day.
@@ -143,6 +144,21 @@ fn an_order_is_given_by_what_nodes_are_known_for_and_an_offer_is_taken_at_once()
     assert_eq!((&known["newcomer"], &known["fault_seconds"]), (&json!(false), &json!(0)), "{known}");
     let told = bob.ok(&["node", "status"]);
     assert!(told.contains("days of paid work counted"), "{told}");
+
+    // What his heartbeat says of her agent he proves, and the chain has the root.
+    let deployment = first["deployment"].as_str().unwrap();
+    let unproven = alice.run(&["receipt", "heartbeat", "999"]).refusal();
+    assert!(unproven.starts_with("exit 1\n") && unproven.contains("failed to find"), "{unproven}");
+    into_next_period(&bob, &rpc, SHOWN + 1);
+    let proven = eventually("bob's proof", || {
+        let told = alice.run(&["--json", "receipt", "heartbeat", deployment]);
+        serde_json::from_str::<HeartbeatProof>(&told.out).ok()
+    });
+    assert_eq!((json!(proven.node), proven.deployment.as_str()), (operator(&bob), deployment), "{proven:?}");
+    let (_, root) = proven.verify().unwrap();
+    assert_eq!(root.to_string(), proven.root);
+    let told = alice.ok(&["receipt", "heartbeat", deployment]);
+    assert!(told.contains(&format!("{}, as the chain has it in block {}", proven.root, proven.block)), "{told}");
 
     // Carol is cheaper, and nobody knows her.
     let carols = serve(&carol, &at_price(&flags, "0.5"), &["--gateway", &gateway, "--endpoint", &at("carol")]);

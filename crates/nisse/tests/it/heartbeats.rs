@@ -18,7 +18,7 @@ const PERIOD: u64 = 600;
 /// Longer than nodes leave between two looks at the clock.
 const LOOKS: Duration = Duration::from_secs(3);
 /// Nodes show life within the first quarter of it.
-const SHOWN: u64 = PERIOD / 4;
+pub(crate) const SHOWN: u64 = PERIOD / 4;
 /// From here on silence can be told of; the last who tell wait for another eighth.
 const TOLD: u64 = PERIOD * 3 / 4 + PERIOD / 8;
 
@@ -63,7 +63,7 @@ impl Drop for Mining {
 }
 
 /// Moves the chain's clock into its next period, so many seconds behind its beginning. When that period begins.
-fn into_next_period(home: &Home, rpc: &str, behind: u64) -> u64 {
+pub(crate) fn into_next_period(home: &Home, rpc: &str, behind: u64) -> u64 {
     let now = home.json(&["node", "status"])["chain_time"].as_u64().unwrap() / 1000;
     let begins = (now / PERIOD + 1) * PERIOD;
     let ahead = begins + behind - now;
