@@ -25,9 +25,12 @@ impl Reader {
         let Some(view) = view else { return vec![undone] };
         let name = view.package.agent_id.split('@').next().unwrap_or_default();
         if view.owner != agent.placement.owner || name != agent.placement.package.agent_id.name.as_str() {
-            // The number was given to another order: this one is gone, and the other may be this node's as well.
+            // The number was given to another order: this one is gone, and the other may be this node's as well, and run
+            // already: the acknowledgement named the number.
             let mut events = vec![undone];
             events.extend(assigned(view, deployment, self.operator));
+            let held = is_held(view, self.operator);
+            events.extend(running(view).filter(|_| held).map(|at| Event::Acknowledged { deployment, at }));
             return events;
         }
         if !is_held(view, self.operator) {
@@ -38,10 +41,9 @@ impl Reader {
             };
             return vec![Event::Closed { deployment, reason }];
         }
-        let started = view.started.filter(|_| view.state == DeploymentState::Running);
         let paid = matches!(&agent.assignment, Assignment::Lease(lease) if lease.deposited != view.deposited);
         let funded = paid.then_some(Event::Funded { deployment, deposited: view.deposited });
-        funded.into_iter().chain(started.map(|at| Event::Acknowledged { deployment, at })).collect()
+        funded.into_iter().chain(running(view).map(|at| Event::Acknowledged { deployment, at })).collect()
     }
 
     /// What has ended here and is this node's still, as if it had not: without the agent its owner would pay for nothing,
@@ -104,6 +106,11 @@ impl Reader {
     }
 }
 
+/// Since when a lease is paid for that runs.
+fn running(view: &DeploymentView) -> Option<Timestamp> {
+    view.started.filter(|_| view.state == DeploymentState::Running)
+}
+
 /// Whether an agent is read again at this time of the node's clock: each that lives, and after a reorganisation those that
 /// ended within reach of it.
 pub fn is_read_again(agent: &Agent, reorganised: bool, now: Timestamp) -> bool {
@@ -126,6 +133,26 @@ mod tests {
     use nisse_model::Address;
 
     use super::*;
+    use crate::fixtures::{open_order, running as running_agent};
+
+    #[test]
+    fn a_number_that_another_order_was_given_is_this_node_s_lease_as_far_as_the_contract_says() {
+        let all = running_agent();
+        let (deployment, agent) = all.agents().iter().next().expect("it runs one");
+        let reader = Reader { operator: Address([9; 20]), standing: Standing::Newest };
+        let other = DeploymentView { number: deployment.number, ..open_order(Timestamp(9_000)) };
+        assert_ne!(other.owner, agent.placement.owner);
+        let told = |view: &DeploymentView| reader.agent_again(*deployment, agent, Some(view));
+        let undone = Event::Closed { deployment: *deployment, reason: CloseReason::Undone };
+        assert_eq!(told(&other), std::slice::from_ref(&undone));
+        let held = DeploymentView { state: DeploymentState::Assigned, node: Some(reader.operator), ..other };
+        let events = told(&held);
+        assert!(matches!(&events[..], [first, Event::Assigned { .. }] if *first == undone), "{events:?}");
+        let started = Some(Timestamp(7_000));
+        let runs = DeploymentView { state: DeploymentState::Running, started, ..held };
+        let last = Event::Acknowledged { deployment: *deployment, at: Timestamp(7_000) };
+        assert_eq!(told(&runs), [&events[..], &[last]].concat(), "it is paid for already");
+    }
 
     #[test]
     fn an_agent_of_another_chain_is_stopped_as_undone_at_the_second_word_only() {
