@@ -10,6 +10,7 @@ use crate::elsewhere::Wire;
 use crate::harness::{Home, eventually, example};
 use crate::heartbeats::{Mining, SHOWN, into_next_period, on};
 use crate::rented::{at_price, operator, order, renter, renter_with, serve, serving};
+use crate::web;
 
 /// Seconds of a day.
 const DAY: u64 = 24 * 3_600;
@@ -209,6 +210,23 @@ fn an_order_is_given_by_what_nodes_are_known_for_and_an_offer_is_taken_at_once()
     );
     let alone = refusal(&["deploy", &example("echo"), "--payment", "1", "--select", "score"]);
     assert!(alone.starts_with("exit 2\n") && alone.contains("--bid-window"), "{alone}");
+
+    // A stranger learns what a client needs to know, and no more.
+    let asked = |query: &str| {
+        let path = format!("/.well-known/nisse/v1/offer?cpu_millis=250&memory_bytes=33554432&{query}");
+        web::request(&carols.public, "GET", &path, &[("host", "carol.example")], b"").unwrap().json()
+    };
+    let client = format!("client={}", operator(&alice).as_str().unwrap());
+    assert_eq!(asked(&client)["node"], operator(&carol));
+    for nobody in ["", "client=0x12", "client=0x0000000000000000000000000000000000000000"] {
+        let refused = asked(nobody);
+        assert_eq!(refused["code"], "client_invalid", "{nobody}: {refused}");
+    }
+    let no_such = "failed to make an offer: this node takes no such agent now";
+    let refused = asked(&format!("{client}&gpu=true"));
+    assert_eq!((&refused["code"], &refused["title"]), (&json!("offer_refused"), &json!(no_such)), "{refused}");
+    carol.ok(&["node", "drain"]);
+    assert_eq!(asked(&client)["title"], no_such, "that it drains is nobody's matter");
     drop((bobs, carols, mining));
 }
 
