@@ -26,8 +26,8 @@ pub use heartbeat::{LeaseState, heartbeat_proof, heartbeat_root};
 pub use market::{
     ContractSettings, CopiedWrite, DearGas, DeployOrder, DeploymentState, DeploymentView, FIRST_MANAGER_NONCE, Fate,
     FirstBlock, Market, MarketAddresses, MarketCall, MarketCopy, MarketError, NodeFacts, NodeStatus, NodeView,
-    OrderTerms, PublicationTerms, PublicationView, SEALED_WINDOW_MIN_SECONDS, VERSIONS_MAX, Written, deploy_contracts,
-    is_of_this_program, made_by, market_versions, upgrade_contracts,
+    OrderTerms, PublicationTerms, PublicationView, VERSIONS_MAX, Written, deploy_contracts, is_of_this_program,
+    made_by, market_versions, upgrade_contracts,
 };
 pub use offer::{Offer, SignedOffer};
 pub use owner_request::{OwnerRequest, SignedOwnerRequest};

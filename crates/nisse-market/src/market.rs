@@ -33,7 +33,7 @@ pub use deploy_contracts::{
 };
 pub use fees::DearGas;
 pub use reputation::NodeFacts;
-pub use view::{DeploymentState, DeploymentView, NodeStatus, NodeView, PublicationView, SEALED_WINDOW_MIN_SECONDS};
+pub use view::{DeploymentState, DeploymentView, NodeStatus, NodeView, PublicationView};
 pub use write::Written;
 
 use crate::contracts::{AddressBook, Manager};

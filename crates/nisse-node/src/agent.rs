@@ -27,7 +27,7 @@ pub(crate) use commit::{AgentParts, Committer};
 pub(crate) use content::AgentContent;
 pub(crate) use host::AgentHost;
 pub(crate) use outward::{OUTWARD_QUEUE_MAX, Outward, outward_effects, state_writes};
-pub(crate) use stats::Stats;
+pub(crate) use stats::{Stats, Tip};
 pub use stream::{AnswerBody, BrokenOff, ChunkStream};
 use task::Task;
 pub(crate) use task::run;

@@ -19,9 +19,9 @@ use crate::error::{ErrorKind, chain};
 use crate::home::KeyName;
 use crate::watcher::{Committed, committed_bids, note_committed};
 
-/// A second half that is shorter is left alone: this node may not get its rate out in it, and its stake would be bound for
+/// A shorter window is left alone: this node may not get its rate out in the second half, and its stake would be bound for
 /// nothing.
-const REVEAL_MIN_MS: u64 = 6_000;
+pub(crate) const SEALED_WINDOW_SECONDS_MIN: u32 = 12;
 /// A longer window binds stake for longer than a bid is worth.
 const WINDOW_MAX_SECONDS: u32 = 24 * 3_600;
 /// The same for a limit that is so many times what this node asks.
@@ -62,7 +62,8 @@ pub(crate) async fn bid<F: Future<Output = bool>>(
     loop {
         match try_bid(core, deployment, round, rate).await {
             Ok(Ok(Some(asked))) => {
-                core.milestone(deployment, "bid", format!("{rate} TALOS per hour"));
+                let name = if matches!(asked.call, MarketCall::CommitBid { .. }) { "committed" } else { "bid" };
+                core.milestone(deployment, name, format!("{rate} TALOS per hour"));
                 if !carry_out(asked).await {
                     break;
                 }
@@ -144,8 +145,7 @@ fn way(view: &DeploymentView, now: Timestamp, rate: AmountPerHour) -> Way {
         // Somebody leads, maybe this node itself: then the market has only to choose.
         return if view.node.is_some() { Way::Later } else { Way::Plain };
     }
-    let worth_it = ends.since_ms(from) >= REVEAL_MIN_MS
-        && view.bid_window_seconds <= WINDOW_MAX_SECONDS
+    let worth_it = (SEALED_WINDOW_SECONDS_MIN..=WINDOW_MAX_SECONDS).contains(&view.bid_window_seconds)
         && view.max_rate.0 <= rate.0.saturating_mul(LIMIT_TIMES_MAX);
     if worth_it && now < from { Way::Commit(ends) } else { Way::Later }
 }

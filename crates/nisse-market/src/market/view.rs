@@ -6,7 +6,7 @@ mod shapes;
 use nisse_model::{Address, Amount};
 
 pub(super) use read::{deployment as read_deployment, node as read_node};
-pub use shapes::{DeploymentState, DeploymentView, NodeStatus, NodeView, PublicationView, SEALED_WINDOW_MIN_SECONDS};
+pub use shapes::{DeploymentState, DeploymentView, NodeStatus, NodeView, PublicationView};
 
 use super::{Market, MarketError};
 use crate::contracts::{Escrow, Manager, Nodes, TalosToken};

@@ -18,6 +18,7 @@ use tokio::sync::mpsc;
 use super::chance::Chance;
 use super::halt::UnderWay;
 use super::outward::{Outward, outward_effects};
+use super::stats::Tip;
 use crate::entry::CompletionWriter;
 use crate::ledger::Ledger;
 use crate::logs::AgentLog;
@@ -90,6 +91,7 @@ impl Committer {
     pub(crate) fn new(parts: AgentParts, last: Option<(u64, Hash256)>) -> Result<Self, StateError> {
         let (next_seq, previous) = last.map_or((1, Hash256::ZERO), |(seq, hash)| (seq + 1, hash));
         let (state_root, state_bytes) = (parts.state.root()?, parts.state.usage()?.bytes);
+        parts.stats.set_tip(Tip { seq: next_seq - 1, record: previous, state: state_root });
         let writer = CompletionWriter::new(parts.deployment, parts.owner, &parts.package.agent_id.name);
         let chance = Chance::new(Arc::clone(&parts.entropy));
         Ok(Self {

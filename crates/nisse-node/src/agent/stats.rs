@@ -1,8 +1,20 @@
 //! An agent's counters since the node came up.
 
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 
-use nisse_model::Fuel;
+use nisse_model::{Fuel, Hash256};
+
+/// What an agent's last record came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Tip {
+    /// Its number; 0 before the first.
+    pub(crate) seq: u64,
+    /// Its hash; zero before the first.
+    pub(crate) record: Hash256,
+    /// Root of the state behind it.
+    pub(crate) state: Hash256,
+}
 
 /// Counted by the agent's task, read by `status`.
 #[derive(Debug, Default)]
@@ -11,6 +23,7 @@ pub(crate) struct Stats {
     fuel: AtomicU64,
     invocations: AtomicU64,
     traps: AtomicU64,
+    tip: Mutex<Tip>,
 }
 
 impl Stats {
@@ -19,6 +32,15 @@ impl Stats {
         self.fuel.fetch_add(fuel.0, Ordering::Relaxed);
         self.invocations.fetch_add(1, Ordering::Relaxed);
         self.traps.fetch_add(u64::from(trapped), Ordering::Relaxed);
+    }
+
+    /// The last record that stands.
+    pub(crate) fn tip(&self) -> Tip {
+        *self.tip.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn set_tip(&self, tip: Tip) {
+        *self.tip.lock().unwrap_or_else(PoisonError::into_inner) = tip;
     }
 
     /// What the live instance holds now.

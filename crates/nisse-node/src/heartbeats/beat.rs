@@ -11,11 +11,14 @@ use nisse_orchestrator::{Period, ran_at};
 use tokio::time::timeout;
 
 use super::Told;
+use crate::agent::Tip;
 use crate::core::Core;
 use crate::error::chain;
 
 /// How long a heartbeat may be under way before its operator is told.
 const LATE: Duration = Duration::from_secs(30);
+/// How long the states of leases may take to be read.
+const STATES_MAX: Duration = Duration::from_secs(10);
 
 pub(super) async fn run(core: &Arc<Core>, market: &Market, length: u64, look: Duration) {
     loop {
@@ -57,10 +60,10 @@ async fn show(core: &Arc<Core>, market: &Market, period: Period) -> Result<u64, 
     if last >= period.number {
         return Ok(last);
     }
-    let (reader, count) = (Arc::clone(core), watched.len());
-    let states = core.supervisor.blocking("states for a heartbeat", move || states(&reader, watched)).await;
+    let count = watched.len();
     // Better to live without a word on one's leases than to lose them.
-    let leases = states.map_err(|error| error.to_string()).flatten().unwrap_or_else(|error| {
+    let leases = timeout(STATES_MAX, leases(core, watched)).await;
+    let leases = leases.unwrap_or_else(|_| Err("its records are not durable yet".to_owned())).unwrap_or_else(|error| {
         tracing::warn!(error, "the states of leases were not read: the heartbeat has no root");
         Vec::new()
     });
@@ -100,8 +103,25 @@ async fn show(core: &Arc<Core>, market: &Market, period: Period) -> Result<u64, 
     market.last_heartbeat(core.operator).await.map_err(|error| chain(&error))
 }
 
+/// Leases in their states now, whose records are durable.
+async fn leases(
+    core: &Arc<Core>,
+    watched: Vec<(DeploymentId, (Address, AgentName))>,
+) -> Result<Vec<LeaseState>, String> {
+    let reader = Arc::clone(core);
+    let states = core.supervisor.blocking("states for a heartbeat", move || states(&reader, watched)).await;
+    let states = states.map_err(|error| error.to_string()).flatten()?;
+    core.records.settled().await.map_err(|error| chain(&error))?;
+    Ok(states)
+}
+
 fn states(core: &Core, leases: Vec<(DeploymentId, (Address, AgentName))>) -> Result<Vec<LeaseState>, String> {
     let state = |(deployment, (owner, name)): (DeploymentId, (Address, AgentName))| {
+        // Of an agent that lives, record and state are of one moment.
+        if let Some(running) = core.running(&deployment) {
+            let Tip { seq, record, state } = running.handle.stats().tip();
+            return Ok(LeaseState { deployment, records: seq, state_root: state, record_hash: record });
+        }
         let tip = match core.ledger.tip(&deployment) {
             Some(tip) => Some(tip),
             None => core.records.last(&deployment).map_err(|error| chain(&error))?,

@@ -107,6 +107,13 @@ fn a_node_that_falls_silent_loses_its_lease_and_the_next_one_goes_on_under_the_s
     eventually("bob's trouble", || bob.run(&["doctor"]).out.contains(silent).then_some(()));
     web::rpc(&rpc, "nisse_failNext", json!(["0x0"]));
     shown(&bob, begins);
+    let proven = eventually("what it said of the lease", || {
+        let told = bob.run(&["--json", "receipt", "heartbeat", deployment]);
+        serde_json::from_str::<Value>(&told.out).ok()
+    });
+    let record = bob.json(&["receipt", "show", &format!("{deployment}/1")]);
+    assert_eq!((&proven["records"], &proven["record_hash"]), (&json!(1), &record["record_hash"]), "{proven}");
+    assert_eq!(proven["state_root"], bob.json(&["status", deployment])["state_root"], "{proven}");
     eventually("the end of it", || (!bob.run(&["doctor"]).out.contains(silent)).then_some(()));
     assert_eq!(carol.json(&["node", "status"])["heartbeat_last"], Value::Null, "it holds no lease");
     let told = bob.ok(&["node", "status"]);

@@ -5,7 +5,7 @@ use nisse_model::{Address, Amount, AmountPerHour, Resources, Timestamp};
 use crate::package::ListedPackage;
 
 /// The shortest bid window of an order whose bids are sealed: the contract's.
-pub const SEALED_WINDOW_MIN_SECONDS: u32 = 2;
+const SEALED_WINDOW_MIN_SECONDS: u32 = 2;
 
 /// Where a deployment stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -13,6 +13,7 @@ use nisse_sandbox::Trace;
 use nisse_store::{Position, StateError, StateWrite};
 
 use super::{Committer, Place};
+use crate::agent::Tip;
 use crate::agent::outward::state_writes;
 use crate::entry::CompletionParts;
 use crate::error::chain;
@@ -124,6 +125,7 @@ impl Committer {
         self.next_seq = seq + 1;
         self.previous = hash;
         self.first = false;
+        self.parts.stats.set_tip(Tip { seq, record: hash, state: self.state_root });
     }
 }
 

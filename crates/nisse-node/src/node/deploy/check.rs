@@ -1,9 +1,10 @@
 //! What a deployment is refused for before anything is published or paid.
 
-use nisse_market::{Market, ParseSelectionError, SEALED_WINDOW_MIN_SECONDS, Selection};
+use nisse_market::{Market, ParseSelectionError, Selection};
 use nisse_model::{AgentName, Amount, ByteSize, CidCodec, Cpu, DeploymentId, ParseUnitError};
 use nisse_orchestrator::{Agent, Assignment};
 
+use crate::bids::SEALED_WINDOW_SECONDS_MIN;
 use crate::control::DeployRequest;
 use crate::error::{ErrorKind, NodeError};
 use crate::home::KeyName;
@@ -83,7 +84,9 @@ impl Node {
         }
         if request.select.is_some() && !windowed && !request.instant {
             let text = "failed to choose by --select where the first valid bid wins";
-            return usage("terms_first", text, "add --bid-window SECONDS, or --instant");
+            let sealed = request.select.as_deref().is_some_and(|rule| rule.starts_with("sealed-"));
+            let hint = if sealed { "add --bid-window SECONDS" } else { "add --bid-window SECONDS, or --instant" };
+            return usage("terms_first", text, hint);
         }
         let parsed = request.select.as_deref().map(str::parse).transpose();
         let selection: Selection = parsed
@@ -96,9 +99,12 @@ impl Node {
                 let text = "failed to take an offer at once and have bids sealed";
                 return usage("terms_both", text, "leave --instant out, or choose by another rule");
             }
-            if request.bid_window_seconds.is_some_and(|seconds| seconds < SEALED_WINDOW_MIN_SECONDS) {
-                let text = "failed to have bids sealed in a window of one second: they are made in its first half";
-                return usage("window_short", text, "give --bid-window a minute or more");
+            if let Some(seconds) = request.bid_window_seconds.filter(|seconds| *seconds < SEALED_WINDOW_SECONDS_MIN) {
+                let text = format!(
+                    "failed to have bids sealed in {seconds} s: nodes commit themselves in the first half of a window of \
+                     {SEALED_WINDOW_SECONDS_MIN} s or more, and reveal in the second"
+                );
+                return usage("window_short", &text, "give --bid-window a few minutes");
             }
             if request.max_rate.is_none() {
                 let text = "failed to have bids sealed without a limit: each bidder's stake is held for 24 hours of it";
