@@ -14,6 +14,8 @@ use crate::web;
 
 /// Seconds of a day.
 const DAY: u64 = 24 * 3_600;
+/// Seconds in which sealed bids are made and revealed, each in one half, on a machine that has much else to do.
+const WINDOW: &str = "30";
 
 #[test]
 fn a_node_asks_by_what_an_agent_takes_and_how_full_it_is() {
@@ -239,7 +241,7 @@ fn sealed_bids_are_revealed_in_the_second_half_and_stake_of_one_that_was_not_com
     let (flags, gateway) = (serving(&alice), format!("http://{}", renter.public));
     let carols = serve(&carol, &at_price(&flags, "42"), &["--gateway", &gateway]);
     let bobs = serve(&bob, &flags, &["--gateway", &gateway]);
-    let deployed = order(&alice, &["--bid-window", "16", "--select", "sealed-price"]);
+    let deployed = order(&alice, &["--bid-window", WINDOW, "--select", "sealed-price"]);
     assert_eq!((&deployed["state"], &deployed["node"]), (&json!("running"), &operator(&bob)), "{deployed}");
     let entry = alice.json(&["market", "show", deployed["deployment"].as_str().unwrap()]);
     assert_eq!((&entry["select"], &entry["rate"]), (&json!("sealed-price"), &json!("40")), "{entry}");
@@ -256,7 +258,7 @@ fn sealed_bids_are_revealed_in_the_second_half_and_stake_of_one_that_was_not_com
     drop(carols);
 
     // Bob commits himself, and is away for the whole second half.
-    let sealed = ["--payment", "100", "--max-rate", "45", "--bid-window", "16", "--select", "sealed-price"];
+    let sealed = ["--payment", "100", "--max-rate", "45", "--bid-window", WINDOW, "--select", "sealed-price"];
     let placed = |name: &str| {
         let package = alice.copy_of("echo", name);
         let package = package.edit("nisse.test.echo@", &format!("nisse.test.{name}@")).path().to_owned();
@@ -272,7 +274,7 @@ fn sealed_bids_are_revealed_in_the_second_half_and_stake_of_one_that_was_not_com
     placed("second");
     eventually("bob's sealed bid", || event("second", "bid sealed"));
     bobs.kill();
-    on(&rpc, 16);
+    on(&rpc, WINDOW.parse().unwrap());
     let bobs = serve(&bob, &flags, &["--gateway", &gateway]);
     let started = eventually("bob to take it all the same", || event("second", "started"));
     assert!(event("second", "bid revealed").is_none(), "{started}");
@@ -282,7 +284,7 @@ fn sealed_bids_are_revealed_in_the_second_half_and_stake_of_one_that_was_not_com
     placed("third");
     eventually("bob's bid", || event("third", "bid revealed"));
     bobs.kill();
-    on(&rpc, 16);
+    on(&rpc, WINDOW.parse().unwrap());
     let bobs = serve(&bob, &flags, &["--gateway", &gateway]);
     eventually("bob to start what he won", || event("third", "started"));
     on(&rpc, DAY);
