@@ -61,15 +61,15 @@ pub(crate) async fn bid<F: Future<Output = bool>>(
     }
     loop {
         match try_bid(core, deployment, round, rate).await {
-            Ok(Ok(Some(asked))) => {
+            Ok(Made::Ready(asked)) => {
                 let name = if matches!(asked.call, MarketCall::CommitBid { .. }) { "committed" } else { "bid" };
                 core.milestone(deployment, name, format!("{rate} TALOS per hour"));
-                if !carry_out(asked).await {
+                if !carry_out(*asked).await {
                     break;
                 }
             }
-            Ok(Ok(None)) => break,
-            Ok(Err(DearGas { asked, most })) => core.set_dear(Some(format!(
+            Ok(Made::Later) => break,
+            Ok(Made::Dear(DearGas { asked, most })) => core.set_dear(Some(format!(
                 "gas costs {} gwei and this node pays {} at most: it bids on nothing until it is cheaper",
                 gwei(asked),
                 gwei(most)
@@ -89,15 +89,20 @@ pub(crate) async fn bid<F: Future<Output = bool>>(
     }
 }
 
-/// What this node writes to bid on an order now; nothing where it is to wait for the end of the round. Or that gas is dear.
-async fn try_bid(
-    core: &Core,
-    deployment: DeploymentId,
-    round: u64,
-    rate: AmountPerHour,
-) -> Result<Result<Option<Asked>, DearGas>, String> {
+/// What comes of a try to bid.
+enum Made {
+    /// This is written.
+    Ready(Box<Asked>),
+    /// Nothing before the end of the round.
+    Later,
+    /// Nothing before gas is cheaper.
+    Dear(DearGas),
+}
+
+async fn try_bid(core: &Core, deployment: DeploymentId, round: u64, rate: AmountPerHour) -> Result<Made, String> {
     let chain_time = core.chain_time(core.clock.now());
-    let plain = || Ok(Ok(Asked::of(&Action::Bid { deployment, round, rate }, chain_time)));
+    let plain = Asked::of(&Action::Bid { deployment, round, rate }, chain_time).map(Box::new);
+    let plain = || Ok(plain.clone().map_or(Made::Later, Made::Ready));
     let market = match core.keys.market_of(&core.home, &core.supervisor, KeyName::Operator, deployment.contract) {
         Ok(market) => market,
         // The write says so for good.
@@ -105,7 +110,7 @@ async fn try_bid(
         Err(error) => return Err(error.text),
     };
     if let Some(dear) = market.dear_gas().await.map_err(|error| chain(&error))? {
-        return Ok(Err(dear));
+        return Ok(Made::Dear(dear));
     }
     core.set_dear(None);
     match market.selection(deployment.number).await {
@@ -117,7 +122,7 @@ async fn try_bid(
     let view = market.deployment(deployment.number).await.map_err(|error| chain(&error))?;
     let ends = match way(&view, core.next_block_time(), rate) {
         Way::Plain => return plain(),
-        Way::Later => return Ok(Ok(None)),
+        Way::Later => return Ok(Made::Later),
         Way::Commit(ends) => ends,
     };
     // Whoever has committed itself in this round stands by it, whatever it would ask by now.
@@ -127,7 +132,7 @@ async fn try_bid(
     let commitment = sealed::own(core, deployment, ends, rate).await?.commitment();
     let bid = Committed { number: deployment.number, commitment, round_ends: ends, rate: Some(rate) };
     note_committed(&core.database, market.addresses(), bid).map_err(|error| chain(&error))?;
-    Ok(Ok(Some(Asked {
+    Ok(Made::Ready(Box::new(Asked {
         deployment,
         intent: format!("commit:{deployment}:{}", ends.seconds()),
         call: MarketCall::CommitBid { deployment: deployment.number, commitment },

@@ -46,6 +46,12 @@ async fn a_silent_node_loses_its_lease_and_the_next_one_goes_on_with_the_money_t
     assert_eq!(written.events, [MarketEvent::Heartbeat { node, period: first, root }]);
     assert_eq!(stage.owner.last_heartbeat(node).await.unwrap(), first);
     assert!(stage.owner.has_beaten(node, first).await.unwrap());
+    let block = written.block.number;
+    let root_of = async |node, period, block| stage.owner.root_of_heartbeat(node, period, block).await.unwrap();
+    assert_eq!(root_of(node, first, block).await, Some(root));
+    assert_eq!(root_of(stage.other.key(), first, block).await, None, "another node's");
+    assert_eq!(root_of(node, first + 1, block).await, None, "another period's");
+    assert_eq!(root_of(node, first, block - 1).await, None, "not in this block");
     let again = refusal(stage.node.write("beat/2", &beat(&[])).await);
     assert!(again.ends_with(&format!("node {node} has shown life in period {first}")), "{again}");
 

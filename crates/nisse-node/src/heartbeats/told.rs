@@ -7,7 +7,7 @@ use nisse_store::{Database, DatabaseError, Rows as _, Table, WriteTransaction};
 /// By chain and period: the block, and then each lease.
 const TOLD: Table = Table::new("heartbeats");
 /// Heartbeats that are kept, the newest ones: two hours of ten minutes each.
-const KEPT: u64 = 12;
+const KEPT: usize = 12;
 /// Bytes of a lease: Manager, number, records, state root, record hash.
 const LEASE_BYTES: usize = 20 + 8 + 8 + 32 + 32;
 
@@ -34,14 +34,13 @@ impl Told {
         }
         database.write_lazily(|transaction| {
             transaction.put(TOLD, &key(chain, self.period), &row)?;
-            let mut old = Vec::new();
+            let mut kept = Vec::new();
             transaction.with_prefix(TOLD, place(chain).as_bytes(), &mut |key, _| {
-                old.push(key.to_vec());
+                kept.push(key.to_vec());
                 true
             })?;
-            // In the order of their periods.
-            let kept = usize::try_from(KEPT).unwrap_or(usize::MAX);
-            for key in old.iter().rev().skip(kept) {
+            // They come in the order of their periods.
+            for key in kept.iter().rev().skip(KEPT) {
                 transaction.remove(TOLD, key)?;
             }
             Ok(())

@@ -174,7 +174,7 @@ impl Node {
 
     /// What an order says beside its publication; `None` where that is nothing, and on a market that takes nothing.
     fn own_terms(&self, market: &Market, terms: AskedTerms) -> Option<OrderTerms> {
-        // Old contracts take no terms. That these are not so old was asked of those that sealed bids need.
+        // Contracts from before there was a reputation take no terms; those that take sealed bids are younger.
         if market.addresses().reputation.is_none() && !terms.selection.is_sealed() {
             return None;
         }

@@ -71,8 +71,6 @@ impl Node {
         request: &DeployRequest,
         payment: Option<Amount>,
     ) -> Result<Selection, NodeError> {
-        let usage =
-            |code, text: &str, hint: &str| Err(NodeError::new(ErrorKind::Usage, code, text).with_hint(hint.to_owned()));
         let windowed = request.bid_window_seconds.is_some_and(|seconds| seconds > 0);
         if payment.is_none() && (request.select.is_some() || request.instant) {
             let text = "failed to choose a node for a home lease: it is this one's";
@@ -82,39 +80,23 @@ impl Node {
             let text = "failed to take an offer at once and collect bids";
             return usage("terms_both", text, "leave --bid-window or --instant out");
         }
-        if request.select.is_some() && !windowed && !request.instant {
-            let text = "failed to choose by --select where the first valid bid wins";
-            let sealed = request.select.as_deref().is_some_and(|rule| rule.starts_with("sealed-"));
-            let hint = if sealed { "add --bid-window SECONDS" } else { "add --bid-window SECONDS, or --instant" };
-            return usage("terms_first", text, hint);
-        }
         let parsed = request.select.as_deref().map(str::parse).transpose();
         let selection: Selection = parsed
             .map_err(|error: ParseSelectionError| {
                 NodeError::new(ErrorKind::Usage, "selection_invalid", format!("failed to {error}"))
             })?
             .unwrap_or_default();
+        if request.select.is_some() && !windowed && !request.instant {
+            let text = "failed to choose by --select where the first valid bid wins";
+            let hint = if selection.is_sealed() {
+                "add --bid-window SECONDS"
+            } else {
+                "add --bid-window SECONDS, or --instant"
+            };
+            return usage("terms_first", text, hint);
+        }
         if selection.is_sealed() {
-            if request.instant {
-                let text = "failed to take an offer at once and have bids sealed";
-                return usage("terms_both", text, "leave --instant out, or choose by another rule");
-            }
-            if let Some(seconds) = request.bid_window_seconds.filter(|seconds| *seconds < SEALED_WINDOW_SECONDS_MIN) {
-                let text = format!(
-                    "failed to have bids sealed in {seconds} s: nodes commit themselves in the first half of a window of \
-                     {SEALED_WINDOW_SECONDS_MIN} s or more, and reveal in the second"
-                );
-                return usage("window_short", &text, "give --bid-window a few minutes");
-            }
-            if request.max_rate.is_none() {
-                let text = "failed to have bids sealed without a limit: each bidder's stake is held for 24 hours of it";
-                return usage("rate_missing", text, "add --max-rate TALOS, not far above what an hour should cost");
-            }
-            if !market.takes_sealed_bids().await.map_err(|error| market_error(&error))? {
-                let text = "failed to have bids sealed: this market's contracts are older than they are";
-                return Err(NodeError::new(ErrorKind::Refused, "sealed_unknown", text)
-                    .with_hint("have them open: `--select lowest-price`".to_owned()));
-            }
+            check_sealed(market, request).await?;
         }
         if !selection.needs_reputation() || market.addresses().reputation.is_some() {
             return Ok(selection);
@@ -164,6 +146,35 @@ impl Node {
         Err(NodeError::new(ErrorKind::Refused, "balance_low", text)
             .with_hint("send TALOS to that address, or pay less".to_owned()))
     }
+}
+
+/// Whether bids can be sealed as a deployment asks for it.
+async fn check_sealed(market: &Market, request: &DeployRequest) -> Result<(), NodeError> {
+    if request.instant {
+        let text = "failed to take an offer at once and have bids sealed";
+        return usage("terms_both", text, "leave --instant out, or choose by another rule");
+    }
+    if let Some(seconds) = request.bid_window_seconds.filter(|seconds| *seconds < SEALED_WINDOW_SECONDS_MIN) {
+        let text = format!(
+            "failed to have bids sealed in {seconds} s: nodes commit themselves in the first half of a window of \
+             {SEALED_WINDOW_SECONDS_MIN} s or more, and reveal in the second"
+        );
+        return usage("window_short", &text, "give --bid-window a few minutes");
+    }
+    if request.max_rate.is_none() {
+        let text = "failed to have bids sealed without a limit: each bidder's stake is held for 24 hours of it";
+        return usage("rate_missing", text, "add --max-rate TALOS, not far above what an hour should cost");
+    }
+    if !market.takes_sealed_bids().await.map_err(|error| market_error(&error))? {
+        let text = "failed to have bids sealed: this market's contracts are older than they are";
+        return Err(NodeError::new(ErrorKind::Refused, "sealed_unknown", text)
+            .with_hint("have them open: `--select lowest-price`".to_owned()));
+    }
+    Ok(())
+}
+
+fn usage<T>(code: &'static str, text: &str, hint: &str) -> Result<T, NodeError> {
+    Err(NodeError::new(ErrorKind::Usage, code, text).with_hint(hint.to_owned()))
 }
 
 /// An offer is taken before anybody could attest what a larger artifact is.
