@@ -1,16 +1,16 @@
 // Files that Helia made, served as a trustless gateway that knows raw blocks alone: for nisse to read.
 //
-// node helia-serves.js FOLDER: writes `served.json` there once it listens: its port, and for each file its CID and bytes.
+// node helia-serves.js FOLDER [FILE]: Helia adds some files of its own and FILE as `given`. Writes `served.json` there once it listens: its port, and for each file its CID and bytes.
 // Of the file `spoilt` one leaf is given with a flipped bit, each time.
 
 import { createHash } from 'node:crypto'
-import { rename, writeFile } from 'node:fs/promises'
+import { readFile, rename, writeFile } from 'node:fs/promises'
 import http from 'node:http'
 import { unixfs } from '@helia/unixfs'
 import { createHeliaLight } from 'helia'
 import { CID } from 'multiformats/cid'
 
-const [folder] = process.argv.slice(2)
+const [folder, given] = process.argv.slice(2)
 const RAW = 0x55
 
 /** Bytes without any pattern, other ones for each name. */
@@ -29,12 +29,18 @@ async function block (node, cid) {
 
 const node = await createHeliaLight().start()
 const files = {}
+
+async function add (name, bytes, path) {
+  const cid = await unixfs(node).addBytes(bytes)
+  files[name] = { cid: cid.toString(), path }
+}
+
+if (given != null) await add('given', await readFile(given), given)
 for (const [name, length] of [['small', 1_000], ['large', 20_000_000], ['spoilt', 3_000_000]]) {
   const bytes = noise(name, length)
-  const cid = await unixfs(node).addBytes(bytes)
   const path = `${folder}/${name}`
   await writeFile(path, bytes)
-  files[name] = { cid: cid.toString(), path }
+  await add(name, bytes, path)
 }
 const spoilt = new Set()
 for await (const { cid } of leaves(CID.parse(files.spoilt.cid))) spoilt.add(cid.toString())

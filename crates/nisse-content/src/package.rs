@@ -6,7 +6,7 @@
 
 use nisse_model::{ContentId, Hash256};
 
-use crate::block_store::{BlockStore, PinError, PinKind, PinName, StoreError};
+use crate::block_store::{Batch, BlockStore, PinError, PinKind, PinName, StoreError};
 use crate::unixfs::{Profile, cid_of};
 use crate::{AddError, BLOCK_BYTES_MAX, VerifiedBlock};
 
@@ -57,8 +57,6 @@ impl BlockStore {
         check("manifest", manifest, MANIFEST_BYTES_MAX)?;
         check("artifact", artifact, ARTIFACT_BYTES_MAX)?;
         let batch = self.batch();
-        let manifest = VerifiedBlock::raw(manifest);
-        batch.put(&manifest)?;
         let artifact = if artifact.len() <= BLOCK_BYTES_MAX {
             let block = VerifiedBlock::raw(artifact);
             batch.put(&block)?;
@@ -66,10 +64,22 @@ impl BlockStore {
         } else {
             batch.add(&mut &*artifact, Profile::UnixFs2025)?
         };
-        let cids = PackageCids { manifest: manifest.cid(), artifact };
-        batch.commit_and_pin(cids.pin_name().as_str(), &[cids.manifest, cids.artifact])?;
-        Ok(cids)
+        pin_package(batch, manifest, artifact)
     }
+
+    /// The same for an artifact that lies here as `artifact`, in whichever blocks.
+    pub fn add_package_of(&self, manifest: &[u8], artifact: ContentId) -> Result<PackageCids, PackageError> {
+        check("manifest", manifest, MANIFEST_BYTES_MAX)?;
+        pin_package(self.batch(), manifest, artifact)
+    }
+}
+
+fn pin_package(batch: Batch<&BlockStore>, manifest: &[u8], artifact: ContentId) -> Result<PackageCids, PackageError> {
+    let manifest = VerifiedBlock::raw(manifest);
+    batch.put(&manifest)?;
+    let cids = PackageCids { manifest: manifest.cid(), artifact };
+    batch.commit_and_pin(cids.pin_name().as_str(), &[cids.manifest, cids.artifact])?;
+    Ok(cids)
 }
 
 fn check(part: &'static str, bytes: &[u8], bytes_max: usize) -> Result<(), PackageError> {

@@ -34,6 +34,7 @@ mod reopening;
 mod reputation;
 mod routes;
 pub mod rules;
+mod second_looks;
 mod supervisor;
 mod timeline;
 mod unapplied;

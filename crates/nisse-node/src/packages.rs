@@ -3,20 +3,15 @@
 
 mod bring;
 mod needed;
+mod upload;
 
 use std::sync::Arc;
 
-use base64::Engine as _;
-use nisse_content::{PinHold, PinKind, PinName, Profile, artifact_cid, manifest_cid};
+use nisse_content::{PinHold, PinKind, PinName, Profile};
 use nisse_market::{ListedPackage, PublicationTerms};
-use nisse_model::{
-    Address, AgentName, AmountPerHour, Config, ConfigSetting, ContentId, Grants, Manifest, Package, PackageRef, Policy,
-    Resources,
-};
-use nisse_sandbox::Inspection;
+use nisse_model::{Address, AgentName, AmountPerHour, ContentId, Manifest, PackageRef, Resources};
 use nisse_store::{AgentState, Position, Snapshot};
 
-use crate::control::PackageUpload;
 use crate::core::Core;
 use crate::entry::{Entry, StateChange};
 use crate::error::{ErrorKind, NodeError};
@@ -24,6 +19,7 @@ use crate::supervisor::CutOff;
 
 pub(crate) use bring::{BroughtFor, bring, is_here, near, own_keys};
 pub(crate) use needed::{Needed, left_by_others, needed, pins_of};
+pub(crate) use upload::store;
 
 /// Gas that a node may spend for an agent in each started hour: about sixty answers to a feed.
 pub(crate) const GAS_BUDGET_PER_HOUR: u64 = 6_000_000;
@@ -75,72 +71,6 @@ impl RunBy {
             Self::Market => PinKind::Ordered,
         }
     }
-}
-
-/// Checks an upload as strictly as the node that will run it, and stores it.
-pub(crate) async fn store(
-    core: &Arc<Core>,
-    upload: PackageUpload,
-    owner: Address,
-    run_by: RunBy,
-) -> Result<Stored, NodeError> {
-    on_disk(core, "store a package", move |core| store_now(core, &upload, owner, run_by)).await
-}
-
-fn store_now(core: &Core, upload: &PackageUpload, owner: Address, run_by: RunBy) -> Result<Stored, NodeError> {
-    let artifact = base64::engine::general_purpose::STANDARD.decode(&upload.artifact).map_err(|_| {
-        NodeError::new(ErrorKind::Usage, "artifact_invalid", "failed to read the artifact: it is not base64")
-    })?;
-    let manifest = Manifest::parse(&upload.manifest).map_err(|errors| {
-        NodeError::new(ErrorKind::Usage, "manifest_invalid", format!("failed to read agent.yaml:\n{errors}"))
-    })?;
-    if manifest.sealed_hash().is_none() {
-        let text = "failed to deploy an unsealed package: its artifact_hash is not 64 hex digits";
-        return Err(NodeError::new(ErrorKind::Refused, "package_unsealed", text)
-            .with_hint("run `nisse pkg seal DIR`, which writes the artifact's hash into agent.yaml".to_owned()));
-    }
-    let verified = Package::seal_checked(upload.manifest.clone().into_bytes(), artifact.clone()).map_err(|error| {
-        NodeError::caused(ErrorKind::Refused, "package_mismatch", &error)
-            .with_hint("run `nisse pkg seal DIR` after each build".to_owned())
-    })?;
-    check_imports(&manifest, &artifact, owner == core.operator)?;
-    let config = config(&manifest, &upload.set)?;
-    let reference = PackageRef {
-        agent_id: manifest.agent_id.clone(),
-        manifest_cid: manifest_cid(upload.manifest.as_bytes()),
-        artifact_cid: artifact_cid(&artifact),
-        artifact_hash: verified.artifact_hash(),
-        config_hash: config.hash(),
-    };
-    // Held first: once it is pinned, it is needed.
-    let stored = Stored::held(core, manifest, reference);
-    core.content
-        .add_package(upload.manifest.as_bytes(), &artifact)
-        .map_err(|error| NodeError::caused(ErrorKind::Failed, "content_failed", &error).with_hint(error.hint()))?;
-    let failed = |error: &dyn std::error::Error| NodeError::caused(ErrorKind::Failed, "content_failed", error);
-    let batch = core.content.batch();
-    // Far below one chunk, so this is one raw block whose digest is the configuration's hash.
-    let cid = batch.add(&mut config.as_bytes(), Profile::UnixFs2025).map_err(|error| failed(&error))?;
-    let pin = run_by.config_pin().name(cid);
-    batch.commit_and_pin(pin.as_str(), &[cid]).map_err(|error| failed(&error))?;
-    Ok(stored)
-}
-
-fn check_imports(manifest: &Manifest, artifact: &[u8], owner_is_node_operator: bool) -> Result<(), NodeError> {
-    let refused = |code, error: &dyn std::error::Error| NodeError::caused(ErrorKind::Refused, code, error);
-    let inspection = Inspection::read(artifact).map_err(|error| refused("artifact_refused", &error))?;
-    // What the owner's own node would not give, a stranger's will not give either, but for the local network.
-    let policy = Policy { owner_is_node_operator };
-    let grants = Grants::from_manifest(manifest, policy)
-        .map_err(|error| refused("permission_refused", &error).with_hint(error.hint()))?;
-    inspection.check(&grants).map_err(|error| refused("import_refused", &error).with_hint(error.hint()))
-}
-
-fn config(manifest: &Manifest, set: &[String]) -> Result<Config, NodeError> {
-    let invalid = |error: &dyn std::error::Error| NodeError::caused(ErrorKind::Usage, "config_invalid", error);
-    let settings: Vec<ConfigSetting> =
-        set.iter().map(|text| text.parse()).collect::<Result<_, _>>().map_err(|error| invalid(&error))?;
-    manifest.config.with_settings(&settings).map_err(|error| invalid(&error))
 }
 
 /// What a package is published with.

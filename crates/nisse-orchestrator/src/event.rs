@@ -30,6 +30,8 @@ pub struct Order {
 pub enum Event {
     /// A deployment is open for bids.
     OrderOpened(Order),
+    /// A deployment that this node refused is open for bids still: what stood in its way may have passed.
+    OrderStands(Order),
     /// The market gave a deployment to this node. `began`: the last incarnation that it knows of, here or elsewhere;
     /// `gas_budget`: gas that its answers may burn in each hour.
     Assigned { deployment: DeploymentId, placement: Placement, assignment: Assignment, began: u32, gas_budget: u64 },

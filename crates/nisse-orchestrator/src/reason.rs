@@ -160,6 +160,18 @@ pub enum Refusal {
     },
 }
 
+impl Refusal {
+    /// Nobody gave the package: somebody may later.
+    pub fn is_unfetched(&self) -> bool {
+        matches!(self, Self::Package { stage: FailureStage::Fetch, .. })
+    }
+
+    /// Whether what it is about may change without an event of this node's.
+    pub fn passes_unseen(&self) -> bool {
+        self.is_unfetched() || matches!(self, Self::Stake { .. })
+    }
+}
+
 impl fmt::Display for Refusal {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -175,6 +175,9 @@ pub(crate) enum DemoMode {
 pub(crate) struct Deploy {
     /// The folder of agent.yaml
     pub(crate) dir: PathBuf,
+    /// Take the artifact that lies in IPFS under this CID, in place of the folder's
+    #[arg(long, value_name = "CID")]
+    pub(crate) artifact_cid: Option<String>,
     /// Override `config:` of agent.yaml
     #[arg(long, value_name = "KEY=VALUE")]
     pub(crate) set: Vec<String>,
@@ -206,6 +209,9 @@ pub(crate) struct Update {
     pub(crate) agent: String,
     /// The folder of agent.yaml
     pub(crate) dir: PathBuf,
+    /// Take the artifact that lies in IPFS under this CID, in place of the folder's
+    #[arg(long, value_name = "CID")]
+    pub(crate) artifact_cid: Option<String>,
     /// Override `config:` of agent.yaml
     #[arg(long, value_name = "KEY=VALUE")]
     pub(crate) set: Vec<String>,

@@ -121,16 +121,11 @@ async fn resume(node: &Node, agent: AgentStatus, timeline: &mut Timeline) -> Res
 }
 
 async fn deploy(node: &Node, timeline: &mut Timeline) -> Result<Up, Failure> {
-    use base64::Engine as _;
     let assets = node.content_add(bytes::Bytes::from_static(ASSETS.as_bytes())).await?;
     timeline.note("assets", format!("{} in the content store", assets.cid));
     let manifest = format!("{}\n{CONFIG}  assets: \"{}\"\n", MANIFEST.trim_end(), assets.cid);
     let request = DeployRequest {
-        package: PackageUpload {
-            manifest,
-            artifact: base64::engine::general_purpose::STANDARD.encode(ARTIFACT),
-            set: Vec::new(),
-        },
+        package: PackageUpload::of(manifest, ARTIFACT),
         payment: Some(PAYMENT.to_owned()),
         max_rate: Some(PRICE.to_string()),
         bid_window_seconds: None,

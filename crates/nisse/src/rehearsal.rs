@@ -12,7 +12,6 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use base64::Engine as _;
 use clap::Parser as _;
 use nisse_api::Listeners;
 use nisse_model::Amount;
@@ -258,11 +257,7 @@ async fn play(market: &Node, chain: &Chain, stage: Stage<'_>, timeline: &mut Tim
 async fn rent(market: &Node, timeline: &mut Timeline) -> Result<String, Failure> {
     market.endow_deployer(PAYMENT).await?;
     let request = DeployRequest {
-        package: PackageUpload {
-            manifest: MANIFEST.to_owned(),
-            artifact: base64::engine::general_purpose::STANDARD.encode(ARTIFACT),
-            set: Vec::new(),
-        },
+        package: PackageUpload::of(MANIFEST.to_owned(), ARTIFACT),
         payment: Some(PAYMENT.to_owned()),
         max_rate: Some(MAX_RATE.to_string()),
         bid_window_seconds: Some(BID_WINDOW_SECONDS),

@@ -45,9 +45,13 @@ impl Nisse {
         ensure!(output.status.success(), "nisse {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
         Ok(String::from_utf8(output.stdout).context("it says text")?.trim().to_owned())
     }
-}
 
-impl Nisse {
+    /// The same, read as JSON.
+    pub(super) fn json(&self, arguments: &[&str]) -> anyhow::Result<serde_json::Value> {
+        let said = self.ok(&[arguments, &["--json"]].concat())?;
+        serde_json::from_str(&said).with_context(|| format!("nisse {arguments:?}: {said}"))
+    }
+
     /// Runs one command that must fail, and gives why it did.
     pub(super) fn refusal(&self, arguments: &[&str]) -> anyhow::Result<String> {
         let output = command(&self.home, arguments).output()?;

@@ -1,19 +1,44 @@
 //! Packages on their way to the node: deployed, or swapped to.
 
+use base64::Engine as _;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// A package to deploy or to update to. Everything is sent; nothing is read from the caller's disk by the node.
+/// A package to deploy or to update to. Nothing is read from the caller's disk by the node: the artifact is sent, or lies
+/// where its CID finds it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PackageUpload {
     /// `agent.yaml`, as it stands on disk.
     pub manifest: String,
-    /// The artifact, base64.
+    /// The artifact, base64; empty or absent with `artifact_cid`.
+    #[serde(default)]
     pub artifact: String,
+    /// The CID under which the artifact lies in IPFS, in its place: the node fetches it, publishes it under this very CID
+    /// and holds it from then on.
+    #[serde(default)]
+    pub artifact_cid: Option<String>,
     /// `key=value` settings over the manifest's `config:`.
     #[serde(default)]
     pub set: Vec<String>,
+}
+
+impl PackageUpload {
+    /// A manifest and its artifact, both sent.
+    pub fn of(manifest: String, artifact: &[u8]) -> Self {
+        let artifact = base64::engine::general_purpose::STANDARD.encode(artifact);
+        Self { manifest, artifact, artifact_cid: None, set: Vec::new() }
+    }
+
+    /// A manifest whose artifact lies in IPFS.
+    pub fn by_cid(manifest: String, artifact_cid: String) -> Self {
+        Self { manifest, artifact: String::new(), artifact_cid: Some(artifact_cid), set: Vec::new() }
+    }
+
+    /// With `key=value` settings over the manifest's `config:`.
+    pub fn set(self, set: Vec<String>) -> Self {
+        Self { set, ..self }
+    }
 }
 
 /// `nisse deploy`.

@@ -93,9 +93,9 @@ pub struct MarketEntry {
     pub owner: String,
     /// `open`, `assigned`, `running`, `stopped` and so on, as the contract says.
     pub state: String,
-    /// The node it was given to.
+    /// The node it was given to; of an open one, the node whose bid leads.
     pub node: Option<String>,
-    /// TALOS per hour.
+    /// TALOS per hour, of the lease or of the bid that leads; 0 before a bid.
     pub rate: String,
     /// The most that it pays per hour; absent for a home lease.
     pub max_rate: Option<String>,
@@ -103,6 +103,12 @@ pub struct MarketEntry {
     pub bid_window_seconds: u32,
     /// How its winner is chosen; with `market show` only.
     pub select: Option<String>,
+    /// Until when bids are collected, while they are: Unix milliseconds of the chain's clock.
+    #[serde(default)]
+    pub bids_until: Option<u64>,
+    /// From when on sealed bids are revealed, while bids are collected; with `market show` only.
+    #[serde(default)]
+    pub reveals_from: Option<u64>,
     /// TALOS deposited, less what went back to the owner.
     pub deposited: String,
     /// TALOS settled and due.

@@ -82,8 +82,10 @@ impl Node {
         })?;
         let refused = self.look(move |all| all.refused().get(&deployment).map(ToString::to_string)).await?;
         let mut shown = entry(deployment, &view, refused);
-        shown.select =
-            Some(market.selection(deployment.number).await.map_err(|error| market_error(&error))?.to_string());
+        let selection = market.selection(deployment.number).await.map_err(|error| market_error(&error))?;
+        shown.select = Some(selection.to_string());
+        shown.reveals_from =
+            view.reveals().filter(|_| selection.is_sealed() && shown.bids_until.is_some()).map(|(from, _)| from.0);
         let mut deployed_by = None;
         let told = self.each_event(&market, deployment.number, |at| {
             let (event, detail) = match &at.event {
@@ -252,6 +254,11 @@ fn entry(deployment: DeploymentId, view: &DeploymentView, refused: Option<String
         max_rate: (!view.home).then(|| view.max_rate.to_string()),
         bid_window_seconds: view.bid_window_seconds,
         select: None,
+        bids_until: view
+            .deadline
+            .filter(|_| view.state == DeploymentState::Open && view.bid_window_seconds > 0)
+            .map(|ends| ends.0),
+        reveals_from: None,
         deposited: view.deposited.to_string(),
         paid: Amount(view.paid.0.saturating_add(view.due.0)).to_string(),
         started_at: view.started.map(|at| at.0),

@@ -11,7 +11,7 @@ use std::ops::RangeInclusive;
 
 use nisse_content::GatewayUrl;
 use nisse_market::{DeploymentState, DeploymentView, Market};
-use nisse_model::{Address, Amount, DeploymentId, PackageRef};
+use nisse_model::{Address, Amount, DeploymentId, PackageRef, Timestamp};
 use nisse_orchestrator::Refusal;
 
 use super::market::{LISTED_MAX, views};
@@ -92,21 +92,38 @@ impl Order {
         word(&self.view)
     }
 
-    fn reason(&self) -> String {
+    fn reason(&self, now: Timestamp) -> String {
         let view = &self.view;
         let node = view.node.map(|node| node.to_string()).unwrap_or_default();
         match view.state {
             DeploymentState::Unverified => "no quorum has attested its artifact yet".to_owned(),
-            DeploymentState::Open => match (&self.refusal, view.only_node, view.node) {
-                (Some(refusal), ..) => format!("no node has taken it, and this one refused it: {refusal}"),
-                (None, Some(only), _) => format!("only the node {only} may take it, and has not yet"),
-                (None, None, Some(_)) => format!("bids are taken; {node} leads with {} TALOS per hour", view.rate),
-                (None, None, None) => "no node has taken it yet".to_owned(),
-            },
+            DeploymentState::Open => self.bidding(now),
             DeploymentState::Assigned => format!("the node {node} is to start it"),
             DeploymentState::Running => format!("on the node {node}"),
             DeploymentState::Stopped => "closed; what was left of its deposit is its owner's again".to_owned(),
             DeploymentState::Expired => "its deposit was used up".to_owned(),
+        }
+    }
+
+    /// How far the bidding on an open order is.
+    fn bidding(&self, now: Timestamp) -> String {
+        let Self { view, refusal, .. } = self;
+        let ends = view.deadline.filter(|_| view.bid_window_seconds > 0);
+        let left = ends.map_or(0, |ends| ends.seconds().saturating_sub(now.seconds()));
+        let leader = view.node.map(|node| format!("{node} leads with {} TALOS per hour", view.rate));
+        let told = match (left, leader, view.only_node, refusal) {
+            (1.., Some(leader), ..) => format!("bids are taken for {left} s more; {leader}"),
+            (1.., None, ..) => format!("bids are taken for {left} s more; none is seen yet"),
+            (0, Some(leader), ..) if ends.is_some() => format!("its round of bids is over; {leader}"),
+            (0, Some(leader), ..) => format!("bids are taken; {leader}"),
+            (0, None, Some(only), None) => return format!("only the node {only} may take it, and has not yet"),
+            (0, None, _, None) => return "no node has taken it yet".to_owned(),
+            (0, None, ..) => "no node has taken it".to_owned(),
+        };
+        match refusal {
+            Some(refusal) if left == 0 && view.node.is_none() => format!("{told}, and this one refused it: {refusal}"),
+            Some(refusal) => format!("{told}; this node refused it: {refusal}"),
+            None => told,
         }
     }
 
@@ -126,6 +143,10 @@ impl Order {
             }
             (DeploymentState::Open, Some(Refusal::Stake { .. })) => {
                 let mend = "give the node stake (`nisse node status` tells what it has)";
+                Some(format!("{mend}, and this node looks at it again; {close}"))
+            }
+            (DeploymentState::Open, Some(refusal)) if refusal.is_unfetched() => {
+                let mend = "see that its package can be had (`nisse content find CID`)";
                 Some(format!("{mend}, and this node looks at it again; {close}"))
             }
             (DeploymentState::Open, Some(refusal)) => Some(match hint_of(refusal) {
@@ -287,7 +308,7 @@ impl Node {
             agent_id: view.package.agent_id.clone(),
             version: order.package.agent_id.version.to_string(),
             state: order.word().to_owned(),
-            reason: Some(order.reason()),
+            reason: Some(order.reason(self.core.next_block_time())),
             hint: order.hint(),
             deployment: order.deployment.to_string(),
             owner: view.owner.to_string(),

@@ -52,7 +52,7 @@ pub(crate) struct Brought {
 }
 
 /// Blocks on their way to a pin.
-type Holding = Batch<Arc<BlockStore>>;
+pub(super) type Holding = Batch<Arc<BlockStore>>;
 
 /// What a package consists of, each with the most bytes it may have.
 fn parts(package: &PackageRef) -> impl Iterator<Item = (ContentId, u64)> {
@@ -154,7 +154,7 @@ async fn fetch(
 }
 
 /// Keeps blocks. What nobody keeps makes room for what is needed.
-fn put(content: &BlockStore, batch: &Holding, blocks: &[VerifiedBlock]) -> Result<(), StoreError> {
+pub(super) fn put(content: &BlockStore, batch: &Holding, blocks: &[VerifiedBlock]) -> Result<(), StoreError> {
     let put = || blocks.iter().try_for_each(|block| batch.put_found(block));
     match put() {
         Err(full @ StoreError::Quota { .. }) => match content.gc() {

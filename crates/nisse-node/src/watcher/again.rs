@@ -14,7 +14,7 @@ use crate::home::KeyName;
 /// The first rest after the chain did not say; it doubles.
 const RETRY_FIRST: Duration = Duration::from_millis(250);
 
-/// Opens an order anew where it still waits for a bid. A chain that does not answer is asked until it does.
+/// Says that an order stands where it still waits for a bid. A chain that does not answer is asked until it does.
 pub(crate) async fn look_again(core: &Core, deployment: DeploymentId) {
     let mut pause = RETRY_FIRST;
     while let Err(error) = look(core, deployment).await {
@@ -34,7 +34,7 @@ async fn look(core: &Core, deployment: DeploymentId) -> Result<(), String> {
         let market = market.map_err(|error| error.text)?;
         let head = market.head().await.map_err(|error| chain(&error))?;
         let view = market.deployment(deployment.number).await.map_err(|error| chain(&error))?;
-        events.extend(reopened(&view, deployment, view.deadline, head));
+        events.extend(reopened(&view, deployment, view.deadline, head).map(Event::OrderStands));
     }
     if events.is_empty() {
         events.push(Event::OrderGone { deployment });

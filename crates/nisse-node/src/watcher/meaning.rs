@@ -61,12 +61,13 @@ impl Reader {
                 // The contract keeps the leading bid only: whoever bid before has no bid now.
                 events.push(Event::Reopened { deployment, round });
                 if newest {
-                    events.extend(reopened(view?, deployment, Some(*bidding_ends), round));
+                    events.extend(reopened(view?, deployment, Some(*bidding_ends), round).map(Event::OrderOpened));
                 }
                 Meaning::told(events)
             }
             MarketEvent::Verified { bidding_ends, .. } => {
-                Meaning::told(reopened(view?, deployment, Some(*bidding_ends), round).into_iter().collect())
+                let order = reopened(view?, deployment, Some(*bidding_ends), round);
+                Meaning::told(order.map(Event::OrderOpened).into_iter().collect())
             }
             MarketEvent::Assigned { node, .. } if *node == operator => {
                 Meaning::told(assigned(view?, deployment, operator))
@@ -125,14 +126,14 @@ pub fn reopened(
     deployment: DeploymentId,
     until: Option<Timestamp>,
     round: u64,
-) -> Option<Event> {
+) -> Option<Order> {
     let unverified = match view.state {
         DeploymentState::Open => false,
         DeploymentState::Unverified => true,
         _ => return None,
     };
     let placement = placement(view.owner, &view.package)?;
-    Some(Event::OrderOpened(Order {
+    Some(Order {
         deployment,
         placement,
         max_rate: view.max_rate,
@@ -140,7 +141,7 @@ pub fn reopened(
         bids_until: until.filter(|_| view.bid_window_seconds > 0),
         round,
         unverified,
-    }))
+    })
 }
 
 pub(super) fn assigned(view: &DeploymentView, deployment: DeploymentId, operator: Address) -> Vec<Event> {

@@ -101,8 +101,8 @@ impl Reader {
             return Vec::new();
         }
         let open = open.filter(|_| self.standing == Standing::Newest);
-        let reopened = open.and_then(|view| reopened(view, deployment, view.deadline, head));
-        [Event::AssignedElsewhere { deployment }].into_iter().chain(reopened).collect()
+        let order = open.and_then(|view| reopened(view, deployment, view.deadline, head));
+        [Event::AssignedElsewhere { deployment }].into_iter().chain(order.map(Event::OrderOpened)).collect()
     }
 }
 

@@ -19,13 +19,23 @@ pub(super) const LOOKED_AT_AGAIN_MAX: usize = 4;
 /// The same once there is more stake: it comes seldom, and carries all of them.
 const STAKE_LOOKED_AT_MAX: usize = 64;
 
+/// How an order is known to be open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Told {
+    /// Once or again.
+    ByTheLog,
+    /// It was refused, and somebody looked whether it stands.
+    LookedUp,
+}
+
 impl Orchestrator {
     /// Decides. `now` is the node's clock.
     pub fn handle(&mut self, event: Event, now: Timestamp) -> Effects {
         let mut effects = Effects::default();
         let again = matches!(event, Event::HeldAgain { .. });
         match event {
-            Event::OrderOpened(order) => self.order_opened(order, &mut effects),
+            Event::OrderOpened(order) => self.order_opened(order, Told::ByTheLog, &mut effects),
+            Event::OrderStands(order) => self.order_opened(order, Told::LookedUp, &mut effects),
             Event::Assigned { deployment, placement, assignment, began, gas_budget }
             | Event::HeldAgain { deployment, placement, assignment, began, gas_budget } => {
                 let comes = match self.life(deployment) {
@@ -56,10 +66,8 @@ impl Orchestrator {
             }
             Event::Reopened { deployment, round } => {
                 // Who had a package then may be reached now. What was found to be bad stays bad.
-                let unfetched =
-                    |refusal: &Refusal| matches!(refusal, Refusal::Package { stage: FailureStage::Fetch, .. });
                 if self.bids.get(&deployment).is_some_and(|bid| bid.order.round < round)
-                    || self.refused.get(&deployment).is_some_and(unfetched)
+                    || self.refused.get(&deployment).is_some_and(Refusal::is_unfetched)
                 {
                     self.decide(&mut effects, Decision::BidLost { deployment });
                 }
@@ -194,12 +202,14 @@ impl Orchestrator {
         self.agents.get(&deployment).map(|agent| &agent.life)
     }
 
-    fn order_opened(&mut self, order: Order, effects: &mut Effects) {
+    fn order_opened(&mut self, order: Order, told: Told, effects: &mut Effects) {
         let deployment = order.deployment;
         // The log is read at least once: an order that is known in any way is not looked at again, but for one whose
-        // refusal may have passed. One that came back to the market after this node gave it up stays refused.
+        // refusal may have passed, or whose package somebody may have by the time of a look. One that came back to the market after this node gave it up stays refused.
+        let stays =
+            |refusal: &Refusal| !(self.policy.may_pass(refusal) || told == Told::LookedUp && refusal.is_unfetched());
         let known = self.bids.get(&deployment).is_some_and(|bid| !bid.order.unverified || order.unverified)
-            || self.refused.get(&deployment).is_some_and(|refusal| !self.policy.may_pass(refusal))
+            || self.refused.get(&deployment).is_some_and(stays)
             || self.life(deployment).is_some_and(|life| !may_come_back(life));
         if known {
             return;

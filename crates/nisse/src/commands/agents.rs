@@ -2,7 +2,6 @@
 
 use std::path::Path;
 
-use base64::Engine as _;
 use nisse_api::client::Client;
 use nisse_node::control::{
     AgentList, AgentStatus, DeployRequest, Deployed, Destroyed, FundRequest, GasStatus, LogLine, PackageUpload,
@@ -20,7 +19,7 @@ use crate::{output, progress};
 pub(crate) async fn run(shared: &Shared, command: Command) -> Result<(), Failure> {
     match command {
         Command::Deploy(deploy) => {
-            let package = upload(&deploy.dir, deploy.set)?;
+            let package = upload(&deploy.dir, deploy.artifact_cid, deploy.set)?;
             let request = DeployRequest {
                 package,
                 payment: deploy.payment,
@@ -50,7 +49,7 @@ pub(crate) async fn run(shared: &Shared, command: Command) -> Result<(), Failure
         Command::Resume { agent } => act(shared, &agent, "/resume").await,
         Command::Rollback { agent } => act(shared, &agent, "/rollback").await,
         Command::Update(update) => {
-            let package = upload(&update.dir, update.set)?;
+            let package = upload(&update.dir, update.artifact_cid, update.set)?;
             let request = UpdateRequest { package, allow_downgrade: update.allow_downgrade };
             send(shared, &update.agent, "/update", &request, status).await
         }
@@ -99,10 +98,15 @@ fn live(deployed: Deployed) -> Result<(), Failure> {
 }
 
 /// A package on its way to the node.
-fn upload(dir: &Path, set: Vec<String>) -> Result<PackageUpload, Failure> {
-    let OnDisk { text, artifact, .. } = pkg::read(dir)?;
-    let artifact = base64::engine::general_purpose::STANDARD.encode(artifact);
-    Ok(PackageUpload { manifest: text, artifact, set })
+fn upload(dir: &Path, artifact_cid: Option<String>, set: Vec<String>) -> Result<PackageUpload, Failure> {
+    let package = match artifact_cid {
+        None => {
+            let OnDisk { text, artifact, .. } = pkg::read(dir)?;
+            PackageUpload::of(text, &artifact)
+        }
+        Some(cid) => PackageUpload::by_cid(pkg::read_manifest(dir)?.0, cid),
+    };
+    Ok(package.set(set))
 }
 
 pub(super) fn show<T: Serialize>(shared: &Shared, value: &T, print: impl FnOnce(&T)) {

@@ -85,15 +85,20 @@ pub(crate) async fn run(shared: &Shared, command: MarketCommand) -> Result<(), F
 }
 
 fn print(entry: &MarketEntry) {
+    let is_open = entry.state == "open";
+    // Before a bid there is no rate.
+    let rate = if is_open && entry.node.is_none() { String::new() } else { format!("{} TALOS per hour", entry.rate) };
     output::pairs(&[
         ("deployment", entry.deployment.clone()),
         ("agent", entry.agent_id.clone()),
         ("owner", entry.owner.clone()),
         ("state", entry.state.clone()),
-        ("node", entry.node.clone().unwrap_or_default()),
-        ("rate", format!("{} TALOS per hour", entry.rate)),
+        (if is_open { "leads" } else { "node" }, entry.node.clone().unwrap_or_default()),
+        ("rate", rate),
         ("at most", entry.max_rate.as_ref().map(|rate| format!("{rate} TALOS per hour")).unwrap_or_default()),
         ("bids", bids(entry)),
+        ("revealed", entry.reveals_from.map(|from| format!("from {} on", output::time(from))).unwrap_or_default()),
+        ("bids end", entry.bids_until.map(output::time).unwrap_or_default()),
         ("deposited", entry.deposited.clone()),
         ("paid", entry.paid.clone()),
         ("started", entry.started_at.map(output::time).unwrap_or_default()),

@@ -31,8 +31,8 @@ pub(super) struct OnDisk {
     pub(super) artifact: Vec<u8>,
 }
 
-/// Reads a package from disk.
-pub(super) fn read(dir: &Path) -> Result<OnDisk, Failure> {
+/// Reads agent.yaml from disk, and what it says.
+pub(super) fn read_manifest(dir: &Path) -> Result<(String, Manifest), Failure> {
     let path = dir.join(MANIFEST);
     let bytes = read_inside(dir, MANIFEST, Manifest::LENGTH_MAX as u64).map_err(|failure| match path.exists() {
         true => failure,
@@ -41,6 +41,12 @@ pub(super) fn read(dir: &Path) -> Result<OnDisk, Failure> {
     let text = text_of(&path, bytes)?;
     let manifest = Manifest::parse(&text)
         .map_err(|errors| Failure::usage(format!("failed to read {}:\n{errors}", path.display())))?;
+    Ok((text, manifest))
+}
+
+/// Reads a package from disk.
+pub(super) fn read(dir: &Path) -> Result<OnDisk, Failure> {
+    let (text, manifest) = read_manifest(dir)?;
     let artifact = read_inside(dir, manifest.entry_point.as_str(), ARTIFACT_BYTES_MAX as u64).map_err(|failure| {
         match dir.join(manifest.entry_point.as_str()).exists() {
             true => failure,

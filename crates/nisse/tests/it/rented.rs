@@ -1,7 +1,7 @@
 //! An agent on a stranger's node: two processes that share a chain and a network, and nothing else.
 
 use std::io::{Read as _, Write as _};
-use std::net::TcpListener;
+use std::net::{Shutdown, TcpListener, TcpStream};
 
 use insta::assert_snapshot;
 use nisse_market::{DeployOrder, ListedPackage, MarketCall, PublicationTerms};
@@ -199,7 +199,7 @@ fn a_configuration_that_is_private_here_is_no_part_of_a_strangers_order() {
 }
 
 /// Makes the artifact larger by a section that means nothing, so that it is a file of many blocks.
-fn enlarge(home: &Home, guest: &str, more_bytes: u32) -> Package {
+pub(crate) fn enlarge(home: &Home, guest: &str, more_bytes: u32) -> Package {
     let package = home.copy_of(guest, "large");
     let file = std::path::Path::new(package.path()).join(format!("{guest}.wasm"));
     let mut artifact = std::fs::read(&file).unwrap();
@@ -298,6 +298,43 @@ fn what_nobody_has_is_told_in_the_log_with_everybody_who_was_asked() {
     assert!(refused.ends_with(": none of the 2 who were asked gave it"), "{refused}");
     assert!(node.said().contains(&format!("{lies} does not hold it")), "{}", node.said());
     drop(renter);
+}
+
+/// Passes on what comes to `listener`.
+fn relay(listener: TcpListener, to: String) {
+    let pass = |mut from: TcpStream, mut to: TcpStream| {
+        std::thread::spawn(move || {
+            let _ = std::io::copy(&mut from, &mut to);
+            let _ = to.shutdown(Shutdown::Write);
+        })
+    };
+    std::thread::spawn(move || {
+        for from in listener.incoming() {
+            let (from, to) = (from.unwrap(), TcpStream::connect(&to).unwrap());
+            pass(from.try_clone().unwrap(), to.try_clone().unwrap());
+            pass(to, from);
+        }
+    });
+}
+
+#[test]
+fn a_package_that_nobody_gave_is_asked_for_again_while_its_order_waits() {
+    let (alice, bob) = (Home::new(), Home::new());
+    let renter = renter(&alice);
+    let held = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = held.local_addr().unwrap();
+    drop(held);
+    let node = serve(&bob, &serving(&alice), &["--gateway", &format!("http://{address}")]);
+    let ended = alice.run(&["deploy", &example("counter"), "--payment", "100", "--max-rate", "45", "--wait", "1"]);
+    assert_eq!(ended.code, 3, "{ended:?}");
+    eventually("its refusal", || {
+        let shown = bob.json(&["market", "show", "2"]);
+        shown["refused"].as_str()?.starts_with("its package failed at fetch").then_some(())
+    });
+    relay(TcpListener::bind(address).unwrap(), renter.public.clone());
+    eventually("the second look", || (alice.json(&["market", "show", "2"])["state"] == "running").then_some(()));
+    assert_eq!(alice.json(&["market", "show", "2"])["node"], operator(&bob));
+    drop(node);
 }
 
 #[test]

@@ -16,7 +16,7 @@ use crate::options::{ChainChoice, NodeOptions};
 use crate::supervisor::{Stop, Supervisor};
 use crate::timeline::Timeline;
 use crate::watcher::{self, Standing};
-use crate::{bids, reopening, reputation};
+use crate::{bids, reopening, reputation, second_looks};
 
 /// Stake of a node on its own embedded chain: the TIP's 10,000 TALOS.
 const HOME_STAKE: Amount = Amount(10_000 * Amount::TALOS.0);
@@ -78,6 +78,8 @@ pub(super) async fn follow(core: Arc<Core>, market: Market, stop: Stop) {
     core.supervisor.spawn("heartbeats", |stop| heartbeats::run(beating, beaten, stop));
     let reopening = Arc::clone(&core);
     core.supervisor.spawn("reopening", |stop| reopening::run(reopening, stop));
+    let looking = Arc::clone(&core);
+    core.supervisor.spawn("second looks", |stop| second_looks::run(looking, stop));
     let sealing = Arc::clone(&core);
     core.supervisor.spawn("sealed bids", |stop| bids::run(sealing, stop));
     let (counting, counted) = (Arc::clone(&core), market.clone());

@@ -5,7 +5,6 @@ use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use base64::Engine as _;
 use nisse_model::{Amount, AmountPerHour, ByteSize, Cpu, Timestamp};
 use nisse_node::control::PackageUpload;
 use nisse_node::{
@@ -79,15 +78,15 @@ fn compiler() -> CompileCommand {
 
 /// The bookkeeper under another name and version. The artifact is always the same, so its code is.
 pub(super) fn package(name: &str, version: u32) -> PackageUpload {
-    static FILES: OnceLock<(String, String)> = OnceLock::new();
-    let (manifest, artifact) = FILES.get_or_init(|| {
+    static FILES: OnceLock<PackageUpload> = OnceLock::new();
+    let files = FILES.get_or_init(|| {
         let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../examples/guests/bookkeeper");
         let read = |name| SystemDisk.read(&folder.join(name), GUEST_BYTES_MAX).expect("the guest is committed");
         let manifest = String::from_utf8(read("agent.yaml")).expect("a manifest is text");
-        (manifest, base64::engine::general_purpose::STANDARD.encode(read("bookkeeper.wasm")))
+        PackageUpload::of(manifest, &read("bookkeeper.wasm"))
     });
-    let manifest = manifest.replace("nisse.test.bookkeeper@v1.0.0", &format!("{name}@v1.{version}.0"));
-    PackageUpload { manifest, artifact: artifact.clone(), set: Vec::new() }
+    let manifest = files.manifest.replace("nisse.test.bookkeeper@v1.0.0", &format!("{name}@v1.{version}.0"));
+    PackageUpload { manifest, ..files.clone() }
 }
 
 /// A home that has lived for a moment: keys, contracts, stake, both slots deployed.

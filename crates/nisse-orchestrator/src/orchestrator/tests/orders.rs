@@ -43,9 +43,14 @@ fn a_package_that_could_not_be_fetched_is_fetched_again_when_its_order_comes_bac
         let mut node = orchestrator();
         node.handle(Event::OrderOpened(order(1, "agent1")), NOW);
         let error = PrepareError { stage, reason: "nobody gave it".to_owned() };
-        let effects = finish(&mut node, 1, ActionResult::Inspected(Err(error)));
+        let effects = finish(&mut node, 1, ActionResult::Inspected(Err(error.clone())));
         assert!(effects.actions.is_empty(), "not at once");
         assert_eq!(node.handle(Event::OrderOpened(order(1, "agent1")), NOW), Effects::default(), "told again");
+        let looked = node.handle(Event::OrderStands(order(1, "agent1")), NOW);
+        assert_eq!(matches!(looked.actions[..], [Action::Inspect { .. }]), again, "looked up after {stage:?}");
+        if again {
+            finish(&mut node, 1, ActionResult::Inspected(Err(error)));
+        }
         node.handle(Event::Reopened { deployment: deployment(1), round: 9 }, NOW);
         let opened = node.handle(Event::OrderOpened(Order { round: 9, ..order(1, "agent1") }), NOW);
         assert_eq!(matches!(opened.actions[..], [Action::Inspect { .. }]), again, "{stage:?}");

@@ -151,7 +151,7 @@ impl Node {
         let head = scene.chain.head();
         let view = scene.chain.view(deployment.number);
         let opened = view.and_then(|view| reopened(&view, deployment, view.deadline, head));
-        self.event(scene, opened.unwrap_or(Event::OrderGone { deployment }));
+        self.event(scene, opened.map(Event::OrderStands).unwrap_or(Event::OrderGone { deployment }));
     }
 
     /// Writes: a name that is known is not sent again, and what the contract would refuse is tried a few times.
