@@ -23,9 +23,9 @@ use copy::Copy;
 use verdict::Verdict;
 
 /// Fewer planted bugs than this, in all or in a share, are a gap, not a success.
-const PATCHES_MIN: usize = 20;
+const PATCHES_MIN: usize = 15;
 /// A share is one in so many of all planted bugs.
-const SHARES: usize = 6;
+const SHARES: usize = 8;
 /// How much of a test's output is shown when it did not do what it should.
 const SHOWN_LINES_MAX: usize = 40;
 

@@ -23,7 +23,7 @@ use crate::watcher::{Committed, committed_bids, note_committed};
 /// nothing.
 pub(crate) const SEALED_WINDOW_SECONDS_MIN: u32 = 12;
 /// A longer window binds stake for longer than a bid is worth.
-const WINDOW_MAX_SECONDS: u32 = 24 * 3_600;
+pub(crate) const SEALED_WINDOW_SECONDS_MAX: u32 = 24 * 3_600;
 /// The same for a limit that is so many times what this node asks.
 const LIMIT_TIMES_MAX: u128 = 10;
 
@@ -150,7 +150,7 @@ fn way(view: &DeploymentView, now: Timestamp, rate: AmountPerHour) -> Way {
         // Somebody leads, maybe this node itself: then the market has only to choose.
         return if view.node.is_some() { Way::Later } else { Way::Plain };
     }
-    let worth_it = (SEALED_WINDOW_SECONDS_MIN..=WINDOW_MAX_SECONDS).contains(&view.bid_window_seconds)
+    let worth_it = (SEALED_WINDOW_SECONDS_MIN..=SEALED_WINDOW_SECONDS_MAX).contains(&view.bid_window_seconds)
         && view.max_rate.0 <= rate.0.saturating_mul(LIMIT_TIMES_MAX);
     if worth_it && now < from { Way::Commit(ends) } else { Way::Later }
 }

@@ -8,7 +8,7 @@ use nisse_model::{Address, Amount, DeploymentId, Timestamp};
 
 use super::view::{self, DeploymentView, NodeView};
 use super::{MarketAddresses, MarketCall};
-use crate::contracts::{Escrow, Heartbeats, Manager, Nodes, TalosToken};
+use crate::contracts::{Escrow, Heartbeats, Manager, Nodes, Reputation, TalosToken};
 use crate::embedded::{ChainCopy, EmbeddedChain, Ran};
 use crate::event::{EventAt, MarketEvent, amount};
 use crate::revert;
@@ -63,6 +63,11 @@ impl MarketCopy {
     /// The full name of deployment `number`.
     pub fn deployment_id(&self, number: u64) -> DeploymentId {
         DeploymentId { chain: self.addresses.chain, contract: self.addresses.manager, number }
+    }
+
+    /// The time at which views answer now, in seconds since 1970.
+    pub fn time(&self) -> u64 {
+        self.time
     }
 
     /// The time at which views answer from now on, in seconds since 1970.
@@ -156,6 +161,12 @@ impl MarketCopy {
     /// What somebody is owed of slashes.
     pub fn owed_of_slashes(&self, account: Address) -> Amount {
         self.sum(self.addresses.nodes, Nodes::claimableCall { account: to_alloy(account) })
+    }
+
+    /// Whether the market knows a node for no work, or for more faults than work.
+    pub fn is_newcomer(&self, node: Address) -> bool {
+        let call = Reputation::isNewcomerCall { node: to_alloy(node) };
+        self.addresses.reputation.and_then(|reputation| self.ask(reputation, call)).unwrap_or(true)
     }
 
     /// Whether a node showed life in a period.

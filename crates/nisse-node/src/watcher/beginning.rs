@@ -25,7 +25,7 @@ pub(crate) async fn first_block(core: &Core, market: &Market) -> Result<u64, Str
             Ok(first)
         }
         FirstBlock::Untold(reason) => {
-            tracing::warn!(
+            tracing::info!(
                 reason,
                 newest,
                 "the chain's endpoint keeps no old state, so the market's log is read from the chain's first block on; \

@@ -1,7 +1,7 @@
 //! What nodes bid on, for how much, and who wins: with processes that share only a chain and a network.
 
-use nisse_market::{LocalKey, MarketCall};
-use nisse_model::{Address, Amount, AmountPerHour, ByteSize, Cpu, Resources};
+use nisse_market::{LeaseState, LocalKey, MarketCall, heartbeat_root};
+use nisse_model::{Address, Amount, AmountPerHour, ByteSize, Cpu, DeploymentId, Resources};
 use nisse_node::control::HeartbeatProof;
 use serde_json::{Value, json};
 
@@ -117,6 +117,31 @@ fn of_the_bids_in_a_window_the_lowest_wins_though_the_chain_makes_no_block_by_it
     assert_eq!(refused.code, 2, "at home nobody bids: {refused:?}");
 }
 
+/// What a node may say of a heartbeat beside the truth, and why it is not believed.
+fn lies(proven: &HeartbeatProof) -> Vec<(HeartbeatProof, &'static str)> {
+    let (lease, _) = proven.verify().unwrap();
+    let grown = LeaseState { records: lease.records + 1, ..lease };
+    let another = LeaseState { deployment: DeploymentId { number: 999, ..lease.deployment }, ..lease };
+    let alone = |lease: LeaseState| HeartbeatProof {
+        deployment: lease.deployment.to_string(),
+        records: lease.records,
+        proof: Vec::new(),
+        root: heartbeat_root(&[lease]).to_string(),
+        ..proven.clone()
+    };
+    vec![
+        (HeartbeatProof { records: grown.records, ..proven.clone() }, "failed to prove a heartbeat"),
+        (alone(grown), "the chain has another root for it"),
+        (HeartbeatProof { block: proven.block - 1, ..proven.clone() }, "the chain has no such heartbeat"),
+        (HeartbeatProof { period: proven.period - 1, ..proven.clone() }, "the chain has no such heartbeat"),
+        (alone(another), "it is of another deployment"),
+        (
+            HeartbeatProof { node: "0x92e268d7682ec0c006bc2d67db2662d91385cb1c".to_owned(), ..proven.clone() },
+            "is another node's",
+        ),
+    ]
+}
+
 #[test]
 fn an_order_is_given_by_what_nodes_are_known_for_and_an_offer_is_taken_at_once() {
     let (alice, bob, carol) = (Home::new(), Home::new(), Home::new());
@@ -162,6 +187,13 @@ fn an_order_is_given_by_what_nodes_are_known_for_and_an_offer_is_taken_at_once()
     assert_eq!(root.to_string(), proven.root);
     let told = alice.ok(&["receipt", "heartbeat", deployment]);
     assert!(told.contains(&format!("{}, as the chain has it in block {}", proven.root, proven.block)), "{told}");
+    for (lie, why) in lies(&proven) {
+        wires[0].says("200 OK", &serde_json::to_string(&lie).unwrap());
+        let refused = alice.run(&["receipt", "heartbeat", deployment]).refusal();
+        assert!(refused.starts_with("exit 3\n") && refused.contains(why), "{why}: {refused}");
+    }
+    wires[0].cut();
+    wires[0].leads_to(&bobs.public);
 
     // Carol is cheaper, and nobody knows her.
     let carols = serve(&carol, &at_price(&flags, "0.5"), &["--gateway", &gateway, "--endpoint", &at("carol")]);
@@ -297,6 +329,13 @@ fn sealed_bids_are_revealed_in_the_second_half_and_stake_of_one_that_was_not_com
     let unlimited =
         refusal(&["deploy", &example("echo"), "--payment", "1", "--bid-window", "60", "--select", "sealed-price"]);
     assert!(unlimited.starts_with("exit 2\n") && unlimited.contains("add --max-rate TALOS"), "{unlimited}");
+    let window = |seconds| ["deploy", &example("echo"), "--payment", "1", "--bid-window", seconds].map(str::to_owned);
+    for (seconds, select) in [("86401", "sealed-price"), ("604801", "lowest-price")] {
+        let asked = window(seconds);
+        let asked: Vec<&str> = asked.iter().map(String::as_str).chain(["--select", select]).collect();
+        let long = refusal(&asked);
+        assert!(long.starts_with("exit 2\n") && long.contains("\nhint: give --bid-window a few "), "{long}");
+    }
     let both = refusal(&["deploy", &example("echo"), "--payment", "1", "--instant", "--select", "sealed-price"]);
     assert!(both.starts_with("exit 2\n") && both.contains("leave --instant out"), "{both}");
     drop((bobs, mining));

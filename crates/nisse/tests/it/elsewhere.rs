@@ -53,7 +53,7 @@ impl Wire {
     }
 
     /// Whatever is asked from here on is answered with this.
-    fn says(&self, status: &str, body: &str) {
+    pub(crate) fn says(&self, status: &str, body: &str) {
         let answer = format!("HTTP/1.1 {status}\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}", body.len());
         let address = provider(answer.into_bytes().leak());
         self.cut();

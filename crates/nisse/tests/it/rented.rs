@@ -1,7 +1,7 @@
 //! An agent on a stranger's node: two processes that share a chain and a network, and nothing else.
 
 use std::io::{Read as _, Write as _};
-use std::net::{Shutdown, TcpListener, TcpStream};
+use std::net::TcpListener;
 
 use insta::assert_snapshot;
 use nisse_market::{DeployOrder, ListedPackage, MarketCall, PublicationTerms};
@@ -9,6 +9,7 @@ use nisse_model::{Amount, AmountPerHour, ContentId, Manifest, PackageRef};
 use serde_json::{Value, json};
 
 use crate::chain_facts::as_owner;
+use crate::elsewhere::Wire;
 use crate::harness::{Home, Node, Package, eventually, example, host_of};
 use crate::web;
 
@@ -300,38 +301,19 @@ fn what_nobody_has_is_told_in_the_log_with_everybody_who_was_asked() {
     drop(renter);
 }
 
-/// Passes on what comes to `listener`.
-fn relay(listener: TcpListener, to: String) {
-    let pass = |mut from: TcpStream, mut to: TcpStream| {
-        std::thread::spawn(move || {
-            let _ = std::io::copy(&mut from, &mut to);
-            let _ = to.shutdown(Shutdown::Write);
-        })
-    };
-    std::thread::spawn(move || {
-        for from in listener.incoming() {
-            let (from, to) = (from.unwrap(), TcpStream::connect(&to).unwrap());
-            pass(from.try_clone().unwrap(), to.try_clone().unwrap());
-            pass(to, from);
-        }
-    });
-}
-
 #[test]
 fn a_package_that_nobody_gave_is_asked_for_again_while_its_order_waits() {
     let (alice, bob) = (Home::new(), Home::new());
     let renter = renter(&alice);
-    let held = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = held.local_addr().unwrap();
-    drop(held);
-    let node = serve(&bob, &serving(&alice), &["--gateway", &format!("http://{address}")]);
+    let wire = Wire::new();
+    let node = serve(&bob, &serving(&alice), &["--gateway", &format!("http://{}", wire.address())]);
     let ended = alice.run(&["deploy", &example("counter"), "--payment", "100", "--max-rate", "45", "--wait", "1"]);
     assert_eq!(ended.code, 3, "{ended:?}");
     eventually("its refusal", || {
         let shown = bob.json(&["market", "show", "2"]);
         shown["refused"].as_str()?.starts_with("its package failed at fetch").then_some(())
     });
-    relay(TcpListener::bind(address).unwrap(), renter.public.clone());
+    wire.leads_to(&renter.public);
     eventually("the second look", || (alice.json(&["market", "show", "2"])["state"] == "running").then_some(()));
     assert_eq!(alice.json(&["market", "show", "2"])["node"], operator(&bob));
     drop(node);

@@ -4,7 +4,7 @@ use nisse_market::{Market, ParseSelectionError, Selection};
 use nisse_model::{AgentName, Amount, ByteSize, CidCodec, Cpu, DeploymentId, ParseUnitError};
 use nisse_orchestrator::{Agent, Assignment};
 
-use crate::bids::SEALED_WINDOW_SECONDS_MIN;
+use crate::bids::{SEALED_WINDOW_SECONDS_MAX, SEALED_WINDOW_SECONDS_MIN};
 use crate::control::DeployRequest;
 use crate::error::{ErrorKind, NodeError};
 use crate::home::KeyName;
@@ -12,6 +12,9 @@ use crate::node::life::may_be_open;
 use crate::node::orders::Order;
 use crate::node::{Node, market_error};
 use crate::packages::Stored;
+
+/// The longest that the contracts collect bids: `BID_WINDOW_MAX`.
+const BID_WINDOW_SECONDS_MAX: u32 = 7 * 24 * 3_600;
 
 impl Node {
     pub(in crate::node) fn deploying_key(
@@ -79,6 +82,12 @@ impl Node {
         if request.instant && windowed {
             let text = "failed to take an offer at once and collect bids";
             return usage("terms_both", text, "leave --bid-window or --instant out");
+        }
+        if let Some(seconds) = request.bid_window_seconds.filter(|seconds| *seconds > BID_WINDOW_SECONDS_MAX) {
+            let text = format!(
+                "failed to collect bids for {seconds} s: the market takes {BID_WINDOW_SECONDS_MAX} s at most, which is a week"
+            );
+            return usage("window_long", &text, "give --bid-window a few seconds or minutes: nodes bid at once");
         }
         let parsed = request.select.as_deref().map(str::parse).transpose();
         let selection: Selection = parsed
@@ -160,6 +169,12 @@ async fn check_sealed(market: &Market, request: &DeployRequest) -> Result<(), No
              {SEALED_WINDOW_SECONDS_MIN} s or more, and reveal in the second"
         );
         return usage("window_short", &text, "give --bid-window a few minutes");
+    }
+    if request.bid_window_seconds.is_some_and(|seconds| seconds > SEALED_WINDOW_SECONDS_MAX) {
+        let text = format!(
+            "failed to have bids sealed for longer than {SEALED_WINDOW_SECONDS_MAX} s: nodes bind no stake for that long"
+        );
+        return usage("window_long", &text, "give --bid-window a few minutes");
     }
     if request.max_rate.is_none() {
         let text = "failed to have bids sealed without a limit: each bidder's stake is held for 24 hours of it";

@@ -3,12 +3,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use nisse_market::{ChainHash, MarketEvent, ReopenedFor, StoppedBy};
+use nisse_market::{ChainHash, MarketCopy, MarketEvent, ReopenedFor, Selection, StoppedBy};
 use nisse_model::{Address, Amount, AmountPerHour, LeaseTerms, Timestamp};
 
 use super::PERIOD;
 use super::chain::Said;
-use super::template::{PURSE, maker};
+use super::template::{PURSE, everybody, maker};
 
 /// The part of a slash that is the finder's, one in so many.
 const FINDER_SHARE: u128 = 10;
@@ -53,6 +53,9 @@ pub(super) struct Order {
     lease: Option<Lease>,
     /// The lease that has ended a moment ago, with all that it could cost, and what had been settled before its end.
     evicted: Option<(Lease, u128, u128)>,
+    /// How it chooses, and whose bids led in this round.
+    pub(super) selection: Selection,
+    pub(super) led: Vec<Address>,
 }
 
 /// A node that was found silent.
@@ -65,7 +68,7 @@ pub(super) struct Missed {
     pub(super) finder: Address,
 }
 
-#[derive(Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Books {
     pub(super) orders: BTreeMap<u64, Order>,
     /// By agent: its order.
@@ -86,8 +89,15 @@ pub(super) struct Books {
 }
 
 impl Books {
-    pub(super) fn new() -> Self {
-        Self { first_period: FIRST_PERIOD, ..Self::default() }
+    /// What everybody has when a world begins.
+    pub(super) fn of(market: &MarketCopy) -> Self {
+        let mut books = Self { first_period: FIRST_PERIOD, ..Self::default() };
+        for account in everybody() {
+            books.spends(account, (PURSE.0 - market.balance(account).0) as i128);
+            books.credited.insert(account, market.earned(account).0);
+            books.stakes.extend(market.node(account).map(|node| (account, node.stake.0)));
+        }
+        books
     }
 
     pub(super) fn balance(&self, account: Address) -> u128 {
@@ -122,14 +132,26 @@ impl Books {
                 self.spends(*owner, paid_in as i128);
                 self.by_agent.insert(order.package.agent_id.clone(), *deployment);
                 let (owner, stands) = (*owner, Stands::Open);
-                let fresh =
-                    Order { owner, stands, node: None, since: now.0, paid_in, settled: 0, lease: None, evicted: None };
+                let fresh = Order {
+                    owner,
+                    stands,
+                    node: None,
+                    since: now.0,
+                    paid_in,
+                    settled: 0,
+                    lease: None,
+                    evicted: None,
+                    selection: Selection::default(),
+                    led: Vec::new(),
+                };
                 self.orders.insert(*deployment, fresh);
             }
             MarketEvent::Deposited { deployment, from, amount } => {
                 self.spends(*from, amount.0 as i128);
                 self.order(*deployment)?.paid_in += amount.0;
             }
+            MarketEvent::OrderTerms { deployment, selection, .. } => self.order(*deployment)?.selection = *selection,
+            MarketEvent::BidPlaced { deployment, node, .. } => self.order(*deployment)?.led.push(*node),
             MarketEvent::Assigned { deployment, node, .. } => {
                 let order = self.order(*deployment)?;
                 (order.stands, order.node, order.since) = (Stands::Assigned, Some(*node), now.0);
@@ -169,6 +191,7 @@ impl Books {
                 self.lost.insert((*deployment, *node), now.0);
                 let order = self.order(*deployment)?;
                 (order.stands, order.node) = (Stands::Open, None);
+                order.led.clear();
                 if let (ReopenedFor::Silent, Some(lease)) = (reason, order.lease.take()) {
                     let line = order.paid_in - (order.settled - lease.settled);
                     order.evicted = Some((lease, line, lease.settled_before(at.tx)));

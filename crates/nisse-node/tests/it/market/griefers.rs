@@ -51,7 +51,9 @@ pub(super) fn griefers(scene: &mut Scene) -> Vec<Griefer> {
             };
             let comes = if fake { flood_at } else { begun + scene.random.below(HEALED_MS / 3) };
             scene.in_ms(comes - begun, Happening::Griefer(index));
-            Griefer { index, address: griefer_address(index), kind, registered: false, begun }
+            let address = griefer_address(index);
+            let registered = scene.chain.market.node(address).is_some();
+            Griefer { index, address, kind, registered, begun }
         })
         .collect()
 }

@@ -9,9 +9,11 @@ use nisse_orchestrator::{Life, Period};
 use super::books::{Books, Missed, Stands};
 use super::node::Node;
 use super::scene::Scene;
-use super::template::{ORDERS, PURSE, everybody};
+use super::template::{ORDERS, PURSE, everybody, veterans};
 use super::{ABLE_MS, KNOWN_MS, LAG_MS, PERIOD};
 
+/// One order in so many goes to the lowest price, whoever bids.
+const OPEN_TO_ALL: u64 = 5;
 /// How wrong clocks and answers are together, in seconds.
 const CLOCKS: u64 = 30;
 
@@ -57,6 +59,22 @@ pub(super) fn count_money(scene: &mut Scene, books: &Books) {
         wrong.push(format!("{} of {all} are left", hands + escrow + nodes));
     }
     wrong.into_iter().for_each(|text| scene.violate(text));
+}
+
+/// Who is not known for work wins no order that asks for it, where somebody who is bids too; but for one order in five,
+/// which is open to all.
+pub(super) fn is_fair(scene: &mut Scene, books: &Books, number: u64, winner: Address) {
+    let Some(order) = books.orders.get(&number).filter(|order| order.selection.needs_reputation()) else { return };
+    let market = &scene.chain.market;
+    let established = order.led.iter().any(|node| !market.is_newcomer(*node));
+    match (market.is_newcomer(winner), established) {
+        (false, _) => scene.totals.won_by_known += 1,
+        (true, false) => scene.totals.won_among_newcomers += 1,
+        (true, true) if number.is_multiple_of(OPEN_TO_ALL) => scene.totals.won_by_newcomers += 1,
+        // It fell between its bid and this block.
+        (true, true) if veterans().any(|veteran| veteran == winner) => {}
+        (true, true) => scene.violate(format!("the newcomer {winner} won {number}, on which {:?} bid", order.led)),
+    }
 }
 
 /// An honest node that could have shown life loses nothing. `able`: it was up and reached the chain for so long without a

@@ -1,16 +1,20 @@
 //! Owners: they order agents, change their minds, and see to what waits: what nobody acknowledged is reopened, what only
 //! griefers bid on is assigned, what has run out is ended. All of that anybody may; here it is the owner's own doing.
 
-use nisse_market::{DeployOrder, DeploymentState, DeploymentView, MarketCall};
+use nisse_market::{DeployOrder, DeploymentState, DeploymentView, MarketCall, OrderTerms, Selection};
 use nisse_model::{Address, Amount, AmountPerHour, Timestamp};
 use nisse_node::rules::is_watched;
 use nisse_orchestrator::{Period, Whose};
+use nisse_testkit::Random;
 
 use super::books::Books;
 use super::scene::{Happening, Scene};
 use super::template::{ORDERS, OWNERS, owner_address, publication, rate, successor, terms};
 use super::{DEPLOYED_MS, HEALED_MS, PATIENCE_MS, PERIOD};
 
+/// How orders choose in a world in which nodes are known.
+const SELECTIONS: [Selection; 4] =
+    [Selection::LowestPrice, Selection::HighestReputation, Selection::Score, Selection::Score];
 /// How often an owner looks after its orders.
 const LOOK_MS: u64 = 20_000;
 /// How long nothing more is written about an order that was written about.
@@ -30,6 +34,7 @@ struct Wanted {
     /// When it is stopped, if it has not ended before.
     until: u64,
     quiet_until: u64,
+    selection: Selection,
 }
 
 pub(super) struct Owner {
@@ -41,8 +46,8 @@ pub(super) struct Owner {
     begun: u64,
 }
 
-/// All owners of a world with all that they will order.
-pub(super) fn owners(scene: &mut Scene) -> Vec<Owner> {
+/// All owners of a world with all that they will order. `wishes`: where nodes are known, how orders choose.
+pub(super) fn owners(scene: &mut Scene, mut wishes: Option<&mut Random>) -> Vec<Owner> {
     let begun = scene.now;
     let mut owner = |index| {
         let tells = scene.random.once_in(2);
@@ -66,6 +71,7 @@ pub(super) fn owners(scene: &mut Scene) -> Vec<Owner> {
             payment,
             until: until.min(begun + HEALED_MS + PATIENCE_MS / 2),
             quiet_until: 0,
+            selection: wishes.as_mut().map(|wishes| *wishes.pick(&SELECTIONS)).unwrap_or_default(),
         };
         let owner = scene.random.index(OWNERS);
         owners[owner].wanted.push(wanted);
@@ -92,6 +98,8 @@ impl Owner {
                     publication: wanted.publication,
                     payment: wanted.payment,
                     max_rate: Some(wanted.max_rate),
+                    terms: (wanted.selection != Selection::default())
+                        .then_some(OrderTerms { selection: wanted.selection, provider: None }),
                     ..DeployOrder::default()
                 }))
             } else {

@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 
 use nisse_market::embedded::{ChainOptions, EmbeddedChain};
 use nisse_market::{
-    ChainClient, ContractSettings, CopiedWrite, Fate, ListedPackage, LocalKey, MarketCall, MarketCopy,
+    ChainClient, ContractSettings, CopiedWrite, DeployOrder, Fate, ListedPackage, LocalKey, MarketCall, MarketCopy,
     PublicationTerms, Signer as _, TxQueue, TxQueueOptions, deploy_contracts,
 };
 use nisse_model::{Address, Amount, AmountPerHour, ByteSize, ContentId, Cpu, Hash256, Resources};
@@ -24,6 +24,15 @@ pub(super) const UPDATE_EVERY: usize = 5;
 pub(super) const PURSE: Amount = Amount(100_000 * Amount::TALOS.0);
 /// What a node lays down: the least there is, and what one silence costs beside it.
 pub(super) const STAKE: Amount = Amount(10_000 * Amount::TALOS.0);
+
+/// How long a veteran works before that is counted: as far back as stakes are bound, but for a day.
+const TURN: u64 = 13 * 24 * 3_600;
+/// How much later the known market is than the other one.
+pub(super) const KNOWN_AFTER: u64 = 2 * TURN + 24 * 3_600;
+/// Griefers that have worked, and are believed.
+pub(super) const GRIEFERS_KNOWN: usize = 2;
+/// What honest nodes have to give.
+pub(super) const CAPACITY: Resources = Resources { cpu: Cpu { millis: 8_000 }, memory: ByteSize(8 << 30), gpu: false };
 
 const CHAIN_ID: u64 = 5_000_000_000_000_001;
 
@@ -101,10 +110,64 @@ fn key() -> LocalKey {
     LocalKey::from_bytes(&[1; 32]).expect("a key")
 }
 
-/// The market of every world.
+/// The market of a world in which nobody is known for anything yet.
 pub(super) fn market() -> MarketCopy {
     static MARKET: OnceLock<MarketCopy> = OnceLock::new();
     MARKET.get_or_init(make).clone()
+}
+
+/// The same market after some weeks, in which the veterans have worked.
+pub(super) fn known_market() -> MarketCopy {
+    static MARKET: OnceLock<MarketCopy> = OnceLock::new();
+    MARKET.get_or_init(|| worked(market())).clone()
+}
+
+/// Those whom the known market knows: every third node, and two that will grieve.
+pub(super) fn veterans() -> impl Iterator<Item = Address> {
+    let nodes = (0..NODES_MAX).step_by(3).map(node_address);
+    nodes.chain((0..GRIEFERS_KNOWN).map(griefer_address))
+}
+
+/// Each veteran rents itself for some weeks, which is work as good as any other: one turn, or two.
+fn worked(mut market: MarketCopy) -> MarketCopy {
+    let mut leases = Vec::new();
+    for (index, veteran) in veterans().enumerate() {
+        let mut package = terms(0, 1);
+        package.package.agent_id = format!("market.veteran{index}@v1.0.0");
+        package.bid_window_seconds = 0;
+        all(&mut market, maker(), [MarketCall::Publish(package)]);
+        let publication = (ORDERS + ORDERS.div_ceil(UPDATE_EVERY) + index) as u64 + 1;
+        let order = DeployOrder {
+            publication,
+            payment: Amount(1_000 * KNOWN_AFTER.div_ceil(3_600) as u128),
+            max_rate: Some(AmountPerHour(1_000)),
+            ..DeployOrder::default()
+        };
+        let endpoint = "http://127.0.0.1:1/".to_owned();
+        let deployment = market.deployments() + 1;
+        let begins = [
+            MarketCall::Register { endpoint, capacity: CAPACITY, stake: STAKE },
+            MarketCall::Deploy(order),
+            MarketCall::Bid { deployment, rate: AmountPerHour(1_000) },
+            MarketCall::AckStart { deployment, incarnation: 1 },
+        ];
+        all(&mut market, veteran, begins);
+        leases.push((veteran, deployment));
+    }
+    for turn in 1..=2 {
+        market.pass_to(market.time() + TURN);
+        for (veteran, deployment) in leases.iter().copied().filter(|(_, deployment)| turn == 1 || deployment % 2 == 0) {
+            let counted = [MarketCall::Settle { deployment }, MarketCall::CountLease { deployment }];
+            all(&mut market, veteran, counted);
+            // The others work on.
+            if turn == 2 || deployment % 2 == 1 {
+                let ended = [MarketCall::Stop { deployment }, MarketCall::WithdrawEarnings { to: veteran }];
+                all(&mut market, veteran, ended);
+            }
+        }
+    }
+    assert!(veterans().all(|veteran| !market.is_newcomer(veteran)), "two weeks are enough");
+    market
 }
 
 fn make() -> MarketCopy {

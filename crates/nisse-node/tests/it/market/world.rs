@@ -1,7 +1,6 @@
 //! One world, from its seed to its end: everything that happens in it happens here, one after the other.
 
 use nisse_market::MarketCall;
-use nisse_model::{ByteSize, Cpu, Resources};
 use nisse_testkit::Random;
 
 use super::books::Books;
@@ -11,7 +10,7 @@ use super::judge;
 use super::node::Node;
 use super::owners::{Owner, owners};
 use super::scene::{Happening, Scene};
-use super::template::{NODES_MAX, STAKE, market, node_address};
+use super::template::{CAPACITY, KNOWN_AFTER, NODES_MAX, STAKE, known_market, market, node_address};
 use super::totals::Totals;
 use super::weather::{CLIMATES_MS, befalls, heals, price_shock};
 use super::{HEALED_MS, PATIENCE_MS, PERIOD};
@@ -28,6 +27,8 @@ pub(super) struct World {
     owners: Vec<Owner>,
     griefers: Vec<Griefer>,
     books: Books,
+    /// As they were when the world began.
+    opening: Books,
     begun: u64,
     shock_at: Option<u64>,
     climate_ms: u64,
@@ -38,17 +39,22 @@ pub(super) struct World {
 impl World {
     pub(super) fn new(seed: u64, told: usize) -> Self {
         let mut random = Random::new(seed);
-        let market = market();
+        // In every other world some nodes are known, and orders that ask for that.
+        let known = !seed.is_multiple_of(2);
+        let (market, later) = if known { (known_market(), KNOWN_AFTER) } else { (market(), 0) };
+        let opening = Books::of(&market);
         // In some period, at some moment of it.
-        let begun = (super::BEGINS + random.below(2 * PERIOD)) * 1_000;
+        let begun = (super::BEGINS + later + random.below(2 * PERIOD)) * 1_000;
         let count = 3 + random.index(NODES_MAX - 2);
         let mut scene = Scene::new(Chain::new(market), random, begun, told);
         scene.chain.market.pass_to(begun / 1_000);
-        for index in 0..count {
-            let capacity = Resources { cpu: Cpu { millis: 8_000 }, memory: ByteSize(8 << 30), gpu: false };
+        for address in (0..count).map(node_address) {
+            if scene.chain.market.node(address).is_some() {
+                continue;
+            }
             let endpoint = "http://127.0.0.1:1/".to_owned();
-            let call = MarketCall::Register { endpoint, capacity, stake: STAKE };
-            scene.chain.arrives(Tx { from: node_address(index), nonce: None, call });
+            let call = MarketCall::Register { endpoint, capacity: CAPACITY, stake: STAKE };
+            scene.chain.arrives(Tx { from: address, nonce: None, call });
         }
         scene.totals.worlds = 1;
         scene.totals.nodes = count as u64;
@@ -56,8 +62,8 @@ impl World {
             nodes: Vec::new(),
             owners: Vec::new(),
             griefers: Vec::new(),
-            // The contract was made in an earlier period than this.
-            books: Books::new(),
+            books: opening.clone(),
+            opening,
             begun,
             shock_at: Some(begun + HEALED_MS / 5 + scene.random.below(HEALED_MS / 2)),
             climate_ms: *scene.random.pick(&CLIMATES_MS),
@@ -67,7 +73,8 @@ impl World {
         };
         world.block();
         world.nodes = (0..count).map(|index| Node::new(index, &mut world.scene)).collect();
-        world.owners = owners(&mut world.scene);
+        let mut wishes = known.then(|| Random::new(!seed));
+        world.owners = owners(&mut world.scene, wishes.as_mut());
         world.griefers = griefers(&mut world.scene);
         world.scene.in_ms(CLIMATES_MS[0], Happening::Weather);
         world.scene.in_ms(JUDGED_MS, Happening::Judged);
@@ -126,6 +133,9 @@ impl World {
             match &one.1.event {
                 nisse_market::MarketEvent::Heartbeat { .. } => scene.totals.heartbeats += u64::from(honest),
                 nisse_market::MarketEvent::Started { .. } => scene.totals.honest_leases += u64::from(honest),
+                nisse_market::MarketEvent::Assigned { deployment, node, .. } => {
+                    judge::is_fair(scene, &self.books, *deployment, *node);
+                }
                 _ => {}
             }
             match self.books.hear(one) {
@@ -151,7 +161,7 @@ impl World {
         befalls(scene, &mut self.nodes);
         if scene.totals.reorganisations > before {
             self.reorganised = scene.now;
-            self.books = Books::new();
+            self.books = self.opening.clone();
             for said in scene.chain.history() {
                 // What was wrong with it was said when it was heard first.
                 let _ = self.books.hear(said);
