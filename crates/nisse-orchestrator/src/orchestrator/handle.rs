@@ -205,7 +205,8 @@ impl Orchestrator {
     fn order_opened(&mut self, order: Order, told: Told, effects: &mut Effects) {
         let deployment = order.deployment;
         // The log is read at least once: an order that is known in any way is not looked at again, but for one whose
-        // refusal may have passed, or whose package somebody may have by the time of a look. One that came back to the market after this node gave it up stays refused.
+        // refusal may have passed, or, where somebody looked, one whose package may be had by now. One that came back to
+        // the market after this node gave it up stays refused.
         let stays =
             |refusal: &Refusal| !(self.policy.may_pass(refusal) || told == Told::LookedUp && refusal.is_unfetched());
         let known = self.bids.get(&deployment).is_some_and(|bid| !bid.order.unverified || order.unverified)
