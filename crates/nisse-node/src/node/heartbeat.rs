@@ -1,6 +1,6 @@
 //! What a heartbeat said of a lease, held against the chain.
 
-use nisse_market::{heartbeat_proof, heartbeat_root};
+use nisse_market::{DeploymentState, heartbeat_proof, heartbeat_root};
 use nisse_model::{DeploymentId, Hash256};
 
 use super::{Node, market_error};
@@ -29,11 +29,42 @@ impl Node {
             let proof = self.elsewhere(order, "prove a heartbeat of")?.heartbeat().await?;
             return self.held_against_the_chain(deployment, proof).await;
         }
-        let text =
-            format!("failed to find a heartbeat of {deployment}: none of the last two hours says anything of it");
-        Err(NodeError::new(ErrorKind::NotFound, "heartbeat_unknown", text).with_hint(
-            "a node shows life in each period of 10 minutes for its paid leases; a home lease has none".to_owned(),
-        ))
+        Err(self.no_heartbeat(deployment).await)
+    }
+
+    /// Why nothing is known of a deployment's heartbeats.
+    async fn no_heartbeat(&self, deployment: DeploymentId) -> NodeError {
+        let found = match self.market_of(KeyName::Operator, &deployment) {
+            Ok(market) => market.deployment(deployment.number).await.map_err(|error| market_error(&error)),
+            Err(error) => Err(error),
+        };
+        let unknown = |why: &str, hint: &str| {
+            let text = format!("failed to find a heartbeat of {deployment}: {why}");
+            NodeError::new(ErrorKind::NotFound, "heartbeat_unknown", text).with_hint(hint.to_owned())
+        };
+        let listed = "`nisse market ls` lists the deployments";
+        match found {
+            Err(error) if error.code == "market_unreachable" => error,
+            Err(_) => unknown("the market does not know this deployment", listed),
+            Ok(view) if view.home => {
+                unknown("it is a home lease", "nodes show life for paid leases: nobody loses money by this one")
+            }
+            Ok(view) if view.state != DeploymentState::Running => {
+                unknown("no node runs it now", &format!("`nisse market show {}` tells its life", deployment.number))
+            }
+            Ok(view)
+                if view.owner != self.core.operator && !self.owners().is_ok_and(|own| own.contains(&view.owner)) =>
+            {
+                unknown(
+                    "its node proves it to its owner, who is not of this home",
+                    "ask from the home that deployed it",
+                )
+            }
+            Ok(_) => unknown(
+                "its node has shown no life for it yet, or longer than two hours ago",
+                "a node does within the first quarter of each period, of 10 minutes on most markets",
+            ),
+        }
     }
 
     fn proof_of(&self, told: &Told, place: usize) -> HeartbeatProof {

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use nisse_api::client::Client;
 use nisse_model::{Address, Hash256, InvocationRecord};
-use nisse_node::control::{HeartbeatProof, ReceiptBundle};
+use nisse_node::control::{HeartbeatProof, NodeStatus, ReceiptBundle};
 use serde_json::json;
 
 use super::client;
@@ -79,15 +79,18 @@ async fn heartbeat(shared: &Shared, deployment: &str) -> Result<(), Failure> {
             "failed to read `{deployment}` as a deployment: its number or full name is expected"
         )));
     }
-    let proof: HeartbeatProof = client(shared)?.get(&format!("/api/v1/heartbeats/{deployment}")).await?;
+    let client = client(shared)?;
+    let proof: HeartbeatProof = client.get(&format!("/api/v1/heartbeats/{deployment}")).await?;
     if shared.json {
         output::json(&proof);
         return Ok(());
     }
+    let node: NodeStatus = client.get("/api/v1/node").await?;
+    let begins = |seconds: u64| format!(", from {} on", output::time(proof.period.saturating_mul(seconds * 1_000)));
     output::pairs(&[
         ("deployment", proof.deployment),
         ("node", proof.node),
-        ("period", proof.period.to_string()),
+        ("period", format!("{}{}", proof.period, node.heartbeat_seconds.map(begins).unwrap_or_default())),
         ("records", proof.records.to_string()),
         ("last record", proof.record_hash),
         ("state", proof.state_root),

@@ -176,7 +176,10 @@ fn an_order_is_given_by_what_nodes_are_known_for_and_an_offer_is_taken_at_once()
     // What his heartbeat says of her agent he proves, and the chain has the root.
     let deployment = first["deployment"].as_str().unwrap();
     let unproven = alice.run(&["receipt", "heartbeat", "999"]).refusal();
-    assert!(unproven.starts_with("exit 1\n") && unproven.contains("failed to find"), "{unproven}");
+    assert!(
+        unproven.starts_with("exit 1\n") && unproven.contains("the market does not know this deployment"),
+        "{unproven}"
+    );
     into_next_period(&bob, &rpc, SHOWN + 1);
     let proven = eventually("bob's proof", || {
         let told = alice.run(&["--json", "receipt", "heartbeat", deployment]);

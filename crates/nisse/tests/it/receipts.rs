@@ -37,6 +37,8 @@ fn a_receipt_verifies_and_one_changed_digit_is_caught() {
 
     // The last record is closed after its answer's last byte.
     eventually("the last record", || (home.run(&["receipt", "show", &receipt]).code == 0).then_some(()));
+    let unpaid = home.run(&["receipt", "heartbeat", "1"]).refusal();
+    assert!(unpaid.starts_with("exit 1\n") && unpaid.contains(": it is a home lease\nhint: "), "{unpaid}");
     let walked = home.json(&["receipt", "verify", &receipt]);
     assert_eq!((&walked["verified"], &walked["seq"]), (&true.into(), &5.into()));
     assert_eq!(walked["records"], 5, "back to the first record");
