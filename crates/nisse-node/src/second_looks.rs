@@ -1,30 +1,34 @@
-//! Orders that were refused for what passes without this node being told: whoever has the package may be back, stake that a
-//! bid bound may be free. They are looked at again, each more and more seldom.
+//! Orders that were refused because nobody gave their package: whoever has it may be back, so it is asked for again, one
+//! order after the other, and of each more and more seldom. What is fetched meanwhile for a first look or an agent has
+//! places of its own and waits for none of this.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use nisse_model::DeploymentId;
-use nisse_orchestrator::Orchestrator;
+use nisse_orchestrator::{Event, FailureStage, Orchestrator};
 
 use crate::core::Core;
+use crate::packages::{BroughtFor, bring};
 use crate::supervisor::Stop;
-use crate::watcher;
+use crate::watcher::open_order;
 
 /// How often it is looked whose turn has come.
 const LOOK: Duration = Duration::from_secs(1);
-/// How long after it was refused an order is looked at again; doubled each time.
+/// How long after it was refused an order's package is asked for again; doubled each time.
 const PAUSE_FIRST: Duration = Duration::from_secs(10);
 const PAUSE_MAX: Duration = Duration::from_secs(3_600);
-/// Orders whose turn comes at once. Each is a question to the chain and a package to ask for.
-const AT_ONCE_MAX: usize = 4;
+/// How often that is tried: strangers' orders cost no more than so many times what one look costs.
+const TRIES_MAX: u32 = 12;
+/// How long what was fetched is held for the look at it.
+const HELD: Duration = Duration::from_secs(10);
 
-/// When an order is looked at next, and how long it rests after that.
+/// When an order's package is asked for next, and how often it was.
 #[derive(Debug, Clone, Copy)]
 struct Turn {
     at: Duration,
-    pause: Duration,
+    tries: u32,
 }
 
 /// Runs until the node stops.
@@ -35,47 +39,58 @@ pub(crate) async fn run(core: Arc<Core>, mut stop: Stop) {
             () = stop.requested() => return,
             () = tokio::time::sleep(LOOK) => {}
         }
-        let Ok((refused, waiting)) = core.driver.look(standing).await else { continue };
-        let due = due(&mut turns, &refused, &waiting, core.clock.elapsed());
-        for deployment in due {
-            tokio::select! {
-                () = stop.requested() => return,
-                () = watcher::look_again(&core, deployment) => {}
+        let Ok(unfetched) = core.driver.look(unfetched).await else { continue };
+        let Some(deployment) = due(&mut turns, &unfetched, core.clock.elapsed()) else { continue };
+        tokio::select! {
+            () = stop.requested() => return,
+            looked = look(&core, deployment) => if let Err(error) = looked {
+                // It is left to its next turn.
+                tracing::debug!(%deployment, error, "a package is not to be had yet");
             }
         }
     }
 }
 
-/// The orders that were refused for now, and those that no bid is made on yet.
-fn standing(all: &Orchestrator) -> (Vec<DeploymentId>, Vec<DeploymentId>) {
-    let refused = all.refused().iter().filter(|(_, refusal)| refusal.passes_unseen());
-    let waiting = all.orders().filter(|(_, has_bid)| !has_bid);
-    (refused.map(|(deployment, _)| *deployment).collect(), waiting.map(|(deployment, _)| deployment).collect())
+/// The orders that were refused for want of their package; none while the node takes no new work.
+fn unfetched(all: &Orchestrator) -> Vec<DeploymentId> {
+    let refused = all.refused().iter().filter(|(_, refusal)| refusal.is_unfetched() && !all.is_draining());
+    refused.map(|(deployment, _)| *deployment).collect()
 }
 
-/// Whose turn has come, the longest overdue first. An order that is looked at just now keeps its place.
-fn due(
-    turns: &mut BTreeMap<DeploymentId, Turn>,
-    refused: &[DeploymentId],
-    waiting: &[DeploymentId],
-    now: Duration,
-) -> Vec<DeploymentId> {
-    turns.retain(|deployment, _| refused.contains(deployment) || waiting.contains(deployment));
-    let mut due = Vec::new();
-    for deployment in refused {
-        let turn = turns.entry(*deployment).or_insert(Turn { at: now + PAUSE_FIRST, pause: PAUSE_FIRST });
-        if turn.at <= now {
-            due.push((turn.at, *deployment));
-        }
+/// Asks for the package of an order that stands, and has the order looked at once it is here.
+async fn look(core: &Arc<Core>, deployment: DeploymentId) -> Result<(), String> {
+    let Some(order) = open_order(core, deployment).await? else {
+        core.driver.event(Event::OrderGone { deployment }).await;
+        return Ok(());
+    };
+    let asked = order.clone();
+    let is_wanted = core.driver.look(move |all| all.would_bid(&asked)).await.map_err(|error| error.to_string())?;
+    let brought = match is_wanted {
+        true => match bring(core, &order.placement, BroughtFor::SecondLook(deployment)).await {
+            Err(error) if error.stage == FailureStage::Fetch => return Err(error.reason),
+            brought => brought.ok(),
+        },
+        // It is refused for something else by now.
+        false => None,
+    };
+    core.driver.event(Event::OrderStands(order)).await;
+    if brought.is_some() {
+        tokio::time::sleep(HELD).await;
     }
-    due.sort_unstable();
-    due.truncate(AT_ONCE_MAX);
-    for (_, deployment) in &due {
-        let turn = turns.get_mut(deployment).expect("it stands among the turns");
-        turn.pause = (turn.pause * 2).min(PAUSE_MAX);
-        turn.at = now + turn.pause;
+    Ok(())
+}
+
+/// Whose turn has come, the longest overdue first.
+fn due(turns: &mut BTreeMap<DeploymentId, Turn>, unfetched: &[DeploymentId], now: Duration) -> Option<DeploymentId> {
+    turns.retain(|deployment, _| unfetched.contains(deployment));
+    for deployment in unfetched {
+        turns.entry(*deployment).or_insert(Turn { at: now + PAUSE_FIRST, tries: 0 });
     }
-    due.into_iter().map(|(_, deployment)| deployment).collect()
+    let ready = turns.iter_mut().filter(|(_, turn)| turn.at <= now && turn.tries < TRIES_MAX);
+    let (deployment, turn) = ready.min_by_key(|(_, turn)| turn.at)?;
+    turn.tries += 1;
+    turn.at = now + (PAUSE_FIRST * (1 << turn.tries)).min(PAUSE_MAX);
+    Some(*deployment)
 }
 
 #[cfg(test)]
@@ -89,29 +104,29 @@ mod tests {
     }
 
     #[test]
-    fn each_is_looked_at_more_and_more_seldom_and_no_more_than_a_few_at_once() {
-        let (mut turns, all) = (BTreeMap::new(), (1..=6).map(order).collect::<Vec<_>>());
+    fn each_package_is_asked_for_more_and_more_seldom_and_not_for_ever() {
+        let (mut turns, all) = (BTreeMap::new(), [order(1), order(2)]);
         let mut seen = Vec::new();
-        for second in 0..200 {
+        for second in 0..40_000 {
             let now = Duration::from_secs(second);
-            seen.extend(due(&mut turns, &all, &[], now).into_iter().map(|order| (second, order.number)));
+            seen.extend(due(&mut turns, &all, now).map(|order| (second, order.number)));
         }
         let of = |number: u64| seen.iter().filter(|(_, one)| *one == number).map(|(at, _)| *at).collect::<Vec<_>>();
-        assert_eq!((of(1), of(4)), (vec![10, 30, 70, 150], vec![10, 30, 70, 150]));
-        assert_eq!(of(6), [11, 31, 71, 151], "four at once, and the others behind them");
+        assert_eq!(of(1)[..5], [10, 30, 70, 150, 310]);
+        assert_eq!(of(2)[..5], [11, 31, 71, 151, 311], "one after the other");
+        assert_eq!(of(1).len(), 12);
+        assert_eq!(of(1)[11] - of(1)[10], 3_600);
     }
 
     #[test]
-    fn what_is_looked_at_keeps_its_place_and_what_is_gone_is_forgotten() {
+    fn who_is_gone_is_forgotten_and_begins_anew() {
         let mut turns = BTreeMap::new();
         let at = |second| Duration::from_secs(second);
-        assert!(due(&mut turns, &[order(1)], &[], at(0)).is_empty());
-        assert_eq!(due(&mut turns, &[order(1)], &[], at(10)), [order(1)]);
-        // Its package is asked for meanwhile.
-        assert!(due(&mut turns, &[], &[order(1)], at(20)).is_empty());
-        assert!(due(&mut turns, &[order(1)], &[], at(29)).is_empty());
-        assert_eq!(due(&mut turns, &[order(1)], &[], at(30)), [order(1)]);
-        assert!(due(&mut turns, &[], &[], at(31)).is_empty() && turns.is_empty());
-        assert!(due(&mut turns, &[order(1)], &[], at(40)).is_empty(), "it is refused anew");
+        assert_eq!(due(&mut turns, &[order(1)], at(0)), None);
+        assert_eq!(due(&mut turns, &[order(1)], at(10)), Some(order(1)));
+        assert_eq!(due(&mut turns, &[order(1)], at(29)), None);
+        assert_eq!(due(&mut turns, &[], at(30)), None);
+        assert_eq!(due(&mut turns, &[order(1)], at(31)), None, "it was refused anew");
+        assert_eq!(due(&mut turns, &[order(1)], at(41)), Some(order(1)));
     }
 }

@@ -18,7 +18,7 @@ mod reorg;
 mod reread;
 mod translate;
 
-pub(crate) use again::look_again;
+pub(crate) use again::{look_again, open_order};
 pub(crate) use awaited::{AwaitedStart, awaited_starts, forget_start};
 pub(crate) use beginning::first_block;
 pub(crate) use committed::{Committed, committed_bids, forget_committed, note_committed};

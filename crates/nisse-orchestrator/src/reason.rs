@@ -165,11 +165,6 @@ impl Refusal {
     pub fn is_unfetched(&self) -> bool {
         matches!(self, Self::Package { stage: FailureStage::Fetch, .. })
     }
-
-    /// Whether what it is about may change without an event of this node's.
-    pub fn passes_unseen(&self) -> bool {
-        self.is_unfetched() || matches!(self, Self::Stake { .. })
-    }
 }
 
 impl fmt::Display for Refusal {

@@ -63,6 +63,11 @@ pub enum DownloadError {
 }
 
 impl DownloadError {
+    /// Whether it is about what the id names, which nobody can mend, and not about who was asked.
+    pub fn is_of_the_content(&self) -> bool {
+        matches!(self, Self::TooLarge { .. } | Self::TooManyBlocks { .. } | Self::Node { .. })
+    }
+
     /// The same without who was asked: for strangers, who may not learn what this side is configured with.
     pub fn outline(&self) -> String {
         match self {

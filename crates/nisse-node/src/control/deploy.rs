@@ -12,11 +12,11 @@ pub struct PackageUpload {
     /// `agent.yaml`, as it stands on disk.
     pub manifest: String,
     /// The artifact, base64; empty or absent with `artifact_cid`.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub artifact: String,
     /// The CID under which the artifact lies in IPFS, in its place: the node fetches it, publishes it under this very CID
     /// and holds it from then on.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub artifact_cid: Option<String>,
     /// `key=value` settings over the manifest's `config:`.
     #[serde(default)]

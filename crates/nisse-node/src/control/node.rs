@@ -103,10 +103,10 @@ pub struct MarketEntry {
     pub bid_window_seconds: u32,
     /// How its winner is chosen; with `market show` only.
     pub select: Option<String>,
-    /// Until when bids are collected, while they are: Unix milliseconds of the chain's clock.
+    /// When its round of bids ends, or has ended, while it is open: Unix milliseconds of the chain's clock.
     #[serde(default)]
     pub bids_until: Option<u64>,
-    /// From when on sealed bids are revealed, while bids are collected; with `market show` only.
+    /// From when on the sealed bids of that round are revealed; with `market show` only.
     #[serde(default)]
     pub reveals_from: Option<u64>,
     /// TALOS deposited, less what went back to the owner.

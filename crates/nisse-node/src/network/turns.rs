@@ -60,7 +60,7 @@ impl Turns {
     }
 
     /// For a file that an agent of this owner reads.
-    pub(super) async fn of_read(&self, owner: Address) -> Place {
+    pub(crate) async fn of_read(&self, owner: Address) -> Place {
         let own = {
             let mut readers = self.readers.lock().unwrap_or_else(PoisonError::into_inner);
             readers.retain(|_, places| Arc::strong_count(places) > 1 || places.available_permits() < READS_OF_ONE_MAX);

@@ -38,12 +38,18 @@ impl Node {
             self.check_offers(&market).await?;
         }
         let run_by = if payment.is_some() { RunBy::Market } else { RunBy::Home };
+        // Nothing is fetched for what is refused anyway.
+        if request.package.artifact_cid.is_some()
+            && let Ok(manifest) = Manifest::parse(&request.package.manifest)
+        {
+            self.check_free(&market, &manifest.agent_id.name).await?;
+        }
         let stored = packages::store(&self.core, request.package, market.key(), run_by).await?;
         if request.instant {
             check_one_block(&stored)?;
         }
         let _claim = Claim::take(&self.core, market.key(), &stored.reference.agent_id.name)?;
-        self.check_free(&market, &stored).await?;
+        self.check_free(&market, &stored.reference.agent_id.name).await?;
         if payment.is_none() {
             self.check_room(&stored).await?;
         }
@@ -91,7 +97,7 @@ impl Node {
         let stored = Stored::held(&self.core, manifest, agent.placement.package.clone());
         let _claim = Claim::take(&self.core, market.key(), &stored.reference.agent_id.name)?;
         // By its full name an older deployment is started while a newer one stands: one deposit is enough.
-        self.check_free(&market, &stored).await?;
+        self.check_free(&market, &stored.reference.agent_id.name).await?;
         let (payment, terms) = match &agent.assignment {
             Assignment::Home => (None, AskedTerms::home()),
             Assignment::Lease(lease) => {

@@ -96,7 +96,10 @@ impl Order {
         let view = &self.view;
         let node = view.node.map(|node| node.to_string()).unwrap_or_default();
         match view.state {
-            DeploymentState::Unverified => "no quorum has attested its artifact yet".to_owned(),
+            DeploymentState::Unverified => match &self.refusal {
+                Some(refusal) => format!("no quorum has attested its artifact yet; this node refused it: {refusal}"),
+                None => "no quorum has attested its artifact yet".to_owned(),
+            },
             DeploymentState::Open => self.bidding(now),
             DeploymentState::Assigned => format!("the node {node} is to start it"),
             DeploymentState::Running => format!("on the node {node}"),
@@ -112,8 +115,8 @@ impl Order {
         let left = ends.map_or(0, |ends| ends.seconds().saturating_sub(now.seconds()));
         let leader = view.node.map(|node| format!("{node} leads with {} TALOS per hour", view.rate));
         let told = match (left, leader, view.only_node, refusal) {
-            (1.., Some(leader), ..) => format!("bids are taken for {left} s more; {leader}"),
-            (1.., None, ..) => format!("bids are taken for {left} s more; none is seen yet"),
+            (1.., Some(leader), ..) => format!("its round of bids ends in {left} s; {leader}"),
+            (1.., None, ..) => format!("its round of bids ends in {left} s; none is seen yet"),
             (0, Some(leader), ..) if ends.is_some() => format!("its round of bids is over; {leader}"),
             (0, Some(leader), ..) => format!("bids are taken; {leader}"),
             (0, None, Some(only), None) => return format!("only the node {only} may take it, and has not yet"),
@@ -145,7 +148,7 @@ impl Order {
                 let mend = "give the node stake (`nisse node status` tells what it has)";
                 Some(format!("{mend}, and this node looks at it again; {close}"))
             }
-            (DeploymentState::Open, Some(refusal)) if refusal.is_unfetched() => {
+            (DeploymentState::Open | DeploymentState::Unverified, Some(refusal)) if refusal.is_unfetched() => {
                 let mend = "see that its package can be had (`nisse content find CID`)";
                 Some(format!("{mend}, and this node looks at it again; {close}"))
             }
@@ -153,7 +156,7 @@ impl Order {
                 Some(mend) => format!("{close}; then {mend} and deploy it again"),
                 None => close,
             }),
-            (DeploymentState::Open | DeploymentState::Unverified, None) => Some(close),
+            (DeploymentState::Open, None) | (DeploymentState::Unverified, _) => Some(close),
             _ => None,
         }
     }

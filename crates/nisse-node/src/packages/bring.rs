@@ -31,13 +31,15 @@ const BRING_TIME_MAX: Duration = Duration::from_secs(120);
 pub(crate) enum BroughtFor {
     /// A look before a bid on this order: it may be gone before its turn comes.
     Bid(DeploymentId),
+    /// The same for an order that nobody gave the package of: one after the other, by whoever looks.
+    SecondLook(DeploymentId),
     /// An agent of this node.
     Agent(DeploymentId),
 }
 
 impl BroughtFor {
     fn deployment(self) -> DeploymentId {
-        let (Self::Bid(deployment) | Self::Agent(deployment)) = self;
+        let (Self::Bid(deployment) | Self::SecondLook(deployment) | Self::Agent(deployment)) = self;
         deployment
     }
 }
@@ -117,13 +119,14 @@ async fn fetch(
     let refused = |reason: &str| Missed::Failed(PrepareError { stage: FailureStage::Fetch, reason: reason.to_owned() });
     let owner = placement.owner;
     let _turn = match brought_for {
-        BroughtFor::Agent(_) => core.network.turns.of_agent().await,
+        BroughtFor::SecondLook(_) => None,
+        BroughtFor::Agent(_) => Some(core.network.turns.of_agent().await),
         BroughtFor::Bid(deployment) => {
             let turn = core.network.turns.of_bid(owner).await;
             let turn = turn.ok_or_else(|| refused("fetch the package: too many are waited for already"))?;
             let wanted = move |all: &nisse_orchestrator::Orchestrator| all.orders().any(|(open, _)| open == deployment);
             match core.driver.look(wanted).await {
-                Ok(true) => turn,
+                Ok(true) => Some(turn),
                 _ => return Err(refused("fetch the package: its order is gone")),
             }
         }
@@ -143,7 +146,8 @@ async fn fetch(
             Err(error) => {
                 tracing::warn!(%owner, error = chain(&error), "a package could not be fetched");
                 let reason = error.outline();
-                return Err(Missed::Failed(PrepareError { stage: FailureStage::Fetch, reason }));
+                let stage = if error.is_of_the_content() { FailureStage::Verify } else { FailureStage::Fetch };
+                return Err(Missed::Failed(PrepareError { stage, reason }));
             }
         };
         let (content, batch) = (Arc::clone(&core.content), Arc::clone(batch));

@@ -6,7 +6,7 @@ use std::time::Duration;
 use base64::Engine as _;
 use nisse_content::download::{DownloadError, DownloadLimits};
 use nisse_content::{Profile, artifact_cid, manifest_cid};
-use nisse_model::{Address, Config, ConfigSetting, ContentId, Grants, Manifest, Package, PackageRef, Policy};
+use nisse_model::{Address, CidCodec, Config, ConfigSetting, ContentId, Grants, Manifest, Package, PackageRef, Policy};
 use nisse_sandbox::Inspection;
 
 use super::bring::{Holding, put};
@@ -15,7 +15,7 @@ use crate::control::PackageUpload;
 use crate::core::Core;
 use crate::error::{ErrorKind, NodeError};
 
-/// How long an artifact that is named by its CID may take, its turn included.
+/// How long an artifact that is named by its CID may take.
 const FETCH_TIME_MAX: Duration = Duration::from_secs(120);
 
 /// Checks an upload as strictly as the node that will run it, and stores it. An artifact that it names by its CID is
@@ -28,6 +28,10 @@ pub(crate) async fn store(
 ) -> Result<Stored, NodeError> {
     let manifest = sealed_manifest(&upload.manifest)?;
     let artifact = match &upload.artifact_cid {
+        None if upload.artifact.is_empty() => {
+            let text = "failed to read the package: it has no artifact, and names none by its CID";
+            return Err(NodeError::new(ErrorKind::Usage, "artifact_invalid", text));
+        }
         None => Artifact::sent(&upload.artifact)?,
         Some(_) if !upload.artifact.is_empty() => {
             let text = "failed to read the package: it has an artifact and names another by its CID";
@@ -71,9 +75,15 @@ impl Artifact {
         let cid: ContentId = text.parse().map_err(|error: nisse_model::ParseContentIdError| {
             NodeError::new(ErrorKind::Usage, "cid_invalid", format!("failed to {error}"))
         })?;
+        // The contracts know no CIDv0; the same blocks have an id that they know.
+        let cid = match cid.codec() {
+            CidCodec::DagPb => ContentId::dag_pb(cid.digest()),
+            CidCodec::Raw => cid,
+        };
         let batch = Arc::new(core.content.shared_batch());
         let taking = Arc::clone(&batch);
         if !on_disk(core, "look for an artifact", move |_| Ok(taking.take(cid, false))).await? {
+            let _turn = core.network.turns.of_read(core.operator).await;
             let fetched = tokio::time::timeout(FETCH_TIME_MAX, fetch(core, cid, &batch)).await;
             fetched.map_err(|_| {
                 let text = format!("failed to fetch {cid} within {} s", FETCH_TIME_MAX.as_secs());
@@ -82,7 +92,7 @@ impl Artifact {
         }
         let read = on_disk(core, "read an artifact", move |core| {
             let read = core.content.read_file(cid, Package::ARTIFACT_LENGTH_MAX as u64);
-            read.map_err(|error| failed(&error).with_hint(error.hint()))
+            read.map_err(|error| not_an_artifact(&error))
         });
         Ok(Self { bytes: read.await?, cid, _fetched: Some(batch) })
     }
@@ -90,18 +100,24 @@ impl Artifact {
 
 async fn fetch(core: &Arc<Core>, cid: ContentId, batch: &Arc<Holding>) -> Result<(), NodeError> {
     let limits = DownloadLimits::file_bytes(Package::ARTIFACT_LENGTH_MAX as u64);
-    let _turn = core.network.turns.of_agent().await;
     let blocks = core.network.download(core.operator, cid, limits, Vec::new()).await.map_err(|error| match error {
         DownloadError::NobodyLeft { tried, .. } if tried.is_empty() => {
             let text = format!("failed to find {cid}: it is not held here, and nobody is known who could be asked");
             NodeError::new(ErrorKind::NotFound, "content_unknown", text)
                 .with_hint("name a gateway under [content], or with `nisse up --gateway URL`".to_owned())
         }
+        error if error.is_of_the_content() => not_an_artifact(&error),
         error => NodeError::caused(ErrorKind::Failed, "content_unreachable", &error),
     })?;
     let (content, batch) = (Arc::clone(&core.content), Arc::clone(batch));
     let kept = core.supervisor.blocking("keep blocks", move || put(&content, &batch, &blocks)).await;
     kept.map_err(|error| cut_off(&error))?.map_err(|error| failed(&error).with_hint(error.hint()))
+}
+
+/// A folder, something larger than artifacts are, or no file at all.
+fn not_an_artifact(error: &dyn std::error::Error) -> NodeError {
+    NodeError::caused(ErrorKind::Refused, "artifact_invalid", error)
+        .with_hint("name the CID of the artifact itself: one file of 64 MiB at most, and no folder".to_owned())
 }
 
 fn store_now(

@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use nisse_model::DeploymentId;
-use nisse_orchestrator::Event;
+use nisse_orchestrator::{Event, Order};
 
 use super::POLL_FAILED_MAX;
 use super::meaning::reopened;
+use super::reorg::view;
 use crate::core::Core;
 use crate::error::chain;
 use crate::home::KeyName;
@@ -25,22 +26,23 @@ pub(crate) async fn look_again(core: &Core, deployment: DeploymentId) {
 }
 
 async fn look(core: &Core, deployment: DeploymentId) -> Result<(), String> {
+    let order = open_order(core, deployment).await?;
+    core.driver.event(order.map_or(Event::OrderGone { deployment }, Event::OrderStands)).await;
+    Ok(())
+}
+
+/// An order that waits for bids now; `None` where it does not, or is none any more.
+pub(crate) async fn open_order(core: &Core, deployment: DeploymentId) -> Result<Option<Order>, String> {
     let versions = core.keys.versions();
     let newest = versions.last().ok_or_else(|| "the market is not known yet".to_owned())?;
-    let mut events = Vec::new();
     // What is open on an older version of the market is not for this node any more.
-    if newest.manager == deployment.contract {
-        let market = core.keys.market_of(&core.home, &core.supervisor, KeyName::Operator, deployment.contract);
-        let market = market.map_err(|error| error.text)?;
-        let head = market.head().await.map_err(|error| chain(&error))?;
-        let view = market.deployment(deployment.number).await.map_err(|error| chain(&error))?;
-        events.extend(reopened(&view, deployment, view.deadline, head).map(Event::OrderStands));
+    if newest.manager != deployment.contract {
+        return Ok(None);
     }
-    if events.is_empty() {
-        events.push(Event::OrderGone { deployment });
-    }
-    for event in events {
-        core.driver.event(event).await;
-    }
-    Ok(())
+    let market = core.keys.market_of(&core.home, &core.supervisor, KeyName::Operator, deployment.contract);
+    let market = market.map_err(|error| error.text)?;
+    let head = market.head().await.map_err(|error| chain(&error))?;
+    let count = market.deployments().await.map_err(|error| chain(&error))?;
+    let view = view(&market, deployment, count).await?;
+    Ok(view.and_then(|view| reopened(&view, deployment, view.deadline, head)))
 }

@@ -69,7 +69,12 @@ pub(super) async fn read_again(
     Ok(doubted)
 }
 
-async fn view(market: &Market, deployment: DeploymentId, count: u64) -> Result<Option<DeploymentView>, String> {
+/// A deployment as the chain has it; `None` where there is none, as of a block that left the chain.
+pub(super) async fn view(
+    market: &Market,
+    deployment: DeploymentId,
+    count: u64,
+) -> Result<Option<DeploymentView>, String> {
     if deployment.number > count {
         return Ok(None);
     }

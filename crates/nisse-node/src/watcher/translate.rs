@@ -16,7 +16,11 @@ pub(super) async fn translate(
     standing: Standing,
     at: &EventAt,
 ) -> Result<Vec<Event>, String> {
-    if let MarketEvent::NodeRegistered { node, .. } | MarketEvent::StakeAdded { node, .. } = &at.event {
+    if let MarketEvent::NodeRegistered { node, .. }
+    | MarketEvent::StakeAdded { node, .. }
+    // What a sealed bid that was not revealed has bound is free.
+    | MarketEvent::BidReclaimed { node, .. } = &at.event
+    {
         let own = *node == core.operator;
         return Ok(own.then_some(Event::StakeLaid).into_iter().collect());
     }

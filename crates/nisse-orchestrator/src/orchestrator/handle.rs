@@ -237,6 +237,11 @@ impl Orchestrator {
         effects.actions.push(Action::Inspect { deployment, placement });
     }
 
+    /// Whether this node would bid on an order now, if its package is what it says.
+    pub fn would_bid(&self, order: &Order) -> bool {
+        self.judge(order).is_ok()
+    }
+
     fn judge(&self, order: &Order) -> Result<AmountPerHour, Refusal> {
         if self.draining {
             return Err(Refusal::Draining);

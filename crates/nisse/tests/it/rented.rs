@@ -223,8 +223,12 @@ fn an_artifact_of_many_blocks_is_attested_by_two_nodes_before_one_of_them_runs_i
     let (flags, gateway) = (serving(&alice), format!("http://{}", renter.public));
     let _bobs = serve(&bob, &flags, &["--gateway", &gateway]);
     let package = enlarge(&alice, "counter", 20_000_000);
-    let order = ["deploy", package.path(), "--payment", "100", "--max-rate", "45", "--wait", "180"];
-    let deploying = alice.start(&[&order[..], &["--json"]].concat());
+    // As it lies in the store already, by its id.
+    let artifact = std::path::Path::new(package.path()).join("counter.wasm");
+    let cid = alice.ok(&["content", "add", artifact.to_str().unwrap()]);
+    std::fs::remove_file(artifact).unwrap();
+    let order = ["deploy", package.path(), "--artifact-cid", cid.trim(), "--payment", "100", "--max-rate", "45"];
+    let deploying = alice.start(&[&order[..], &["--wait", "180", "--json"]].concat());
     let events = |wanted: &str| {
         let shown = alice.run(&["market", "show", "2", "--json"]);
         let shown: Value = serde_json::from_str(&shown.out).unwrap_or_default();

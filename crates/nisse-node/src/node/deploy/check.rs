@@ -39,8 +39,8 @@ impl Node {
     }
 
     /// One live deployment per owner and name.
-    pub(super) async fn check_free(&self, market: &Market, stored: &Stored) -> Result<(), NodeError> {
-        let (owner, name) = (market.key(), stored.reference.agent_id.name.clone());
+    pub(super) async fn check_free(&self, market: &Market, name: &AgentName) -> Result<(), NodeError> {
+        let (owner, name) = (market.key(), name.clone());
         let shown = name.clone();
         let orders = self.orders().await?;
         let twin = |order: &&Order| order.package.agent_id.name == shown && order.view.owner == owner;

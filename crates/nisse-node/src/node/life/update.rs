@@ -29,6 +29,11 @@ impl Node {
         };
         let run_by = if agent.assignment == Assignment::Home { RunBy::Home } else { RunBy::Market };
         let stored = packages::store(&self.core, request.package, agent.placement.owner, run_by).await?;
+        // To fetch an artifact takes its time: another update may have been faster.
+        let agent = match self.find_running(&deployment.to_string()).await? {
+            (_, Found::Agent(agent)) => agent,
+            (_, Found::Order(order)) => return Err(order.not_here(VERB)),
+        };
         check_successor(&agent.placement.package.agent_id, &stored.reference.agent_id, request.allow_downgrade)?;
         self.swap_to(deployment, &agent, stored).await
     }
