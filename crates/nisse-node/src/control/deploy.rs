@@ -103,7 +103,8 @@ pub struct Deployed {
 /// One step on the way to a live agent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Step {
-    /// `packed`, `published`, `deployed`, `bid`, `assigned`, `fetched`, `verified`, `compiled`, `started`, `acknowledged`.
+    /// `packed`, `published`, `deployed`, `bid`, `assigned`, `fetched`, `verified`, `compiled`, `started`, `acknowledged`;
+    /// `refused` by this node, `reopened` after another one gave it up.
     pub name: String,
     /// One sentence.
     pub detail: String,

@@ -61,15 +61,16 @@ impl Node {
     pub async fn content_list(&self) -> Result<Vec<ContentEntry>, NodeError> {
         on_disk(&self.core, "list content", |core| {
             let pins = core.content.pins();
+            // The store knows blocks by their digest, a pin says how they are read.
             let holding = |cid: ContentId| {
-                let named = pins.iter().filter(|pin| pin.roots.contains(&cid));
-                named.map(|pin| pin.name.clone()).collect()
+                let names = move |root: &&ContentId| root.digest() == cid.digest();
+                let named = pins.iter().filter_map(|pin| Some((pin.name.clone(), *pin.roots.iter().find(names)?)));
+                named.unzip::<String, ContentId, Vec<_>, Vec<_>>()
             };
-            let entry = |block: Listed| ContentEntry {
-                cid: block.cid.to_string(),
-                bytes: block.bytes.0,
-                pinned: block.pinned,
-                pins: holding(block.cid),
+            let entry = |block: Listed| {
+                let (pins, roots) = holding(block.cid);
+                let cid = roots.first().copied().unwrap_or(block.cid).to_string();
+                ContentEntry { cid, bytes: block.bytes.0, pinned: block.pinned, pins }
             };
             let mut entries: Vec<ContentEntry> = core.content.ls().into_iter().map(entry).collect();
             entries.sort_by(|left, right| left.cid.cmp(&right.cid));

@@ -108,20 +108,29 @@ impl Order {
         }
     }
 
+    /// When its round of bids is over; `None` where the first valid bid wins.
+    fn round_ends(&self) -> Option<Timestamp> {
+        self.view.deadline.filter(|_| self.view.bid_window_seconds > 0)
+    }
+
+    /// Seconds for which bids are collected yet.
+    fn round_left(&self, now: Timestamp) -> u64 {
+        self.round_ends().map_or(0, |ends| ends.seconds().saturating_sub(now.seconds()))
+    }
+
     /// How far the bidding on an open order is.
     fn bidding(&self, now: Timestamp) -> String {
         let Self { view, refusal, .. } = self;
-        let ends = view.deadline.filter(|_| view.bid_window_seconds > 0);
-        let left = ends.map_or(0, |ends| ends.seconds().saturating_sub(now.seconds()));
+        let (ends, left) = (self.round_ends(), self.round_left(now));
         let leader = view.node.map(|node| format!("{node} leads with {} TALOS per hour", view.rate));
         let told = match (left, leader, view.only_node, refusal) {
             (1.., Some(leader), ..) => format!("its round of bids ends in {left} s; {leader}"),
-            (1.., None, ..) => format!("its round of bids ends in {left} s; none is seen yet"),
+            (1.., None, ..) => format!("its round of bids ends in {left} s; no bid leads yet"),
             (0, Some(leader), ..) if ends.is_some() => format!("its round of bids is over; {leader}"),
             (0, Some(leader), ..) => format!("bids are taken; {leader}"),
             (0, None, Some(only), None) => return format!("only the node {only} may take it, and has not yet"),
-            (0, None, _, None) => return "no node has taken it yet".to_owned(),
-            (0, None, ..) => "no node has taken it".to_owned(),
+            (0, None, _, None) => return "no node has it".to_owned(),
+            (0, None, ..) => "no node has it".to_owned(),
         };
         match refusal {
             Some(refusal) if left == 0 && view.node.is_none() => format!("{told}, and this one refused it: {refusal}"),
@@ -130,10 +139,14 @@ impl Order {
         }
     }
 
-    fn hint(&self) -> Option<String> {
+    fn hint(&self, now: Timestamp) -> Option<String> {
         let name = &self.package.agent_id.name;
         let close = format!("`nisse stop {name}` closes the order and gives its deposit back");
         match (self.view.state, &self.refusal) {
+            // Others may want what this node does not.
+            (DeploymentState::Open, _) if self.view.node.is_some() || self.round_left(now) > 0 => {
+                Some(format!("the best bid gets it when the round is over; {close}"))
+            }
             (DeploymentState::Open, Some(Refusal::Draining)) => {
                 Some(format!("run `nisse node drain --off`, and this node looks at it again; {close}"))
             }
@@ -304,15 +317,15 @@ impl Node {
 
     /// An order as `status` shows it: what the market knows, and what is kept here of its state.
     pub(super) async fn describe_order(&self, order: &Order) -> AgentStatus {
-        let (view, name) = (&order.view, &order.package.agent_id.name);
+        let (view, name, now) = (&order.view, &order.package.agent_id.name, self.core.next_block_time());
         let kept = self.kept(view.owner, name).await;
         let paid = Amount(view.paid.0.saturating_add(view.due.0));
         AgentStatus {
             agent_id: view.package.agent_id.clone(),
             version: order.package.agent_id.version.to_string(),
             state: order.word().to_owned(),
-            reason: Some(order.reason(self.core.next_block_time())),
-            hint: order.hint(),
+            reason: Some(order.reason(now)),
+            hint: order.hint(now),
             deployment: order.deployment.to_string(),
             owner: view.owner.to_string(),
             node: view.node.filter(|_| view.state != DeploymentState::Open).map(|node| node.to_string()),
@@ -331,8 +344,9 @@ impl Node {
             update_refused: None,
             gas: None,
             lease: LeaseStatus {
-                // Before a bid there is only what the order pays at most.
-                rate: if view.node.is_none() { view.max_rate } else { view.rate }.to_string(),
+                // Before a lease there is only what the order pays at most.
+                rate: if has_node(view.state) || view.started.is_some() { view.rate } else { view.max_rate }
+                    .to_string(),
                 paid: paid.to_string(),
                 balance: Amount(view.deposited.0.saturating_sub(paid.0)).to_string(),
                 ends_at: view.ends_at.map(|at| at.0),

@@ -26,7 +26,7 @@ pub(crate) async fn store(
     owner: Address,
     run_by: RunBy,
 ) -> Result<Stored, NodeError> {
-    let manifest = sealed_manifest(&upload.manifest)?;
+    let manifest = sealed_manifest(&upload)?;
     let artifact = match &upload.artifact_cid {
         None if upload.artifact.is_empty() => {
             let text = "failed to read the package: it has no artifact, and names none by its CID";
@@ -42,14 +42,20 @@ pub(crate) async fn store(
     on_disk(core, "store a package", move |core| store_now(core, upload, manifest, artifact, owner, run_by)).await
 }
 
-fn sealed_manifest(text: &str) -> Result<Manifest, NodeError> {
-    let manifest = Manifest::parse(text).map_err(|errors| {
+fn sealed_manifest(upload: &PackageUpload) -> Result<Manifest, NodeError> {
+    let manifest = Manifest::parse(&upload.manifest).map_err(|errors| {
         NodeError::new(ErrorKind::Usage, "manifest_invalid", format!("failed to read agent.yaml:\n{errors}"))
     })?;
     if manifest.sealed_hash().is_none() {
         let text = "failed to deploy an unsealed package: its artifact_hash is not 64 hex digits";
         return Err(NodeError::new(ErrorKind::Refused, "package_unsealed", text)
-            .with_hint("run `nisse pkg seal DIR`, which writes the artifact's hash into agent.yaml".to_owned()));
+            .with_hint(match &upload.artifact_cid {
+                None => "run `nisse pkg seal DIR`, which writes the artifact's hash into agent.yaml".to_owned(),
+                Some(cid) => format!(
+                    "`nisse content get {cid} -o DIR/{}` and `nisse pkg seal DIR` write the artifact's hash into agent.yaml",
+                    manifest.entry_point
+                ),
+            }));
     }
     Ok(manifest)
 }
@@ -74,6 +80,7 @@ impl Artifact {
     async fn found(core: &Arc<Core>, text: &str) -> Result<Self, NodeError> {
         let cid: ContentId = text.parse().map_err(|error: nisse_model::ParseContentIdError| {
             NodeError::new(ErrorKind::Usage, "cid_invalid", format!("failed to {error}"))
+                .with_hint("give the CID by itself and whole, without `ipfs://` or a path".to_owned())
         })?;
         // The contracts know no CIDv0; the same blocks have an id that they know.
         let cid = match cid.codec() {
@@ -107,7 +114,9 @@ async fn fetch(core: &Arc<Core>, cid: ContentId, batch: &Arc<Holding>) -> Result
                 .with_hint("name a gateway under [content], or with `nisse up --gateway URL`".to_owned())
         }
         error if error.is_of_the_content() => not_an_artifact(&error),
-        error => NodeError::caused(ErrorKind::Failed, "content_unreachable", &error),
+        error => NodeError::caused(ErrorKind::Failed, "content_unreachable", &error).with_hint(format!(
+            "`nisse content find {cid}` asks anew who has it; `nisse up --gateway URL` names one more who may"
+        )),
     })?;
     let (content, batch) = (Arc::clone(&core.content), Arc::clone(batch));
     let kept = core.supervisor.blocking("keep blocks", move || put(&content, &batch, &blocks)).await;

@@ -165,7 +165,9 @@ fn stated(state: &str, reason: Option<&str>) -> String {
 fn print_status(agent: &AgentStatus) {
     let lease = match agent.lease.rate.as_str() {
         "0" => "home, no end".to_owned(),
-        rate if agent.state == "open" => format!("at most {rate} TALOS per hour, {} deposited", agent.lease.balance),
+        rate if matches!(agent.state.as_str(), "open" | "unverified") => {
+            format!("at most {rate} TALOS per hour, {} deposited", agent.lease.balance)
+        }
         rate => format!("{rate} TALOS per hour, {} paid, {} left", agent.lease.paid, agent.lease.balance),
     };
     output::pairs(&[

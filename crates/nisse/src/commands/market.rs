@@ -120,7 +120,9 @@ fn print(entry: &MarketEntry) {
 fn bids(entry: &MarketEntry) -> String {
     match (&entry.max_rate, entry.bid_window_seconds) {
         (None, _) => String::new(),
-        _ if entry.events.iter().any(|event| event.event == "offer") => "an offer was taken".to_owned(),
+        _ if entry.state != "open" && entry.events.iter().any(|event| event.event == "offer") => {
+            "an offer was taken".to_owned()
+        }
         (Some(_), 0) => "the first valid one wins".to_owned(),
         (Some(_), seconds) => {
             let rule =
@@ -132,7 +134,7 @@ fn bids(entry: &MarketEntry) -> String {
 
 /// What an agent asks for, as a query.
 fn wanted(dir: &Path) -> Result<String, Failure> {
-    let resources = pkg::read(dir)?.manifest.resources;
+    let resources = pkg::read_manifest(dir)?.1.resources;
     Ok(format!("cpu_millis={}&memory_bytes={}&gpu={}", resources.cpu.millis, resources.memory.0, resources.gpu))
 }
 

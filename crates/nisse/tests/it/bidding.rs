@@ -308,6 +308,14 @@ fn sealed_bids_are_revealed_in_the_second_half_and_stake_of_one_that_was_not_com
     };
     placed("second");
     eventually("bob's sealed bid", || event("second", "bid sealed"));
+    let told = alice.json(&["status", "nisse.test.second"]);
+    let reason = told["reason"].as_str().unwrap();
+    assert!(reason.starts_with("its round of bids ends in ") && reason.contains(" s; no bid leads yet; "), "{told}");
+    assert!(told["hint"].as_str().unwrap().starts_with("the best bid gets it when the round is over; "), "{told}");
+    assert_eq!(told["lease"]["rate"], "45", "what it pays at most: {told}");
+    let shown = alice.json(&["market", "show", told["deployment"].as_str().unwrap()]);
+    let at = |key: &str| shown[key].as_u64().unwrap();
+    assert_eq!(at("bids_until") - at("reveals_from"), WINDOW.parse::<u64>().unwrap() * 500, "{shown}");
     bobs.kill();
     on(&rpc, WINDOW.parse().unwrap());
     let bobs = serve(&bob, &flags, &["--gateway", &gateway]);

@@ -61,6 +61,8 @@ fn an_artifact_that_lies_in_ipfs_is_deployed_and_updated_to_by_its_cid() {
     let named: BTreeSet<&str> = pins.filter_map(Value::as_str).filter(|pin| pin.contains(&cid)).collect();
     let packages = named.iter().filter(|pin| pin.starts_with("package/"));
     assert_eq!((named.len(), packages.count()), (2, 2), "that of each version: {named:?}");
+    let listed = held.as_array().unwrap().iter().filter(|entry| entry["cid"] == json!(cid));
+    assert_eq!(listed.count(), 1, "under the id that it is published by: {held}");
 }
 
 #[test]
@@ -78,8 +80,13 @@ fn an_artifact_is_refused_that_nobody_has_that_is_another_or_that_is_garbage() {
     let manifest = alice.ok(&["content", "add", &format!("{}/agent.yaml", example("echo"))]).trim().to_owned();
     let no_artifact = deploy(&bob, &manifest);
     assert!(no_artifact.starts_with("exit 3\nerror: failed to verify the artifact"), "{no_artifact}");
-    let wrong = deploy(&bob, "QmNo");
-    assert!(wrong.starts_with("exit 2\nerror: failed to "), "{wrong}");
+    for text in ["QmNo", &format!("ipfs://{cid}"), &cid[..40]] {
+        let wrong = deploy(&bob, text);
+        assert!(
+            wrong.starts_with("exit 2\nerror: failed to read `") && wrong.contains("\nhint: give the CID by itself"),
+            "{wrong}"
+        );
+    }
     // Nothing of what was refused is kept.
     assert_eq!(bob.json(&["content", "ls"]).as_array().unwrap().iter().filter(|one| one["pinned"] == true).count(), 0);
     drop(asked);
@@ -97,4 +104,10 @@ fn an_artifact_is_refused_that_nobody_has_that_is_another_or_that_is_garbage() {
     let _misled = carol.up(&["--gateway", &garbage]);
     let refused = deploy(&carol, &cid);
     assert!(refused.starts_with("exit 1\n") && refused.contains("failed to verify block"), "{refused}");
+    package.set("artifact_hash", "\"none yet\"");
+    let unsealed = deploy(&carol, &cid);
+    assert!(
+        unsealed.starts_with("exit 3\n") && unsealed.contains(&format!("`nisse content get {cid} -o DIR/")),
+        "{unsealed}"
+    );
 }

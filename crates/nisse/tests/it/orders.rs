@@ -34,7 +34,7 @@ fn an_order_that_pays_too_little_is_shown_as_open_until_its_owner_closes_it() {
     let deployed = left_open(&ended);
     let said: Value = serde_json::from_str(&ended.err).unwrap();
     assert_eq!((&said["exit"], &said["hint"]), (&json!(3), &deployed["hint"]));
-    assert_snapshot!(said["error"].as_str().unwrap(), @"failed to bring nisse.test.echo@v1.0.0 up: its order is open: no node has taken it, and this one refused it: the order pays at most 1 TALOS per hour and this node asks 50");
+    assert_snapshot!(said["error"].as_str().unwrap(), @"failed to bring nisse.test.echo@v1.0.0 up: its order is open: no node has it, and this one refused it: the order pays at most 1 TALOS per hour and this node asks 50");
     assert_snapshot!(said["hint"].as_str().unwrap(), @"`nisse stop nisse.test.echo` closes the order and gives its deposit back; then offer `--max-rate 50` or more and deploy it again");
     let status = home.json(&["status", ECHO]);
     for key in ["deployment", "agent_id", "cid", "manifest_cid", "node", "state", "reason", "hint", "endpoint"] {

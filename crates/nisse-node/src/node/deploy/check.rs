@@ -199,7 +199,7 @@ pub(super) fn check_one_block(stored: &Stored) -> Result<(), NodeError> {
     }
     let name = &stored.reference.agent_id.name;
     let text =
-        format!("failed to deploy {name} at once: its artifact is of many blocks, and nodes have to attest it first");
+        format!("failed to deploy {name} at once: its artifact is in dag-pb blocks, and nodes have to attest it first");
     Err(NodeError::new(ErrorKind::Refused, "artifact_large", text)
         .with_hint("without --instant it is attested, and then bid on".to_owned()))
 }

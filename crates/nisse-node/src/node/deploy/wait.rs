@@ -78,6 +78,9 @@ impl Node {
             }
             // Nothing happens on this node: another one may have taken it. A chain that does not answer is asked again.
             if let Ok(view) = market.deployment(deployment.number).await {
+                if let Some(before) = taken_by.take_if(|_| view.state == DeploymentState::Open) {
+                    timeline.note("reopened", format!("the node {before} gave it up: it takes bids again"));
+                }
                 let node = view.node.filter(|node| *node != self.core.operator && is_given(view.state));
                 if let Some(node) = node.filter(|_| taken_by != node) {
                     timeline.note("assigned", format!("to the node {node}"));

@@ -52,7 +52,7 @@ fn a_strangers_wish_for_the_local_network_is_refused_and_nobody_is_reached() {
         status["reason"].as_str()?.contains("refused it").then_some(status)
     });
     assert_eq!(status["state"], "open", "{status}");
-    assert_snapshot!(portless(status["reason"].as_str().unwrap(), port), @"no node has taken it, and this one refused it: its package failed at link: grant `network_local:127.0.0.1:PORT`: services on a node's own network are only given to agents of the node's owner");
+    assert_snapshot!(portless(status["reason"].as_str().unwrap(), port), @"no node has it, and this one refused it: its package failed at link: grant `network_local:127.0.0.1:PORT`: services on a node's own network are only given to agents of the node's owner");
     assert_eq!((&status["permissions"], &status["lease"]["paid"]), (&json!([]), &json!("0")));
     canary.heard_nothing();
 }
