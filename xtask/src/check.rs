@@ -33,6 +33,7 @@ const STAGES: &[Stage] = &[
     Stage { name: "demo", minutes: 1, act: crate::demo::run },
     Stage { name: "egress", minutes: 2, act: || crate::interop::run(&["egress".to_owned()]) },
     Stage { name: "cast", minutes: 1, act: || crate::interop::run(&["cast".to_owned()]) },
+    Stage { name: "helia", minutes: 1, act: || crate::interop::run(&["helia".to_owned()]) },
     Stage { name: "namespaces", minutes: 4, act: || crate::interop::run(&["namespaces".to_owned()]) },
     Stage { name: "contracts", minutes: 9, act: || script("contracts/check.sh", &["--long"]) },
     Stage { name: "guests", minutes: 2, act: || crate::guests::run(&["--check".to_owned()]) },

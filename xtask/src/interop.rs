@@ -124,6 +124,11 @@ fn install_tools(tools: &[(&str, &str)]) -> anyhow::Result<()> {
     run_command(install).context("install by apt")
 }
 
+/// Builds the binary and the examples with the features that the tests have, so that nothing is built twice.
+fn build() -> anyhow::Result<()> {
+    run_command(cargo(["build", "--workspace", "--bins", "--examples"]))
+}
+
 /// Prints what package.json names, as it lies on the disk.
 fn versions(packages: &Path) -> anyhow::Result<()> {
     let wanted = json(&repository().join("interop/package.json"))?;

@@ -24,7 +24,7 @@ use std::path::Path;
 
 use anyhow::ensure;
 
-use super::install_tools;
+use super::{build, install_tools};
 use crate::check::say;
 use crate::command::{cargo, is_root, run, target_folder};
 
@@ -48,8 +48,7 @@ pub(super) fn tell(_packages: &Path) -> anyhow::Result<()> {
     ensure!(is_root(), "run as root: network namespaces are made with `ip netns add`");
     install_tools(TOOLS)?;
     run(cargo(["build", "--release"]))?;
-    // As the tests build it, so that nothing is built twice.
-    run(cargo(["build", "--workspace", "--examples"]))?;
+    build()?;
     // Apart from the build's folders, since another user runs in it.
     let folder = std::env::temp_dir().join(format!("nisse-egress-{}", std::process::id()));
     std::fs::create_dir_all(&folder)?;

@@ -19,8 +19,8 @@ use serde_json::Value;
 use self::chain::Chain;
 use self::network::Network;
 use self::world::World;
-use super::{empty_folder, install_tools};
-use crate::command::{cargo, is_root, run};
+use super::{build, empty_folder, install_tools};
+use crate::command::is_root;
 
 /// What the story runs, and the package of Debian that brings it.
 const TOOLS: &[(&str, &str)] = &[("ip", "iproute2"), ("curl", "curl"), ("/usr/bin/python3", "python3")];
@@ -33,7 +33,7 @@ const LOOK_AGAIN: Duration = Duration::from_millis(200);
 pub(super) fn tell(packages: &Path) -> anyhow::Result<()> {
     ensure!(is_root(), "run as root: network namespaces are made with `ip netns add`");
     install_tools(TOOLS)?;
-    run(cargo(["build", "--package", "nisse"]))?;
+    build()?;
     let folder = empty_folder("namespaces")?;
     story(packages, &folder).with_context(|| format!("logs and homes are kept in {}", folder.display()))
 }

@@ -6,8 +6,8 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, ensure};
 
-use super::{Running, json};
-use crate::command::{cargo, repository, run};
+use super::{Running, build, json};
+use crate::command::target_folder;
 
 /// A node that ends with the story.
 pub(super) struct Nisse {
@@ -25,7 +25,7 @@ impl Nisse {
 
     /// The same with more flags.
     pub(super) fn up_with(folder: &Path, flags: &[&str]) -> anyhow::Result<Self> {
-        run(cargo(["build", "--package", "nisse"]))?;
+        build()?;
         let home = folder.join("home");
         let mut up = command(&home, &["up", "--api", "127.0.0.1:0", "--public", "127.0.0.1:0"]);
         up.args(flags);
@@ -61,7 +61,7 @@ impl Nisse {
 }
 
 fn command(home: &Path, arguments: &[&str]) -> Command {
-    let mut command = Command::new(repository().join("target/debug/nisse"));
+    let mut command = Command::new(target_folder().join("debug/nisse"));
     command.arg("--home").arg(home).args(arguments).env("HOME", home);
     command
 }

@@ -129,7 +129,6 @@ impl Order {
             (0, Some(leader), ..) if ends.is_some() => format!("its round of bids is over; {leader}"),
             (0, Some(leader), ..) => format!("bids are taken; {leader}"),
             (0, None, Some(only), None) => return format!("only the node {only} may take it, and has not yet"),
-            (0, None, _, None) => return "no node has it".to_owned(),
             (0, None, ..) => "no node has it".to_owned(),
         };
         match refusal {
