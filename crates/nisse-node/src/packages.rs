@@ -55,6 +55,14 @@ fn cut_off(error: &CutOff) -> NodeError {
     NodeError::caused(ErrorKind::Failed, "cut_off", error)
 }
 
+/// What a user names by its CID.
+pub(crate) fn parse_cid(text: &str) -> Result<ContentId, NodeError> {
+    text.parse().map_err(|error: nisse_model::ParseContentIdError| {
+        NodeError::new(ErrorKind::Usage, "cid_invalid", format!("failed to {error}"))
+            .with_hint("give the CID by itself and whole, without `ipfs://` or a path".to_owned())
+    })
+}
+
 /// Who runs what is deployed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum RunBy {

@@ -2,7 +2,7 @@
 //! order after the other, and of each more and more seldom. What is fetched meanwhile for a first look or an agent has
 //! places of its own and waits for none of this.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -52,7 +52,7 @@ pub(crate) async fn run(core: Arc<Core>, mut stop: Stop) {
 }
 
 /// The orders that were refused for want of their package; none while the node takes no new work.
-fn unfetched(all: &Orchestrator) -> Vec<DeploymentId> {
+fn unfetched(all: &Orchestrator) -> BTreeSet<DeploymentId> {
     let refused = all.refused().iter().filter(|(_, refusal)| refusal.is_unfetched() && !all.is_draining());
     refused.map(|(deployment, _)| *deployment).collect()
 }
@@ -81,7 +81,11 @@ async fn look(core: &Arc<Core>, deployment: DeploymentId) -> Result<(), String> 
 }
 
 /// Whose turn has come, the longest overdue first.
-fn due(turns: &mut BTreeMap<DeploymentId, Turn>, unfetched: &[DeploymentId], now: Duration) -> Option<DeploymentId> {
+fn due(
+    turns: &mut BTreeMap<DeploymentId, Turn>,
+    unfetched: &BTreeSet<DeploymentId>,
+    now: Duration,
+) -> Option<DeploymentId> {
     turns.retain(|deployment, _| unfetched.contains(deployment));
     for deployment in unfetched {
         turns.entry(*deployment).or_insert(Turn { at: now + PAUSE_FIRST, tries: 0 });
@@ -95,17 +99,27 @@ fn due(turns: &mut BTreeMap<DeploymentId, Turn>, unfetched: &[DeploymentId], now
 
 #[cfg(test)]
 mod tests {
-    use nisse_model::Address;
+    use nisse_orchestrator::{Decision, Refusal};
 
     use super::*;
+    use crate::fixtures::{deployment as order, orchestrator};
 
-    fn order(number: u64) -> DeploymentId {
-        DeploymentId { chain: 31_337, contract: Address([0; 20]), number }
+    #[test]
+    fn only_what_nobody_gave_is_asked_for_again_and_by_nobody_who_takes_no_new_work() {
+        let mut node = orchestrator();
+        let package = |stage| Refusal::Package { stage, reason: "gone".to_owned() };
+        let refusals = [package(FailureStage::Fetch), package(FailureStage::Verify), Refusal::Gpu];
+        for (number, refusal) in (1..).zip(refusals) {
+            node.restore(&Decision::OrderRefused { deployment: order(number), refusal });
+        }
+        assert_eq!(unfetched(&node), BTreeSet::from([order(1)]));
+        node.drain(true);
+        assert_eq!(unfetched(&node), BTreeSet::new());
     }
 
     #[test]
     fn each_package_is_asked_for_more_and_more_seldom_and_not_for_ever() {
-        let (mut turns, all) = (BTreeMap::new(), [order(1), order(2)]);
+        let (mut turns, all) = (BTreeMap::new(), BTreeSet::from([order(1), order(2)]));
         let mut seen = Vec::new();
         for second in 0..40_000 {
             let now = Duration::from_secs(second);
@@ -122,11 +136,12 @@ mod tests {
     fn who_is_gone_is_forgotten_and_begins_anew() {
         let mut turns = BTreeMap::new();
         let at = |second| Duration::from_secs(second);
-        assert_eq!(due(&mut turns, &[order(1)], at(0)), None);
-        assert_eq!(due(&mut turns, &[order(1)], at(10)), Some(order(1)));
-        assert_eq!(due(&mut turns, &[order(1)], at(29)), None);
-        assert_eq!(due(&mut turns, &[], at(30)), None);
-        assert_eq!(due(&mut turns, &[order(1)], at(31)), None, "it was refused anew");
-        assert_eq!(due(&mut turns, &[order(1)], at(41)), Some(order(1)));
+        let (one, none) = (BTreeSet::from([order(1)]), BTreeSet::new());
+        assert_eq!(due(&mut turns, &one, at(0)), None);
+        assert_eq!(due(&mut turns, &one, at(10)), Some(order(1)));
+        assert_eq!(due(&mut turns, &one, at(29)), None);
+        assert_eq!(due(&mut turns, &none, at(30)), None);
+        assert_eq!(due(&mut turns, &one, at(31)), None, "it was refused anew");
+        assert_eq!(due(&mut turns, &one, at(41)), Some(order(1)));
     }
 }

@@ -12,7 +12,7 @@ use self::leftovers::pins_of_order;
 use super::Node;
 use crate::control::{ContentAdded, ContentCollected, ContentEntry};
 use crate::error::{ErrorKind, NodeError};
-use crate::packages::{self, on_disk, state_failed};
+use crate::packages::{self, on_disk, parse_cid, state_failed};
 
 /// Largest file that one request reads.
 const FILE_BYTES_MAX: u64 = 64 << 20;
@@ -35,7 +35,7 @@ impl Node {
 
     /// A file's bytes, every block verified. What is not held here is read from other nodes, and not kept.
     pub async fn content_get(&self, text: &str) -> Result<Vec<u8>, NodeError> {
-        let cid = parse(text)?;
+        let cid = parse_cid(text)?;
         if !self.core.content.has(&cid) {
             let limits = FetchLimits { bytes_max: FILE_BYTES_MAX, deadline: FETCH_TIME_MAX, reader: Reader::Node };
             let reading = self.core.network.read(self.core.operator, cid, limits, Vec::new());
@@ -83,7 +83,7 @@ impl Node {
     /// agents left behind that this home knows no more. What one of them still needs stays.
     pub async fn content_remove(&self, text: &str) -> Result<(), NodeError> {
         let by_name = text.contains('/');
-        let cid = if by_name { None } else { Some(parse(text)?) };
+        let cid = if by_name { None } else { Some(parse_cid(text)?) };
         let wanted = text.to_owned();
         let named: Vec<String> = on_disk(&self.core, "list pins", move |core| {
             let wanted = |pin: &Pin| cid.map_or(pin.name == wanted, |cid| pin.roots.contains(&cid));
@@ -152,10 +152,4 @@ fn failed(error: &dyn std::error::Error) -> NodeError {
 
 fn pin_name(cid: ContentId) -> PinName {
     PinKind::Added.name(cid)
-}
-
-pub(super) fn parse(text: &str) -> Result<ContentId, NodeError> {
-    text.parse().map_err(|error: nisse_model::ParseContentIdError| {
-        NodeError::new(ErrorKind::Usage, "cid_invalid", format!("failed to {error}"))
-    })
 }

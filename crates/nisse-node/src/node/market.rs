@@ -254,10 +254,7 @@ fn entry(deployment: DeploymentId, view: &DeploymentView, refused: Option<String
         max_rate: (!view.home).then(|| view.max_rate.to_string()),
         bid_window_seconds: view.bid_window_seconds,
         select: None,
-        bids_until: view
-            .deadline
-            .filter(|_| view.state == DeploymentState::Open && view.bid_window_seconds > 0)
-            .map(|ends| ends.0),
+        bids_until: view.round_ends().map(|ends| ends.0),
         reveals_from: None,
         deposited: view.deposited.to_string(),
         paid: Amount(view.paid.0.saturating_add(view.due.0)).to_string(),

@@ -108,20 +108,15 @@ impl Order {
         }
     }
 
-    /// When its round of bids is over; `None` where the first valid bid wins.
-    fn round_ends(&self) -> Option<Timestamp> {
-        self.view.deadline.filter(|_| self.view.bid_window_seconds > 0)
-    }
-
     /// Seconds for which bids are collected yet.
     fn round_left(&self, now: Timestamp) -> u64 {
-        self.round_ends().map_or(0, |ends| ends.seconds().saturating_sub(now.seconds()))
+        self.view.round_ends().map_or(0, |ends| ends.seconds().saturating_sub(now.seconds()))
     }
 
     /// How far the bidding on an open order is.
     fn bidding(&self, now: Timestamp) -> String {
         let Self { view, refusal, .. } = self;
-        let (ends, left) = (self.round_ends(), self.round_left(now));
+        let (ends, left) = (view.round_ends(), self.round_left(now));
         let leader = view.node.map(|node| format!("{node} leads with {} TALOS per hour", view.rate));
         let told = match (left, leader, view.only_node, refusal) {
             (1.., Some(leader), ..) => format!("its round of bids ends in {left} s; {leader}"),

@@ -10,12 +10,11 @@ use nisse_content::{BLOCK_BYTES_MAX, GatewayUrl, PinKind};
 use nisse_model::PeerId;
 
 use super::Node;
-use super::content::parse;
 use super::gateway::ContentPieces;
 use crate::control::{ContentProvided, ContentProvider, ContentProviders};
 use crate::error::{ErrorKind, NodeError};
 use crate::network::NamedBy;
-use crate::packages::on_disk;
+use crate::packages::{on_disk, parse_cid};
 
 /// How long providers are looked for, those that are tried included.
 const LOOKING_TIME_MAX: Duration = Duration::from_secs(8);
@@ -32,7 +31,7 @@ impl Node {
 
     /// Who provides a file besides this node, as its routers and gateways are asked now. Each is tried for the first block.
     pub async fn content_find(&self, text: &str) -> Result<ContentProviders, NodeError> {
-        let cid = parse(text)?;
+        let cid = parse_cid(text)?;
         let (network, operator) = (&self.core.network, self.core.operator);
         let limits = DownloadLimits::file_bytes(BLOCK_BYTES_MAX as u64);
         let tried = network.sources(cid, Vec::new()).take(limits.providers_max).map(|provider| async move {
@@ -53,7 +52,7 @@ impl Node {
 
     /// Makes a file that is held here readable for everybody, and says where it is then.
     pub async fn content_provide(&self, text: &str) -> Result<ContentProvided, NodeError> {
-        let cid = parse(text)?;
+        let cid = parse_cid(text)?;
         on_disk(&self.core, "provide content", move |core| {
             // A pin of its own: others end with what they are for.
             let pinned = core.content.pin(PinKind::Added.name(cid).as_str(), &[cid]);

@@ -19,6 +19,7 @@ use crate::core::Core;
 use crate::error::{NodeError, chain};
 use crate::home::KeyName;
 use crate::prepare::SMALL_BLOCK_BYTES_MAX;
+use crate::supervisor::CutOff;
 use crate::watcher::named_provider;
 
 /// How long the chain may take to say where a node is.
@@ -150,15 +151,24 @@ async fn fetch(
                 return Err(Missed::Failed(PrepareError { stage, reason }));
             }
         };
-        let (content, batch) = (Arc::clone(&core.content), Arc::clone(batch));
-        let put = core.supervisor.blocking("keep blocks", move || put(&content, &batch, &blocks)).await;
+        let put = hold_blocks(core, batch, blocks).await;
         put.map_err(|error| Missed::Failed(failed(&error)))?.map_err(|error| Missed::Failed(failed(&error)))?;
     }
     Ok(())
 }
 
+/// Keeps blocks as long as their batch lives, where waiting for the disk is allowed.
+pub(super) async fn hold_blocks(
+    core: &Core,
+    batch: &Arc<Holding>,
+    blocks: Vec<VerifiedBlock>,
+) -> Result<Result<(), StoreError>, CutOff> {
+    let (content, batch) = (Arc::clone(&core.content), Arc::clone(batch));
+    core.supervisor.blocking("keep blocks", move || put(&content, &batch, &blocks)).await
+}
+
 /// Keeps blocks. What nobody keeps makes room for what is needed.
-pub(super) fn put(content: &BlockStore, batch: &Holding, blocks: &[VerifiedBlock]) -> Result<(), StoreError> {
+fn put(content: &BlockStore, batch: &Holding, blocks: &[VerifiedBlock]) -> Result<(), StoreError> {
     let put = || blocks.iter().try_for_each(|block| batch.put_found(block));
     match put() {
         Err(full @ StoreError::Quota { .. }) => match content.gc() {

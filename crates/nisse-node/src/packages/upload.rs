@@ -9,8 +9,8 @@ use nisse_content::{Profile, artifact_cid, manifest_cid};
 use nisse_model::{Address, CidCodec, Config, ConfigSetting, ContentId, Grants, Manifest, Package, PackageRef, Policy};
 use nisse_sandbox::Inspection;
 
-use super::bring::{Holding, put};
-use super::{RunBy, Stored, cut_off, on_disk};
+use super::bring::{Holding, hold_blocks};
+use super::{RunBy, Stored, cut_off, on_disk, parse_cid};
 use crate::control::PackageUpload;
 use crate::core::Core;
 use crate::error::{ErrorKind, NodeError};
@@ -78,10 +78,7 @@ impl Artifact {
 
     /// What its owner names is taken as it lies: of which blocks it consists is their choice.
     async fn found(core: &Arc<Core>, text: &str) -> Result<Self, NodeError> {
-        let cid: ContentId = text.parse().map_err(|error: nisse_model::ParseContentIdError| {
-            NodeError::new(ErrorKind::Usage, "cid_invalid", format!("failed to {error}"))
-                .with_hint("give the CID by itself and whole, without `ipfs://` or a path".to_owned())
-        })?;
+        let cid = parse_cid(text)?;
         // The contracts know no CIDv0; the same blocks have an id that they know.
         let cid = match cid.codec() {
             CidCodec::DagPb => ContentId::dag_pb(cid.digest()),
@@ -118,8 +115,7 @@ async fn fetch(core: &Arc<Core>, cid: ContentId, batch: &Arc<Holding>) -> Result
             "`nisse content find {cid}` asks anew who has it; `nisse up --gateway URL` names one more who may"
         )),
     })?;
-    let (content, batch) = (Arc::clone(&core.content), Arc::clone(batch));
-    let kept = core.supervisor.blocking("keep blocks", move || put(&content, &batch, &blocks)).await;
+    let kept = hold_blocks(core, batch, blocks).await;
     kept.map_err(|error| cut_off(&error))?.map_err(|error| failed(&error).with_hint(error.hint()))
 }
 

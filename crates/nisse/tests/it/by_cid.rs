@@ -89,6 +89,13 @@ fn an_artifact_is_refused_that_nobody_has_that_is_another_or_that_is_garbage() {
     }
     // Nothing of what was refused is kept.
     assert_eq!(bob.json(&["content", "ls"]).as_array().unwrap().iter().filter(|one| one["pinned"] == true).count(), 0);
+    // Whoever sends both, or neither, is told so and has changed nothing.
+    let manifest = std::fs::read_to_string(Path::new(package.path()).join("agent.yaml")).unwrap();
+    for (artifact, cid, why) in [("AA==", Some(&cid), "names another by its CID"), ("", None, "it has no artifact")] {
+        let package = json!({ "manifest": manifest, "artifact": artifact, "artifact_cid": cid });
+        let answer = asked.post("/api/v1/agents", &json!({ "package": package }));
+        assert!(answer.status == 400 && answer.text().contains(why), "{} {}", answer.status, answer.text());
+    }
     drop(asked);
 
     let alone = carol.up(&[]);

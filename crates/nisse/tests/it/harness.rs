@@ -306,6 +306,14 @@ impl Node<'_> {
         })
     }
 
+    /// Posts to the API as this home's owner.
+    pub(crate) fn post(&self, path: &str, body: &Value) -> web::Answer {
+        let token = std::fs::read_to_string(self.home.path().join("token")).unwrap();
+        let token = format!("Bearer {}", token.trim());
+        let headers = [("host", &*self.api), ("authorization", &*token), ("content-type", "application/json")];
+        web::request(&self.api, "POST", path, &headers, body.to_string().as_bytes()).unwrap()
+    }
+
     /// Asserts that `echo` answers now, whatever its neighbours do.
     pub(crate) fn echo_answers(&self) {
         let answer = self.ask("nisse.test.echo", "GET", "/still-here");

@@ -139,11 +139,7 @@ fn a_deployment_that_is_still_on_its_way_is_told_as_that() {
         "manifest": std::fs::read_to_string(format!("{}/agent.yaml", example("counter"))).unwrap(),
         "artifact": base64::engine::general_purpose::STANDARD.encode(std::fs::read(format!("{}/counter.wasm", example("counter"))).unwrap()),
     });
-    let token = format!("Bearer {}", std::fs::read_to_string(home.path().join("token")).unwrap().trim());
-    let headers =
-        [("host", node.api.as_str()), ("authorization", token.as_str()), ("content-type", "application/json")];
-    let body = json!({ "package": package, "wait_ms": 1 }).to_string();
-    let answer = web::request(&node.api, "POST", "/api/v1/agents", &headers, body.as_bytes()).unwrap();
+    let answer = node.post("/api/v1/agents", &json!({ "package": package, "wait_ms": 1 }));
     let deployed = answer.json();
     let state = deployed["state"].as_str().unwrap();
     assert!(["open", "assigned", "preparing", "starting"].contains(&state), "{deployed}");

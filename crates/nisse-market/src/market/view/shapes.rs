@@ -76,6 +76,11 @@ pub struct DeploymentView {
 }
 
 impl DeploymentView {
+    /// When the round of bids on an open order is over; `None` where the first valid bid wins.
+    pub fn round_ends(&self) -> Option<Timestamp> {
+        self.deadline.filter(|_| self.state == DeploymentState::Open && self.bid_window_seconds > 0)
+    }
+
     /// When the sealed bids of an open order are revealed: from the one and before the other, which ends the round.
     pub fn reveals(&self) -> Option<(Timestamp, Timestamp)> {
         let ends = self.deadline.filter(|_| self.state == DeploymentState::Open)?;
