@@ -7,6 +7,7 @@ use std::time::Duration;
 use nisse_model::Amount;
 use serde_json::{Value, json};
 
+use crate::bidding::{WINDOW, ended_by};
 use crate::harness::{Home, eventually, host_of};
 use crate::rented::{at_price, operator, order, renter_with, serve, serving};
 use crate::web;
@@ -94,7 +95,7 @@ fn a_node_that_falls_silent_loses_its_lease_and_the_next_one_goes_on_under_the_s
     let carols = serve(&carol, &at_price(&flags, "42"), &["--gateway", &gateway]);
     let bobs = serve(&bob, &flags, &["--gateway", &gateway]);
     // Whoever was there first, the lowest of all bids has it.
-    let deployed = order(&alice, &["--bid-window", "8"]);
+    let deployed = ended_by(&alice, &rpc, "counter", &bob, || order(&alice, &["--bid-window", WINDOW]));
     assert_eq!((&deployed["state"], &deployed["node"]), (&json!("running"), &operator(&bob)), "{deployed}");
     let deployment = deployed["deployment"].as_str().unwrap();
     let host = host_of(&bob.json(&["status", deployment]));
