@@ -118,6 +118,15 @@ pub(crate) fn content() -> anyhow::Result<Vec<Row>> {
     ])
 }
 
+/// A cold log of credentials beside its signatures alone.
+pub(crate) fn credentials() -> anyhow::Result<Vec<Row>> {
+    let figures = Figures::of("nisse-model", "credentials")?;
+    let (cold, rules, signatures) =
+        (figures.seconds("10,000 cold")?, figures.seconds("its rules")?, figures.seconds("its signatures")?);
+    let row = Row::at_most("10,000 credentials, cold", "<= 1 s", time(cold), cold.as_secs_f64(), 1.0);
+    Ok(vec![row.beside(format!("signatures {}, rules {}", time(signatures), time(rules)))])
+}
+
 /// What the contracts cost: the figures that CI measures and holds within 2 %.
 pub(crate) fn gas() -> anyhow::Result<Vec<Row>> {
     let figures = std::fs::read(program::repository().join("contracts/gas.json"))?;

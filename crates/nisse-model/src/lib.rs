@@ -8,6 +8,7 @@ mod address;
 mod agent_id;
 mod config;
 mod content_id;
+mod credential;
 mod deployment;
 mod effect;
 mod entry_point;
@@ -31,6 +32,11 @@ pub use address::{Address, ParseAddressError};
 pub use agent_id::{AgentId, AgentName, ParseAgentIdError};
 pub use config::{Config, ConfigError, ConfigSetting, ParseConfigSettingError};
 pub use content_id::{CidCodec, ContentId, ParseContentIdError};
+pub use credential::{
+    Claim, Command, Credential, CredentialError, CredentialId, Device, Did, InsertError, Inserted, Label, Log,
+    ParseDidError, ParseLabelError, ParseScopeError, Role, Scope, SigningKey, Standing, State, Statement, TokenError,
+    wallet_digest,
+};
 pub use deployment::{DeploymentId, ParseDeploymentIdError};
 pub use effect::{AssetName, EFFECTS_MAX, Effect, ParseAssetNameError, STATE_KEY_LENGTH_MAX, STATE_VALUE_LENGTH_MAX};
 pub use entry_point::{EntryPoint, ParseEntryPointError};

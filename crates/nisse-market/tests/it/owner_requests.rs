@@ -1,5 +1,6 @@
 //! Requests of owners: every field is signed, and other tools sign the same.
 
+use alloy::sol_types::SolStruct as _;
 use nisse_market::{OwnerRequest, SignedOwnerRequest, Signer};
 use nisse_model::{Address, DeploymentId, Hash256};
 
@@ -84,4 +85,21 @@ fn the_digest_is_the_one_of_eip_712() {
     ]);
     let digest = keccak256([&[0x19, 0x01][..], &domain, &told].concat());
     assert_eq!(request.digest(), digest.0);
+}
+
+mod typed {
+    alloy::sol! {
+        struct WalletBinding {
+            string identity;
+        }
+    }
+}
+
+/// What nisse-model makes by hand, as a wallet does it.
+#[test]
+fn what_a_wallet_signs_for_an_identity_is_eip_712() {
+    let identity: nisse_model::Did = "did:key:z6MkiTBz1ymuepAQ4HEHYSF1H8quG5GLVVQR3djdX3mDooWp".parse().unwrap();
+    let domain = alloy::sol_types::eip712_domain! { name: "nisse", version: "1", };
+    let digest = typed::WalletBinding { identity: identity.to_string() }.eip712_signing_hash(&domain);
+    assert_eq!(nisse_model::wallet_digest(&identity), digest.0);
 }

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test ends where something unexpected happens")]
 
 mod config;
+mod credentials;
 mod fuzz_corpus;
 mod grants;
 mod invocation;
