@@ -59,6 +59,9 @@ pub enum Claim {
     DeviceRevoke {
         /// The device.
         device: Did,
+        /// What was seen of it elsewhere, in order, each once: heads of spaces, which stay as they are where they are held.
+        /// Who holds none of them reads the credential all the same.
+        seen: Vec<CredentialId>,
     },
     /// A wallet is the identity's.
     WalletBinding {
@@ -141,6 +144,8 @@ pub enum Claim {
 impl Claim {
     /// Scopes of one delegation.
     pub const SCOPES_MAX: usize = 32;
+    /// Heads that one revocation had seen elsewhere.
+    pub const SEEN_MAX: usize = 64;
 
     /// Whether it takes rights away, and so beats what is concurrent with it. A lower role takes what a higher one gave.
     pub(super) fn revokes(&self) -> bool {
@@ -170,7 +175,7 @@ impl Claim {
             Self::IdentityGenesis { device, .. }
             | Self::DeviceAdd { device, .. }
             | Self::DeviceRename { device, .. }
-            | Self::DeviceRevoke { device }
+            | Self::DeviceRevoke { device, .. }
             | Self::AgentDelegation { agent: device, .. }
                 if *device == subject =>
             {
@@ -182,6 +187,10 @@ impl Claim {
             }
             Self::AgentDelegation { scopes, .. } if !scopes.is_sorted_by(|one, next| one < next) => {
                 Some("scopes stand in order, each once")
+            }
+            Self::DeviceRevoke { seen, .. } if seen.len() > Self::SEEN_MAX => Some("more than 64 heads seen elsewhere"),
+            Self::DeviceRevoke { seen, .. } if !seen.is_sorted_by(|one, next| one < next) => {
+                Some("heads seen elsewhere stand in order, each once")
             }
             Self::Invitation { uses: 0, .. } => Some("an invitation that nobody can take"),
             _ => None,

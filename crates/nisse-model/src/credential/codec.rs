@@ -99,7 +99,13 @@ fn write_claim(claim: &Claim, encoder: &mut Encoder<&mut Vec<u8>>) -> Written {
         Claim::IdentityGenesis { device, name } => named(encoder, 0, device, name)?,
         Claim::DeviceAdd { device, name } => named(encoder, 1, device, name)?,
         Claim::DeviceRename { device, name } => named(encoder, 2, device, name)?,
-        Claim::DeviceRevoke { device } => encoder.array(2)?.u64(3)?.bytes(&device.0)?,
+        Claim::DeviceRevoke { device, seen } => {
+            encoder.array(3)?.u64(3)?.bytes(&device.0)?.array(seen.len() as u64)?;
+            for head in seen {
+                encoder.bytes(&head.0.0)?;
+            }
+            encoder
+        }
         Claim::WalletBinding { wallet, signature } => encoder.array(3)?.u64(4)?.bytes(&wallet.0)?.bytes(signature)?,
         Claim::AgentDelegation { agent, name, scopes, expires, proof } => {
             encoder.array(6)?.u64(5)?.bytes(&agent.0)?.str(name.as_str())?.array(scopes.len() as u64)?;
@@ -170,15 +176,7 @@ fn read(decoder: &mut Decoder<'_>) -> Result<(Statement, [u8; 64]), CredentialEr
     }
     expect_items(items, ITEMS)?;
     let (issuer, subject) = (did(decoder)?, did(decoder)?);
-    let count = array(decoder)?;
-    if count > Statement::PARENTS_MAX as u64 {
-        return Err(CredentialError::Flaw("more than 1024 parents"));
-    }
-    // No capacity is reserved from a number that the bytes merely claim.
-    let mut parents = Vec::new();
-    for _ in 0..count {
-        parents.push(credential(decoder)?);
-    }
+    let parents = read_ids(decoder, Statement::PARENTS_MAX)?;
     let issued = Timestamp(decoder.u64()?);
     let nonce = fixed(decoder, "a nonce")?;
     let claim = read_claim(decoder)?;
@@ -187,7 +185,7 @@ fn read(decoder: &mut Decoder<'_>) -> Result<(Statement, [u8; 64]), CredentialEr
 }
 
 /// Items of each kind's array, by its number.
-const CLAIM_ITEMS: [u64; 13] = [3, 3, 3, 2, 3, 6, 1, 4, 3, 5, 7, 3, 2];
+const CLAIM_ITEMS: [u64; 13] = [3, 3, 3, 3, 3, 6, 1, 4, 3, 5, 7, 3, 2];
 
 /// Fields are read in the order of the stored form; a literal evaluates them as they are written.
 fn read_claim(decoder: &mut Decoder<'_>) -> Result<Claim, CredentialError> {
@@ -199,7 +197,7 @@ fn read_claim(decoder: &mut Decoder<'_>) -> Result<Claim, CredentialError> {
         0 => Claim::IdentityGenesis { device: did(decoder)?, name: label(decoder)? },
         1 => Claim::DeviceAdd { device: did(decoder)?, name: label(decoder)? },
         2 => Claim::DeviceRename { device: did(decoder)?, name: label(decoder)? },
-        3 => Claim::DeviceRevoke { device: did(decoder)? },
+        3 => Claim::DeviceRevoke { device: did(decoder)?, seen: read_ids(decoder, Claim::SEEN_MAX)? },
         4 => Claim::WalletBinding {
             wallet: Address(fixed(decoder, "a wallet's address")?),
             signature: fixed(decoder, "a wallet's signature")?,
@@ -231,6 +229,19 @@ fn read_claim(decoder: &mut Decoder<'_>) -> Result<Claim, CredentialError> {
         11 => Claim::Join { invitation: credential(decoder)?, member: did(decoder)? },
         _ => Claim::Withdraw { credential: credential(decoder)? },
     })
+}
+
+fn read_ids(decoder: &mut Decoder<'_>, count_max: usize) -> Result<Vec<CredentialId>, CredentialError> {
+    let count = array(decoder)?;
+    if count > count_max as u64 {
+        return Err(malformed(format!("{count} credentials stand where {count_max} may")));
+    }
+    // No capacity is reserved from a number that the bytes merely claim.
+    let mut ids = Vec::new();
+    for _ in 0..count {
+        ids.push(credential(decoder)?);
+    }
+    Ok(ids)
 }
 
 fn read_scopes(decoder: &mut Decoder<'_>) -> Result<Vec<Scope>, CredentialError> {

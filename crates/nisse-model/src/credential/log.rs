@@ -11,20 +11,23 @@
 //!    one. Who leaves by itself is gone from there on, and nothing before or beside it changes.
 //! 4. A device and a membership, once given, outlast who gave them. What an agent hands on, an invitation and a capability
 //!    last as long as whoever gave them has the right to.
-//! 5. Where revocations cut each other off, in a circle, those by the latest comer have no effect: by the distance of its
-//!    issuer's admission from the beginning, then by that one's name, the lower first. Then the rest is looked at again.
+//! 5. Where revocations cut each other off, in a circle, its earliest comer wins: those that its own hang on have no effect;
+//!    if there is none of others, those of the latest comer. Early is whose admission is near the beginning, then whose has
+//!    the lower name. Then the rest is looked at again.
 //!
 //! Rights that a revocation does not take but an expiry does are bounded by claims of time: whoever must be shut out for
 //! certain is revoked.
 //!
 //! **Who fills it.** A log takes only what is said for the identities that it follows, each of them up to a share, agents
-//! and invitations less; the last places are for those who take rights away. Two logs that were told the same are the same
-//! as long as neither is full.
+//! and invitations less; the last places of a share are for devices that take rights away, and each root key has some of its
+//! own. Two logs that were told the same are the same as long as neither is full.
 
 mod ancestors;
 mod door;
 mod index;
+mod judge;
 mod rules;
+mod seniority;
 mod settle;
 mod state;
 mod token;
@@ -50,6 +53,8 @@ struct Entry {
     /// Steps of the longest way from a credential without parents.
     distance: u32,
     ancestors: Ancestors,
+    /// The space that it is about.
+    space: Option<CredentialId>,
     /// Delegations between this one and a device of the identity.
     handed_on: u32,
 }
@@ -73,23 +78,36 @@ pub struct Log {
 #[derive(Debug, Default)]
 struct Share {
     count: usize,
-    /// Those of each key that is none of its devices.
-    of_others: BTreeMap<Did, usize>,
+    bytes: usize,
+    /// Those of its root key.
+    of_root: usize,
+    /// Those of each agent with whomever it handed on to, and of each invitation.
+    of_others: BTreeMap<Did, (usize, usize)>,
 }
 
 impl Log {
     /// Credentials of one log.
-    pub const LENGTH_MAX: usize = 16_384;
+    pub const LENGTH_MAX: usize = 24_576;
     /// Their bytes.
-    pub const BYTES_MAX: usize = 32 * 1024 * 1024;
+    pub const BYTES_MAX: usize = 64 * 1024 * 1024;
+    /// Identities of one log.
+    pub const FOLLOWED_MAX: usize = 512;
+    /// Credentials that the root key of each may always add.
+    pub const ROOT_PLACES: usize = 16;
     /// Credentials of one identity.
     pub const SHARE_MAX: usize = 12_288;
-    /// Credentials of one agent, or of one invitation's key.
-    pub const OTHERS_MAX: usize = 512;
-    /// Places, of the log and of each share, that are only for devices and root keys that take rights away.
+    /// Their bytes.
+    pub const SHARE_BYTES_MAX: usize = 16 * 1024 * 1024;
+    /// The last places of a share are for its devices, where they take rights away.
     pub const RESERVED: usize = 256;
-    /// Identities of one log.
-    pub const FOLLOWED_MAX: usize = 4_096;
+    /// And so are its last bytes.
+    pub const RESERVED_BYTES: usize = 1024 * 1024;
+    /// Credentials of one agent with whomever it handed on to, or of one invitation.
+    pub const OTHERS_MAX: usize = 512;
+    /// Their bytes.
+    pub const OTHERS_BYTES_MAX: usize = 256 * 1024;
+    /// Admissions, revocations or memberships of one key or member in one space; root keys may add more.
+    pub const ABOUT_MAX: usize = 64;
     /// Agents that hand on to one another.
     pub const HANDED_ON_MAX: u32 = 8;
 
@@ -108,13 +126,23 @@ impl Log {
         self.entries.is_empty()
     }
 
-    /// Takes what is said for an identity from now on; `false` if it follows as many as it may.
+    /// Takes what is said for an identity from now on; `false` if there is no room for it. Whoever reads a space follows its
+    /// members.
     pub fn follow(&mut self, identity: Did) -> bool {
-        let may = self.followed.len() < Self::FOLLOWED_MAX || self.followed.contains_key(&identity);
+        if self.followed.contains_key(&identity) {
+            return true;
+        }
+        let promised = self.promised() + Self::ROOT_PLACES;
+        let may = self.followed.len() < Self::FOLLOWED_MAX && self.entries.len() + promised <= Self::LENGTH_MAX;
         if may {
-            self.followed.entry(identity).or_default();
+            self.followed.insert(identity, Share::default());
         }
         may
+    }
+
+    /// Places that are kept for root keys.
+    fn promised(&self) -> usize {
+        self.followed.values().map(|share| Self::ROOT_PLACES.saturating_sub(share.of_root)).sum()
     }
 
     /// Those that no other one names as a parent.
@@ -122,14 +150,51 @@ impl Log {
         &self.heads
     }
 
-    /// The parents of the next credential: all heads, or as many of the newest as it may name.
-    pub fn parents(&self) -> Vec<CredentialId> {
-        let rank = |id: &CredentialId| self.rank(self.places[id]);
-        let mut parents: Vec<_> = self.heads.iter().copied().collect();
-        parents.sort_by_key(|id| std::cmp::Reverse(rank(id)));
+    /// The parents of what an identity says next: the newest of what it said of itself, and of the space that it is about.
+    /// What others say of themselves, and what is said of other spaces, is left out, since not everybody reads it.
+    pub fn parents(&self, subject: Did, claim: &Claim) -> Vec<CredentialId> {
+        let space = self.space_of(claim);
+        let mut covered = Ancestors::default();
+        let mut parents = Vec::new();
+        for (place, entry) in self.entries.iter().enumerate().rev() {
+            let is_its = match entry.space {
+                None => entry.credential.statement().subject == subject,
+                of => of == space,
+            };
+            if is_its && !covered.contains(place) {
+                parents.push(place);
+                covered.extend(&entry.ancestors);
+            }
+        }
+        parents.sort_by_key(|place| std::cmp::Reverse(self.rank(*place)));
         parents.truncate(Statement::PARENTS_MAX);
+        let mut parents: Vec<_> = parents.into_iter().map(|place| self.entries[place].credential.id()).collect();
         parents.sort();
         parents
+    }
+
+    /// The space that a claim is about; that of a space's beginning is named by the credential itself.
+    fn space_of(&self, claim: &Claim) -> Option<CredentialId> {
+        match claim {
+            Claim::Member { space, .. } | Claim::MemberRevoke { space, .. } | Claim::Invitation { space, .. } => {
+                Some(*space)
+            }
+            Claim::Join { invitation: about, .. } | Claim::Withdraw { credential: about } => {
+                self.place_of(about).and_then(|place| self.entries[place].space)
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether a revocation had seen what stands there, here or elsewhere.
+    fn had_seen(&self, revocation: usize, place: usize) -> bool {
+        let entry = &self.entries[revocation];
+        let elsewhere = match entry.credential.claim() {
+            Claim::DeviceRevoke { seen, .. } => seen.as_slice(),
+            _ => &[],
+        };
+        let with = |head: usize| head == place || self.entries[head].ancestors.contains(place);
+        entry.ancestors.contains(place) || elsewhere.iter().filter_map(|head| self.place_of(head)).any(with)
     }
 
     /// What is waited for, and not here.

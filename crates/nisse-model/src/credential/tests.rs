@@ -83,7 +83,7 @@ fn add(device: Voice) -> Claim {
 }
 
 fn revoke(device: Voice) -> Claim {
-    Claim::DeviceRevoke { device: device.did() }
+    Claim::DeviceRevoke { device: device.did(), seen: Vec::new() }
 }
 
 fn delegate(agent: Voice, scopes: &[&str], expires: Timestamp, proof: Option<CredentialId>) -> Claim {

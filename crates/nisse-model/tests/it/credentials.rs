@@ -47,7 +47,7 @@ impl Person {
 
     /// Signed by somebody who has seen everything.
     fn says(&mut self, by: &SigningKey, claim: Claim) -> Credential {
-        let credential = self.signed(Some(by), &self.log.parents(), claim);
+        let credential = self.signed(Some(by), &self.log.parents(self.did(), &claim), claim);
         self.hears(&credential);
         credential
     }
@@ -67,6 +67,10 @@ fn add(device: &SigningKey) -> Claim {
     Claim::DeviceAdd { device: device.did(), name: "another".parse().unwrap() }
 }
 
+fn revoke(device: &SigningKey) -> Claim {
+    Claim::DeviceRevoke { device: device.did(), seen: Vec::new() }
+}
+
 fn delegate(agent: &SigningKey, text: &str, expires: Timestamp, proof: Option<CredentialId>) -> Claim {
     let (agent, name) = (agent.did(), "agent".parse().unwrap());
     Claim::AgentDelegation { agent, name, scopes: vec![scope(text)], expires, proof }
@@ -77,8 +81,8 @@ fn a_lost_phone_is_cut_off_with_all_that_nobody_had_seen_of_it() {
     let (laptop, phone, thief) = (key(2), key(3), key(4));
     let mut alice = Person::with_laptop(1, &laptop);
     alice.says(&laptop, add(&phone));
-    let seen = alice.log.parents();
-    alice.says(&laptop, Claim::DeviceRevoke { device: phone.did() });
+    let seen = alice.log.parents(alice.did(), &revoke(&phone));
+    alice.says(&laptop, revoke(&phone));
     // What it says as of before the loss comes late.
     let backdated = alice.signed(Some(&phone), &seen, add(&thief));
     alice.hears(&backdated);
@@ -86,7 +90,7 @@ fn a_lost_phone_is_cut_off_with_all_that_nobody_had_seen_of_it() {
     assert_eq!(found, [Standing::Device, Standing::Nothing, Standing::Nothing]);
 
     // It leaves by itself as of long ago, and nothing changes.
-    let leaves = alice.signed(Some(&phone), &seen, Claim::DeviceRevoke { device: phone.did() });
+    let leaves = alice.signed(Some(&phone), &seen, revoke(&phone));
     alice.hears(&leaves);
     assert_eq!(alice.standing(&laptop), Standing::Device);
 }
@@ -96,9 +100,9 @@ fn two_devices_that_revoke_each_other_leave_the_older_one() {
     let (laptop, phone) = (key(2), key(3));
     let mut alice = Person::with_laptop(1, &laptop);
     alice.says(&laptop, add(&phone));
-    let seen = alice.log.parents();
+    let seen = alice.log.parents(alice.did(), &revoke(&phone));
     for (by, whom) in [(&phone, &laptop), (&laptop, &phone)] {
-        let revocation = alice.signed(Some(by), &seen, Claim::DeviceRevoke { device: whom.did() });
+        let revocation = alice.signed(Some(by), &seen, revoke(whom));
         alice.hears(&revocation);
     }
     assert_eq!([&laptop, &phone].map(|key| alice.standing(key)), [Standing::Device, Standing::Nothing]);
@@ -119,7 +123,7 @@ fn an_agent_has_what_it_was_given_hands_on_no_more_and_loses_it() {
     let may = |alice: &Person, text, now| alice.log.state().may(helper.did(), alice.did(), &scope(text), now);
     assert!(may(&alice, "/agent/logs?agent=notes", NOW));
     assert!(!may(&alice, "/agent/logs?agent=mail", NOW) && !may(&alice, "/agent/logs?agent=notes", LATER));
-    alice.says(&laptop, Claim::DeviceRevoke { device: agent.did() });
+    alice.says(&laptop, revoke(&agent));
     assert!(!may(&alice, "/agent/logs?agent=notes", NOW), "what an agent hands on lasts as long as it has it");
 }
 
@@ -130,10 +134,10 @@ fn a_token_is_its_holders_and_ends_with_the_device_that_made_it() {
     alice.says(&laptop, add(&phone));
     let (scoped, wanted) = (scope("/agent/logs"), scope("/agent/logs?agent=notes"));
     let claim = Claim::Capability { audience: bob.did(), scope: scoped, expires: LATER, proof: None };
-    let token = [alice.signed(Some(&phone), &alice.log.parents(), claim)];
+    let token = [alice.signed(Some(&phone), &alice.log.parents(alice.did(), &claim), claim)];
     let shown = |alice: &Person, by: &SigningKey, now| alice.log.state().token(&token, by.did(), &wanted, now).is_ok();
     assert!(shown(&alice, &bob, NOW) && !shown(&alice, &laptop, NOW) && !shown(&alice, &bob, LATER));
-    alice.says(&laptop, Claim::DeviceRevoke { device: phone.did() });
+    alice.says(&laptop, revoke(&phone));
     assert!(!shown(&alice, &bob, NOW));
 }
 
@@ -151,7 +155,10 @@ fn a_lower_role_and_an_expulsion_reach_what_they_had_not_seen() {
     alice.says(&laptop, member(&bob, Role::Read));
     // He has not heard of it, or says so, and expels her.
     let expels = Claim::MemberRevoke { space, member: alice.did() };
-    let backdated = bob.signed(Some(&bobs), &[admin], expels);
+    let mut seen = bob.log.parents(bob.did(), &expels);
+    seen.push(admin);
+    seen.sort();
+    let backdated = bob.signed(Some(&bobs), &seen, expels);
     alice.hears(&backdated);
     let members = alice.log.state().members(space);
     assert_eq!(
@@ -167,7 +174,7 @@ fn what_somebody_else_signed_is_nobodys_word() {
     let statement = Statement {
         issuer: laptop.did(),
         subject: alice.did(),
-        parents: alice.log.parents(),
+        parents: alice.log.parents(alice.did(), &add(&mallory)),
         issued: NOW,
         nonce: [0; 12],
         claim: add(&mallory),

@@ -96,30 +96,28 @@ impl Log {
         };
         let handed_on = proof.map_or(0, |proof| self.entries[proof].handed_on + 1);
         let (id, parents) = (credential.id(), statement.parents.clone());
-        self.entries.push(Entry { credential, distance, ancestors, handed_on });
+        let space = match &statement.claim {
+            Claim::SpaceGenesis => Some(id),
+            claim => self.space_of(claim),
+        };
+        self.entries.push(Entry { credential, distance, ancestors, space, handed_on });
         let rules = Rules { log: self, is_valid: &|_| Verdict::Yes, with_revocations: false };
         let has_right = handed_on <= Self::HANDED_ON_MAX && rules.judge(place).verdict == Verdict::Yes;
-        let is_own = rules.is_own(place);
+        let answers = if rules.is_own(place) { None } else { Some(self.who_answers(place)) };
         let room =
-            if has_right { self.room(place, is_own, length) } else { Err(InsertError::NoRight { issuer, subject }) };
+            if has_right { self.room(place, answers, length) } else { Err(InsertError::NoRight { issuer, subject }) };
         if let Err(error) = room {
             self.entries.pop();
             return Err(error);
         }
         self.bytes += length;
         let share = self.followed.entry(subject).or_default();
-        share.count += 1;
-        if !is_own {
-            *share.of_others.entry(issuer).or_default() += 1;
+        (share.count, share.bytes) = (share.count + 1, share.bytes + length);
+        share.of_root += usize::from(issuer == subject);
+        if let Some(other) = answers {
+            let (count, bytes) = share.of_others.entry(other).or_default();
+            (*count, *bytes) = (*count + 1, *bytes + length);
         }
-        let entry = &self.entries[place];
-        let space = match entry.credential.claim() {
-            Claim::Join { invitation, .. } => match self.get(invitation).map(Credential::claim) {
-                Some(Claim::Invitation { space, .. }) => Some(*space),
-                _ => None,
-            },
-            _ => None,
-        };
         self.index.insert(place, &self.entries[place].credential, space);
         self.places.insert(id, place);
         for parent in &parents {
@@ -129,21 +127,55 @@ impl Log {
         Ok(())
     }
 
-    /// Whether there is room for the last entry.
-    fn room(&self, place: usize, is_own: bool, length: usize) -> Result<(), InsertError> {
-        let statement = self.entries[place].credential.statement();
-        let share = self.followed.get(&statement.subject);
-        let count = share.map_or(0, |share| share.count);
-        let of_other = share.and_then(|share| share.of_others.get(&statement.issuer)).copied().unwrap_or(0);
-        let reserved = if is_own && statement.claim.revokes() { 0 } else { Self::RESERVED };
-        if place + reserved >= Self::LENGTH_MAX || self.bytes + length > Self::BYTES_MAX {
-            return Err(InsertError::Full("the log holds as many as it may"));
+    /// In whose name somebody says something who is no device of the identity: the agent that a device delegated to, whoever
+    /// it handed on to since; or the key of an invitation by a device.
+    fn who_answers(&self, place: usize) -> Did {
+        let entry = &self.entries[place];
+        let statement = entry.credential.statement();
+        if let Claim::Join { invitation, .. } = &statement.claim {
+            let rules = Rules { log: self, is_valid: &|_| Verdict::Yes, with_revocations: false };
+            return match self.place_of(invitation) {
+                Some(invited) if !rules.is_own(invited) => self.who_answers(invited),
+                _ => statement.issuer,
+            };
         }
-        if count + reserved >= Self::SHARE_MAX {
-            return Err(InsertError::Full("the log holds as many of this identity as it may"));
+        let admissions = self.index.admissions.get(&(statement.subject, statement.issuer));
+        let mut admission = admissions.into_iter().flatten().copied().find(|place| entry.ancestors.contains(*place));
+        let mut answers = statement.issuer;
+        while let Some(place) = admission {
+            let Claim::AgentDelegation { agent, proof, .. } = self.entries[place].credential.claim() else { break };
+            answers = *agent;
+            admission = proof.and_then(|proof| self.place_of(&proof));
         }
-        if !is_own && of_other >= Self::OTHERS_MAX {
-            return Err(InsertError::Full("the log holds as many of this agent or invitation as it may"));
+        answers
+    }
+
+    /// Whether there is room for the last entry, for which somebody answers if no device of the identity said it.
+    fn room(&self, place: usize, answers: Option<Did>, length: usize) -> Result<(), InsertError> {
+        let full = |why| Err(InsertError::Full(why));
+        let entry = &self.entries[place];
+        let statement = entry.credential.statement();
+        let Some(share) = self.followed.get(&statement.subject) else {
+            return Err(InsertError::NotFollowed(statement.subject));
+        };
+        let is_root = statement.issuer == statement.subject;
+        if is_root && share.of_root < Self::ROOT_PLACES {
+            return Ok(());
+        }
+        if place + self.promised() >= Self::LENGTH_MAX || self.bytes + length > Self::BYTES_MAX {
+            return full("the log holds as many as it may");
+        }
+        let may_use_all = answers.is_none() && statement.claim.revokes();
+        let (places, bytes) = if may_use_all { (0, 0) } else { (Self::RESERVED, Self::RESERVED_BYTES) };
+        if share.count + places >= Self::SHARE_MAX || share.bytes + length + bytes > Self::SHARE_BYTES_MAX {
+            return full("the log holds as many of this identity as it may");
+        }
+        let (count, bytes) = answers.and_then(|answers| share.of_others.get(&answers)).copied().unwrap_or_default();
+        if answers.is_some() && (count >= Self::OTHERS_MAX || bytes + length > Self::OTHERS_BYTES_MAX) {
+            return full("the log holds as many of this agent or invitation as it may");
+        }
+        if !is_root && self.index.crowd(&entry.credential, entry.space) >= Self::ABOUT_MAX {
+            return full("the log holds as many about this key or member as it may");
         }
         Ok(())
     }

@@ -22,6 +22,27 @@ pub(super) struct Index {
 }
 
 impl Index {
+    /// How many there are already of what a credential adds to.
+    pub(super) fn crowd(&self, credential: &Credential, space: Option<CredentialId>) -> usize {
+        let subject = credential.statement().subject;
+        let length = |places: Option<&Vec<usize>>| places.map_or(0, Vec::len);
+        match credential.claim() {
+            Claim::IdentityGenesis { device, .. }
+            | Claim::DeviceAdd { device, .. }
+            | Claim::AgentDelegation { agent: device, .. } => length(self.admissions.get(&(subject, *device))),
+            Claim::DeviceRevoke { device, .. } => length(self.device_revocations.get(&(subject, *device))),
+            Claim::Member { space, member, .. } => length(self.memberships.get(&(*space, *member))),
+            Claim::MemberRevoke { space, member } => length(self.member_revocations.get(&(*space, *member))),
+            Claim::Join { member, .. } => space.map_or(0, |space| length(self.memberships.get(&(space, *member)))),
+            Claim::Withdraw { credential } => length(self.withdrawals.get(credential)),
+            Claim::SpaceGenesis
+            | Claim::DeviceRename { .. }
+            | Claim::WalletBinding { .. }
+            | Claim::Capability { .. }
+            | Claim::Invitation { .. } => 0,
+        }
+    }
+
     /// Notes a credential. `space` is the space of the invitation that it takes, if it takes one.
     pub(super) fn insert(&mut self, place: usize, credential: &Credential, space: Option<CredentialId>) {
         let subject = credential.statement().subject;
@@ -31,7 +52,7 @@ impl Index {
             | Claim::AgentDelegation { agent: device, .. } => {
                 self.admissions.entry((subject, *device)).or_default().push(place);
             }
-            Claim::DeviceRevoke { device } => {
+            Claim::DeviceRevoke { device, .. } => {
                 self.device_revocations.entry((subject, *device)).or_default().push(place);
             }
             Claim::SpaceGenesis => self.memberships.entry((credential.id(), subject)).or_default().push(place),

@@ -1,19 +1,17 @@
-//! The rules: what makes a credential valid at its place, and what anybody may do at a place.
+//! The rules: what anybody may do at a place, and what cuts it off. What makes a credential valid is in `judge.rs`.
 //!
 //! A rule asks whether other credentials are valid; `is_valid` answers, so that the same rules decide a log, tell at its
 //! door what could never be valid, and answer for the present.
 
 use super::super::{Claim, Credential, CredentialId, Did, Role, Scope};
 use super::verdict::{Finding, Verdict};
-use super::{Ancestors, Log, Rank};
+use super::{Ancestors, Log};
 use crate::Timestamp;
 
-/// To make spaces.
-const SPACE_CREATE: &str = "/space/create";
 /// To say who is a member of a space.
-const SPACE_ADMIN: &str = "/space/admin";
+pub(super) const SPACE_ADMIN: &str = "/space/admin";
 /// The condition that names a space.
-const SPACE: &str = "space";
+pub(super) const SPACE: &str = "space";
 
 /// From where the rules are looked at.
 #[derive(Clone, Copy)]
@@ -58,19 +56,23 @@ pub(super) struct Rules<'l> {
 }
 
 impl<'l> Rules<'l> {
-    fn credential(&self, place: usize) -> &'l Credential {
+    pub(super) fn credential(&self, place: usize) -> &'l Credential {
         &self.log.entries[place].credential
     }
 
-    fn at(&self, place: usize) -> At<'l> {
+    pub(super) fn at(&self, place: usize) -> At<'l> {
         At::Place { place, ancestors: &self.log.entries[place].ancestors }
     }
 
-    fn valid(&self, place: usize) -> Finding {
+    pub(super) fn valid(&self, place: usize) -> Finding {
         Finding::of_credential(place, (self.is_valid)(place))
     }
 
-    fn seen<'p>(&self, places: Option<&'p Vec<usize>>, at: At<'p>) -> impl Iterator<Item = usize> + Clone + 'p {
+    pub(super) fn seen<'p>(
+        &self,
+        places: Option<&'p Vec<usize>>,
+        at: At<'p>,
+    ) -> impl Iterator<Item = usize> + Clone + 'p {
         places.map(Vec::as_slice).unwrap_or_default().iter().copied().filter(move |place| at.sees(*place))
     }
 
@@ -100,7 +102,7 @@ impl<'l> Rules<'l> {
             At::End | At::Outside { .. } => true,
             At::Place { place, .. } if place == revocation => false,
             At::Place { ancestors, .. } if self.is_of_itself(revocation) => ancestors.contains(revocation),
-            At::Place { place, .. } => !self.log.entries[revocation].ancestors.contains(place),
+            At::Place { place, .. } => !self.log.had_seen(revocation, place),
         }
     }
 
@@ -110,10 +112,10 @@ impl<'l> Rules<'l> {
         self.acts(statement.issuer, statement.subject, Need::Own, self.at(place)).verdict == Verdict::Yes
     }
 
-    fn is_of_itself(&self, revocation: usize) -> bool {
+    pub(super) fn is_of_itself(&self, revocation: usize) -> bool {
         let statement = self.credential(revocation).statement();
         match &statement.claim {
-            Claim::DeviceRevoke { device } => *device == statement.issuer,
+            Claim::DeviceRevoke { device, .. } => *device == statement.issuer,
             Claim::MemberRevoke { member, .. } | Claim::Member { member, .. } => *member == statement.subject,
             _ => false,
         }
@@ -150,27 +152,6 @@ impl<'l> Rules<'l> {
         }
     }
 
-    /// Whether a delegation hands on no more than the one that it names, which its issuer has.
-    fn narrows(&self, place: usize, proof: &CredentialId) -> Finding {
-        let Claim::AgentDelegation { scopes, expires, .. } = self.credential(place).claim() else {
-            return Finding::of(false);
-        };
-        let (statement, at) = (self.credential(place).statement(), self.at(place));
-        let Some(wider) = self.log.place_seen(proof, at) else { return Finding::of(false) };
-        let wide = self.credential(wider).statement();
-        let fits = match &wide.claim {
-            Claim::AgentDelegation { agent, scopes: held, expires: until, .. } => {
-                *agent == statement.issuer
-                    && wide.subject == statement.subject
-                    && expires <= until
-                    && statement.issued < *until
-                    && scopes.iter().all(|scope| held.iter().any(|held| held.covers(scope)))
-            }
-            _ => false,
-        };
-        if fits { self.admission_holds(wider, at) } else { Finding::of(false) }
-    }
-
     /// Whether an identity has this role in a space, or a higher one: by a membership that had seen every lower one, and
     /// every expulsion.
     pub(super) fn has_role(&self, identity: Did, space: CredentialId, role: Role, at: At<'l>) -> Finding {
@@ -179,7 +160,13 @@ impl<'l> Rules<'l> {
         Finding::any(high.map(|membership| self.membership_holds(membership, (space, identity), role, at)))
     }
 
-    fn membership_holds(&self, membership: usize, of: (CredentialId, Did), role: Role, at: At<'l>) -> Finding {
+    pub(super) fn membership_holds(
+        &self,
+        membership: usize,
+        of: (CredentialId, Did),
+        role: Role,
+        at: At<'l>,
+    ) -> Finding {
         let index = &self.log.index;
         let is_low = |place: &usize| match self.credential(*place).claim() {
             Claim::Member { role: given, .. } => *given < role,
@@ -192,147 +179,27 @@ impl<'l> Rules<'l> {
     }
 
     /// Whether a key that acts for an identity decides who is a member of a space.
-    fn administers(&self, key: Did, identity: Did, space: CredentialId, time: Timestamp, at: At<'l>) -> Finding {
+    pub(super) fn administers(
+        &self,
+        key: Did,
+        identity: Did,
+        space: CredentialId,
+        time: Timestamp,
+        at: At<'l>,
+    ) -> Finding {
         let scope = Scope::about(SPACE_ADMIN, SPACE, space.to_string());
         let acts = self.acts(key, identity, Need::Scope(&scope, time), at);
         all_in_turn(acts, || self.has_role(identity, space, Role::Admin, at))
     }
-
-    /// Whether a credential is valid at its place.
-    pub(super) fn judge(&self, place: usize) -> Finding {
-        let (credential, at) = (self.credential(place), self.at(place));
-        let statement = credential.statement();
-        let (issuer, subject, time) = (statement.issuer, statement.subject, statement.issued);
-        let acts = |need| self.acts(issuer, subject, need, at);
-        match &statement.claim {
-            // That its issuer is the identity's own key is so in every credential.
-            Claim::IdentityGenesis { .. } => Finding::of(true),
-            Claim::DeviceAdd { .. } | Claim::DeviceRename { .. } | Claim::WalletBinding { .. } => acts(Need::Own),
-            Claim::DeviceRevoke { device } if *device == issuer => acts(Need::Any(time)),
-            Claim::DeviceRevoke { .. } => acts(Need::Own),
-            Claim::AgentDelegation { proof: Some(proof), .. } => self.narrows(place, proof),
-            Claim::AgentDelegation { .. } => acts(Need::Own),
-            Claim::SpaceGenesis => {
-                let scope = Scope::about(SPACE_CREATE, "identity", subject.to_string());
-                acts(Need::Scope(&scope, time))
-            }
-            Claim::Member { space, .. } | Claim::Invitation { space, .. } => {
-                self.administers(issuer, subject, *space, time, at)
-            }
-            Claim::MemberRevoke { space, member } if *member == subject => {
-                let scope = Scope::about(SPACE_ADMIN, SPACE, space.to_string());
-                acts(Need::Scope(&scope, time))
-            }
-            Claim::MemberRevoke { space, .. } => self.administers(issuer, subject, *space, time, at),
-            Claim::Capability { proof: Some(_), .. } => Finding::of(false),
-            Claim::Capability { scope, expires, .. } => acts(Need::Give(scope, *expires)),
-            Claim::Join { invitation, member } => self.judge_join(place, invitation, *member),
-            Claim::Withdraw { credential } => match self.log.place_seen(credential, at) {
-                Some(given) => self.judge_withdrawal(place, given),
-                None => acts(Need::Own),
-            },
-        }
-    }
-
-    fn judge_withdrawal(&self, place: usize, given: usize) -> Finding {
-        let (statement, given, at) =
-            (self.credential(place).statement(), self.credential(given).statement(), self.at(place));
-        let (issuer, subject, time) = (statement.issuer, statement.subject, statement.issued);
-        match given.claim {
-            _ if given.subject != subject => Finding::of(false),
-            Claim::Invitation { space, .. } => self.administers(issuer, subject, space, time, at),
-            _ => self.acts(issuer, subject, if given.issuer == issuer { Need::Any(time) } else { Need::Own }, at),
-        }
-    }
-
-    fn judge_join(&self, place: usize, invitation: &CredentialId, member: Did) -> Finding {
-        let (statement, at) = (self.credential(place).statement(), self.at(place));
-        let Some(invited) = self.log.place_seen(invitation, at) else { return Finding::of(false) };
-        let invitation_statement = self.credential(invited).statement();
-        let Claim::Invitation { space, key, expires, uses, invitee, .. } = invitation_statement.claim else {
-            return Finding::of(false);
-        };
-        let fits = statement.issuer == key
-            && statement.subject == invitation_statement.subject
-            && statement.issued < expires
-            && invitee.is_none_or(|invitee| invitee == member)
-            && !self.is_decided_since(invited, (space, member), at);
-        if !fits {
-            return Finding::of(false);
-        }
-        let stands = all_in_turn(self.holds(invited, at), || {
-            self.administers(invitation_statement.issuer, invitation_statement.subject, space, statement.issued, at)
-        });
-        all_in_turn(stands, || self.has_use_left(place, invitation, uses))
-    }
-
-    /// Whether something is seen there that was said of a member after an invitation: who was lowered or expelled since, or
-    /// is a member already, does not come in by it.
-    fn is_decided_since(&self, invitation: usize, of: (CredentialId, Did), at: At<'l>) -> bool {
-        let index = &self.log.index;
-        let said = [index.memberships.get(&of), index.member_revocations.get(&of)];
-        let before = &self.log.entries[invitation].ancestors;
-        said.into_iter().any(|said| self.seen(said, at).any(|place| !before.contains(place)))
-    }
-
-    /// How far from the beginning whoever revokes was admitted, by what still holds; the greatest came latest. A root key
-    /// came first.
-    pub(super) fn seniority(&self, revocation: usize) -> Option<Rank> {
-        let (statement, at) = (self.credential(revocation).statement(), self.at(revocation));
-        let (issuer, subject) = (statement.issuer, statement.subject);
-        let space = match &statement.claim {
-            Claim::Member { space, .. } | Claim::MemberRevoke { space, .. } => Some(*space),
-            Claim::Withdraw { credential } => match self.log.get(credential).map(Credential::claim) {
-                Some(Claim::Invitation { space, .. }) => Some(*space),
-                _ => None,
-            },
-            _ => None,
-        };
-        let is_standing = |finding: Finding| finding.verdict != Verdict::No;
-        let ranks = |places: Vec<usize>| places.into_iter().map(|place| self.log.rank(place)).min();
-        if let Some(space) = space {
-            let memberships = self.seen(self.log.index.memberships.get(&(space, subject)), at);
-            let high = memberships.filter(|place| self.log.role_given(*place) == Role::Admin);
-            let holds = |place: &usize| is_standing(self.membership_holds(*place, (space, subject), Role::Admin, at));
-            return ranks(high.filter(holds).collect());
-        }
-        let admissions = self.seen(self.log.index.admissions.get(&(subject, issuer)), at);
-        let of_need = |need| {
-            let giving = admissions.clone().filter(move |place| gives(self.credential(*place).claim(), need));
-            ranks(giving.filter(|place| is_standing(self.admission_holds(*place, at))).collect())
-        };
-        of_need(Need::Own).or_else(|| of_need(Need::Any(statement.issued)))
-    }
-
-    /// Of those who take an invitation the first do, by distance from the beginning and by name.
-    fn has_use_left(&self, place: usize, invitation: &CredentialId, uses: u32) -> Finding {
-        if !self.with_revocations {
-            return Finding::of(true);
-        }
-        let own = self.log.rank(place);
-        let joins = self.log.index.joins.get(invitation).into_iter().flatten();
-        let earlier: Vec<_> = joins.filter(|join| self.log.rank(**join) < own).map(|join| self.valid(*join)).collect();
-        let count = |verdict| earlier.iter().filter(|finding| finding.verdict == verdict).count();
-        let (taken, open) = (count(Verdict::Yes), count(Verdict::Unknown));
-        let uses = uses as usize;
-        if taken >= uses {
-            Finding::of(false)
-        } else if taken + open < uses {
-            Finding::of(true)
-        } else {
-            let hangs_on = earlier.into_iter().flat_map(|finding| finding.hangs_on).collect();
-            Finding { verdict: Verdict::Unknown, hangs_on }
-        }
-    }
 }
 
 /// The second is looked at if the first does not fail.
-fn all_in_turn(first: Finding, second: impl FnOnce() -> Finding) -> Finding {
+pub(super) fn all_in_turn(first: Finding, second: impl FnOnce() -> Finding) -> Finding {
     if first.verdict == Verdict::No { first } else { Finding::all([first, second()]) }
 }
 
 /// Whether an admission gives what is needed, if it holds.
-fn gives(claim: &Claim, need: Need<'_>) -> bool {
+pub(super) fn gives(claim: &Claim, need: Need<'_>) -> bool {
     let Claim::AgentDelegation { scopes, expires, .. } = claim else { return true };
     let covers = |scope: &Scope| scopes.iter().any(|held| held.covers(scope));
     match need {

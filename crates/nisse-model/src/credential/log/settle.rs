@@ -1,6 +1,6 @@
 //! Which credentials of a log are valid: the rules, followed until nothing is left undecided.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::Log;
 use super::rules::Rules;
@@ -31,8 +31,8 @@ pub(super) fn settle(log: &Log) -> Vec<bool> {
         if undecided.is_empty() {
             return settling.verdicts.iter().map(|verdict| *verdict == Verdict::Yes).collect();
         }
-        let latest: Vec<_> = settling.circles(&undecided).iter().flat_map(|circle| settling.latest(circle)).collect();
-        let again = latest.into_iter().flat_map(|place| settling.decide(place, Verdict::No)).collect();
+        let beaten: Vec<_> = settling.circles(&undecided).iter().flat_map(|circle| settling.beaten(circle)).collect();
+        let again = beaten.into_iter().flat_map(|place| settling.decide(place, Verdict::No)).collect();
         settling.follow(again);
     }
 }
@@ -44,10 +44,17 @@ impl Settling<'_> {
     }
 
     /// Looks at these, and at all that hangs on what is decided by it: at each again only when something is decided that it
-    /// hangs on.
-    fn follow(&mut self, mut places: BTreeSet<usize>) {
-        while let Some(place) = places.pop_first() {
-            places.extend(self.look(place));
+    /// hangs on, and at revocations first, since much may hang on many of them.
+    fn follow(&mut self, places: BTreeSet<usize>) {
+        let log = self.log;
+        let split = |places: BTreeSet<usize>| -> (BTreeSet<_>, BTreeSet<_>) {
+            places.into_iter().partition(|place| log.entries[*place].credential.claim().revokes())
+        };
+        let (mut first, mut then) = split(places);
+        while let Some(place) = first.pop_first().or_else(|| then.pop_first()) {
+            let (revoking, other) = split(self.look(place));
+            first.extend(revoking);
+            then.extend(other);
         }
     }
 
@@ -103,13 +110,29 @@ impl Settling<'_> {
         std::mem::take(&mut self.waiting[place])
     }
 
-    /// The revocations of a circle that are by its latest comer. Whatever is looked at but revocations ranks lower than who
-    /// looks, so each circle has one.
-    fn latest(&self, circle: &[usize]) -> Vec<usize> {
-        let revocations = circle.iter().filter(|place| self.log.entries[**place].credential.claim().revokes());
-        let came: Vec<_> = revocations.map(|place| (self.rules(|rules| rules.seniority(*place)), *place)).collect();
-        let latest = came.iter().map(|(seniority, _)| *seniority).max().expect("a revocation in each circle");
-        came.into_iter().filter(|(seniority, _)| *seniority == latest).map(|(_, place)| place).collect()
+    /// What has no effect in a circle: whatever revocations those of its earliest comer hang on, at once or by whom they were
+    /// admitted; if there is none of others, those of its latest comer. Who had left by itself, as another of the circle
+    /// knows, comes last. Whatever is looked at but revocations ranks lower than who looks, so each circle has one.
+    fn beaten(&self, circle: &[usize]) -> Vec<usize> {
+        let revokes = |place: &usize| self.log.entries[*place].credential.claim().revokes();
+        let revocations: Vec<_> = circle.iter().copied().filter(revokes).collect();
+        let came = |place: usize| {
+            let (left, seniority) = self.rules(|rules| (rules.departures(place), rules.seniority(place)));
+            let knows = |other: &usize| left.iter().any(|left| self.log.entries[*other].ancestors.contains(*left));
+            (place, (revocations.iter().any(knows), seniority))
+        };
+        let came: BTreeMap<_, _> = revocations.iter().copied().map(came).collect();
+        let (earliest, latest) = (came.values().min(), came.values().max());
+        let by = |when| came.iter().filter(move |(_, came)| Some(*came) == when).map(|(place, _)| *place);
+        let mut path: Vec<_> = by(earliest).collect();
+        let mut seen: BTreeSet<_> = path.iter().copied().collect();
+        let mut beaten = Vec::new();
+        while let Some(place) = path.pop() {
+            for on in self.hangs_on[place].iter().filter(|on| seen.insert(**on)) {
+                if revokes(on) { beaten.push(*on) } else { path.push(*on) }
+            }
+        }
+        if beaten.is_empty() { by(latest).collect() } else { beaten }
     }
 
     /// The groups of undecided ones that hang on each other and on no others (the source components of the graph; Tarjan,

@@ -36,6 +36,7 @@ fn claims() -> Vec<Claim> {
         add(PHONE),
         Claim::DeviceRename { device: PHONE.did(), name: label("été, no. 2") },
         revoke(PHONE),
+        Claim::DeviceRevoke { device: PHONE.did(), seen: vec![space] },
         Claim::WalletBinding { wallet, signature: [9; 65] },
         delegate(AGENT, &["/", "/agent?agent=a&b=c"], LATER, Some(space)),
         delegate(AGENT, &["/agent"], LATER, None),
@@ -124,6 +125,7 @@ fn what_nobody_may_say_is_refused_whoever_signs_it() {
     ordered.sort();
     let twice = vec![space, space];
     let none = Vec::new;
+    let seen = |seen| Claim::DeviceRevoke { device: LAPTOP.did(), seen };
     let unordered = scopes(3).into_iter().rev().collect();
     let wide = |number: usize| {
         scope(&format!("/a?{}", (0..8).map(|key| format!("k{key}={number:0>250}")).collect::<Vec<_>>().join("&")))
@@ -135,6 +137,8 @@ fn what_nobody_may_say_is_refused_whoever_signs_it() {
         (delegation(unordered), none(), "scopes stand in order, each once"),
         (delegation([scopes(1), scopes(1)].concat()), none(), "scopes stand in order, each once"),
         (Claim::SpaceGenesis, ordered.clone(), "more than 1024 parents"),
+        (seen(ordered[..65].to_vec()), none(), "more than 64 heads seen elsewhere"),
+        (seen(twice.clone()), none(), "heads seen elsewhere stand in order, each once"),
         (Claim::SpaceGenesis, twice, "parents stand in order, each once"),
         (Claim::SpaceGenesis, ordered[..9].iter().rev().copied().collect(), "parents stand in order, each once"),
         (add(ALICE), none(), "an identity's root key is none of its devices"),

@@ -20,6 +20,7 @@ const YES: Formula = All(Vec::new());
 const NO: Formula = Any(Vec::new());
 
 type Known = BTreeMap<CredentialId, bool>;
+type Hangs = BTreeMap<CredentialId, BTreeSet<CredentialId>>;
 
 impl Formula {
     /// Its value, if what is known decides it.
@@ -137,10 +138,11 @@ impl Naive {
                 continue;
             }
             // Who hangs on whom, over any number of steps.
-            let mut hangs: BTreeMap<CredentialId, BTreeSet<CredentialId>> = BTreeMap::new();
+            let mut hangs = Hangs::new();
             for (id, rule) in &open {
                 rule.unknown(&known, hangs.entry(**id).or_default());
             }
+            let direct = hangs.clone();
             loop {
                 let longer: BTreeMap<_, BTreeSet<_>> = hangs
                     .iter()
@@ -151,36 +153,81 @@ impl Naive {
                 }
                 hangs = longer;
             }
-            let mut latest = BTreeSet::new();
+            let mut beaten = BTreeSet::new();
             for (id, members) in &hangs {
                 let is_closed = members.contains(id) && members.iter().all(|on| hangs[on].contains(id));
-                let cutting = members.iter().filter(|id| is_closed && self.held[id].claim().revokes());
-                let came: Vec<_> = cutting.map(|id| (self.came(*id, &known), *id)).collect();
-                let last = came.iter().map(|(when, _)| *when).max();
-                latest.extend(came.into_iter().filter(|(when, _)| Some(*when) == last).map(|(_, id)| id));
+                if is_closed {
+                    beaten.extend(self.beaten(members, &direct, &known));
+                }
             }
-            assert!(!latest.is_empty(), "a revocation in a circle that hangs on nothing else");
+            assert!(!beaten.is_empty(), "a revocation in a circle that hangs on nothing else");
             self.circles += 1;
-            known.extend(latest.into_iter().map(|id| (id, false)));
+            known.extend(beaten.into_iter().map(|id| (id, false)));
         }
         self.valid = known.into_iter().filter(|(_, valid)| *valid).map(|(id, _)| id).collect();
+    }
+
+    /// What loses to the earliest comer of a circle; or, where it stands in nobody's way, what is by the latest.
+    fn beaten(&self, members: &BTreeSet<CredentialId>, direct: &Hangs, known: &Known) -> BTreeSet<CredentialId> {
+        let revokes = |id: &CredentialId| self.held[id].claim().revokes();
+        let cutting: Vec<_> = members.iter().copied().filter(revokes).collect();
+        let came: Vec<_> = cutting
+            .iter()
+            .map(|id| {
+                let left = |gone: &&CredentialId| {
+                    self.leaves_before(**gone, *id)
+                        && known.get(*gone) != Some(&false)
+                        && cutting.iter().any(|other| self.before[other].contains(*gone))
+                };
+                ((self.held.keys().any(|gone| left(&gone)), self.came(*id, known)), *id)
+            })
+            .collect();
+        let by = |when| came.iter().filter(|(came, _)| *came == when).map(|(_, id)| *id).collect::<BTreeSet<_>>();
+        let earliest = by(came.iter().map(|(when, _)| *when).min().expect("a revocation"));
+        // Its own, and through whom they came: all that is reached without going through another revocation.
+        let mut reached = earliest.clone();
+        loop {
+            let through = reached.iter().filter(|id| earliest.contains(id) || !revokes(id));
+            let more: BTreeSet<_> = through.flat_map(|id| direct[id].iter().copied()).chain(reached.clone()).collect();
+            if more == reached {
+                break;
+            }
+            reached = more;
+        }
+        let beaten: BTreeSet<_> = reached.into_iter().filter(|id| revokes(id) && !earliest.contains(id)).collect();
+        if beaten.is_empty() { by(came.iter().map(|(when, _)| *when).max().expect("a revocation")) } else { beaten }
     }
 
     fn rank(&self, id: CredentialId) -> (usize, CredentialId) {
         (self.distance[&id], id)
     }
 
-    /// When the issuer of a revocation was admitted, by what still may hold.
-    fn came(&self, id: CredentialId, known: &Known) -> Option<(usize, CredentialId)> {
-        let (said, from) = (self.held[&id].statement(), Some(id));
-        let space = match &said.claim {
+    /// Whether it is how the issuer of a revocation left, which the revocation had not seen.
+    fn leaves_before(&self, gone: CredentialId, id: CredentialId) -> bool {
+        let (left, said) = (self.held[&gone].statement(), self.held[&id].statement());
+        let is_how = match (&left.claim, self.space_of(said)) {
+            (Claim::DeviceRevoke { device, .. }, None) => *device == left.issuer && *device == said.issuer,
+            (Claim::MemberRevoke { space, member }, Some(of)) => *space == of && *member == left.subject,
+            _ => false,
+        };
+        is_how && gone != id && left.subject == said.subject && !self.before[&id].contains(&gone)
+    }
+
+    fn space_of(&self, said: &Statement) -> Option<CredentialId> {
+        match &said.claim {
             Claim::Member { space, .. } | Claim::MemberRevoke { space, .. } => Some(*space),
             Claim::Withdraw { credential } => match self.held.get(credential).map(Credential::claim) {
                 Some(Claim::Invitation { space, .. }) => Some(*space),
                 _ => None,
             },
             _ => None,
-        };
+        }
+    }
+
+    /// When the issuer of a revocation was admitted, by what still may hold.
+    fn came(&self, id: CredentialId, known: &Known) -> Option<(usize, CredentialId)> {
+        let (said, from) = (self.held[&id].statement(), Some(id));
+        let space = self.space_of(said);
         let first = |formulas: Vec<(CredentialId, Formula)>| {
             let open = formulas.into_iter().filter(|(_, formula)| formula.value(known) != Some(false));
             open.map(|(id, _)| self.rank(id)).min()
@@ -241,7 +288,7 @@ impl Naive {
         for (id, other) in &self.held {
             let other = other.statement();
             let takes = match &other.claim {
-                Claim::DeviceRevoke { device } => of.is_none() && self.admits(given, *device, other.subject),
+                Claim::DeviceRevoke { device, .. } => of.is_none() && self.admits(given, *device, other.subject),
                 Claim::MemberRevoke { space, member } => of == Some((*space, *member)),
                 Claim::Member { space, member, role } => of == Some((*space, *member)) && *role != Role::Admin,
                 Claim::Withdraw { credential } => {
@@ -251,20 +298,26 @@ impl Naive {
                 _ => false,
             };
             let of_itself = match &other.claim {
-                Claim::DeviceRevoke { device } => *device == other.issuer,
+                Claim::DeviceRevoke { device, .. } => *device == other.issuer,
                 Claim::MemberRevoke { member, .. } | Claim::Member { member, .. } => *member == other.subject,
                 _ => false,
             };
             let reaches = match from {
                 None => true,
                 Some(from) if of_itself => self.before[&from].contains(id),
-                Some(from) => from != *id && !self.before[id].contains(&from),
+                Some(from) => from != *id && !self.before[id].contains(&from) && !self.saw_elsewhere(other, from),
             };
             if takes && reaches && !hopeful && !self.before[&given].contains(id) {
                 parts.push(Not(Box::new(Is(*id))));
             }
         }
         All(parts)
+    }
+
+    fn saw_elsewhere(&self, revocation: &Statement, what: CredentialId) -> bool {
+        let Claim::DeviceRevoke { seen, .. } = &revocation.claim else { return false };
+        let held = seen.iter().filter(|head| self.held.contains_key(head));
+        held.into_iter().any(|head| *head == what || self.before[head].contains(&what))
     }
 
     /// A delegation stands, and those that it came from.
@@ -325,7 +378,7 @@ impl Naive {
         let seen = |other: &CredentialId| self.before[&id].contains(other).then(|| self.held[other].statement());
         match &said.claim {
             Claim::IdentityGenesis { .. } => YES,
-            Claim::DeviceRevoke { device } if *device == said.issuer => self.any(said, from, hopeful),
+            Claim::DeviceRevoke { device, .. } if *device == said.issuer => self.any(said, from, hopeful),
             Claim::AgentDelegation { scopes, expires, proof: Some(proof), .. } => match seen(proof) {
                 Some(wide) => match &wide.claim {
                     Claim::AgentDelegation { agent, scopes: held, expires: until, .. } => {
@@ -386,11 +439,7 @@ impl Naive {
         let fits = said.issuer == key
             && said.subject == invited.subject
             && said.issued < expires
-            && (invitee.is_none() || invitee == Some(who))
-            && !self.before[&id].difference(&self.before[&ticket]).any(|other| match self.held[other].claim() {
-                Claim::MemberRevoke { space: of, member } => (*of, *member) == (space, who),
-                _ => self.role_in(*other, space, who).is_some(),
-            });
+            && (invitee.is_none() || invitee == Some(who));
         if !fits {
             return NO;
         }
@@ -399,6 +448,12 @@ impl Naive {
         let inviter = self.administers((invited.issuer, invited.subject), space, said.issued, from, hopeful);
         let mut parts = vec![self.stands(ticket, from, hopeful, None), inviter];
         if !hopeful {
+            let since =
+                self.before[&id].difference(&self.before[&ticket]).filter(|other| match self.held[other].claim() {
+                    Claim::MemberRevoke { space: of, member } => (*of, *member) == (space, who),
+                    _ => self.role_in(**other, space, who).is_some(),
+                });
+            parts.extend(since.map(|other| Not(Box::new(Is(*other)))));
             parts.push(Fewer(uses as usize, earlier.collect()));
         }
         All(parts)

@@ -131,7 +131,8 @@ fn claim(act: &Act, who: Voice, about: &Credential, said: &[Credential]) -> Clai
     let expires = if act.role.is_multiple_of(4) { NOW } else { LATER };
     match act.kind {
         0..=3 => add(whom),
-        4..=7 => revoke(whom),
+        4..=6 => revoke(whom),
+        7 => Claim::DeviceRevoke { device: whom.did(), seen: vec![about.id()] },
         8..=9 => delegate(whom, &[text], expires, None),
         10..=11 => delegate(whom, &[text], expires, Some(about.id())),
         12..=13 => Claim::Member { space, member: identity, role },
