@@ -28,9 +28,6 @@ pub use wallet::wallet_digest;
 
 use crate::{Hash256, ParseHashError, Timestamp};
 
-/// What a credential's signature is made for.
-const CONTEXT: &str = "nisse credential v1";
-
 /// The name of a credential: the SHA-256 of its stored bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CredentialId(pub Hash256);
@@ -67,12 +64,14 @@ pub struct Statement {
 }
 
 impl Statement {
+    /// What a credential's signature is made for.
+    pub const CONTEXT: &str = "nisse credential v1";
     /// Parents of one credential.
     pub const PARENTS_MAX: usize = 1_024;
 
     /// Signs it with the issuer's key.
     pub fn sign(self, key: &SigningKey) -> Result<Credential, CredentialError> {
-        let signature = key.sign(CONTEXT, &codec::statement_bytes(&self));
+        let signature = key.sign(Self::CONTEXT, &codec::statement_bytes(&self));
         self.with_signature(signature)
     }
 
@@ -81,13 +80,10 @@ impl Statement {
         codec::statement_bytes(self)
     }
 
-    /// The context of a credential's signature.
-    pub const CONTEXT: &str = CONTEXT;
-
     /// A credential, if the signature is the issuer's and nothing that it says is refused whoever says it.
     pub fn with_signature(self, signature: [u8; 64]) -> Result<Credential, CredentialError> {
         codec::check(&self)?;
-        if !self.issuer.verifies(CONTEXT, &codec::statement_bytes(&self), &signature) {
+        if !self.issuer.verifies(Self::CONTEXT, &codec::statement_bytes(&self), &signature) {
             return Err(CredentialError::Signature(self.issuer));
         }
         if let Claim::WalletBinding { wallet, signature } = &self.claim

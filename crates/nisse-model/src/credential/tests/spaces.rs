@@ -123,9 +123,15 @@ fn an_admin_who_was_lowered_expels_nobody_that_it_had_not_before() {
     assert_eq!(roles(&log, &space), [Some(Role::Admin), Some(Role::Read), None]);
 }
 
-/// An invitation by Alice, and what its key says.
-fn invited(space: &Credential, seen: CredentialId, uses: u32, invitee: Option<Voice>) -> (Credential, Voice) {
-    let ticket = Voice::of(1, 90);
+/// An invitation, and what its key says.
+fn invited_by(
+    who: Voice,
+    space: &Credential,
+    seen: CredentialId,
+    uses: u32,
+    invitee: Option<Voice>,
+) -> (Credential, Voice) {
+    let ticket = Voice::of(who.identity, 90);
     let claim = Claim::Invitation {
         space: space.id(),
         key: ticket.did(),
@@ -134,7 +140,12 @@ fn invited(space: &Credential, seen: CredentialId, uses: u32, invitee: Option<Vo
         uses,
         invitee: invitee.map(|who| who.did()),
     };
-    (LAPTOP.says(claim, &[seen]), ticket)
+    (who.says(claim, &[seen]), ticket)
+}
+
+/// One by Alice.
+fn invited(space: &Credential, seen: CredentialId, uses: u32, invitee: Option<Voice>) -> (Credential, Voice) {
+    invited_by(LAPTOP, space, seen, uses, invitee)
 }
 
 fn join(invitation: &Credential, who: Voice) -> Claim {
@@ -178,16 +189,7 @@ fn an_invitation_that_is_expired_taken_back_or_anothers_admits_nobody() {
 #[test]
 fn an_invitation_lasts_as_long_as_its_inviter_may_invite() {
     let (said, space) = shared(Role::Admin);
-    let ticket = Voice::of(11, 91);
-    let claim = Claim::Invitation {
-        space: space.id(),
-        key: ticket.did(),
-        role: Role::Edit,
-        expires: LATER,
-        uses: 1,
-        invitee: None,
-    };
-    let invitation = BOBS.says(claim, &[said[4].id()]);
+    let (invitation, ticket) = invited_by(BOBS, &space, said[4].id(), 1, None);
     let expelled = LAPTOP.says(expel(&space, BOB), &[invitation.id()]);
     let carol = ticket.says(join(&invitation, CAROL), &[expelled.id()]);
     let log = log_of(&said, &[&invitation, &expelled, &carol]);
@@ -216,16 +218,7 @@ fn an_invitation_lowers_nobody_and_raises_nobody_of_whom_something_was_said_sinc
 #[test]
 fn who_joined_stays_when_the_inviter_is_expelled_and_takes_the_invitation_back() {
     let (said, space) = shared(Role::Admin);
-    let ticket = Voice::of(11, 91);
-    let claim = Claim::Invitation {
-        space: space.id(),
-        key: ticket.did(),
-        role: Role::Edit,
-        expires: LATER,
-        uses: 1,
-        invitee: None,
-    };
-    let invitation = BOBS.says(claim, &[said[4].id()]);
+    let (invitation, ticket) = invited_by(BOBS, &space, said[4].id(), 1, None);
     let carol = ticket.says(join(&invitation, CAROL), &[invitation.id()]);
     let expelled = LAPTOP.says(expel(&space, BOB), &[carol.id()]);
     for seen in [invitation.id(), said[1].id()] {
