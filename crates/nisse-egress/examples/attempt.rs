@@ -15,8 +15,8 @@ use bytes::Bytes;
 use futures::StreamExt as _;
 use futures::stream;
 use nisse_egress::{
-    Egress, EgressConfig, EgressDeps, EgressTime, GuestRequest, HickoryResolver, Reach, RequestBody, RequestTimeouts,
-    TcpDialler, TracingAudit,
+    Egress, EgressConfig, EgressDeps, EgressTime, GuestRequest, HickoryResolver, NoSecrets, Reach, RequestBody,
+    RequestTimeouts, TcpDialler, TracingAudit,
 };
 use nisse_model::{NetworkRule, Timestamp};
 use serde_json::{Value, json};
@@ -32,6 +32,7 @@ async fn main() {
     let deps = EgressDeps {
         resolver: Arc::new(HickoryResolver::new(&[])),
         dialler: Arc::new(TcpDialler),
+        secrets: Arc::new(NoSecrets),
         audit: Arc::new(TracingAudit),
         time: EgressTime::new(|| Timestamp(0), move || start.elapsed()),
     };
@@ -72,7 +73,7 @@ async fn send(egress: &Egress, spec: &Value, rules: &[NetworkRule], agent: u64) 
     let total = spec["total_ms"].as_u64().map(Duration::from_millis);
     let request = GuestRequest {
         agent: format!("agent-{agent}"),
-        reach: Reach::Granted { rules, local: &[] },
+        reach: Reach::Granted { rules, local: &[], secrets: &[] },
         method: text("method", "GET"),
         scheme: text("scheme", "http"),
         authority: text("authority", ""),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use nisse_model::Timestamp;
+use nisse_model::{SecretName, Timestamp};
 
 use crate::error::EgressError;
 use crate::time::EgressTime;
@@ -83,6 +83,10 @@ pub struct AuditLine {
     pub via_network_local: bool,
     /// Whether an open connection of the same agent and rule was used again.
     pub reused: bool,
+    /// The secrets that the request carried, by name.
+    pub secrets: Vec<SecretName>,
+    /// Echoes of them that were covered in the response.
+    pub redacted: u64,
 }
 
 /// Takes audit lines. Must not block.
@@ -97,6 +101,7 @@ pub struct TracingAudit;
 
 impl AuditSink for TracingAudit {
     fn record(&self, line: AuditLine) {
+        let secrets: Vec<&str> = line.secrets.iter().map(SecretName::as_str).collect();
         tracing::info!(
             target: "nisse::event::egress",
             time = line.time.0,
@@ -117,6 +122,8 @@ impl AuditSink for TracingAudit {
             via_connect_to = line.via_connect_to,
             via_network_local = line.via_network_local,
             reused = line.reused,
+            secrets = (!secrets.is_empty()).then(|| secrets.join(",")),
+            redacted = (line.redacted > 0).then_some(line.redacted),
         );
     }
 }
@@ -156,6 +163,8 @@ impl AuditDraft {
             via_connect_to: false,
             via_network_local: false,
             reused: false,
+            secrets: Vec::new(),
+            redacted: 0,
         };
         Self { line, up_bytes: Arc::default(), started: time.elapsed(), time: time.clone(), sink: sink.clone() }
     }
@@ -171,6 +180,9 @@ impl Drop for AuditDraft {
         let mut line = self.line.clone();
         line.up_bytes = self.up_bytes.load(Ordering::Relaxed);
         line.duration = self.time.elapsed().saturating_sub(self.started);
+        if line.redacted > 0 {
+            tracing::warn!(agent = line.agent, host = line.host, redacted = line.redacted, "a host sent a secret back");
+        }
         self.sink.record(line);
     }
 }

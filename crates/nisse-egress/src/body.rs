@@ -18,6 +18,7 @@ use crate::audit::{AuditDraft, Verdict};
 use crate::error::EgressError;
 use crate::limiter::{Direction, Limiter};
 use crate::pool::Lease;
+use crate::redact::Redactor;
 use crate::time::EgressTime;
 
 /// A streamed body that ends within this many bytes is sent with a `Content-Length`.
@@ -113,6 +114,7 @@ fn full(bytes: Bytes) -> SentBody {
 /// connection. Trailers are not carried.
 pub struct ResponseBody {
     pub(crate) incoming: Incoming,
+    pub(crate) redactor: Option<Redactor>,
     pub(crate) host: String,
     pub(crate) agent: Arc<str>,
     pub(crate) limiter: Arc<Limiter>,
@@ -146,6 +148,16 @@ impl ResponseBody {
             return Err(EgressError::TooLarge { limit: "response_body_bytes_max", max: self.bytes_max });
         }
         self.limiter.spend_bytes(&self.agent, Direction::Down, bytes, self.time.elapsed())
+    }
+
+    /// The piece without echoes; what may become one waits.
+    fn redacted(&mut self, piece: Bytes) -> Bytes {
+        let Some(redactor) = &mut self.redactor else { return piece };
+        let piece = redactor.piece(&piece);
+        if let Some(draft) = &mut self.draft {
+            draft.line.redacted = redactor.found();
+        }
+        piece
     }
 
     fn fail(&mut self, error: EgressError) -> EgressError {
@@ -185,8 +197,9 @@ impl Stream for ResponseBody {
         loop {
             match Pin::new(&mut this.incoming).poll_frame(context) {
                 Poll::Ready(None) => {
+                    let rest = this.redactor.as_mut().map(Redactor::finish).filter(|rest| !rest.is_empty());
                     this.finish();
-                    return Poll::Ready(None);
+                    return Poll::Ready(rest.map(Ok));
                 }
                 Poll::Ready(Some(Err(error))) => {
                     let withdrawn = this.lease.as_ref().is_some_and(Lease::is_withdrawn);
@@ -203,6 +216,10 @@ impl Stream for ResponseBody {
                     let Ok(piece) = frame.into_data() else { continue };
                     if let Err(error) = this.count(piece.len() as u64) {
                         return Poll::Ready(Some(Err(this.fail(error))));
+                    }
+                    let piece = this.redacted(piece);
+                    if piece.is_empty() {
+                        continue;
                     }
                     return Poll::Ready(Some(Ok(piece)));
                 }

@@ -2,6 +2,7 @@
 
 mod connect;
 mod names;
+mod send;
 
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -11,17 +12,20 @@ use nisse_model::{LocalService, NetworkRule};
 use tokio_rustls::rustls::ClientConfig;
 
 use crate::audit::{AuditDraft, AuditSink};
-use crate::body::{ResponseBody, SentBody, UpMeter, sent_body};
+use crate::body::{ResponseBody, UpMeter, sent_body};
 use crate::connect_to::ConnectTo;
 use crate::dialler::Dialler;
 use crate::error::EgressError;
 use crate::headers;
+use crate::injection::Injection;
 use crate::limiter::Limiter;
 use crate::limits::{EgressLimits, Timeouts};
 use crate::policy::{OwnAddresses, Route, route};
 use crate::pool::{Lease, Pool};
+use crate::redact::Redactor;
 use crate::request::{GuestRequest, GuestResponse, Reach};
 use crate::resolver::Resolver;
+use crate::secrets::Secrets;
 use crate::target::EgressTarget;
 use crate::time::EgressTime;
 use crate::tls::{TlsRoots, client_config};
@@ -39,13 +43,15 @@ pub struct EgressConfig {
     pub roots: TlsRoots,
 }
 
-/// The seams: names, connections, the audit trail, time.
+/// The seams: names, connections, secrets, the audit trail, time.
 #[derive(Clone)]
 pub struct EgressDeps {
     /// Asks name servers.
     pub resolver: Arc<dyn Resolver>,
     /// Opens connections.
     pub dialler: Arc<dyn Dialler>,
+    /// Knows the owner's secrets.
+    pub secrets: Arc<dyn Secrets>,
     /// Takes a line per try.
     pub audit: Arc<dyn AuditSink>,
     /// The node's clocks.
@@ -128,7 +134,7 @@ impl Egress {
                 after: timeouts.total,
             }),
         };
-        let (response, mut lease) = match outcome {
+        let Exchanged { response, mut lease, mut redactor } = match outcome {
             Ok(exchanged) => exchanged,
             Err(error) => {
                 draft.failed(&error);
@@ -146,8 +152,13 @@ impl Egress {
             Some(length) => _ = head.headers.insert(header::CONTENT_LENGTH, length),
             None => {}
         }
+        if let Some(redactor) = &mut redactor {
+            redactor.headers(&mut head.headers);
+            draft.line.redacted = redactor.found();
+        }
         let body = ResponseBody {
             incoming,
+            redactor,
             host: draft.line.host.clone(),
             agent,
             limiter: inner.limiter.clone(),
@@ -164,6 +175,14 @@ impl Egress {
     }
 }
 
+/// A response whose head is here.
+struct Exchanged {
+    response: Response<Incoming>,
+    lease: Lease,
+    /// Covers echoes of the secrets that the request carried.
+    redactor: Option<Redactor>,
+}
+
 impl Inner {
     /// Everything up to the response's head.
     async fn exchange(
@@ -172,15 +191,15 @@ impl Inner {
         agent: &Arc<str>,
         timeouts: &Timeouts,
         draft: &mut AuditDraft,
-    ) -> Result<(Response<Incoming>, Lease), EgressError> {
+    ) -> Result<Exchanged, EgressError> {
         let target = EgressTarget::parse(&request.scheme, &request.authority, &request.path_and_query)?;
         let host = target.host().to_string();
         draft.line.scheme = target.scheme().as_str();
         draft.line.host = host.clone();
         draft.line.port = target.port();
-        let route = match request.reach {
-            Reach::Granted { rules, local } => route(&target, rules, local),
-            Reach::Public => Some(Route::public()),
+        let (route, secrets) = match request.reach {
+            Reach::Granted { rules, local, secrets } => (route(&target, rules, local), secrets),
+            Reach::Public => (Some(Route::public()), [].as_slice()),
         };
         let Some(route) = route else {
             return Err(EgressError::NotGranted { agent: request.agent, target: Box::new(target) });
@@ -190,7 +209,8 @@ impl Inner {
             return Err(EgressError::Withdrawn { host });
         }
         let method = headers::method(&request.method)?;
-        let headers = headers::request_headers(&request.headers, &target.host_header())?;
+        let mut headers = headers::request_headers(&request.headers, &target.host_header())?;
+        let injection = Injection::of(agent, &target, &method, &request.headers, secrets)?;
         let now = self.deps.time.elapsed();
         self.limiter.admit_request(agent, &route.permission, now)?;
         if route.wildcard {
@@ -206,6 +226,9 @@ impl Inner {
         };
         let destination = self.destination(&target, &route, agent, timeouts, draft).await?;
         let body = sent_body(request.body, meter.clone()).await?;
+        // Not a moment earlier, and never from memory: what was withdrawn or changed is gone with this request.
+        let redactor = injection.put_into(agent, &*self.deps.secrets, &mut headers).await?;
+        draft.line.secrets = injection.names().collect();
         let mut outgoing = Request::new(body);
         *outgoing.method_mut() = method;
         // Origin-form: path and query, nothing that could name a host.
@@ -217,44 +240,6 @@ impl Inner {
             let why: Box<dyn std::error::Error + Send + Sync> = "the server switched protocols".into();
             return Err(EgressError::Protocol { host, source: Arc::from(why) });
         }
-        Ok((response, lease))
-    }
-
-    /// Sends over an open connection of the same kind, or over a new one.
-    async fn send(
-        &self,
-        mut outgoing: Request<SentBody>,
-        destination: &connect::Destination,
-        route: &Route,
-        agent: &Arc<str>,
-        timeouts: &Timeouts,
-        draft: &mut AuditDraft,
-    ) -> Result<(Response<Incoming>, Lease), EgressError> {
-        let late = |phase, after| EgressError::Timeout { host: destination.host.to_string(), phase, after };
-        if let Some((mut lease, address)) = self.idle_connection(destination, route, agent) {
-            draft.line.chosen = Some(address.ip());
-            self.limiter.admit_destination(address.ip(), self.deps.time.elapsed())?;
-            let sending = lease.sender.try_send_request(outgoing);
-            match tokio::time::timeout(timeouts.first_byte, sending).await {
-                Err(_) => return Err(late("first byte", timeouts.first_byte)),
-                Ok(Ok(response)) => {
-                    draft.line.reused = true;
-                    return Ok((response, lease));
-                }
-                // The server closed it meanwhile and nothing was sent: the request goes over a new connection.
-                Ok(Err(mut error)) => match error.take_message() {
-                    Some(request) => outgoing = request,
-                    None => return Err(connect::protocol(destination, &lease, error.into_error())),
-                },
-            }
-        }
-        let opening = self.open(destination, route, agent, timeouts, draft);
-        let mut lease = opening.await?;
-        let sending = lease.sender.send_request(outgoing);
-        match tokio::time::timeout(timeouts.first_byte, sending).await {
-            Err(_) => Err(late("first byte", timeouts.first_byte)),
-            Ok(Err(error)) => Err(connect::protocol(destination, &lease, error)),
-            Ok(Ok(response)) => Ok((response, lease)),
-        }
+        Ok(Exchanged { response, lease, redactor })
     }
 }

@@ -1,13 +1,16 @@
 //! Why a request did not go out: a stable reason code, a sentence, and the line that would change it.
 
+mod hint;
+
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use nisse_model::{HostNameError, LocalHost, NetworkRule, NetworkScheme};
+use nisse_model::{SecretName, SecretRule};
 
 use crate::resolver::ResolveError;
+use crate::secrets::SecretRefused;
 use crate::special_purpose::AddressClass;
 use crate::target::{EgressTarget, TargetError};
 
@@ -35,6 +38,40 @@ pub enum EgressError {
         agent: String,
         /// Where to.
         target: Box<EgressTarget>,
+    },
+    /// A header asks for a secret, and none of the agent's permissions gives it to this request.
+    #[error(
+        "put the secret {name:?} into `{header}` of a request to {target}: none of the permissions of `{agent}` match"
+    )]
+    SecretNotGranted {
+        /// Who asked.
+        agent: String,
+        /// What stands after `nisse-secret:`, shortened.
+        name: String,
+        /// The header that asks, shortened.
+        header: String,
+        /// Where to.
+        target: Box<EgressTarget>,
+        /// The permission for this secret, host and header, whose method or path does not fit.
+        near: Option<Box<SecretRule>>,
+    },
+    /// The secret is granted and not there.
+    #[error("use the secret `{name}`")]
+    Secret {
+        /// What it is called.
+        name: SecretName,
+        /// Why it is not there.
+        source: SecretRefused,
+    },
+    /// The header cannot carry the secret's value.
+    #[error("put the secret `{name}` into the header `{header}`: {why}")]
+    SecretUnfit {
+        /// What it is called.
+        name: SecretName,
+        /// The header.
+        header: String,
+        /// What is wrong with the value, without any of it.
+        why: &'static str,
     },
     /// The name has no usable answer.
     #[error("resolve {host}")]
@@ -148,6 +185,11 @@ impl EgressError {
             Self::Method(_) => "method",
             Self::Header { .. } => "header",
             Self::NotGranted { .. } => "not_granted",
+            Self::SecretNotGranted { .. } => "secret_not_granted",
+            Self::Secret { source: SecretRefused::Sealed, .. } => "secret_sealed",
+            Self::Secret { source: SecretRefused::Missing, .. } => "secret_missing",
+            Self::Secret { source: SecretRefused::Failed(_), .. } => "secret_failed",
+            Self::SecretUnfit { .. } => "secret_unfit",
             Self::Resolve { .. } => "resolve",
             Self::Address { .. } => "address",
             Self::OwnAddress { .. } => "own_address",
@@ -173,59 +215,7 @@ impl EgressError {
                 | Self::Timeout { .. }
                 | Self::Protocol { .. }
                 | Self::RequestBody(_)
+                | Self::Secret { source: SecretRefused::Failed(_), .. }
         )
     }
-
-    /// The line to add or change, where one would help.
-    pub fn hint(&self) -> Option<String> {
-        match self {
-            Self::NotGranted { agent, target } => Some(permission_hint(agent, target)),
-            Self::Target(TargetError::Host(error)) => request_host_hint(error),
-            Self::Address { host, port, class, .. } => address_hint(host, *port, *class),
-            _ => None,
-        }
-    }
-}
-
-fn address_hint(host: &str, port: u16, class: AddressClass) -> Option<String> {
-    match class {
-        AddressClass::Private(_) => Some(format!(
-            "`network_outbound` reaches public addresses only; for a service on your own network, add \
-             \"network_local:{host}:{port}\" to `permissions` in agent.yaml"
-        )),
-        AddressClass::Public => Some(
-            "all addresses of a name must be of one kind, and `network_local` reaches your own network only".to_owned(),
-        ),
-        AddressClass::Forbidden(_) => None,
-    }
-}
-
-fn request_host_hint(error: &HostNameError) -> Option<String> {
-    match error {
-        HostNameError::Address(_) | HostNameError::Number(_) => {
-            Some("write an IPv4 address as four decimal numbers, or use a name".to_owned())
-        }
-        other => other.hint(),
-    }
-}
-
-/// The exact permission that would have allowed the request.
-fn permission_hint(agent: &str, target: &EgressTarget) -> String {
-    let permission = match target.host_name() {
-        Some(host) => {
-            let rule = NetworkRule {
-                scheme: target.scheme(),
-                host: nisse_model::HostPattern::exact(host),
-                port: target.port(),
-            };
-            format!("network_outbound:{rule}")
-        }
-        None => format!("network_local:{}:{}", target.host(), target.port()),
-    };
-    let note = match (target.host(), target.scheme()) {
-        (LocalHost::Ip(_), _) => " (services on your own network only; a public service needs its name)",
-        (_, NetworkScheme::Http) => " (not encrypted)",
-        _ => "",
-    };
-    format!("add \"{permission}\" to `permissions` in agent.yaml{note}, then `nisse update {agent} DIR`")
 }

@@ -4,6 +4,7 @@
 //! that serve nothing are canaries. Servers here speak raw bytes, so that a test sees what went over the wire.
 
 mod network;
+mod secrets;
 mod server;
 
 use std::collections::{HashMap, VecDeque};
@@ -17,6 +18,7 @@ use crate::audit::{AuditLine, AuditSink};
 use crate::resolver::{Answer, ResolveError, Resolver};
 
 pub use network::FakeNetwork;
+pub use secrets::FakeSecrets;
 pub use server::{FakeServer, Piece, Received};
 
 /// Names with scripted answers: each question takes the next one, the last one stays.

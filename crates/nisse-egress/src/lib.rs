@@ -4,7 +4,8 @@
 //! A request is read once into typed values ([`EgressTarget`]), matched against the agent's permissions, resolved
 //! once; every answer is checked against [`classify`], the checked address itself is dialled and compared with the
 //! connection's peer; SNI, certificate and `Host` are the name that the rule allowed; the request is written anew from
-//! validated parts. Each try leaves one [`AuditLine`]. What the operator configured goes through [`OperatorClient`].
+//! validated parts; [`Secrets`] are put in last of all, and their echoes are covered. Each try leaves one
+//! [`AuditLine`]. What the operator configured goes through [`OperatorClient`].
 //!
 //! # What this cannot prevent
 //! An allowed host can relay: an open redirect that the host itself follows, a webhook, a translation service or a
@@ -21,13 +22,16 @@ mod dialler;
 mod egress;
 mod error;
 mod headers;
+mod injection;
 mod limiter;
 mod limits;
 mod operator;
 mod policy;
 mod pool;
+mod redact;
 mod request;
 mod resolver;
+mod secrets;
 mod special_purpose;
 mod target;
 mod time;
@@ -48,6 +52,7 @@ pub use operator::{OperatorClient, OperatorError, OperatorRequest, OperatorRespo
 pub use policy::OwnAddresses;
 pub use request::{GuestRequest, GuestResponse, Reach, RequestTimeouts};
 pub use resolver::{ADDRESSES_PER_NAME_MAX, Answer, HickoryResolver, MachineResolver, ResolveError, Resolver};
+pub use secrets::{NoSecrets, SecretRefused, SecretValue, Secrets};
 pub use special_purpose::{AddressClass, classify};
 pub use target::{EgressTarget, PATH_LENGTH_MAX, TargetError};
 pub use time::EgressTime;

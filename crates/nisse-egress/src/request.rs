@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use http::{HeaderMap, StatusCode};
-use nisse_model::{LocalService, NetworkRule};
+use nisse_model::{LocalService, NetworkRule, SecretRule};
 
 use crate::body::{RequestBody, ResponseBody};
 use crate::limits::Timeouts;
@@ -47,6 +47,8 @@ pub enum Reach<'a> {
         rules: &'a [NetworkRule],
         /// Its `network_local` permissions.
         local: &'a [LocalService],
+        /// Its `secret` permissions.
+        secrets: &'a [SecretRule],
     },
     /// To any public host: the node itself asks whom strangers named, such as a provider of content.
     Public,

@@ -2,7 +2,7 @@
 //!
 //! [`Grants`] has no public constructor but the policy's, so what holds one has been through it.
 
-use crate::{LocalService, Manifest, NetworkRule, Permission};
+use crate::{LocalService, Manifest, NetworkRule, Permission, SecretRule};
 
 /// What decides which of a manifest's permissions are given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,6 +16,7 @@ pub struct Policy {
 pub struct Grants {
     network_rules: Vec<NetworkRule>,
     local_services: Vec<LocalService>,
+    secret_rules: Vec<SecretRule>,
     read_ipfs: bool,
     publish_to_chain: bool,
 }
@@ -29,13 +30,19 @@ pub enum GrantError {
         /// The permission as written.
         permission: Permission,
     },
+    /// A stranger's agent asked for the operator's secrets.
+    #[error("grant `{permission}`: secrets of a node are only given to agents of the node's owner")]
+    Secret {
+        /// The permission as written.
+        permission: Permission,
+    },
 }
 
 impl GrantError {
     /// What to do about it.
     pub fn hint(&self) -> String {
         match self {
-            Self::NetworkLocal { permission } => {
+            Self::NetworkLocal { permission } | Self::Secret { permission } => {
                 format!("remove \"{permission}\" from `permissions` in agent.yaml, or deploy to a node of your own")
             }
         }
@@ -55,6 +62,8 @@ impl Grants {
                 Permission::NetworkLocal(_) => {
                     return Err(GrantError::NetworkLocal { permission: permission.clone() });
                 }
+                Permission::Secret(rule) if policy.owner_is_node_operator => grants.secret_rules.push((**rule).clone()),
+                Permission::Secret(_) => return Err(GrantError::Secret { permission: permission.clone() }),
                 Permission::ReadIpfs => grants.read_ipfs = true,
                 Permission::PublishToChain => grants.publish_to_chain = true,
             }
@@ -64,8 +73,8 @@ impl Grants {
 
     /// No grant at all: what an agent without permissions holds.
     pub fn none() -> Self {
-        let (network_rules, local_services) = (Vec::new(), Vec::new());
-        Self { network_rules, local_services, read_ipfs: false, publish_to_chain: false }
+        let (network_rules, local_services, secret_rules) = (Vec::new(), Vec::new(), Vec::new());
+        Self { network_rules, local_services, secret_rules, read_ipfs: false, publish_to_chain: false }
     }
 
     /// Public hosts that requests may go to.
@@ -76,6 +85,11 @@ impl Grants {
     /// Services on the owner's own network that requests may go to.
     pub fn local_services(&self) -> &[LocalService] {
         &self.local_services
+    }
+
+    /// Secrets of the owner that go along with requests, and with which.
+    pub fn secret_rules(&self) -> &[SecretRule] {
+        &self.secret_rules
     }
 
     /// Whether content may be read by CID.

@@ -6,6 +6,7 @@
 
 mod address;
 mod agent_id;
+mod audit;
 mod config;
 mod content_id;
 mod credential;
@@ -25,11 +26,14 @@ mod peer_id;
 mod permission;
 mod record;
 mod resources;
+mod secret_name;
+mod secret_rule;
 mod suggestion;
 mod units;
 
 pub use address::{Address, ParseAddressError};
 pub use agent_id::{AgentId, AgentName, ParseAgentIdError};
+pub use audit::{AuditChainError, AuditHead, AuditLine, DecodeAuditError};
 pub use config::{Config, ConfigError, ConfigSetting, ParseConfigSettingError};
 pub use content_id::{CidCodec, ContentId, ParseContentIdError};
 pub use credential::{
@@ -59,5 +63,7 @@ pub use record::{
     MessageHasher, RecordChain, RecordOutcome, TrapKind,
 };
 pub use resources::Resources;
+pub use secret_name::{ParseSecretNameError, SecretName};
+pub use secret_rule::{HttpMethod, PathPrefix, SecretForm, SecretHeader, SecretRule, SecretRuleError};
 pub use suggestion::nearest;
 pub use units::{Amount, AmountPerHour, ByteSize, Cpu, Fuel, ParseUnitError, Timestamp};

@@ -119,7 +119,7 @@ impl FromStr for LocalService {
 }
 
 /// Parts `HOST[:PORT]`; a bracketed IPv6 address keeps its colons. Refuses what belongs to a URL and not to a rule.
-fn split_port(text: &str) -> Result<(&str, Option<u16>), NetworkRuleError> {
+pub(crate) fn split_port(text: &str) -> Result<(&str, Option<u16>), NetworkRuleError> {
     if let Some(at) = text.find(['/', '?', '#', '@', '\\']) {
         return Err(NetworkRuleError::NotAHost { text: shortened(text), part: shortened(&text[at..]) });
     }

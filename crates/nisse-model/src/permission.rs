@@ -6,12 +6,13 @@ mod network_local;
 mod network_outbound;
 mod publish_to_chain;
 mod read_ipfs;
+mod secret;
 
 use std::fmt;
 use std::str::FromStr;
 
 use crate::suggestion::nearest;
-use crate::{LocalService, NetworkRule, NetworkRuleError};
+use crate::{LocalService, NetworkRule, NetworkRuleError, SecretRule, SecretRuleError};
 
 /// Everything that an agent can ask for, on one screen.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -20,6 +21,8 @@ pub enum Permission {
     NetworkOutbound(NetworkRule),
     /// Requests to one service on the owner's own network.
     NetworkLocal(LocalService),
+    /// A secret of the owner in the requests to one host.
+    Secret(Box<SecretRule>),
     /// Content by CID.
     ReadIpfs,
     /// Answers to the deployment's OracleFeeds.
@@ -39,8 +42,8 @@ pub struct PermissionKind {
 
 impl Permission {
     /// All kinds, in the order in which they are explained.
-    pub const KINDS: [PermissionKind; 4] =
-        [network_outbound::KIND, network_local::KIND, read_ipfs::KIND, publish_to_chain::KIND];
+    pub const KINDS: [PermissionKind; 5] =
+        [network_outbound::KIND, network_local::KIND, secret::KIND, read_ipfs::KIND, publish_to_chain::KIND];
     /// Longest permission, in bytes.
     pub const LENGTH_MAX: usize = 512;
 
@@ -49,6 +52,7 @@ impl Permission {
         match self {
             Self::NetworkOutbound(_) => network_outbound::KIND,
             Self::NetworkLocal(_) => network_local::KIND,
+            Self::Secret(_) => secret::KIND,
             Self::ReadIpfs => read_ipfs::KIND,
             Self::PublishToChain => publish_to_chain::KIND,
         }
@@ -61,6 +65,7 @@ impl fmt::Display for Permission {
         match self {
             Self::NetworkOutbound(rule) => write!(formatter, "{name}:{rule}"),
             Self::NetworkLocal(service) => write!(formatter, "{name}:{service}"),
+            Self::Secret(rule) => write!(formatter, "{name}:{rule}"),
             Self::ReadIpfs | Self::PublishToChain => formatter.write_str(name),
         }
     }
@@ -95,6 +100,9 @@ pub enum ParsePermissionError {
     /// A rule of the network kinds is refused.
     #[error(transparent)]
     Network(#[from] NetworkRuleError),
+    /// A rule for a secret is refused.
+    #[error(transparent)]
+    Secret(#[from] Box<SecretRuleError>),
 }
 
 fn kind_names() -> String {
@@ -114,6 +122,7 @@ impl ParsePermissionError {
             Self::MissingArguments { form, .. } => Some(format!("write `{form}`")),
             Self::UnexpectedArguments { kind } => Some(format!("write `{kind}`")),
             Self::Network(error) => error.hint(),
+            Self::Secret(error) => error.hint(),
             Self::TooLong { .. } => None,
         }
     }
@@ -133,6 +142,7 @@ impl FromStr for Permission {
         match kind {
             _ if kind == network_outbound::KIND.name => network_outbound::parse(arguments).map(Self::NetworkOutbound),
             _ if kind == network_local::KIND.name => network_local::parse(arguments).map(Self::NetworkLocal),
+            _ if kind == secret::KIND.name => secret::parse(arguments).map(Self::Secret),
             _ if kind == read_ipfs::KIND.name => read_ipfs::parse(arguments).map(|()| Self::ReadIpfs),
             _ if kind == publish_to_chain::KIND.name => {
                 publish_to_chain::parse(arguments).map(|()| Self::PublishToChain)

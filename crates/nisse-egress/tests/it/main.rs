@@ -8,4 +8,5 @@ mod legitimate;
 mod limits;
 mod operator;
 mod real_tls;
+mod secrets;
 mod world;

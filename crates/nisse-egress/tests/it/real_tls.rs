@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use nisse_egress::fake::{AuditLog, ScriptedResolver};
 use nisse_egress::{
-    CaFile, ConnectTo, Egress, EgressConfig, EgressDeps, EgressError, EgressTime, GuestRequest, Reach, RequestBody,
-    RequestTimeouts, ServerIdentity, TcpDialler,
+    CaFile, ConnectTo, Egress, EgressConfig, EgressDeps, EgressError, EgressTime, GuestRequest, NoSecrets, Reach,
+    RequestBody, RequestTimeouts, ServerIdentity, TcpDialler,
 };
 use nisse_model::{LocalService, NetworkRule, Timestamp};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -47,6 +47,7 @@ fn egress(connect_to: Vec<ConnectTo>, audit: &AuditLog) -> Egress {
     let deps = EgressDeps {
         resolver: Arc::new(ScriptedResolver::default()),
         dialler: Arc::new(TcpDialler),
+        secrets: Arc::new(NoSecrets),
         audit: Arc::new(audit.clone()),
         time: EgressTime::new(|| Timestamp(0), || std::time::Duration::from_secs(1)),
     };
@@ -64,7 +65,7 @@ async fn get(
     let local: Vec<LocalService> = local.iter().map(|service| service.parse().expect("a service")).collect();
     let request = GuestRequest {
         agent: "talos.oracle".to_owned(),
-        reach: Reach::Granted { rules: &rules, local: &local },
+        reach: Reach::Granted { rules: &rules, local: &local, secrets: &[] },
         method: "GET".to_owned(),
         scheme: scheme.to_owned(),
         authority: authority.to_owned(),

@@ -3,12 +3,12 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use nisse_egress::fake::{AuditLog, FakeNetwork, FakeServer, ScriptedResolver};
+use nisse_egress::fake::{AuditLog, FakeNetwork, FakeSecrets, FakeServer, ScriptedResolver};
 use nisse_egress::{
     CaFile, Egress, EgressConfig, EgressDeps, EgressError, EgressTime, GuestRequest, GuestResponse, Reach, RequestBody,
     RequestTimeouts, ServerIdentity, TlsRoots,
 };
-use nisse_model::{LocalService, NetworkRule, Timestamp};
+use nisse_model::{LocalService, NetworkRule, SecretRule, Timestamp};
 
 /// The host that the tests' agent may reach, and its addresses.
 pub(crate) const HOST: &str = "api.example.com";
@@ -21,12 +21,14 @@ pub(crate) const LONG: Duration = Duration::from_secs(3600);
 pub(crate) struct World {
     pub(crate) names: ScriptedResolver,
     pub(crate) network: FakeNetwork,
+    pub(crate) vault: FakeSecrets,
     pub(crate) audit: AuditLog,
     pub(crate) egress: Egress,
     pub(crate) identity: ServerIdentity,
     pub(crate) elapsed: Arc<Mutex<Duration>>,
     pub(crate) rules: Vec<NetworkRule>,
     pub(crate) local: Vec<LocalService>,
+    pub(crate) secrets: Vec<SecretRule>,
 }
 
 impl World {
@@ -37,6 +39,7 @@ impl World {
 
     pub(crate) fn with(rules: &[&str], change: impl FnOnce(&mut EgressConfig)) -> Self {
         let (names, network, audit) = (ScriptedResolver::default(), FakeNetwork::default(), AuditLog::default());
+        let vault = FakeSecrets::default();
         let identity = ServerIdentity::generate(HOST).unwrap();
         let elapsed = Arc::new(Mutex::new(Duration::from_secs(10)));
         let clock = elapsed.clone();
@@ -47,23 +50,32 @@ impl World {
         let deps = EgressDeps {
             resolver: Arc::new(names.clone()),
             dialler: Arc::new(network.clone()),
+            secrets: Arc::new(vault.clone()),
             audit: Arc::new(audit.clone()),
             time,
         };
         Self {
             names,
             network,
+            vault,
             audit,
             egress: Egress::new(config, deps),
             identity,
             elapsed,
             rules: rules.iter().map(|rule| rule.parse().unwrap()).collect(),
             local: Vec::new(),
+            secrets: Vec::new(),
         }
     }
 
     pub(crate) fn with_local(mut self, services: &[&str]) -> Self {
         self.local = services.iter().map(|service| service.parse().unwrap()).collect();
+        self
+    }
+
+    /// These `secret` permissions.
+    pub(crate) fn with_secrets(mut self, rules: &[&str]) -> Self {
+        self.secrets = rules.iter().map(|rule| rule.parse().unwrap()).collect();
         self
     }
 
@@ -96,7 +108,7 @@ impl World {
     pub(crate) fn parts<'a>(&'a self, scheme: &str, authority: &str, path_and_query: &str) -> GuestRequest<'a> {
         GuestRequest {
             agent: "talos.probe".to_owned(),
-            reach: Reach::Granted { rules: &self.rules, local: &self.local },
+            reach: Reach::Granted { rules: &self.rules, local: &self.local, secrets: &self.secrets },
             method: "GET".to_owned(),
             scheme: scheme.to_owned(),
             authority: authority.to_owned(),

@@ -31,7 +31,7 @@ pub enum Warning {
     Wildcard(Permission),
     /// Only home nodes give it.
     #[error("the permission \"{0}\" is only given on a node of your own")]
-    LocalNetwork(Permission),
+    OwnNode(Permission),
     /// No node of this version has one to give.
     #[error("`resources.gpu` is true: no node of this version offers a GPU, so nobody will bid")]
     Gpu,
@@ -68,7 +68,9 @@ pub fn check(manifest: &Manifest) -> Vec<Warning> {
                     warnings.push(Warning::Wildcard(permission.clone()));
                 }
             }
-            Permission::NetworkLocal(_) => warnings.push(Warning::LocalNetwork(permission.clone())),
+            Permission::NetworkLocal(_) | Permission::Secret(_) => {
+                warnings.push(Warning::OwnNode(permission.clone()));
+            }
             Permission::ReadIpfs | Permission::PublishToChain => {}
         }
     }

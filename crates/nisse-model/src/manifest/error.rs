@@ -199,6 +199,20 @@ pub enum ManifestProblem {
         /// Why.
         error: ParsePermissionError,
     },
+    /// A secret for a host that the agent may not reach.
+    #[error("found {text:?} without a `network_outbound` that reaches its host, expected both")]
+    SecretWithoutHost {
+        /// As written, shortened.
+        text: String,
+    },
+    /// Two secrets for the same requests.
+    #[error("found {text:?} for the same requests as the one on line {first_line}, expected one secret in a header")]
+    SecretTwice {
+        /// As written, shortened.
+        text: String,
+        /// Where the other one stands.
+        first_line: usize,
+    },
     /// `config` is refused.
     #[error("found a wrong `config`: cannot {0}")]
     Config(ConfigError),

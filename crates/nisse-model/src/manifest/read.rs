@@ -9,6 +9,7 @@ use crate::{AgentId, Config, EntryPoint, Permission, Resources};
 
 mod reader;
 mod resources;
+mod secrets;
 
 use reader::{Reader, find};
 
@@ -176,7 +177,9 @@ impl Reader {
             };
             parsed.map_err(refuse).ok()
         });
-        all(permissions)
+        let permissions = all(permissions)?;
+        self.secrets(nodes, &permissions);
+        Some(permissions)
     }
 
     fn config(&mut self, node: &Node) -> Option<Config> {

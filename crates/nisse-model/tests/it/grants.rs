@@ -19,6 +19,7 @@ fn the_example_gets_exactly_its_three_permissions() {
         let rules: Vec<String> = grants.network_rules().iter().map(ToString::to_string).collect();
         assert_eq!(rules, ["api.coingecko.com"]);
         assert_eq!(grants.local_services(), []);
+        assert_eq!(grants.secret_rules(), []);
         assert!(grants.may_read_ipfs() && grants.may_publish() && grants.may_reach_network());
     }
 }
@@ -42,6 +43,19 @@ fn the_own_network_is_given_to_the_nodes_owner_only() {
     assert!(matches!(error, GrantError::NetworkLocal { .. }));
     insta::assert_snapshot!(error, @"grant `network_local:nas:443`: services on a node's own network are only given to agents of the node's owner");
     insta::assert_snapshot!(error.hint(), @r#"remove "network_local:nas:443" from `permissions` in agent.yaml, or deploy to a node of your own"#);
+}
+
+#[test]
+fn secrets_are_given_to_the_nodes_owner_only() {
+    let manifest = manifest_with("secret:gecko@api.coingecko.com;header=x-cg-pro-api-key");
+    let grants = Grants::from_manifest(&manifest, OWNER).unwrap();
+    let rules: Vec<String> = grants.secret_rules().iter().map(ToString::to_string).collect();
+    assert_eq!(rules, ["gecko@api.coingecko.com;header=x-cg-pro-api-key"]);
+
+    let error = Grants::from_manifest(&manifest, STRANGER).unwrap_err();
+    assert!(matches!(error, GrantError::Secret { .. }));
+    insta::assert_snapshot!(error, @"grant `secret:gecko@api.coingecko.com;header=x-cg-pro-api-key`: secrets of a node are only given to agents of the node's owner");
+    insta::assert_snapshot!(error.hint(), @r#"remove "secret:gecko@api.coingecko.com;header=x-cg-pro-api-key" from `permissions` in agent.yaml, or deploy to a node of your own"#);
 }
 
 #[test]

@@ -24,7 +24,7 @@ async fn e31_a_connection_is_used_again_only_by_the_same_agent_rule_and_address(
     // The same agent under another rule.
     let wildcard = ["http://*.example.com".parse().unwrap()];
     let mut request = world.request("http://api.example.com/");
-    request.reach = Reach::Granted { rules: &wildcard, local: &[] };
+    request.reach = Reach::Granted { rules: &wildcard, local: &[], secrets: &[] };
     world.send(request).await.expect("allowed");
     world.nothing_dialled_beyond(3);
 }
