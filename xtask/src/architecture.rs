@@ -10,7 +10,16 @@ use crate::command::repository;
 const EDGES: &[(&str, &[&str])] = &[
     (
         "nisse",
-        &["nisse-api", "nisse-content", "nisse-egress", "nisse-model", "nisse-node", "nisse-sandbox", "nisse-store"],
+        &[
+            "nisse-api",
+            "nisse-content",
+            "nisse-egress",
+            "nisse-model",
+            "nisse-node",
+            "nisse-sandbox",
+            "nisse-store",
+            "nisse-vault",
+        ],
     ),
     ("nisse-api", &["nisse-node"]),
     (
@@ -23,6 +32,7 @@ const EDGES: &[(&str, &[&str])] = &[
             "nisse-orchestrator",
             "nisse-sandbox",
             "nisse-store",
+            "nisse-vault",
         ],
     ),
     ("nisse-orchestrator", &["nisse-model"]),
@@ -30,6 +40,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("nisse-content", &["nisse-model", "nisse-store"]),
     ("nisse-market", &["nisse-model", "nisse-store"]),
     ("nisse-egress", &["nisse-model", "nisse-store"]),
+    ("nisse-vault", &["nisse-model", "nisse-store"]),
     ("nisse-store", &["nisse-model"]),
     ("nisse-model", &[]),
     ("nisse-sdk", &[]),

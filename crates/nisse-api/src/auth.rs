@@ -3,21 +3,29 @@
 //! The Host check stops a name that was rebound to loopback; the Origin check stops a page in the owner's browser. Both
 //! come before the token, so that nothing learns whether a token is right.
 
+use std::sync::Arc;
+
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use http::{StatusCode, header};
+use nisse_node::Node;
 
 use crate::authority::Authority;
 use crate::door::Caller;
 use crate::problem::Problem;
 use crate::routes::Scope;
 
+/// The code of a refusal for want of the token.
+const NEEDED: &str = "token_needed";
+
 /// What the checks need to know.
 #[derive(Clone)]
 pub(crate) struct Guard {
     pub(crate) token: String,
     pub(crate) scope: Scope,
+    /// Is told of who comes without the token.
+    pub(crate) node: Option<Arc<Node>>,
 }
 
 /// Refuses what may not pass.
@@ -31,7 +39,12 @@ pub(crate) async fn check(State(guard): State<Guard>, request: Request, next: Ne
             }
             next.run(request).await
         }
-        Err(problem) => problem.into_response(),
+        Err(problem) => {
+            if let Some(node) = guard.node.as_ref().filter(|_| problem.code == NEEDED) {
+                node.refused_at_the_door(request.method().as_str(), request.uri().path(), &problem.title);
+            }
+            problem.into_response()
+        }
     }
 }
 
@@ -47,7 +60,7 @@ impl Guard {
         if right && tokens.next().is_none() {
             return Ok(());
         }
-        let problem = Problem::new(StatusCode::UNAUTHORIZED, "token_needed", "the control API needs this home's token");
+        let problem = Problem::new(StatusCode::UNAUTHORIZED, NEEDED, "the control API needs this home's token");
         Err(problem.with_hint("send `Authorization: Bearer TOKEN` with the text of <home>/token"))
     }
 }
@@ -90,7 +103,7 @@ mod tests {
         for (name, value) in pairs {
             request.headers_mut().append(name, HeaderValue::from_str(value).expect("a header value"));
         }
-        let guard = Guard { token: "secret".to_owned(), scope };
+        let guard = Guard { token: "secret".to_owned(), scope, node: None };
         guard.admit(&request).map_err(|problem| problem.code)
     }
 

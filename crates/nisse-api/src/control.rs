@@ -31,7 +31,7 @@ pub(crate) fn router(node: Arc<Node>) -> Router {
     let bodies = Arc::new(Bodies::sized(BODY_BYTES_MAX, BODIES_BYTES_MAX));
     let mut router = Router::new();
     for route in ROUTES.iter().filter(|route| !matches!(route.scope, Scope::Signer | Scope::Stranger)) {
-        let guard = Guard { token: token.clone(), scope: route.scope };
+        let guard = Guard { token: token.clone(), scope: route.scope, node: Some(Arc::clone(&node)) };
         // The guard comes before the body: nothing of it is read for strangers.
         let handler = (route.handler)().layer(from_fn_with_state(Arc::clone(&bodies), whole_body));
         router = router.route(route.path, handler.layer(from_fn_with_state(guard, check)));

@@ -1,5 +1,7 @@
 //! One function for each control route: read what came, ask the node, answer.
 
+mod vault;
+
 use std::convert::Infallible;
 use std::time::Duration;
 
@@ -27,6 +29,10 @@ const LOG_LINES_DEFAULT: usize = 100;
 /// A followed log says this often that it is still there.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
+pub(crate) use vault::{
+    audit_lines, secret_list, secret_remove, secret_rotate, secret_set, vault_protect, vault_seal, vault_status,
+    vault_unlock,
+};
 // The same answers for owners elsewhere, under names of their own in generated clients.
 pub(crate) use {
     agent_invoke as signed_invoke, agent_status as signed_status, heartbeat_show as signed_heartbeat,
@@ -57,8 +63,9 @@ fn read<T>(sent: Sent<T>) -> Result<T, Problem> {
     })
 }
 
-pub(crate) async fn health() -> Json<serde_json::Value> {
-    Json(serde_json::json!({ "status": "serving", "version": env!("CARGO_PKG_VERSION") }))
+pub(crate) async fn health(State(app): State<App>) -> Json<serde_json::Value> {
+    let vault = app.node.vault_glance().map(|vault| if vault.sealed { "sealed" } else { "open" });
+    Json(serde_json::json!({ "status": "serving", "version": env!("CARGO_PKG_VERSION"), "vault": vault }))
 }
 
 pub(crate) async fn openapi() -> Json<serde_json::Value> {

@@ -4,6 +4,7 @@
 //! times are milliseconds since 1970, hashes and ids are texts.
 
 mod agent;
+mod audit;
 mod check;
 mod content;
 mod deploy;
@@ -12,10 +13,12 @@ mod node;
 mod offer;
 mod receipt;
 mod reputation;
+mod vault;
 
 pub use agent::{
     AgentList, AgentStatus, Destroyed, FundRequest, GasStatus, InvokeRequest, Invoked, LeaseStatus, LogLine, RollbackTo,
 };
+pub use audit::AuditEntry;
 pub use check::Check;
 pub use content::{ContentAdded, ContentCollected, ContentEntry, ContentProvided, ContentProvider, ContentProviders};
 pub use deploy::{DeployRequest, Deployed, PackageUpload, Step, UpdateRequest};
@@ -26,3 +29,4 @@ pub use node::{
 pub use offer::{MarketOffer, MarketOffers, NodeOffer, OfferAsked};
 pub use receipt::{ReceiptBundle, VerifyReceiptError};
 pub use reputation::{MarketNode, MarketNodes, NodeReputation};
+pub use vault::{SecretEntry, SecretSet, VaultStatus};

@@ -15,6 +15,7 @@ use nisse_store::{Clock, Commit, Database, Entropy, Journal, JournalError, State
 use tokio::sync::{broadcast, mpsc, watch};
 
 use crate::agent::{AgentHandle, Outward};
+use crate::audit::Audit;
 use crate::bids::OnTheirWay;
 use crate::driver::DriverHandle;
 use crate::heartbeats::Heard;
@@ -31,6 +32,7 @@ use crate::routes::{Route, Routes, host_names};
 use crate::supervisor::Supervisor;
 use crate::timeline::Timeline;
 use crate::unapplied::Unapplied;
+use crate::vault::NodeVault;
 
 /// Milestones that a slow listener may lag behind.
 pub(crate) const MILESTONES_MAX: usize = 1_024;
@@ -71,6 +73,8 @@ pub(crate) struct Core {
     pub(crate) heard: Heard,
     pub(crate) bids: OnTheirWay,
     pub(crate) moving: Moving,
+    pub(crate) vault: NodeVault,
+    pub(crate) audit: Arc<Audit>,
 }
 
 /// What changes while the node runs; spoken to through [`Core`] alone.
@@ -116,6 +120,11 @@ impl Core {
     /// The live agent of a deployment.
     pub(crate) fn running(&self, deployment: &DeploymentId) -> Option<Running> {
         lock(&self.moving.running).get(deployment).cloned()
+    }
+
+    /// Every live agent.
+    pub(crate) fn all_running(&self) -> Vec<Running> {
+        lock(&self.moving.running).values().cloned().collect()
     }
 
     pub(crate) fn set_running(&self, deployment: DeploymentId, running: Running) {

@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 mod agent;
+mod audit;
 mod bids;
 pub mod control;
 mod core;
@@ -38,6 +39,7 @@ mod second_looks;
 mod supervisor;
 mod timeline;
 mod unapplied;
+mod vault;
 mod watcher;
 
 pub use agent::{AnswerBody, BrokenOff, ChunkStream};
@@ -47,6 +49,7 @@ pub use home::KeyName;
 pub use nisse_content::routing::PROVIDERS_PATH;
 pub use nisse_orchestrator::Prices;
 pub use nisse_sandbox::CompileCommand;
+pub use nisse_vault::VaultCommand;
 pub use node::{
     Node, OFFER_PATH, OwnersRequest, RebuiltChain, RebuiltDeployment, Seams, UpgradedMarket, check_door, check_stopped,
     rebuild_chain, upgrade_market,

@@ -12,6 +12,7 @@ pub(crate) use kept::kept_name;
 pub(crate) use swap::{Swap, is_on_trial, swap_step};
 
 use crate::agent::{self, AgentContent, AgentHandle, AgentHost, AgentParts, CallError, Committer, EventAnswer, Stats};
+use crate::audit::Deed;
 use crate::core::{Core, Running};
 use crate::driver::finished;
 use crate::error::chain;
@@ -53,7 +54,13 @@ pub(crate) async fn inspect(
 /// Fetches and verifies the package of an agent of this node, and keeps it.
 async fn check(core: &Arc<Core>, deployment: DeploymentId, placement: &Placement) -> Result<Checked, PrepareError> {
     let brought = bring(core, placement, BroughtFor::Agent(deployment)).await?;
-    let checked = core.preparer.check(placement).await?;
+    let checked = core.preparer.check(placement).await.inspect_err(|error| {
+        if error.stage == FailureStage::Link {
+            let (owner, name) = placement.key();
+            let (by, about) = ("node".to_owned(), core.label(owner, &name));
+            core.audit.tried(Deed { by, act: "agent.refuse", about, outcome: format!("failed to {}", error.reason) });
+        }
+    })?;
     brought.keep().await?;
     Ok(checked)
 }
@@ -207,10 +214,12 @@ async fn bring_to_life(
     let label = core.label(owner, &name);
     let state = core.states.agent(owner, &name);
     let log = core.logs.of(&label);
+    note_rights(core, &label, checked).await;
     core.egress.set_permissions(&label, checked.grants.network_rules(), checked.grants.local_services());
     let host = AgentHost {
         label: label.clone(),
         grants: checked.grants.clone(),
+        audit: Arc::clone(&core.audit),
         state: state.clone(),
         journal: Arc::clone(&core.journal),
         content: Arc::new(AgentContent::new(core, owner)),
@@ -247,6 +256,17 @@ async fn bring_to_life(
     core.supervisor.spawn(format!("agent {deployment}"), |stop| apart(deployment, agent::run(agent, stop)));
     let permissions = checked.manifest.permissions.iter().map(ToString::to_string).collect();
     Ok(Running { handle, label, permissions, incarnation })
+}
+
+/// Tells which rights an agent comes to life with. It lives without that line, too: a full disk stops no agent.
+async fn note_rights(core: &Core, label: &str, checked: &Checked) {
+    let given: Vec<_> = checked.manifest.permissions.iter().map(ToString::to_string).collect();
+    let outcome =
+        if given.is_empty() { "without permissions".to_owned() } else { format!("with {}", given.join(", ")) };
+    let deed = Deed { by: "node".to_owned(), act: "agent.start", about: label.to_owned(), outcome };
+    if let Err(error) = core.audit.note(deed).await {
+        tracing::error!(agent = label, %error, "an agent starts without a line in the audit log");
+    }
 }
 
 /// The name of an incarnation's `started`: the same before and after a crash, so that a handled one is not handled

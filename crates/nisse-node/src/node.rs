@@ -1,6 +1,7 @@
 //! The node as its owner meets it: started, asked, stopped.
 
 mod admit;
+mod audit;
 mod content;
 mod deploy;
 mod doctor;
@@ -22,6 +23,7 @@ mod standing;
 mod start;
 mod status;
 mod upgrade;
+mod vault;
 
 pub use admit::OwnersRequest;
 pub use doctor::{check_door, check_stopped};

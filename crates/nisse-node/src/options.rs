@@ -11,6 +11,7 @@ use nisse_model::{Address, Amount, ByteSize, Cpu};
 use nisse_orchestrator::Prices;
 use nisse_sandbox::CompileCommand;
 use nisse_store::SEGMENT_BYTES_MAX;
+use nisse_vault::VaultCommand;
 
 /// Everything an operator chooses.
 #[derive(Debug, Clone)]
@@ -53,6 +54,8 @@ pub struct NodeOptions {
     pub connect_to: Vec<ConnectTo>,
     /// The command that compiles an artifact in a child process.
     pub compile_command: CompileCommand,
+    /// The command that keeps the vault in a process of its own. `None`: this node has no vault.
+    pub vault_command: Option<VaultCommand>,
     /// How long the journal grows.
     pub journal: JournalLimits,
 }

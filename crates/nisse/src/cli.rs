@@ -95,6 +95,19 @@ pub(crate) enum Command {
     /// Records of invocations and the node's signatures over them
     #[command(subcommand)]
     Receipt(ReceiptCommand),
+    /// Unlock the vault: with its passphrase, asked for or read from stdin, where it has one
+    Unlock,
+    /// Seal the vault: nothing that needs a secret goes on until it is unlocked
+    Seal,
+    /// What unlocks the vault
+    #[command(subcommand)]
+    Vault(VaultCommand),
+    /// Secrets that agents use and never see
+    #[command(subcommand)]
+    Secret(SecretCommand),
+    /// Who did what to the rights and secrets of this home
+    #[command(subcommand)]
+    Audit(AuditCommand),
     /// Check the home, running or not, and change nothing: format, keys, journal, chain, content
     Doctor {
         /// Make the home's own chain anew from the journal; what is there is kept as a copy
@@ -332,6 +345,57 @@ pub(crate) enum ReceiptCommand {
 }
 
 #[derive(Subcommand)]
+pub(crate) enum VaultCommand {
+    /// Show whether it is sealed, and what unlocks it
+    Status,
+    /// Replace what unlocks it; each of these does so by itself, and nothing else does from then on
+    #[command(group = clap::ArgGroup::new("way").required(true).multiple(true))]
+    Protect {
+        /// A new passphrase, asked for or read from stdin: the node starts sealed
+        #[arg(long, group = "way")]
+        passphrase: bool,
+        /// The systemd credential `nisse-vault` of this unit: the node starts unlocked on this machine
+        #[arg(long, group = "way")]
+        credential: bool,
+        /// A key file in the home: the node starts unlocked, and whoever reads the disk reads the secrets
+        #[arg(long, group = "way")]
+        key_file: bool,
+    },
+}
+
+#[derive(Subcommand)]
+pub(crate) enum SecretCommand {
+    /// Keep a secret of a new name; its value is asked for, or read from stdin
+    Set { name: String },
+    /// List them, without their values
+    Ls,
+    /// Put a new value in the place of the old one
+    Rotate { name: String },
+    /// Forget one
+    Rm { name: String },
+}
+
+#[derive(Subcommand)]
+pub(crate) enum AuditCommand {
+    /// Print the last lines
+    Ls {
+        /// How many lines
+        #[arg(short = 'n', long, default_value_t = 20)]
+        lines: usize,
+    },
+    /// Check that each line follows from the one before
+    Verify {
+        /// A file that `audit export` wrote [default: the log of the running node]
+        file: Option<PathBuf>,
+        /// What an earlier `verify` printed as its head: the log has to contain it
+        #[arg(long, value_name = "LINES:HASH")]
+        since: Option<String>,
+    },
+    /// Write all lines to a new file, one JSON document each
+    Export { file: PathBuf },
+}
+
+#[derive(Subcommand)]
 pub(crate) enum ConfigCommand {
     /// Print each value and where it came from
     Show,
@@ -348,6 +412,18 @@ pub(crate) enum Shell {
 pub(crate) enum Internal {
     /// Compile one artifact from stdin to stdout
     Compile,
+    /// Keep the vault of a home for the node at the other end of stdin
+    Vault {
+        /// The home
+        #[arg(long)]
+        dir: PathBuf,
+        /// What systemd gives to this unit
+        #[arg(long)]
+        credential: Option<PathBuf>,
+        /// It was sealed by its owner: what lies there does not unlock it
+        #[arg(long)]
+        sealed: bool,
+    },
     /// Serve the demo's price feed
     Feed {
         /// Where its CA and key are kept

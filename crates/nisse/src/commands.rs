@@ -2,6 +2,7 @@
 //! packages and configuration read the disk.
 
 mod agents;
+mod audit;
 mod chain;
 mod content;
 mod doctor;
@@ -12,6 +13,7 @@ mod pkg;
 mod receipt;
 mod reputation;
 mod up;
+mod vault;
 
 use std::io::ErrorKind;
 use std::net::SocketAddr;
@@ -44,6 +46,11 @@ pub(crate) fn run(cli: Cli) -> Result<(), Failure> {
         Command::Content(command) => block_on(content::run(&shared, command)),
         Command::Market(command) => block_on(market::run(&shared, command)),
         Command::Node(command) => block_on(market::node(&shared, command)),
+        Command::Audit(command) => block_on(audit::run(&shared, command)),
+        Command::Unlock => block_on(vault::unlock(&shared)),
+        Command::Seal => block_on(vault::seal(&shared)),
+        Command::Vault(command) => block_on(vault::run(&shared, command)),
+        Command::Secret(command) => block_on(vault::secret(&shared, command)),
         Command::Receipt(command) => block_on(receipt::run(&shared, command)),
         other => block_on(agents::run(&shared, other)),
     }

@@ -3,12 +3,13 @@
 
 mod values;
 
+use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use nisse_content::GatewayUrl;
 use nisse_model::{Amount, ByteSize, Cpu};
-use nisse_node::{JournalLimits, NodeOptions, Prices};
+use nisse_node::{JournalLimits, NodeOptions, Prices, VaultCommand};
 use nisse_sandbox::CompileCommand;
 use serde::Deserialize;
 
@@ -22,6 +23,8 @@ use values::{
 const BUILT_IN: &str = include_str!("config/built-in.toml");
 /// No chain has this id: the chain is asked for its own before the node starts.
 pub(crate) const CHAIN_ID_UNKNOWN: u64 = 0;
+/// What the unit's credential is called that unlocks the vault.
+const CREDENTIAL: &str = "nisse-vault";
 /// Longest configuration file.
 const FILE_BYTES_MAX: u64 = 64 << 10;
 
@@ -200,6 +203,7 @@ pub(crate) fn load(home: &Path, flags: &Up) -> Result<Config, Failure> {
         endpoint,
         connect_to: parse_connect_to(&connect_to, &authorities)?,
         compile_command: compile_command()?,
+        vault_command: Some(vault_command(home)?),
         journal: JournalLimits::default(),
     };
     Ok(Config { options, shown: picker.shown })
@@ -285,7 +289,20 @@ impl Picker {
 }
 
 fn compile_command() -> Result<CompileCommand, Failure> {
-    let program = std::env::current_exe()
-        .map_err(|error| Failure::new(Exit::Failed, format!("failed to find this program's own file: {error}")))?;
-    Ok(CompileCommand { program, arguments: vec!["internal".into(), "compile".into()] })
+    Ok(CompileCommand { program: own_file()?, arguments: vec!["internal".into(), "compile".into()] })
+}
+
+fn vault_command(home: &Path) -> Result<VaultCommand, Failure> {
+    let mut arguments: Vec<OsString> = vec!["internal".into(), "vault".into(), "--dir".into(), home.into()];
+    // Where systemd puts what `LoadCredential=` and its siblings name (systemd.exec, CREDENTIALS).
+    let credential = std::env::var_os("CREDENTIALS_DIRECTORY").map(|folder| Path::new(&folder).join(CREDENTIAL));
+    if let Some(path) = credential.filter(|path| path.exists()) {
+        arguments.extend(["--credential".into(), path.into()]);
+    }
+    Ok(VaultCommand { program: own_file()?, arguments })
+}
+
+fn own_file() -> Result<PathBuf, Failure> {
+    std::env::current_exe()
+        .map_err(|error| Failure::new(Exit::Failed, format!("failed to find this program's own file: {error}")))
 }

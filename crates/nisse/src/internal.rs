@@ -2,6 +2,11 @@
 
 mod feed;
 
+use std::os::fd::AsFd as _;
+use std::os::unix::net::UnixStream;
+
+use nisse_vault::{VaultChildError, VaultPaths, vault_child_main};
+
 use crate::cli::Internal;
 use crate::failure::{Exit, Failure};
 
@@ -10,6 +15,14 @@ pub(crate) fn run(command: Internal) -> Result<(), Failure> {
         Internal::Compile => {
             let compiled = nisse_sandbox::compile_child_main(&mut std::io::stdin(), &mut std::io::stdout());
             compiled.map_err(|error| Failure::new(Exit::Failed, format!("failed to {error}")))
+        }
+        Internal::Vault { dir, credential, sealed } => {
+            let paths = VaultPaths { folder: dir.join("vault"), key_file: dir.join("keys/vault"), credential };
+            let socket = std::io::stdin().as_fd().try_clone_to_owned();
+            let kept = socket
+                .map_err(VaultChildError::from)
+                .and_then(|socket| vault_child_main(&paths, sealed, &mut UnixStream::from(socket)));
+            kept.map_err(|error| Failure::new(Exit::Failed, format!("failed to {error}")))
         }
         Internal::Feed { dir, listen } => feed::run(&dir, listen),
     }

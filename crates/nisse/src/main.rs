@@ -11,6 +11,7 @@ mod internal;
 mod output;
 mod progress;
 mod rehearsal;
+mod secret_input;
 
 use std::process::ExitCode;
 

@@ -49,6 +49,7 @@ async fn running() -> Running {
         stake: None,
         connect_to: Vec::new(),
         compile_command: nisse_node::CompileCommand { program: "/nonexistent".into(), arguments: Vec::new() },
+        vault_command: None,
         journal: nisse_node::JournalLimits::default(),
     };
     let seams =

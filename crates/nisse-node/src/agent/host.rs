@@ -18,6 +18,7 @@ use nisse_sandbox::{
 };
 use nisse_store::{AgentState, Clock, Entropy, Journal, JournalError};
 
+use crate::audit::{Audit, Deed};
 use crate::core::Core;
 use crate::entry::Entry;
 use crate::logs::AgentLog;
@@ -37,6 +38,7 @@ pub(crate) struct AgentHost {
     /// Names the agent in caps and audit lines; unique per (owner, name).
     pub(crate) label: String,
     pub(crate) grants: Grants,
+    pub(crate) audit: Arc<Audit>,
     pub(crate) state: AgentState,
     pub(crate) journal: Arc<Journal>,
     pub(crate) content: Arc<dyn BlockSource>,
@@ -122,7 +124,11 @@ impl AgentHost {
         }
         let guest = GuestRequest {
             agent: self.label.clone(),
-            reach: Reach::Granted { rules: self.grants.network_rules(), local: self.grants.local_services() },
+            reach: Reach::Granted {
+                rules: self.grants.network_rules(),
+                local: self.grants.local_services(),
+                secrets: self.grants.secret_rules(),
+            },
             method: request.method,
             scheme: request.scheme,
             authority: request.authority,
@@ -169,10 +175,22 @@ impl AgentHost {
     fn refused(&self, error: &EgressError) -> HostReply {
         let text = crate::error::chain(error);
         self.log.write(self.clock.now(), "warn", &text);
+        if let Some(wanted) = beyond_its_rights(error) {
+            self.audit.tried(Deed::by_agent(&self.label, "agent.try", wanted, &format!("refused: failed to {text}")));
+        }
         if let Some(hint) = error.hint() {
             self.log.write(self.clock.now(), "warn", &format!("hint: {hint}"));
         }
         HostReply::failed(failure_kind(error), text)
+    }
+}
+
+/// What an agent wanted that it was not given; nothing where it was refused for another reason.
+fn beyond_its_rights(error: &EgressError) -> Option<String> {
+    match error {
+        EgressError::NotGranted { target, .. } => Some(target.host().to_string()),
+        EgressError::SecretNotGranted { name, .. } => Some(format!("secret {name}")),
+        _ => None,
     }
 }
 
@@ -182,6 +200,8 @@ fn failure_kind(error: &EgressError) -> HostFailureKind {
         EgressError::Resolve { .. } => HostFailureKind::Unresolved,
         EgressError::Connect { .. } => HostFailureKind::Unreachable,
         EgressError::Tls { .. } => HostFailureKind::Tls,
+        // A sealed vault is opened again: it is no denial.
+        EgressError::Secret { .. } => HostFailureKind::Unavailable,
         _ => HostFailureKind::Denied,
     }
 }

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::NodeReputation;
+use super::{NodeReputation, VaultStatus};
 
 /// `nisse node status`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -61,6 +61,8 @@ pub struct NodeStatus {
     pub memory: [String; 2],
     /// Agents that are live.
     pub agents: usize,
+    /// The vault; absent where this node has none, or it does not answer.
+    pub vault: Option<VaultStatus>,
     /// The operator's exceptions from the address check.
     pub exceptions: Vec<String>,
     /// Since when it is up.

@@ -81,6 +81,7 @@ impl Node {
             cpu: [options.cpu.to_string(), used.cpu.to_string()],
             memory: [options.memory.to_string(), used.memory.to_string()],
             agents: live,
+            vault: self.vault_glance(),
             exceptions: options.connect_to.iter().map(exception).collect(),
             since: core.since.0,
             api: listening.map_or(String::new(), |listening| listening.api.to_string()),

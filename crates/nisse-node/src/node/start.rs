@@ -22,6 +22,7 @@ use tokio::sync::{broadcast, mpsc};
 use self::keys::{open_key, policy};
 use super::Node;
 use crate::agent::OUTWARD_QUEUE_MAX;
+use crate::audit;
 use crate::bids::OnTheirWay;
 use crate::core::{Core, MILESTONES_MAX, Moving, label};
 use crate::driver::{Driver, DriverHandle, outbox};
@@ -41,6 +42,7 @@ use crate::routes::Routes;
 use crate::supervisor::Supervisor;
 use crate::timeline::Timeline;
 use crate::unapplied::Unapplied;
+use crate::vault::NodeVault;
 
 /// The seams that a node stands on.
 #[derive(Clone)]
@@ -97,7 +99,12 @@ impl Node {
         let keys = Keys::new(disk_of_keys, clock_of_keys, Arc::clone(&entropy), client, queue, chain::FOLDER);
         let supervisor = Arc::new(Supervisor::default());
         let preparer = preparer(&options, &home, &seams, &supervisor, &content, operator)?;
-        let egress = egress(&options, &clock);
+        let (audit, writer) = audit::open(Arc::clone(&disk), Arc::clone(&clock), entropy.as_ref(), &home)?;
+        let audit = Arc::new(audit);
+        supervisor.spawn("audit", |stop| writer.run(stop));
+        let command = options.vault_command.clone();
+        let vault = NodeVault::start(command, &supervisor, operator, Arc::clone(&audit));
+        let egress = egress(&options, &clock, vault.clone());
         let (gateways, routers) = (options.gateways.clone(), options.routers.clone());
         let network = Network::new(egress.clone(), gateways, routers, Arc::clone(&clock));
         let agents = orchestrator.agents().values().map(|agent| agent.placement.key());
@@ -137,6 +144,8 @@ impl Node {
             heard: Heard::default(),
             bids: OnTheirWay::default(),
             moving: Moving::default(),
+            vault,
+            audit,
         });
         let failing = Arc::clone(&core);
         core.supervisor.spawn("records", |stop| async move {
@@ -248,7 +257,7 @@ fn preparer(
     })
 }
 
-fn egress(options: &NodeOptions, clock: &Arc<dyn Clock>) -> Egress {
+fn egress(options: &NodeOptions, clock: &Arc<dyn Clock>, vault: NodeVault) -> Egress {
     let (wall, steady) = (Arc::clone(clock), Arc::clone(clock));
     let config = EgressConfig {
         limits: EgressLimits::default(),
@@ -260,6 +269,7 @@ fn egress(options: &NodeOptions, clock: &Arc<dyn Clock>) -> Egress {
         resolver: Arc::new(HickoryResolver::new(&[])),
         dialler: Arc::new(TcpDialler),
         audit: Arc::new(TracingAudit),
+        secrets: Arc::new(vault),
         time: EgressTime::new(move || wall.now(), move || steady.elapsed()),
     };
     Egress::new(config, deps)

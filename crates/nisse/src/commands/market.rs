@@ -9,7 +9,7 @@ use std::path::Path;
 
 use serde_json::json;
 
-use super::{client, pkg, reputation};
+use super::{client, pkg, reputation, vault};
 use crate::cli::{MarketCommand, NodeCommand, Shared};
 use crate::failure::Failure;
 use crate::{output, rehearsal};
@@ -198,6 +198,7 @@ pub(crate) async fn node(shared: &Shared, command: NodeCommand) -> Result<(), Fa
                 ("cpu", format!("{} of {} in use", node.cpu[1], node.cpu[0])),
                 ("memory", format!("{} of {} in use", node.memory[1], node.memory[0])),
                 ("agents", node.agents.to_string()),
+                ("vault", node.vault.as_ref().map(vault::in_words).unwrap_or_default()),
                 ("exceptions", node.exceptions.join("; ")),
                 ("up since", output::time(node.since)),
                 ("api", node.api),

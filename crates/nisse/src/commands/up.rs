@@ -17,7 +17,7 @@ use crate::config;
 use crate::demo::Demo;
 use crate::events::EventLog;
 use crate::failure::{Exit, Failure};
-use crate::output;
+use crate::{output, secret_input};
 
 /// How long a chain may take to say its id, and how much it may answer.
 const CHAIN_ID_TIME_MAX: Duration = Duration::from_secs(10);
@@ -48,6 +48,7 @@ pub(crate) async fn run(shared: &Shared, flags: &Up) -> Result<(), Failure> {
     let mut timeline = Timeline::begin(Arc::clone(&clock));
     let events = EventLog::default();
     logging(shared.json, &events);
+    secret_input::keep_memory_closed();
     let home = config::home(shared.home.as_deref())?;
     super::check_home(&home)?;
     let mut options = config::load(&home, flags)?.options;
@@ -86,6 +87,9 @@ pub(crate) async fn run(shared: &Shared, flags: &Up) -> Result<(), Failure> {
     if strangers {
         output::line("strangers' agents are accepted: they run in this process, behind WebAssembly alone");
     }
+    if let Some(told) = vault_told(&node).await {
+        output::line(told);
+    }
     match &demo {
         Some(demo) => demo.run(&node, &mut timeline).await?,
         None => {
@@ -101,6 +105,13 @@ pub(crate) async fn run(shared: &Shared, flags: &Up) -> Result<(), Failure> {
     let ended = until_the_end(&node).await;
     node.shut_down().await;
     ended
+}
+
+/// What there is to say of a vault that did not open by itself.
+async fn vault_told(node: &Node) -> Option<String> {
+    let status = node.vault_at_start().await.filter(|status| status.sealed)?;
+    let trouble = status.trouble.unwrap_or_else(|| "`nisse unlock` opens it".to_owned());
+    Some(format!("the vault is sealed: {trouble}"))
 }
 
 /// Raises how many files and connections this process may have open as far as it may, and gives what came of it.

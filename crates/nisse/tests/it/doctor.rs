@@ -107,7 +107,8 @@ fn a_sound_home_is_in_order_while_its_node_runs() {
     let found = Found::in_home(&home);
     found.is_sound(true);
     let names: Vec<&str> = found.checks().map(|(name, _)| name).collect();
-    let expected = ["home", "configuration", "keys", "token", "disk", "journal", "chain", "agents", "content", "node"];
+    let expected =
+        ["home", "configuration", "keys", "token", "disk", "journal", "chain", "vault", "agents", "content", "node"];
     assert_eq!(names, expected);
     assert_eq!((found.detail("agents"), found.detail("node")), ("1 live", "running"));
     let status = home.json(&["node", "status"]);

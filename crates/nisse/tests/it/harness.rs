@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -17,7 +17,7 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 /// Between two looks at a condition.
 const LOOK: Duration = Duration::from_millis(10);
 /// Whatever the surroundings set, the binary under test sees none of it.
-const UNSET: [&str; 3] = ["RUST_LOG", "NISSE_HOME", "NO_COLOR"];
+const UNSET: [&str; 4] = ["RUST_LOG", "NISSE_HOME", "NO_COLOR", "CREDENTIALS_DIRECTORY"];
 
 /// Looks again and again until there is something, and says what was missing if that never comes.
 pub(crate) fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
@@ -121,6 +121,13 @@ impl Home {
     /// Starts the node and waits until it serves.
     pub(crate) fn up(&self, flags: &[&str]) -> Node<'_> {
         self.up_by(self.command(), flags)
+    }
+
+    /// The same with these variables in its environment.
+    pub(crate) fn up_with(&self, variables: &[(&str, &str)], flags: &[&str]) -> Node<'_> {
+        let mut command = self.command();
+        command.envs(variables.iter().copied());
+        self.up_by(command, flags)
     }
 
     /// The same with a limit to every file that it writes, in blocks of 512 bytes: beyond it the write fails, as on a
@@ -271,6 +278,13 @@ impl Node<'_> {
     pub(crate) fn kill(mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
+    }
+
+    /// Makes it break off as a bug would, and says how it ended.
+    pub(crate) fn abort(&mut self) -> ExitStatus {
+        let pid = self.child.id().to_string();
+        assert!(Command::new("kill").args(["-ABRT", &pid]).status().unwrap().success());
+        self.child.wait().unwrap()
     }
 
     /// What it wrote to stdout and stderr.

@@ -1,6 +1,7 @@
 //! Stories of the binary: what a person does with `nisse`, and what it refuses, judged from outside.
 #![allow(clippy::unwrap_used, reason = "a test ends at the first thing that is not as it should be")]
 
+mod audit;
 mod bidding;
 mod by_cid;
 mod chain_facts;
@@ -37,4 +38,5 @@ mod stream;
 mod terminal;
 mod updates;
 mod upgrade;
+mod vault;
 mod web;

@@ -5,7 +5,7 @@ use nisse_store::Position;
 use super::content::Wanted;
 use super::journal::{Broken, read};
 use super::{agents, content, count};
-use crate::control::Check;
+use crate::control::{Check, VaultStatus};
 use crate::core::Core;
 use crate::error::NodeError;
 use crate::home::KeyName;
@@ -24,6 +24,7 @@ impl Node {
         let mut checks = vec![disk(&self.core)];
         checks.push(on_disk(&self.core, "read the journal", |core| Ok(journal(core))).await?);
         checks.push(self.check_chain().await);
+        checks.extend(self.check_vault().await);
         checks.extend(self.core.silent().map(|reason| Check::problem("heartbeat", reason, SHOWN_AGAIN)));
         let (found, wanted) = self.glance(|all| (agents::check(all), Wanted::of(all))).await?;
         checks.extend(found);
@@ -31,6 +32,17 @@ impl Node {
             on_disk(&self.core, "verify content", move |core| Ok(content::check(&core.content, &wanted))).await?,
         );
         Ok(checks)
+    }
+
+    /// Nothing where this node has no vault.
+    async fn check_vault(&self) -> Option<Check> {
+        Some(match self.vault_at_start().await? {
+            VaultStatus { trouble: Some(trouble), .. } => {
+                Check::problem("vault", trouble, "`nisse vault status` says what opens it")
+            }
+            status if status.sealed => Check::sound("vault", "sealed: `nisse unlock` opens it"),
+            status => Check::sound("vault", format!("open, unlocked by {}", status.unlocked_by.join(" or "))),
+        })
     }
 
     async fn check_chain(&self) -> Check {

@@ -46,6 +46,7 @@ fn options(compile_command: CompileCommand) -> NodeOptions {
         stake: None,
         connect_to: Vec::new(),
         compile_command,
+        vault_command: None,
         journal: JournalLimits { records_max: 12, looked_at_every: Duration::from_millis(250), segment_bytes: 1 << 10 },
     }
 }

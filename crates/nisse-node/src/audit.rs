@@ -1,0 +1,274 @@
+//! The audit log of a home: who did what to its rights and secrets, in a journal of its own.
+//!
+//! One task owns it. A line is durable before whoever asked for it goes on; lines that come at once share one sync. What
+//! somebody tries who has no right to it is told in few lines, so that a flood of tries costs the log nothing.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use nisse_model::{AuditHead, AuditLine, DecodeAuditError};
+use nisse_store::{Clock, Disk, Entropy, Journal, JournalError, JournalOptions, Position};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::error::{ErrorKind, NodeError, chain};
+use crate::home::Home;
+use crate::supervisor::Stop;
+
+/// The folder of the home.
+pub(crate) const FOLDER: &str = "audit";
+/// Lines that are kept at least; whole files of older ones go.
+pub(crate) const LINES_KEPT: u64 = 400_000;
+/// Bytes of one of its files.
+const SEGMENT_BYTES: u64 = 4 << 20;
+/// Lines that wait for the disk; one more is refused.
+const WAITING_MAX: usize = 1_024;
+/// Lines of one sync.
+const AT_ONCE_MAX: usize = 256;
+/// What is done or tried again and again is a line once in so long.
+const OFTEN_EVERY: Duration = Duration::from_secs(60);
+/// What is counted at once; when there is more, the counting begins anew.
+const OFTEN_MAX: usize = 4_096;
+/// Lines that are read at once.
+pub(crate) const LISTED_MAX: usize = 10_000;
+
+/// What a line says, before it has its place.
+#[derive(Debug, Clone)]
+pub(crate) struct Deed {
+    pub(crate) by: String,
+    pub(crate) act: &'static str,
+    pub(crate) about: String,
+    pub(crate) outcome: String,
+}
+
+impl Deed {
+    /// What an agent does or tries.
+    pub(crate) fn by_agent(agent: &str, act: &'static str, about: String, outcome: &str) -> Self {
+        Self { by: format!("agent {agent}"), act, about, outcome: outcome.to_owned() }
+    }
+}
+
+struct Asked {
+    deed: Deed,
+    /// Nobody waits for a try.
+    written: Option<oneshot::Sender<Result<(), AuditError>>>,
+}
+
+/// Why a line was not written.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("write to the audit log: {0}")]
+pub(crate) struct AuditError(String);
+
+/// The audit log as the rest of the node uses it.
+pub(crate) struct Audit {
+    journal: Arc<Journal>,
+    clock: Arc<dyn Clock>,
+    waiting: mpsc::Sender<Asked>,
+    often: Mutex<BTreeMap<(&'static str, String), Counted>>,
+}
+
+/// When something was told last, and how often it was done since.
+struct Counted {
+    told: Duration,
+    since: u64,
+}
+
+/// Owns the log while the node runs.
+pub(crate) struct AuditWriter {
+    journal: Arc<Journal>,
+    clock: Arc<dyn Clock>,
+    waiting: mpsc::Receiver<Asked>,
+    head: AuditHead,
+}
+
+/// The log could not be opened.
+enum OpenError {
+    Journal(JournalError),
+    Line(DecodeAuditError),
+}
+
+impl From<JournalError> for OpenError {
+    fn from(error: JournalError) -> Self {
+        Self::Journal(error)
+    }
+}
+
+/// Opens the audit log of a home.
+pub(crate) fn open(
+    disk: Arc<dyn Disk>,
+    clock: Arc<dyn Clock>,
+    entropy: &dyn Entropy,
+    home: &Home,
+) -> Result<(Audit, AuditWriter), NodeError> {
+    let mut last = None;
+    let layout = JournalOptions { segment_bytes: SEGMENT_BYTES };
+    let journal = Journal::open_with(disk, entropy, &home.join(FOLDER), layout, |_, bytes| {
+        last = Some(bytes.to_vec());
+        Ok::<_, OpenError>(())
+    });
+    let opened = journal.and_then(|journal| {
+        let line = last.map(|bytes| AuditLine::decode(&bytes)).transpose().map_err(OpenError::Line)?;
+        let head = line.map_or(AuditHead::START, |line| AuditHead { lines: line.number + 1, hash: line.hash() });
+        Ok((journal, head))
+    });
+    let (journal, head) = opened.map_err(|error| match error {
+        OpenError::Journal(error) => NodeError::caused(ErrorKind::Failed, "audit_failed", &error),
+        OpenError::Line(error) => NodeError::caused(ErrorKind::Failed, "audit_failed", &error),
+    })?;
+    let journal = Arc::new(journal);
+    let (sender, waiting) = mpsc::channel(WAITING_MAX);
+    let audit =
+        Audit { journal: Arc::clone(&journal), clock: Arc::clone(&clock), waiting: sender, often: Mutex::default() };
+    Ok((audit, AuditWriter { journal, clock, waiting, head }))
+}
+
+impl Audit {
+    /// Writes a line, and returns once it is durable.
+    pub(crate) async fn note(&self, deed: Deed) -> Result<(), AuditError> {
+        let (written, told) = oneshot::channel();
+        let ended = || AuditError("the node is ending".to_owned());
+        self.waiting.send(Asked { deed, written: Some(written) }).await.map_err(|_| ended())?;
+        told.await.map_err(|_| ended())?
+    }
+
+    /// Does something that the log tells of: that it was asked for before it is done, and what came of it before that is
+    /// told to anybody.
+    pub(crate) async fn around<T>(
+        &self,
+        by: &str,
+        act: &'static str,
+        about: &str,
+        doing: impl Future<Output = Result<T, NodeError>>,
+    ) -> Result<T, NodeError> {
+        let deed = |outcome: String| Deed { by: by.to_owned(), act, about: about.to_owned(), outcome };
+        let failed = |error: AuditError| NodeError::caused(ErrorKind::Failed, "audit_failed", &error);
+        self.note(deed("asked".to_owned())).await.map_err(failed)?;
+        let done = doing.await;
+        let outcome = match &done {
+            Ok(_) => "done".to_owned(),
+            Err(error) => format!("refused: {}", error.text),
+        };
+        self.note(deed(outcome)).await.map_err(failed)?;
+        done
+    }
+
+    /// Tells that somebody tried what they have no right to. Never waits.
+    pub(crate) fn tried(&self, deed: Deed) {
+        // Whatever else they try within a minute is the same line: nobody fills the log by trying.
+        let Some(deed) = self.counted(deed.by.clone(), deed) else { return };
+        if self.waiting.try_send(Asked { deed, written: None }).is_err() {
+            tracing::warn!("a try was not written to the audit log: too much waits for the disk");
+        }
+    }
+
+    /// Tells that an agent uses what it was given, before it does.
+    pub(crate) async fn used(&self, deed: Deed) -> Result<(), AuditError> {
+        match self.counted(format!("{} {}", deed.by, deed.about), deed) {
+            Some(deed) => self.note(deed).await,
+            None => Ok(()),
+        }
+    }
+
+    /// What an agent does as often as it likes is a line once a minute, with how often it was done since the last one.
+    fn counted(&self, whose: String, deed: Deed) -> Option<Deed> {
+        let (now, key) = (self.clock.elapsed(), (deed.act, whose));
+        let mut often = self.often.lock().unwrap_or_else(PoisonError::into_inner);
+        if often.len() >= OFTEN_MAX && !often.contains_key(&key) {
+            often.clear();
+        }
+        let before = match often.get_mut(&key) {
+            Some(counted) if now.saturating_sub(counted.told) < OFTEN_EVERY => {
+                counted.since += 1;
+                return None;
+            }
+            Some(counted) => counted.since,
+            None => 0,
+        };
+        often.insert(key, Counted { told: now, since: 0 });
+        Some(match before {
+            0 => deed,
+            more => Deed { outcome: format!("{}; {more} more since the last line", deed.outcome), ..deed },
+        })
+    }
+
+    /// The durable lines from `from` on, or the last ones: at most `most`.
+    pub(crate) fn lines(&self, from: Option<u64>, most: usize) -> Result<Vec<AuditLine>, NodeError> {
+        let end = self.journal.durable().0;
+        let from = from.unwrap_or_else(|| end.saturating_sub(most as u64));
+        let (mut lines, mut broken) = (Vec::new(), None);
+        let read = self.journal.read(Position(from), |_, bytes| {
+            match AuditLine::decode(bytes) {
+                Ok(line) => lines.push(line),
+                Err(error) => broken = Some(error),
+            }
+            Ok::<_, JournalError>(lines.len() < most && broken.is_none())
+        });
+        read.map_err(|error| NodeError::caused(ErrorKind::Failed, "audit_failed", &error))?;
+        match broken {
+            Some(error) => Err(NodeError::caused(ErrorKind::Failed, "audit_damaged", &error)),
+            None => Ok(lines),
+        }
+    }
+}
+
+impl AuditWriter {
+    /// Writes until the node ends, and what waits then, too.
+    pub(crate) async fn run(mut self, mut stop: Stop) {
+        let mut batch = Vec::new();
+        loop {
+            let more = tokio::select! {
+                count = self.waiting.recv_many(&mut batch, AT_ONCE_MAX) => count > 0,
+                () = stop.requested() => break,
+            };
+            if !more {
+                return;
+            }
+            self.write(&mut batch).await;
+        }
+        self.waiting.close();
+        while self.waiting.recv_many(&mut batch, AT_ONCE_MAX).await > 0 {
+            self.write(&mut batch).await;
+        }
+    }
+
+    async fn write(&mut self, batch: &mut Vec<Asked>) {
+        let at = self.clock.now();
+        let mut head = self.head;
+        let mut records = Vec::with_capacity(batch.len());
+        for Asked { deed, .. } in batch.iter() {
+            let Deed { by, act, about, outcome } = deed;
+            let [by, about, outcome] = [by, about, outcome].map(|text| shortened(text));
+            let (number, previous) = (head.lines, head.hash);
+            let line = AuditLine { number, at, by, act: (*act).to_owned(), about, outcome, previous };
+            head.follow(&line).expect("a line that was made to follow");
+            records.push(line.encode());
+        }
+        let records: Vec<&[u8]> = records.iter().map(Vec::as_slice).collect();
+        let appended = match self.journal.append_batch(&records) {
+            Ok(commit) => commit.durable().await.map(drop),
+            Err(error) => Err(error),
+        };
+        let written = appended.map_err(|error| AuditError(chain(&error)));
+        match &written {
+            Ok(()) => self.head = head,
+            Err(error) => tracing::error!(%error, lines = batch.len(), "lines of the audit log were not written"),
+        }
+        for Asked { written: asked, .. } in batch.drain(..) {
+            // Whoever asked may have gone.
+            let _ = asked.map(|asked| asked.send(written.clone()));
+        }
+        let oldest = Position(self.head.lines.saturating_sub(LINES_KEPT));
+        if self.journal.can_truncate_before(oldest) {
+            // What is not dropped now is dropped with a later line.
+            let _ = self.journal.truncate_before(oldest);
+        }
+    }
+}
+
+fn shortened(text: &str) -> String {
+    let text = crate::logs::plain(text);
+    text[..text.floor_char_boundary(AuditLine::TEXT_LENGTH_MAX)].to_owned()
+}
+
+#[cfg(test)]
+mod tests;
