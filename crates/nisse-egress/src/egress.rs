@@ -152,6 +152,11 @@ impl Egress {
             Some(length) => _ = head.headers.insert(header::CONTENT_LENGTH, length),
             None => {}
         }
+        if redactor.is_some() && !headers::is_plain(&head.headers) {
+            let error = EgressError::SecretHidden { host: draft.line.host.clone() };
+            draft.failed(&error);
+            return Err(error);
+        }
         if let Some(redactor) = &mut redactor {
             redactor.headers(&mut head.headers);
             draft.line.redacted = redactor.found();

@@ -73,6 +73,14 @@ pub enum EgressError {
         /// What is wrong with the value, without any of it.
         why: &'static str,
     },
+    /// The answer to a request with a secret is packed: an echo in it could not be seen.
+    #[error(
+        "take the answer of {host} to a request with a secret: it is packed, so an echo of the secret could not be struck out"
+    )]
+    SecretHidden {
+        /// Who answered.
+        host: String,
+    },
     /// The name has no usable answer.
     #[error("resolve {host}")]
     Resolve {
@@ -190,6 +198,7 @@ impl EgressError {
             Self::Secret { source: SecretRefused::Missing, .. } => "secret_missing",
             Self::Secret { source: SecretRefused::Failed(_), .. } => "secret_failed",
             Self::SecretUnfit { .. } => "secret_unfit",
+            Self::SecretHidden { .. } => "secret_hidden",
             Self::Resolve { .. } => "resolve",
             Self::Address { .. } => "address",
             Self::OwnAddress { .. } => "own_address",

@@ -82,3 +82,8 @@ pub(crate) fn drop_hop_headers(headers: &mut HeaderMap) {
         headers.remove(name);
     }
 }
+/// Whether a body comes as it is, packed by nobody.
+pub(crate) fn is_plain(headers: &HeaderMap) -> bool {
+    let identity = |value: &HeaderValue| value.as_bytes().trim_ascii().eq_ignore_ascii_case(b"identity");
+    headers.get_all(header::CONTENT_ENCODING).iter().all(identity)
+}

@@ -19,7 +19,7 @@ const VALUE_BYTES_MAX: usize = 8 * 1024;
 /// Headers by which some servers let a request stand for another method.
 const METHOD_OVERRIDES: [&str; 3] = ["x-http-method", "x-http-method-override", "x-method-override"];
 /// Headers by which some servers let a request stand for another path.
-const PATH_OVERRIDES: [&str; 2] = ["x-original-url", "x-rewrite-url"];
+const PATH_OVERRIDES: [&str; 4] = ["x-forwarded-uri", "x-original-uri", "x-original-url", "x-rewrite-url"];
 
 /// The secrets of one request, each for a header of its own.
 pub(crate) struct Injection<'a> {
@@ -98,6 +98,8 @@ impl<'a> Injection<'a> {
         headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         headers.remove(header::RANGE);
         headers.remove(header::IF_RANGE);
+        // Nor in letters of two bytes.
+        headers.remove(header::ACCEPT_CHARSET);
         let too_many = || EgressError::TooLarge { limit: "secret_bytes_max", max: VALUE_BYTES_MAX as u64 };
         echoes.redactor().ok_or_else(too_many).map(Some)
     }
@@ -110,7 +112,9 @@ impl<'a> Injection<'a> {
 
 /// Whether the rule is for this request, whatever the guest's headers may tell its server.
 fn matches(rule: &SecretRule, target: &EgressTarget, method: &Method, guest: &[(String, Vec<u8>)]) -> bool {
-    let has = |names: &[&str]| guest.iter().any(|(name, _)| names.iter().any(|one| name.eq_ignore_ascii_case(one)));
+    // Some servers take `_` for `-`.
+    let is = |name: &str, one: &str| name.replace('_', "-").eq_ignore_ascii_case(one);
+    let has = |names: &[&str]| guest.iter().any(|(name, _)| names.iter().any(|one| is(name, one)));
     let overridden = !rule.methods.is_empty() && has(&METHOD_OVERRIDES) || rule.path.is_some() && has(&PATH_OVERRIDES);
     let Some(host) = target.host_name() else { return false };
     target.scheme() == NetworkScheme::Https

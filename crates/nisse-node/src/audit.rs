@@ -4,7 +4,7 @@
 //! somebody tries who has no right to it is told in few lines, so that a flood of tries costs the log nothing.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use nisse_model::{AuditHead, AuditLine, DecodeAuditError};
@@ -50,6 +50,8 @@ impl Deed {
 
 struct Asked {
     deed: Deed,
+    /// Whose deeds of its kind are counted with it; `None`: it is a line of its own.
+    counted: Option<String>,
     /// Nobody waits for a try.
     written: Option<oneshot::Sender<Result<(), AuditError>>>,
 }
@@ -62,15 +64,14 @@ pub(crate) struct AuditError(String);
 /// The audit log as the rest of the node uses it.
 pub(crate) struct Audit {
     journal: Arc<Journal>,
-    clock: Arc<dyn Clock>,
     waiting: mpsc::Sender<Asked>,
-    often: Mutex<BTreeMap<(&'static str, String), Counted>>,
 }
 
-/// When something was told last, and how often it was done since.
+/// When something was told last, and how often it was done since; the last time it was this.
 struct Counted {
     told: Duration,
     since: u64,
+    last: Deed,
 }
 
 /// Owns the log while the node runs.
@@ -79,6 +80,7 @@ pub(crate) struct AuditWriter {
     clock: Arc<dyn Clock>,
     waiting: mpsc::Receiver<Asked>,
     head: AuditHead,
+    often: BTreeMap<(&'static str, String), Counted>,
 }
 
 /// The log could not be opened.
@@ -117,9 +119,8 @@ pub(crate) fn open(
     })?;
     let journal = Arc::new(journal);
     let (sender, waiting) = mpsc::channel(WAITING_MAX);
-    let audit =
-        Audit { journal: Arc::clone(&journal), clock: Arc::clone(&clock), waiting: sender, often: Mutex::default() };
-    Ok((audit, AuditWriter { journal, clock, waiting, head }))
+    let audit = Audit { journal: Arc::clone(&journal), waiting: sender };
+    Ok((audit, AuditWriter { journal, clock, waiting, head, often: BTreeMap::new() }))
 }
 
 impl Audit {
@@ -127,7 +128,7 @@ impl Audit {
     pub(crate) async fn note(&self, deed: Deed) -> Result<(), AuditError> {
         let (written, told) = oneshot::channel();
         let ended = || AuditError("the node is ending".to_owned());
-        self.waiting.send(Asked { deed, written: Some(written) }).await.map_err(|_| ended())?;
+        self.waiting.send(Asked { deed, counted: None, written: Some(written) }).await.map_err(|_| ended())?;
         told.await.map_err(|_| ended())?
     }
 
@@ -146,49 +147,42 @@ impl Audit {
         let done = doing.await;
         let outcome = match &done {
             Ok(_) => "done".to_owned(),
+            Err(error) if error.kind == ErrorKind::Unreachable => format!("unknown: {}", error.text),
             Err(error) => format!("refused: {}", error.text),
         };
-        self.note(deed(outcome)).await.map_err(failed)?;
-        done
+        let (written, was_done) = (self.note(deed(outcome)).await, done.is_ok());
+        let unwritten = |error: AuditError| {
+            let text = format!("failed to {error}: what was asked for is done, and the log does not say so");
+            NodeError::new(ErrorKind::Failed, "audit_failed", text)
+        };
+        match written {
+            Err(error) if was_done => Err(unwritten(error)),
+            _ => done,
+        }
     }
 
-    /// Tells that somebody tried what they have no right to. Never waits.
+    /// Tells that somebody tried what they have no right to. Never waits. Whatever else they try within a minute is counted
+    /// with it: nobody fills the log by trying.
     pub(crate) fn tried(&self, deed: Deed) {
-        // Whatever else they try within a minute is the same line: nobody fills the log by trying.
-        let Some(deed) = self.counted(deed.by.clone(), deed) else { return };
-        if self.waiting.try_send(Asked { deed, written: None }).is_err() {
+        let counted = Some(deed.by.clone());
+        if self.waiting.try_send(Asked { deed, counted, written: None }).is_err() {
             tracing::warn!("a try was not written to the audit log: too much waits for the disk");
         }
     }
 
-    /// Tells that an agent uses what it was given, before it does.
-    pub(crate) async fn used(&self, deed: Deed) -> Result<(), AuditError> {
-        match self.counted(format!("{} {}", deed.by, deed.about), deed) {
-            Some(deed) => self.note(deed).await,
-            None => Ok(()),
-        }
+    /// Tells of something that is done as often as somebody likes, and returns once there is a durable line of it, of now or
+    /// of less than a minute ago.
+    pub(crate) async fn often(&self, deed: Deed) -> Result<(), AuditError> {
+        let (written, told) = oneshot::channel();
+        let ended = || AuditError("the node is ending".to_owned());
+        let counted = Some(format!("{} {} {}", deed.by, deed.about, deed.outcome));
+        self.waiting.send(Asked { deed, counted, written: Some(written) }).await.map_err(|_| ended())?;
+        told.await.map_err(|_| ended())?
     }
 
-    /// What an agent does as often as it likes is a line once a minute, with how often it was done since the last one.
-    fn counted(&self, whose: String, deed: Deed) -> Option<Deed> {
-        let (now, key) = (self.clock.elapsed(), (deed.act, whose));
-        let mut often = self.often.lock().unwrap_or_else(PoisonError::into_inner);
-        if often.len() >= OFTEN_MAX && !often.contains_key(&key) {
-            often.clear();
-        }
-        let before = match often.get_mut(&key) {
-            Some(counted) if now.saturating_sub(counted.told) < OFTEN_EVERY => {
-                counted.since += 1;
-                return None;
-            }
-            Some(counted) => counted.since,
-            None => 0,
-        };
-        often.insert(key, Counted { told: now, since: 0 });
-        Some(match before {
-            0 => deed,
-            more => Deed { outcome: format!("{}; {more} more since the last line", deed.outcome), ..deed },
-        })
+    /// Why nothing can be written any more, if so.
+    pub(crate) fn failure(&self) -> Option<String> {
+        self.journal.failure().map(|error| chain(&error))
     }
 
     /// The durable lines from `from` on, or the last ones: at most `most`.
@@ -216,12 +210,10 @@ impl AuditWriter {
     pub(crate) async fn run(mut self, mut stop: Stop) {
         let mut batch = Vec::new();
         loop {
-            let more = tokio::select! {
-                count = self.waiting.recv_many(&mut batch, AT_ONCE_MAX) => count > 0,
+            tokio::select! {
+                count = self.waiting.recv_many(&mut batch, AT_ONCE_MAX) => if count == 0 { break },
+                () = tokio::time::sleep(OFTEN_EVERY) => batch.extend(self.due(OFTEN_EVERY)),
                 () = stop.requested() => break,
-            };
-            if !more {
-                return;
             }
             self.write(&mut batch).await;
         }
@@ -229,33 +221,66 @@ impl AuditWriter {
         while self.waiting.recv_many(&mut batch, AT_ONCE_MAX).await > 0 {
             self.write(&mut batch).await;
         }
+        batch.extend(self.due(Duration::ZERO));
+        self.write(&mut batch).await;
+    }
+
+    /// What was done since it was told, where that is so long ago. It is not counted any more.
+    fn due(&mut self, ago: Duration) -> Vec<Asked> {
+        let now = self.clock.elapsed();
+        let over = self.often.extract_if(.., |_, counted| now.saturating_sub(counted.told) >= ago);
+        let done = over.filter(|(_, counted)| counted.since > 0);
+        done.map(|(_, counted)| Asked { deed: counted.again(), counted: None, written: None }).collect()
     }
 
     async fn write(&mut self, batch: &mut Vec<Asked>) {
-        let at = self.clock.now();
+        let (at, now) = (self.clock.now(), self.clock.elapsed());
         let mut head = self.head;
-        let mut records = Vec::with_capacity(batch.len());
-        for Asked { deed, .. } in batch.iter() {
-            let Deed { by, act, about, outcome } = deed;
-            let [by, about, outcome] = [by, about, outcome].map(|text| shortened(text));
+        let (mut records, mut told) = (Vec::with_capacity(batch.len()), Vec::new());
+        for Asked { deed, counted, .. } in batch.iter() {
+            let key = counted.as_ref().map(|whose| (deed.act, whose.clone()));
+            let known = key.as_ref().and_then(|key| self.often.get_mut(key));
+            let deed = match known {
+                Some(counted) if now.saturating_sub(counted.told) < OFTEN_EVERY => {
+                    counted.since += 1;
+                    counted.last = deed.clone();
+                    continue;
+                }
+                Some(counted) if counted.since > 0 => counted.with(deed),
+                _ => deed.clone(),
+            };
+            if let Some(key) = key {
+                // The rest of this batch is counted with it, and all of it is told again if the disk refuses.
+                self.often.insert(key.clone(), Counted { told: now, since: 0, last: deed.clone() });
+                told.push(key);
+            }
+            let [by, about, outcome] = [&deed.by, &deed.about, &deed.outcome].map(|text| shortened(text));
             let (number, previous) = (head.lines, head.hash);
-            let line = AuditLine { number, at, by, act: (*act).to_owned(), about, outcome, previous };
+            let line = AuditLine { number, at, by, act: deed.act.to_owned(), about, outcome, previous };
             head.follow(&line).expect("a line that was made to follow");
             records.push(line.encode());
         }
         let records: Vec<&[u8]> = records.iter().map(Vec::as_slice).collect();
         let appended = match self.journal.append_batch(&records) {
+            _ if records.is_empty() => Ok(()),
             Ok(commit) => commit.durable().await.map(drop),
             Err(error) => Err(error),
         };
         let written = appended.map_err(|error| AuditError(chain(&error)));
         match &written {
             Ok(()) => self.head = head,
-            Err(error) => tracing::error!(%error, lines = batch.len(), "lines of the audit log were not written"),
+            Err(error) => {
+                tracing::error!(%error, lines = records.len(), "lines of the audit log were not written");
+                told.iter().for_each(|key| _ = self.often.remove(key));
+            }
         }
         for Asked { written: asked, .. } in batch.drain(..) {
             // Whoever asked may have gone.
             let _ = asked.map(|asked| asked.send(written.clone()));
+        }
+        if self.often.len() > OFTEN_MAX {
+            batch.extend(self.due(Duration::ZERO));
+            self.often.clear();
         }
         let oldest = Position(self.head.lines.saturating_sub(LINES_KEPT));
         if self.journal.can_truncate_before(oldest) {
@@ -265,9 +290,29 @@ impl AuditWriter {
     }
 }
 
+impl Counted {
+    /// Another deed of its kind, with how many there were in between.
+    fn with(&self, deed: &Deed) -> Deed {
+        let outcome = format!("{}; {} more since the last line", deed.outcome, self.since);
+        Deed { outcome, ..deed.clone() }
+    }
+
+    /// The last one, which stands for all since it was told.
+    fn again(&self) -> Deed {
+        let outcome = format!("{}; {} times since the last line", self.last.outcome, self.since);
+        Deed { outcome, ..self.last.clone() }
+    }
+}
+
+/// A text that shows what it is: without control characters and those that turn or hide what stands beside them, and with a
+/// sign where it was cut.
 fn shortened(text: &str) -> String {
-    let text = crate::logs::plain(text);
-    text[..text.floor_char_boundary(AuditLine::TEXT_LENGTH_MAX)].to_owned()
+    let hides = |c: char| matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}');
+    let text: String = crate::logs::plain(text).chars().map(|c| if hides(c) { '\u{fffd}' } else { c }).collect();
+    match text.floor_char_boundary(AuditLine::TEXT_LENGTH_MAX) {
+        end if end < text.len() => format!("{}\u{2026}", &text[..end]),
+        _ => text,
+    }
 }
 
 #[cfg(test)]

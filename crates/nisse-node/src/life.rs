@@ -5,7 +5,9 @@ mod swap;
 
 use std::sync::Arc;
 
-use nisse_model::{DeploymentId, Event as AgentEvent, FailureKind, Invocation, InvocationId, Timestamp};
+use nisse_model::{
+    AuditLine, DeploymentId, Event as AgentEvent, FailureKind, Invocation, InvocationId, Permission, Timestamp,
+};
 use nisse_orchestrator::{ActionResult, Alarm, AlarmEnd, FailureStage, Placement, PrepareError};
 
 pub(crate) use kept::kept_name;
@@ -23,6 +25,8 @@ use crate::unapplied::Held;
 
 /// How long a `started` or `alarm` handler may take.
 const HANDLER_MS: u64 = 60_000;
+/// Permissions in one line of the audit log: as long as they may be, they fit.
+const RIGHTS_PER_LINE: usize = AuditLine::TEXT_LENGTH_MAX / (Permission::LENGTH_MAX + 16);
 /// Calls of one agent that may wait or run; the last place is for events.
 const AGENT_QUEUE_MAX: usize = 256;
 
@@ -54,13 +58,7 @@ pub(crate) async fn inspect(
 /// Fetches and verifies the package of an agent of this node, and keeps it.
 async fn check(core: &Arc<Core>, deployment: DeploymentId, placement: &Placement) -> Result<Checked, PrepareError> {
     let brought = bring(core, placement, BroughtFor::Agent(deployment)).await?;
-    let checked = core.preparer.check(placement).await.inspect_err(|error| {
-        if error.stage == FailureStage::Link {
-            let (owner, name) = placement.key();
-            let (by, about) = ("node".to_owned(), core.label(owner, &name));
-            core.audit.tried(Deed { by, act: "agent.refuse", about, outcome: format!("failed to {}", error.reason) });
-        }
-    })?;
+    let checked = core.preparer.check(placement).await?;
     brought.keep().await?;
     Ok(checked)
 }
@@ -261,11 +259,17 @@ async fn bring_to_life(
 /// Tells which rights an agent comes to life with. It lives without that line, too: a full disk stops no agent.
 async fn note_rights(core: &Core, label: &str, checked: &Checked) {
     let given: Vec<_> = checked.manifest.permissions.iter().map(ToString::to_string).collect();
-    let outcome =
-        if given.is_empty() { "without permissions".to_owned() } else { format!("with {}", given.join(", ")) };
-    let deed = Deed { by: "node".to_owned(), act: "agent.start", about: label.to_owned(), outcome };
-    if let Err(error) = core.audit.note(deed).await {
-        tracing::error!(agent = label, %error, "an agent starts without a line in the audit log");
+    let lines: Vec<_> = given.chunks(RIGHTS_PER_LINE).map(|some| some.join(", ")).collect();
+    let outcomes: Vec<_> = match lines.len() {
+        0 => vec!["without permissions".to_owned()],
+        1 => vec![format!("with {}", lines[0])],
+        count => lines.iter().enumerate().map(|(at, some)| format!("with ({} of {count}) {some}", at + 1)).collect(),
+    };
+    for outcome in outcomes {
+        let deed = Deed { by: "node".to_owned(), act: "agent.start", about: label.to_owned(), outcome };
+        if let Err(error) = core.audit.note(deed).await {
+            tracing::error!(agent = label, %error, "an agent starts without a line in the audit log");
+        }
     }
 }
 

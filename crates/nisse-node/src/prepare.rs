@@ -10,6 +10,7 @@ use nisse_sandbox::limits::AGENT_MEMORY_BYTES_MAX;
 use nisse_sandbox::{AgentProgram, Compiler, Engine, Host, Inspection, Limits, ProgramOptions, Recording};
 use nisse_store::Clock;
 
+use crate::audit::{Audit, Deed};
 use crate::supervisor::Supervisor;
 
 /// Longest manifest or configuration, in bytes.
@@ -25,6 +26,7 @@ pub(crate) struct Preparer {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) supervisor: Arc<Supervisor>,
     pub(crate) operator: Address,
+    pub(crate) audit: Arc<Audit>,
     /// What every agent's state may hold.
     pub(crate) state_quota: ByteSize,
 }
@@ -96,11 +98,23 @@ impl Preparer {
 
     /// Whether what was fetched is what the deployment names, and asks for nothing that it is not granted.
     pub(crate) async fn verify(&self, placement: &Placement, fetched: Fetched) -> Result<Checked, PrepareError> {
-        let (placement, operator) = (placement.clone(), self.operator);
+        let (placement, operator, owner) = (placement.clone(), self.operator, placement.owner);
         // To hash an artifact and to read it takes as long as it is large.
         let work = move || verify(&placement, operator, fetched);
         let verified = self.supervisor.blocking("check a package", work).await;
-        verified.map_err(|error| at(FailureStage::Node, &error))?
+        verified.map_err(|error| at(FailureStage::Node, &error))?.map_err(|refused| match refused {
+            Refused::Package(error) => error,
+            Refused::Rights(name, error) => {
+                let (by, about) = (format!("owner {owner}"), name);
+                self.audit.tried(Deed {
+                    by,
+                    act: "agent.refuse",
+                    about,
+                    outcome: format!("failed to {}", error.reason),
+                });
+                error
+            }
+        })
     }
 
     /// Compiles, or finds the code in the cache.
@@ -137,7 +151,20 @@ impl Preparer {
     }
 }
 
-fn verify(placement: &Placement, operator: Address, fetched: Fetched) -> Result<Checked, PrepareError> {
+/// Why a package is not taken.
+enum Refused {
+    Package(PrepareError),
+    /// The agent of this name asks for what it is not given.
+    Rights(String, PrepareError),
+}
+
+impl From<PrepareError> for Refused {
+    fn from(error: PrepareError) -> Self {
+        Self::Package(error)
+    }
+}
+
+fn verify(placement: &Placement, operator: Address, fetched: Fetched) -> Result<Checked, Refused> {
     let Fetched { manifest, artifact, config } = fetched;
     let package =
         Package::verify(manifest, artifact, &placement.package).map_err(|error| at(FailureStage::Verify, &error))?;
@@ -149,20 +176,21 @@ fn verify(placement: &Placement, operator: Address, fetched: Fetched) -> Result<
     let manifest = package.manifest().clone();
     if manifest.resources != placement.resources {
         let text = "verify the package: the deployment names other resources than agent.yaml";
-        return Err(PrepareError { stage: FailureStage::Verify, reason: text.to_owned() });
+        return Err(PrepareError { stage: FailureStage::Verify, reason: text.to_owned() }.into());
     }
     if manifest.resources.memory.0 > AGENT_MEMORY_BYTES_MAX {
         let most = ByteSize(AGENT_MEMORY_BYTES_MAX);
         let reason = format!("it asks for {} of memory: an agent has at most {most}", manifest.resources.memory);
-        return Err(PrepareError { stage: FailureStage::Link, reason });
+        return Err(PrepareError { stage: FailureStage::Link, reason }.into());
     }
+    let rights = |error| Refused::Rights(manifest.agent_id.to_string(), error);
     let grants = Grants::from_manifest(&manifest, Policy { owner_is_node_operator })
-        .map_err(|error| at(FailureStage::Link, &error))?;
+        .map_err(|error| rights(at(FailureStage::Link, &error)))?;
     let artifact = package.artifact_bytes().to_vec();
     let inspection = Inspection::read(&artifact).map_err(|error| at(FailureStage::Compile, &error))?;
     inspection.check(&grants).map_err(|error| {
         let PrepareError { stage, reason } = at(FailureStage::Link, &error);
-        PrepareError { stage, reason: format!("{reason}; {}", error.hint()) }
+        rights(PrepareError { stage, reason: format!("{reason}; {}", error.hint()) })
     })?;
     Ok(Checked { manifest, grants, config, inspection, artifact })
 }

@@ -56,14 +56,20 @@ impl NodeVault {
 impl Secrets for NodeVault {
     async fn reveal(&self, agent: &str, name: &SecretName) -> Result<SecretValue, SecretRefused> {
         let client = self.client.as_ref().ok_or(SecretRefused::Missing)?;
-        let entry = Deed::by_agent(agent, "secret.use", name.to_string(), "asked for its request");
-        let noted = self.audit.used(entry).await;
-        noted.map_err(|error| SecretRefused::Failed(format!("failed to {error}")))?;
-        client.reveal(&self.tenant, name).await.map(SecretValue::new).map_err(|error| match error {
+        let revealed = client.reveal(&self.tenant, name).await.map(SecretValue::new);
+        let revealed = revealed.map_err(|error| match error {
             VaultCallError::Refused { kind: RefusalKind::Sealed, .. } => SecretRefused::Sealed,
             VaultCallError::Refused { kind: RefusalKind::NoSuchSecret, .. } => SecretRefused::Missing,
             other => SecretRefused::Failed(format!("failed to {other}")),
-        })
+        });
+        let outcome = match &revealed {
+            Ok(_) => "given to its request".to_owned(),
+            Err(why) => format!("refused: {why}"),
+        };
+        // Nothing is given before that is told.
+        let told = self.audit.often(Deed::by_agent(agent, "secret.use", name.to_string(), &outcome)).await;
+        told.map_err(|error| SecretRefused::Failed(format!("failed to {error}")))?;
+        revealed
     }
 }
 

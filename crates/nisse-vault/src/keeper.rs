@@ -122,6 +122,9 @@ impl Keeper {
                 None => Err(VaultError::Missing("systemd credential: this unit was given none".to_owned())),
             };
             trouble = tried.err();
+            if !self.vault.is_sealed() {
+                let _ = self.settle_next_key_file();
+            }
         }
         if self.vault.is_sealed() && ways.contains(&UnlockKind::KeyFile) {
             trouble = self.unlock_by_key_file().err().or(trouble);
@@ -173,6 +176,8 @@ impl Keeper {
         if self.vault.is_sealed() {
             return Err(VaultError::Missing("passphrase: nothing that lies here opens it".to_owned()));
         }
+        // What is not settled now is settled before another one is drawn.
+        let _ = self.settle_next_key_file();
         self.trouble = None;
         Ok(())
     }
@@ -192,12 +197,26 @@ impl Keeper {
         if credential {
             unlocks.push(self.credential()?);
         }
+        // Before a key is drawn: what is refused changes no file.
+        Vault::check(&unlocks)?;
         if key_file {
+            self.settle_next_key_file()?;
             unlocks.push(self.next_key_file()?);
         }
         self.vault.protect(&unlocks, self.cost)?;
-        self.trouble = None;
-        if key_file { self.place_key_file() } else { self.remove_key_files() }
+        // It is protected: what fails from here on is mended at the next start.
+        let tidied = if key_file { self.place_key_file() } else { self.remove_key_files() };
+        self.trouble = tidied.err().map(|error| format!("failed to {error}"));
+        Ok(())
+    }
+
+    /// A key file that this vault was protected with, and that did not get its name then, gets it now. It is the only one that
+    /// opens the vault: nothing is written over it.
+    fn settle_next_key_file(&self) -> Result<(), VaultError> {
+        match self.key_file(&self.paths.key_file_next())? {
+            Some(key) if self.vault.is_opened_by(&key) => self.place_key_file(),
+            _ => Ok(()),
+        }
     }
 
     /// Sets a tenant's secret; its version.

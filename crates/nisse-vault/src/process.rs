@@ -229,6 +229,7 @@ impl VaultDriver {
             };
             let Ended::Broken(error) = ended else {
                 self.sealed = true;
+                self.state.send_replace(VaultState::Starting);
                 continue;
             };
             tracing::error!(%error, "the vault's process ended; it is started again");
@@ -270,7 +271,7 @@ impl VaultDriver {
             if answer.is_closed() {
                 continue;
             }
-            let mut asked = running.ask_in_time(&request).await;
+            let asked = running.ask_in_time(&request).await;
             let done = matches!(asked, Ok(Answer::Done));
             if done && matches!(request, Request::Seal) {
                 let _ = answer.send(asked.map_err(|_| unexpected()));
@@ -279,20 +280,23 @@ impl VaultDriver {
             if done && matches!(request, Request::Unlock { .. }) {
                 self.sealed = false;
             }
-            let looks = !matches!(request, Request::Status | Request::Reveal { .. } | Request::List { .. });
-            if looks
-                && asked.is_ok()
-                && let Err(error) = self.look(running).await
-            {
-                asked = Err(error);
-            }
-            match asked {
-                // Whoever asked may have gone.
-                Ok(answered) => _ = answer.send(Ok(answered)),
+            // What was done is known before it is answered; a vault that did not open may have done so now.
+            let was_broken = matches!(*self.state.borrow(), VaultState::Broken(_));
+            let looks = was_broken || !matches!(request, Request::Reveal { .. } | Request::List { .. });
+            let looked = if looks && asked.is_ok() { self.look(running).await } else { Ok(()) };
+            let broken = match asked {
+                Ok(answered) => {
+                    // Whoever asked may have gone.
+                    let _ = answer.send(Ok(answered));
+                    looked.err()
+                }
                 Err(error) => {
                     let _ = answer.send(Err(VaultCallError::Unreachable("its process broke off")));
-                    return Ended::Broken(running.end_or(error).await);
+                    Some(error)
                 }
+            };
+            if let Some(error) = broken {
+                return Ended::Broken(running.end_or(error).await);
             }
         }
     }

@@ -88,11 +88,36 @@ impl Vault {
         self.root.is_none()
     }
 
+    /// Whether each of these is fit to unlock a vault.
+    pub fn check(unlocks: &[Unlock]) -> Result<(), VaultError> {
+        for unlock in unlocks {
+            match unlock {
+                Unlock::Passphrase(words) if words.chars().count() < Self::PASSPHRASE_LENGTH_MIN => {
+                    return Err(VaultError::Protection("a passphrase has at least 8 characters"));
+                }
+                Unlock::Credential(key) | Unlock::KeyFile(key) if key.len() < Unlock::KEY_LENGTH_MIN => {
+                    return Err(VaultError::Protection("a credential or a key file has at least 32 bytes"));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether this unlocks it.
+    pub fn is_opened_by(&self, unlock: &Unlock) -> bool {
+        let way = self.stored.as_ref().and_then(|stored| stored.body.ways.get(&unlock.kind()));
+        way.is_some_and(|way| way.open(unlock).is_ok())
+    }
+
     /// From now on these unlock it, each by itself, and nothing else does. Every key in it is drawn anew and every secret
     /// sealed anew: whoever has an earlier file and what opened that has nothing of what comes later. Begins a vault that
     /// was never used; another one has to be unlocked.
     pub fn protect(&mut self, unlocks: &[Unlock], cost: Cost) -> Result<(), VaultError> {
-        check(unlocks)?;
+        if unlocks.is_empty() {
+            return Err(VaultError::Protection("something has to open it"));
+        }
+        Self::check(unlocks)?;
         let mut body = Body::default();
         let mut values = Vec::new();
         if let Some(StoredVault { body: before, .. }) = &self.stored {
@@ -259,25 +284,6 @@ impl fmt::Debug for Vault {
 
 /// What is said of a value that is too short or too long.
 pub(crate) const VALUE_LENGTHS: &str = "a secret has 8 bytes to 16 KiB";
-
-/// Whether each of these is fit to unlock a vault.
-fn check(unlocks: &[Unlock]) -> Result<(), VaultError> {
-    if unlocks.is_empty() {
-        return Err(VaultError::Protection("something has to open it"));
-    }
-    for unlock in unlocks {
-        match unlock {
-            Unlock::Passphrase(words) if words.chars().count() < Vault::PASSPHRASE_LENGTH_MIN => {
-                return Err(VaultError::Protection("a passphrase has at least 8 characters"));
-            }
-            Unlock::Credential(key) | Unlock::KeyFile(key) if key.len() < Unlock::KEY_LENGTH_MIN => {
-                return Err(VaultError::Protection("a credential or a key file has at least 32 bytes"));
-            }
-            _ => {}
-        }
-    }
-    Ok(())
-}
 
 /// The key of a tenant that has one.
 fn tenant_key(body: &Body, root: &Key, tenant: &str) -> Result<Option<Key>, VaultError> {

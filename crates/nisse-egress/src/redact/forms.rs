@@ -31,6 +31,8 @@ pub(super) fn forms(secret: &[u8]) -> Vec<Form> {
         forms.extend(PERCENT_PLAIN.iter().map(|plain| percent(secret, *plain, upper)));
         forms.extend(JSON_ESCAPED.iter().map(|escaped| json(secret, escaped, upper)));
     }
+    // Names of headers arrive in small letters, and some servers shout.
+    forms.extend([secret.to_ascii_lowercase(), secret.to_ascii_uppercase()].map(Zeroizing::new));
     forms.retain(|form| form.len() >= FORM_BYTES_MIN);
     forms.sort_by(|one, other| other.len().cmp(&one.len()).then_with(|| one.cmp(other)));
     forms.dedup();

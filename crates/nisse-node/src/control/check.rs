@@ -11,7 +11,7 @@ use crate::error::NodeError;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Check {
     /// Which: `home`, `configuration`, `keys`, `token`, `lock`, `journal`, `chain`, `transactions`, `index`, `state`,
-    /// `content`, `disk`, `vault`, `agents` or `node`.
+    /// `content`, `disk`, `vault`, `audit`, `agents` or `node`.
     pub check: String,
     /// What is wrong and what to do about it, in one sentence; absent where it is in order.
     pub problem: Option<String>,

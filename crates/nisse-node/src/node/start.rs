@@ -22,7 +22,7 @@ use tokio::sync::{broadcast, mpsc};
 use self::keys::{open_key, policy};
 use super::Node;
 use crate::agent::OUTWARD_QUEUE_MAX;
-use crate::audit;
+use crate::audit::{self, Audit};
 use crate::bids::OnTheirWay;
 use crate::core::{Core, MILESTONES_MAX, Moving, label};
 use crate::driver::{Driver, DriverHandle, outbox};
@@ -98,10 +98,10 @@ impl Node {
         let (disk_of_keys, clock_of_keys) = (Arc::clone(&disk), Arc::clone(&clock));
         let keys = Keys::new(disk_of_keys, clock_of_keys, Arc::clone(&entropy), client, queue, chain::FOLDER);
         let supervisor = Arc::new(Supervisor::default());
-        let preparer = preparer(&options, &home, &seams, &supervisor, &content, operator)?;
         let (audit, writer) = audit::open(Arc::clone(&disk), Arc::clone(&clock), entropy.as_ref(), &home)?;
         let audit = Arc::new(audit);
         supervisor.spawn("audit", |stop| writer.run(stop));
+        let preparer = preparer(&options, &home, &seams, &supervisor, &content, (operator, &audit))?;
         let command = options.vault_command.clone();
         let vault = NodeVault::start(command, &supervisor, operator, Arc::clone(&audit));
         let egress = egress(&options, &clock, vault.clone());
@@ -233,7 +233,7 @@ fn preparer(
     Seams { disk, clock, entropy }: &Seams,
     supervisor: &Arc<Supervisor>,
     content: &Arc<BlockStore>,
-    operator: nisse_model::Address,
+    (operator, audit): (nisse_model::Address, &Arc<Audit>),
 ) -> Result<Preparer, NodeError> {
     let engine = Engine::new(EngineOptions::default()).map_err(|error| failed("engine_failed", &error))?;
     let compiler = Compiler::new(
@@ -253,6 +253,7 @@ fn preparer(
         clock: Arc::clone(clock),
         supervisor: Arc::clone(supervisor),
         operator,
+        audit: Arc::clone(audit),
         state_quota: options.state_quota,
     })
 }

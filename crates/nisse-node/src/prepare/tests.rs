@@ -9,6 +9,8 @@ use nisse_store::Disk;
 use nisse_testkit::{SimClock, SimDisk, SimEntropy};
 
 use super::*;
+use crate::audit;
+use crate::home::Home;
 
 const OPERATOR: Address = Address([1; 20]);
 const MANIFEST: &str = include_str!("../../../../examples/guests/counter/agent.yaml");
@@ -23,8 +25,10 @@ fn preparer() -> (Preparer, Arc<BlockStore>) {
     let engine = Engine::new(EngineOptions::default()).expect("an engine");
     let command = CompileCommand { program: PathBuf::new(), arguments: Vec::new() };
     let (folder, entropy) = ("/home/cwasm".into(), SimEntropy::new(7));
-    let compiler = Compiler::new(engine.clone(), disk, folder, &entropy, command, CompileLimits::default());
     let clock: Arc<dyn Clock> = Arc::new(SimClock::default());
+    let home = Home::open(Arc::clone(&disk), &entropy, Path::new("/agents-home")).expect("a home");
+    let (audit, _) = audit::open(Arc::clone(&disk), Arc::clone(&clock), &entropy, &home).expect("an audit log");
+    let compiler = Compiler::new(engine.clone(), disk, folder, &entropy, command, CompileLimits::default());
     let supervisor = Arc::new(Supervisor::default());
     let source = Arc::new(LocalSource::new(Arc::clone(&store), Arc::clone(&clock)));
     let preparer = Preparer {
@@ -34,6 +38,7 @@ fn preparer() -> (Preparer, Arc<BlockStore>) {
         clock,
         supervisor,
         operator: OPERATOR,
+        audit: Arc::new(audit),
         state_quota: ByteSize(1 << 20),
     };
     (preparer, store)

@@ -157,6 +157,34 @@ fn a_key_file_that_cannot_be_read_now_is_kept() {
 }
 
 #[test]
+fn what_is_refused_or_not_tidied_up_leaves_the_one_key_file_that_opens_it() {
+    let disk = fresh();
+    let mut keeper = opened(&disk, false).unwrap();
+    keeper.set("home", &name("a"), b"12345678", Setting::New).unwrap();
+    // The vault is protected with another key file, which does not get its name: as a disk that fails leaves it.
+    let old = disk.read(Path::new("/h/keys/vault"), 1 << 10).unwrap();
+    keeper.protect(None, false, true).unwrap();
+    disk.rename(Path::new("/h/keys/vault"), Path::new("/h/keys/vault.next")).unwrap();
+    write(&disk, "/h/keys/vault", &old);
+    let short = Zeroizing::new("short".to_owned());
+    assert!(keeper.protect(Some(short), false, true).is_err());
+    drop(keeper);
+    let forked = disk.fork();
+    let mut again = opened(&forked, false).unwrap();
+    assert_eq!(again.reveal("home", &name("a")).unwrap().as_slice(), b"12345678");
+    assert_eq!(sealed_for(&mut again), None);
+    // Nor is it written over where another way opened the vault.
+    let mut again = opened(&disk, false).unwrap();
+    again.protect(Some(Zeroizing::new("correct horse".to_owned())), false, true).unwrap();
+    disk.rename(Path::new("/h/keys/vault"), Path::new("/h/keys/vault.next")).unwrap();
+    disk.fail(nisse_testkit::Fault::NoSpace(0));
+    assert!(again.protect(None, false, true).is_err());
+    disk.heal();
+    drop(again);
+    assert_eq!(sealed_for(&mut opened(&disk, false).unwrap()), None);
+}
+
+#[test]
 fn each_way_opens_it_whatever_is_wrong_with_the_other() {
     let disk = fresh();
     write(&disk, "/run/credentials/nisse-vault", &[5; 32]);

@@ -66,6 +66,10 @@ async fn each(client: &Client, mut take: impl FnMut(AuditEntry) -> Result<(), Fa
     loop {
         let page: Vec<AuditEntry> = client.get(&format!("/api/v1/audit?from={from}&lines={PAGE}")).await?;
         let Some(last) = page.last() else { return Ok(()) };
+        if from > 0 && page[0].number != from {
+            let text = "failed to read the audit log: its oldest lines went while it was read";
+            return Err(Failure::new(Exit::Failed, text).hint("run it again"));
+        }
         from = last.number + 1;
         page.into_iter().try_for_each(&mut take)?;
     }

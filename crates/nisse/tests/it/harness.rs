@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::time::{Duration, Instant};
 
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -29,6 +30,12 @@ pub(crate) fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> 
         assert!(begun.elapsed() < PATIENCE, "waited in vain for {what}");
         std::thread::sleep(LOOK);
     }
+}
+
+/// Sends a signal to a process that is there.
+pub(crate) fn signal(pid: u32, signal: Signal) {
+    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw).unwrap();
+    kill_process(pid, signal).unwrap();
 }
 
 /// How a command ended.
@@ -282,8 +289,7 @@ impl Node<'_> {
 
     /// Makes it break off as a bug would, and says how it ended.
     pub(crate) fn abort(&mut self) -> ExitStatus {
-        let pid = self.child.id().to_string();
-        assert!(Command::new("kill").args(["-ABRT", &pid]).status().unwrap().success());
+        signal(self.child.id(), Signal::ABORT);
         self.child.wait().unwrap()
     }
 

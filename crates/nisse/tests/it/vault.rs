@@ -9,10 +9,11 @@ use std::path::{Path, PathBuf};
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use insta::assert_snapshot;
+use rustix::process::Signal;
 use serde_json::{Value, json};
 
 use self::upstream::{HOST, Upstream};
-use crate::harness::{Home, Node, eventually};
+use crate::harness::{Home, Node, eventually, signal};
 use crate::web;
 
 /// Long, and with bytes that a URL has to escape: each spelling of it is another one.
@@ -164,7 +165,7 @@ fn a_secret_goes_along_with_a_request_and_is_found_nowhere_else() {
     let broken = std::process::Command::new("sh").args(["-c", "kill -ABRT $$"]).current_dir(home.beside("")).status();
     kills::say(&format!("another process would have left its memory behind: {}", broken.unwrap().core_dumped()));
     let vault = vault_process(&home);
-    assert!(std::process::Command::new("kill").args(["-ABRT", &vault.to_string()]).status().unwrap().success());
+    signal(vault, Signal::ABORT);
     let told = eventually("the vault's end to be told", || {
         let said = node.said();
         said.contains("the vault's process ended").then_some(said)
@@ -193,7 +194,9 @@ fn a_node_with_a_passphrase_starts_sealed_serves_what_needs_no_secret_and_says_s
     node.kill();
 
     let node = up(&home, &upstream);
-    eventually("the agents", || (home.json(&["node", "status"])["agents"] == 2).then_some(()));
+    for agent in ["nisse.test.echo", "nisse.test.egress-prober"] {
+        node.ask_served(agent, "GET", "/");
+    }
     node.echo_answers();
     assert_snapshot!(home.ok(&["vault", "status"]), @"
     vault        sealed
@@ -243,7 +246,7 @@ fn a_vault_that_its_owner_sealed_stays_sealed_until_they_say_otherwise() {
     ");
     let after = vault_process(&home);
     assert_ne!(before, after, "what knew the root key has ended");
-    assert!(std::process::Command::new("kill").args(["-KILL", &after.to_string()]).status().unwrap().success());
+    signal(after, Signal::KILL);
     eventually("another vault", || {
         let said = node.said();
         (said.contains("the vault's process ended") && home.run(&["vault", "status"]).code == 0).then_some(())
@@ -265,7 +268,8 @@ fn a_vault_that_its_owner_sealed_stays_sealed_until_they_say_otherwise() {
     let node = home.up(&[]);
     let gone = "failed to open the vault: it is gone, and HOME/keys/vault.begun says that there was one";
     let told = |text: String| text.replace(home.path().to_str().unwrap(), "HOME");
-    assert!(told(node.said()).contains(&format!("the vault is sealed: {gone}")), "{}", node.said());
+    let said = format!("the vault is sealed: {gone}");
+    eventually("what the node says", || told(node.said()).contains(&said).then_some(()));
     assert!(told(home.ok(&["node", "status"])).contains(&format!("vault       sealed: {gone}")));
     assert_eq!(home.run(&["doctor"]).code, 1);
     let refused = home.feed(&["secret", "set", "b"], b"12345678");

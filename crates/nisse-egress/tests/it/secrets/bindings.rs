@@ -186,6 +186,8 @@ async fn a_request_that_may_stand_for_another_carries_no_bound_secret() {
         ("api@api.example.com;method=POST", "x-method-override"),
         ("api@api.example.com;path=/v1", "X-Original-URL"),
         ("api@api.example.com;path=/v1", "x-rewrite-url"),
+        ("api@api.example.com;path=/v1", "X_Original_URI"),
+        ("api@api.example.com;method=POST", "x_http_method_override"),
     ] {
         let world = world(&[rule]);
         let mut request = with_headers(&world, "https://api.example.com/v1", &[(header, "DELETE")]);

@@ -19,8 +19,10 @@ fn percent(text: &str) -> String {
 #[tokio::test]
 async fn k3_an_echo_in_a_body_is_covered_in_every_form() {
     type Write = fn(&str) -> String;
-    let forms: [(&str, Write); 14] = [
+    let forms: [(&str, Write); 16] = [
         ("raw", str::to_owned),
+        ("in small letters", str::to_ascii_lowercase),
+        ("in capitals", str::to_ascii_uppercase),
         ("twice", |secret| format!("{secret} {secret}")),
         ("as the header", |secret| format!("authorization: Bearer {secret}")),
         ("hex", |secret| secret.bytes().map(|byte| format!("{byte:02x}")).collect()),
@@ -161,16 +163,41 @@ async fn k3_an_echo_of_basic_credentials_is_covered_whole_and_in_part() {
 #[tokio::test]
 async fn k3_a_server_is_not_asked_to_hide_an_echo() {
     let world = world(&[RULE, "api@api.example.com:8443"]);
-    let hiding = [("accept-encoding", "gzip, br"), ("range", "bytes=0-5"), ("if-range", "\"x\"")];
+    let hiding =
+        [("accept-encoding", "gzip, br"), ("accept-charset", "utf-16"), ("range", "bytes=0-5"), ("if-range", "\"x\"")];
     world.send(with_headers(&world, URL, &hiding)).await.expect("allowed");
     let received = &world.network.received()[0];
     assert_eq!(received.header("accept-encoding"), ["identity"]);
-    assert!(received.header("range").is_empty() && received.header("if-range").is_empty());
+    for gone in ["range", "if-range", "accept-charset"] {
+        assert!(received.header(gone).is_empty(), "{gone}");
+    }
     // Without a secret they are the guest's own.
     world.send(with_headers(&world, "http://api.example.com/", &hiding)).await.expect("allowed");
     let received = &world.network.received()[1];
     assert_eq!(received.header("accept-encoding"), ["gzip, br"]);
     assert_eq!(received.header("range"), ["bytes=0-5"]);
+}
+
+#[tokio::test]
+async fn k3_an_answer_that_is_packed_all_the_same_does_not_arrive() {
+    let packed = |encoding: &'static str| {
+        FakeServer::new(move |_| {
+            let head = format!("HTTP/1.1 200 OK\r\ncontent-encoding: {encoding}\r\ncontent-length: 2\r\n\r\nok");
+            vec![Piece::Bytes(head.into_bytes())]
+        })
+    };
+    for encoding in ["gzip", "identity, br", "x"] {
+        let world = world(&[RULE]);
+        world.serve_host(packed(encoding));
+        let refused = world.get(URL).await.expect_err("an echo in it could not be seen");
+        assert_eq!(refused.reason(), "secret_hidden", "{encoding}");
+        let world = World::new(&["api.example.com"]).with_host();
+        world.serve_host(packed(encoding));
+        assert_eq!(world.get(URL).await.expect("without a secret it is the guest's own").1, "ok");
+    }
+    let world = world(&[RULE]);
+    world.serve_host(packed("Identity"));
+    assert_eq!(world.get(URL).await.expect("allowed").1, "ok");
 }
 
 #[tokio::test]

@@ -17,6 +17,9 @@ use crate::packages::on_disk;
 const SHOWN_AGAIN: &str =
     "see that the chain's endpoint answers, and that the operator's key has gas and the disk room";
 
+/// What a journal needs whose disk failed once.
+const RESTARTED: &str = "look after the disk of the home folder and start the node again";
+
 impl Node {
     /// Checks what the node holds: its disk, its journal, its chain, its agents, and every block of content that a pin or
     /// an agent needs. It reads all of these, which takes as long as they are large, and holds up nobody.
@@ -25,6 +28,10 @@ impl Node {
         checks.push(on_disk(&self.core, "read the journal", |core| Ok(journal(core))).await?);
         checks.push(self.check_chain().await);
         checks.extend(self.check_vault().await);
+        let audit = self.core.audit.failure();
+        checks.extend(
+            audit.map(|why| Check::problem("audit", format!("the audit log takes no lines: {why}"), RESTARTED)),
+        );
         checks.extend(self.core.silent().map(|reason| Check::problem("heartbeat", reason, SHOWN_AGAIN)));
         let (found, wanted) = self.glance(|all| (agents::check(all), Wanted::of(all))).await?;
         checks.extend(found);
@@ -50,11 +57,7 @@ impl Node {
             (Some(chain), _) => match chain.failure() {
                 Some(why) => {
                     let text = format!("the chain takes no blocks any more: {why}");
-                    return Check::problem(
-                        "chain",
-                        text,
-                        "look after the disk of the home folder and start the node again",
-                    );
+                    return Check::problem("chain", text, RESTARTED);
                 }
                 None => (Ok(chain.head().0), ""),
             },
