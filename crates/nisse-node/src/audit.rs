@@ -113,9 +113,16 @@ pub(crate) fn open(
         let head = line.map_or(AuditHead::START, |line| AuditHead { lines: line.number + 1, hash: line.hash() });
         Ok((journal, head))
     });
-    let (journal, head) = opened.map_err(|error| match error {
-        OpenError::Journal(error) => NodeError::caused(ErrorKind::Failed, "audit_failed", &error),
-        OpenError::Line(error) => NodeError::caused(ErrorKind::Failed, "audit_failed", &error),
+    let (journal, head) = opened.map_err(|error| {
+        let error: &dyn std::error::Error = match &error {
+            OpenError::Journal(error) => error,
+            OpenError::Line(error) => error,
+        };
+        let hint = format!(
+            "keep {} for whoever looks into it and move it away: the node begins another one",
+            home.join(FOLDER).display()
+        );
+        NodeError::caused(ErrorKind::Failed, "audit_failed", error).with_hint(hint)
     })?;
     let journal = Arc::new(journal);
     let (sender, waiting) = mpsc::channel(WAITING_MAX);

@@ -97,7 +97,7 @@ impl From<VaultCallError> for NodeError {
                 RefusalKind::Tampered => (
                     ErrorKind::Refused,
                     "vault_tampered",
-                    Some("put the home's `vault` folder back from a copy; nisse makes nothing anew over it"),
+                    Some("put `vault/secrets` of the home back from a copy; nisse makes nothing anew over it"),
                 ),
                 RefusalKind::Failed => (ErrorKind::Failed, "vault_failed", None),
             },

@@ -12,6 +12,9 @@ use crate::failure::{Exit, Failure};
 /// Bytes that are read: more than any secret has.
 const INPUT_BYTES_MAX: usize = 64 << 10;
 
+/// Bytes of a line that a terminal passes on (`N_TTY_BUF_SIZE` of Linux, with the line's end); what is typed beyond is gone.
+const LINE_BYTES_MAX: usize = 4_095;
+
 /// What was read; wiped when it is dropped.
 pub(crate) type Input = Zeroizing<Vec<u8>>;
 
@@ -60,9 +63,9 @@ fn read_pipe(what: &str) -> Result<Input, Failure> {
 }
 
 async fn ask(what: &str) -> Result<Input, Failure> {
+    let hidden = Hidden::begin();
     let mut prompt = std::io::stderr();
     let _ = write!(prompt, "{what}: ");
-    let hidden = Hidden::begin();
     let typing = tokio::task::spawn_blocking(|| {
         let mut line = Zeroizing::new(String::with_capacity(INPUT_BYTES_MAX));
         std::io::stdin().lock().read_line(&mut line).map(|_| line)
@@ -76,6 +79,11 @@ async fn ask(what: &str) -> Result<Input, Failure> {
     let _ = writeln!(prompt);
     let line = typed.map_err(|error| unread(what, &error))?;
     let line = line.trim_end_matches(['\n', '\r']);
+    if line.len() >= LINE_BYTES_MAX {
+        let text =
+            format!("failed to read the {what}: a terminal passes no more than {LINE_BYTES_MAX} bytes of a line");
+        return Err(Failure::usage(text).hint("give it on stdin: `< FILE`"));
+    }
     if line.is_empty() {
         return Err(Failure::usage(format!("failed to read the {what}: nothing was typed")));
     }

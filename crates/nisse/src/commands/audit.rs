@@ -1,6 +1,7 @@
 //! audit ls, verify, export.
 
 use std::io::{BufRead as _, BufReader, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
 use nisse_api::client::Client;
@@ -98,7 +99,7 @@ async fn export(shared: &Shared, file: &Path) -> Result<(), Failure> {
     let failed =
         |error: std::io::Error| Failure::new(Exit::Failed, format!("failed to write {}: {error}", file.display()));
     let client = client(shared)?;
-    let created = std::fs::OpenOptions::new().write(true).create_new(true).open(file);
+    let created = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(file);
     let created = created.map_err(|error| failed(error).hint("name a file that is not there yet"))?;
     let mut out = std::io::BufWriter::new(created);
     let mut chain = Chain::default();

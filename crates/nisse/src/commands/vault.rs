@@ -18,6 +18,7 @@ pub(crate) async fn unlock(shared: &Shared) -> Result<(), Failure> {
     let client = client(shared)?;
     let before: VaultStatus = client.get("/api/v1/vault").await?;
     if !before.sealed {
+        output::note(shared.json, "it is open already: no passphrase was tried");
         return tell(shared, &before);
     }
     // Without a passphrase, what lies there opens it.

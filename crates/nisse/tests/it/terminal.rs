@@ -1,7 +1,7 @@
 //! What a person at a terminal sees and a program does not: colour, and a line that says what is being waited for.
 
 use std::fs::{File, OpenOptions};
-use std::io::Read as _;
+use std::io::{Read as _, Write as _};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -54,6 +54,48 @@ fn words_are_coloured_on_a_terminal_unless_its_owner_wants_none() {
     // Documents are never coloured.
     let (_, document) = on_terminal(&home, &["status", "--json"], &[]);
     assert!(document.starts_with("{\"error\":") && !document.contains('\u{1b}'), "{document:?}");
+}
+
+/// Runs one command on a terminal, types a line once something is asked for, and gives its exit code and what was shown.
+fn typed(home: &Home, args: &[&str], asked: &str, line: &[u8]) -> (i32, String) {
+    let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
+    let near = openpt(flags).unwrap();
+    grantpt(&near).unwrap();
+    unlockpt(&near).unwrap();
+    let name = ptsname(&near, Vec::new()).unwrap();
+    let path = Path::new(std::ffi::OsStr::from_bytes(name.to_bytes()));
+    let far = OpenOptions::new().read(true).write(true).open(path).unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_nisse"));
+    command.arg("--home").arg(home.path()).args(args).env("NO_COLOR", "1");
+    command.stdin(far.try_clone().unwrap()).stdout(far.try_clone().unwrap()).stderr(far);
+    let mut child = command.spawn().unwrap();
+    drop(command);
+    let (mut near, mut said, mut byte) = (File::from(near), Vec::new(), [0]);
+    while !said.ends_with(asked.as_bytes()) {
+        near.read_exact(&mut byte).unwrap();
+        said.extend(byte);
+    }
+    near.write_all(line).unwrap();
+    let _ = near.read_to_end(&mut said);
+    (child.wait().unwrap().code().unwrap(), String::from_utf8_lossy(&said).into_owned())
+}
+
+#[test]
+fn a_secret_that_is_typed_is_not_shown_and_never_kept_by_half() {
+    let home = Home::new();
+    let _node = home.up(&[]);
+    let set = ["secret", "set", "api"];
+    let (code, shown) = typed(&home, &set, "value of api: ", b"typed-secret-1\n");
+    assert_eq!(code, 0, "{shown}");
+    assert!(!shown.contains("typed-secret"), "{shown}");
+    // A terminal cuts a line that is too long without a word.
+    let long = [vec![b'a'; 6_000], b"\n".to_vec()].concat();
+    let (code, shown) = typed(&home, &["secret", "rotate", "api"], "new value of api: ", &long);
+    assert_eq!(code, 2, "{shown}");
+    assert!(shown.contains("a terminal passes no more than 4095 bytes of a line"), "{shown}");
+    let (code, shown) = typed(&home, &["secret", "rotate", "api"], "new value of api: ", b"\n");
+    assert!(code == 2 && shown.contains("nothing was typed"), "{shown}");
+    assert_eq!(home.json(&["secret", "ls"])[0]["version"], 1);
 }
 
 #[test]
