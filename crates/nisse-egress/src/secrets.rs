@@ -27,12 +27,6 @@ impl SecretValue {
     }
 }
 
-impl From<Zeroizing<Vec<u8>>> for SecretValue {
-    fn from(bytes: Zeroizing<Vec<u8>>) -> Self {
-        Self(bytes)
-    }
-}
-
 impl std::fmt::Debug for SecretValue {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter.write_str("SecretValue(..)")

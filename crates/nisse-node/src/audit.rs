@@ -102,14 +102,16 @@ pub(crate) fn open(
     entropy: &dyn Entropy,
     home: &Home,
 ) -> Result<(Audit, AuditWriter), NodeError> {
-    let mut last = None;
+    // One buffer for all of them: only the last one is read.
+    let mut last = Vec::new();
     let layout = JournalOptions { segment_bytes: SEGMENT_BYTES };
     let journal = Journal::open_with(disk, entropy, &home.join(FOLDER), layout, |_, bytes| {
-        last = Some(bytes.to_vec());
+        last.clear();
+        last.extend_from_slice(bytes);
         Ok::<_, OpenError>(())
     });
     let opened = journal.and_then(|journal| {
-        let line = last.map(|bytes| AuditLine::decode(&bytes)).transpose().map_err(OpenError::Line)?;
+        let line = (!last.is_empty()).then(|| AuditLine::decode(&last)).transpose().map_err(OpenError::Line)?;
         let head = line.map_or(AuditHead::START, |line| AuditHead { lines: line.number + 1, hash: line.hash() });
         Ok((journal, head))
     });

@@ -88,9 +88,18 @@ impl Key {
 
     /// HMAC-SHA-256 under this key.
     pub(crate) fn mac(&self, bytes: &[u8]) -> [u8; 32] {
+        self.hmac(bytes).finalize().into_bytes().into()
+    }
+
+    /// Whether this is the MAC of these bytes, in a time that says nothing of where it is not.
+    pub(crate) fn has_made(&self, mac: &[u8], bytes: &[u8]) -> bool {
+        self.hmac(bytes).verify_slice(mac).is_ok()
+    }
+
+    fn hmac(&self, bytes: &[u8]) -> Hmac<Sha256> {
         let mut mac = <Hmac<Sha256> as hmac::KeyInit>::new_from_slice(&*self.0).expect("any length is a key's");
         mac.update(bytes);
-        mac.finalize().into_bytes().into()
+        mac
     }
 
     /// Seals bytes for one place: XChaCha20-Poly1305 with the place as its associated data. Poly1305 alone does not commit
@@ -104,7 +113,7 @@ impl Key {
             .cipher()
             .encrypt(&XNonce::from(nonce), Payload { msg: plain, aad: &associated })
             .expect("what is sealed is far below the cipher's limit");
-        let commitment = self.commitment(&associated, &nonce, &sealed[sealed.len() - TAG_BYTES..]);
+        let commitment = self.derive("commitment").mac(&committed(&associated, &nonce, &sealed));
         [&[VERSION][..], &nonce, &commitment, &sealed].concat()
     }
 
@@ -117,8 +126,7 @@ impl Key {
         let (nonce, commitment) = head[1..].split_at(NONCE_BYTES);
         let nonce: [u8; NONCE_BYTES] = nonce.try_into().map_err(|_| Unopened)?;
         let associated = place.bytes();
-        let expected = self.commitment(&associated, &nonce, &sealed[sealed.len() - TAG_BYTES..]);
-        if !equal(&expected, commitment) {
+        if !self.derive("commitment").has_made(commitment, &committed(&associated, &nonce, sealed)) {
             return Err(Unopened);
         }
         let payload = Payload { msg: sealed, aad: &associated };
@@ -131,13 +139,36 @@ impl Key {
         key.as_mut_slice().zeroize();
         cipher
     }
-
-    fn commitment(&self, associated: &[u8], nonce: &[u8], tag: &[u8]) -> [u8; COMMITMENT_BYTES] {
-        self.derive("commitment").mac(&[associated, nonce, tag].concat())
-    }
 }
 
-/// Whether two MACs are equal, in a time that says nothing of where they are not.
-pub(crate) fn equal(one: &[u8], other: &[u8]) -> bool {
-    one.len() == other.len() && one.iter().zip(other).fold(0, |differs, (one, other)| differs | (one ^ other)) == 0
+/// What the commitment is over: the place, the nonce and the tag, which stands for the ciphertext.
+fn committed(associated: &[u8], nonce: &[u8], sealed: &[u8]) -> Vec<u8> {
+    [associated, nonce, &sealed[sealed.len() - TAG_BYTES..]].concat()
+}
+
+#[cfg(test)]
+mod tests {
+    use nisse_testkit::SimEntropy;
+
+    use super::*;
+
+    #[test]
+    fn what_was_sealed_opens_whole_under_its_key_in_its_place_and_not_otherwise() {
+        let entropy = SimEntropy::new(1);
+        let (key, other) = (Key::draw(&entropy), Key::draw(&entropy));
+        let place = Place(&[b"a", b"bc"]);
+        let sealed = key.seal(place, b"12345678", &entropy);
+        assert_eq!(key.open(place, &sealed).expect("it opens").as_slice(), b"12345678");
+        assert!(other.open(place, &sealed).is_err());
+        for elsewhere in [Place(&[b"ab", b"c"]), Place(&[b"a"]), Place(&[b"a", b"bc", b""])] {
+            assert!(key.open(elsewhere, &sealed).is_err());
+        }
+        // Version, nonce, commitment, ciphertext and tag: the commitment is in nobody else's way, and is compared.
+        for at in 0..sealed.len() {
+            let mut flipped = sealed.clone();
+            flipped[at] ^= 1;
+            assert!(key.open(place, &flipped).is_err(), "byte {at}");
+            assert!(key.open(place, &sealed[..at]).is_err(), "{at} bytes");
+        }
+    }
 }

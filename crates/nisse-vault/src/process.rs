@@ -282,7 +282,8 @@ impl VaultDriver {
             }
             // What was done is known before it is answered; a vault that did not open may have done so now.
             let was_broken = matches!(*self.state.borrow(), VaultState::Broken(_));
-            let looks = was_broken || !matches!(request, Request::Reveal { .. } | Request::List { .. });
+            let changes = !matches!(request, Request::Status | Request::Reveal { .. } | Request::List { .. });
+            let looks = was_broken || changes;
             let looked = if looks && asked.is_ok() { self.look(running).await } else { Ok(()) };
             let broken = match asked {
                 Ok(answered) => {

@@ -91,7 +91,7 @@ impl StoredVault {
 
     /// Whether this root key made it.
     pub(crate) fn is_of(&self, root: &Key) -> bool {
-        crate::key::equal(&root.derive("index").mac(&self.bytes), &self.mac)
+        root.derive("index").has_made(&self.mac, &self.bytes)
     }
 
     pub(crate) fn encode(&self) -> Vec<u8> {

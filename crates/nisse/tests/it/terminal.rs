@@ -15,8 +15,8 @@ const COLOUR: &str = "\u{1b}[1;";
 /// What takes the line about waiting away again.
 const CLEARED: &str = "\r\u{1b}[K";
 
-/// Runs one command on a terminal of its own: its exit code, and all that the terminal was sent.
-fn on_terminal(home: &Home, args: &[&str], environment: &[(&str, &str)]) -> (i32, String) {
+/// A terminal: the end of whoever sits there, and the one that programs have.
+fn terminal() -> (File, File) {
     let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
     let near = openpt(flags).unwrap();
     grantpt(&near).unwrap();
@@ -24,13 +24,19 @@ fn on_terminal(home: &Home, args: &[&str], environment: &[(&str, &str)]) -> (i32
     let name = ptsname(&near, Vec::new()).unwrap();
     let path = Path::new(std::ffi::OsStr::from_bytes(name.to_bytes()));
     let far = OpenOptions::new().read(true).write(true).open(path).unwrap();
+    (File::from(near), far)
+}
+
+/// Runs one command on a terminal of its own: its exit code, and all that the terminal was sent.
+fn on_terminal(home: &Home, args: &[&str], environment: &[(&str, &str)]) -> (i32, String) {
+    let (mut near, far) = terminal();
     let mut command = Command::new(env!("CARGO_BIN_EXE_nisse"));
     command.arg("--home").arg(home.path()).args(args).env_remove("NO_COLOR").env("TERM", "xterm");
     command.envs(environment.iter().copied());
     let mut child = command.stdin(Stdio::null()).stdout(far.try_clone().unwrap()).stderr(far).spawn().unwrap();
     // The command holds its ends of the terminal as long as it lives here.
     drop(command);
-    let (mut near, mut said) = (File::from(near), Vec::new());
+    let mut said = Vec::new();
     // A terminal whose last user is gone ends with an error on Linux.
     let _ = near.read_to_end(&mut said);
     (child.wait().unwrap().code().unwrap(), String::from_utf8_lossy(&said).into_owned())
@@ -58,19 +64,13 @@ fn words_are_coloured_on_a_terminal_unless_its_owner_wants_none() {
 
 /// Runs one command on a terminal, types a line once something is asked for, and gives its exit code and what was shown.
 fn typed(home: &Home, args: &[&str], asked: &str, line: &[u8]) -> (i32, String) {
-    let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
-    let near = openpt(flags).unwrap();
-    grantpt(&near).unwrap();
-    unlockpt(&near).unwrap();
-    let name = ptsname(&near, Vec::new()).unwrap();
-    let path = Path::new(std::ffi::OsStr::from_bytes(name.to_bytes()));
-    let far = OpenOptions::new().read(true).write(true).open(path).unwrap();
+    let (mut near, far) = terminal();
     let mut command = Command::new(env!("CARGO_BIN_EXE_nisse"));
     command.arg("--home").arg(home.path()).args(args).env("NO_COLOR", "1");
     command.stdin(far.try_clone().unwrap()).stdout(far.try_clone().unwrap()).stderr(far);
     let mut child = command.spawn().unwrap();
     drop(command);
-    let (mut near, mut said, mut byte) = (File::from(near), Vec::new(), [0]);
+    let (mut said, mut byte) = (Vec::new(), [0]);
     while !said.ends_with(asked.as_bytes()) {
         near.read_exact(&mut byte).unwrap();
         said.extend(byte);
