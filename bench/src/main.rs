@@ -35,6 +35,7 @@ const GROUPS: &[Group] = &[
     Group { name: "market", what: "heartbeats, catching up, an order that a stranger runs", rows: market::rows },
     Group { name: "content", what: "a fetch over loopback", rows: parts::content },
     Group { name: "credentials", what: "a log of credentials, from its bytes", rows: parts::credentials },
+    Group { name: "link", what: "peers dialled by key beside plain TCP", rows: parts::link },
     Group { name: "gas", what: "what the contracts cost", rows: parts::gas },
 ];
 

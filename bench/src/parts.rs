@@ -127,6 +127,32 @@ pub(crate) fn credentials() -> anyhow::Result<Vec<Row>> {
     Ok(vec![row.beside(format!("signatures {}, rules {}", time(signatures), time(rules)))])
 }
 
+/// Peers over loopback, beside TCP without keys and encryption.
+pub(crate) fn link() -> anyhow::Result<Vec<Row>> {
+    let figures = Figures::of("nisse-link", "link")?;
+    let shown = |name: &str| figures.seconds(name).map(time);
+    let dial = figures.seconds("dial p50")?;
+    let (rate, tcp_rate) = (figures.get("MiB/s")?, figures.get("tcp MiB/s")?);
+    let beside_dial = format!(
+        "TCP {}; p95 {}, with a new link {}",
+        shown("tcp dial p50")?,
+        shown("dial p95")?,
+        shown("bind and dial p50")?
+    );
+    let beside_rate = format!(
+        "TCP {tcp_rate:.0} MiB/s; a question on a fresh stream {}, p95 {}, TCP {}",
+        shown("exchange p50")?,
+        shown("exchange p95")?,
+        shown("tcp exchange p50")?
+    );
+    Ok(vec![
+        Row::at_most("dial by key, warm, until admitted", "<= 3 ms", time(dial), dial.as_secs_f64(), 3e-3)
+            .beside(beside_dial),
+        Row::at_least("one stream, 64 MiB", ">= 300 MiB/s", format!("{rate:.0} MiB/s"), rate, 300.0)
+            .beside(beside_rate),
+    ])
+}
+
 /// What the contracts cost: the figures that CI measures and holds within 2 %.
 pub(crate) fn gas() -> anyhow::Result<Vec<Row>> {
     let figures = std::fs::read(program::repository().join("contracts/gas.json"))?;
