@@ -1,4 +1,6 @@
-//! Who may call the control API: loopback by its address, a page of another origin never, a holder of the token.
+//! Who may call the control API: loopback by its address, a page of another origin never, a holder of the home's token;
+//! over the link, a device of the home's identity, and an agent as far as its delegation goes; and whoever has a capability
+//! token, as far as that goes.
 //!
 //! The Host check stops a name that was rebound to loopback; the Origin check stops a page in the owner's browser. Both
 //! come before the token, so that nothing learns whether a token is right.
@@ -9,12 +11,16 @@ use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use http::{StatusCode, header};
-use nisse_node::Node;
+use nisse_node::{Asker, Node, TokensRequest, acting_as};
 
 use crate::authority::Authority;
 use crate::door::Caller;
+use crate::needs::Needs;
+use crate::peers::Peer;
 use crate::problem::Problem;
 use crate::routes::Scope;
+use crate::shares::Shares;
+use crate::tokens;
 
 /// The code of a refusal for want of the token.
 const NEEDED: &str = "token_needed";
@@ -24,23 +30,39 @@ const NEEDED: &str = "token_needed";
 pub(crate) struct Guard {
     pub(crate) token: String,
     pub(crate) scope: Scope,
+    pub(crate) needs: Needs,
+    /// For answers to whoever asks by a token.
+    pub(crate) places: Arc<Shares>,
     /// Is told of who comes without the token.
     pub(crate) node: Option<Arc<Node>>,
 }
 
+/// As whom somebody may pass.
+enum Admitted {
+    /// It makes no difference who it is.
+    Anyone,
+    /// Whoever has the home's token.
+    Owner,
+    /// A device or an agent, over the link.
+    Peer(Asker),
+    /// Whoever has a token that gives this.
+    Token(Box<TokensRequest>),
+}
+
 /// Refuses what may not pass.
 pub(crate) async fn check(State(guard): State<Guard>, request: Request, next: Next) -> Response {
-    match guard.admit(&request) {
-        Ok(()) => {
-            if guard.scope == Scope::Owner
-                && let Some(caller) = request.extensions().get::<Caller>()
-            {
+    match (guard.admit(&request), &guard.node) {
+        (Ok(Admitted::Token(asked)), Some(node)) => tokens::answer(node, &guard.places, *asked, request, next).await,
+        (Ok(Admitted::Peer(asker)), _) => acting_as(asker, next.run(request)).await,
+        (Ok(Admitted::Owner), _) => {
+            if let Some(caller) = request.extensions().get::<Caller>() {
                 caller.is_known();
             }
             next.run(request).await
         }
-        Err(problem) => {
-            if let Some(node) = guard.node.as_ref().filter(|_| problem.code == NEEDED) {
+        (Ok(_), _) => next.run(request).await,
+        (Err(problem), node) => {
+            if let Some(node) = node.as_ref().filter(|_| problem.code == NEEDED) {
                 node.refused_at_the_door(request.method().as_str(), request.uri().path(), &problem.title);
             }
             problem.into_response()
@@ -49,20 +71,44 @@ pub(crate) async fn check(State(guard): State<Guard>, request: Request, next: Ne
 }
 
 impl Guard {
-    fn admit<B>(&self, request: &http::Request<B>) -> Result<(), Problem> {
+    /// What a device or an agent may do that came over the link.
+    fn admit_peer<B>(&self, Peer(peer): &Peer, request: &http::Request<B>) -> Result<Admitted, Problem> {
+        let (node, right) = (self.node.as_ref().ok_or_else(not_permitted)?, self.needs.right(request.uri().path()));
+        let right = right.ok_or_else(not_permitted)?;
+        node.peer_may(peer, &right).inspect_err(|_| node.peer_tried(peer, &right))?;
+        Ok(Admitted::Peer(node.peer_asker(peer)))
+    }
+
+    fn admit_token<B>(&self, node: &Node, request: &http::Request<B>) -> Result<Admitted, Problem> {
+        let right = self.needs.right(request.uri().path()).ok_or_else(not_permitted)?;
+        Ok(Admitted::Token(Box::new(node.admit_token(request, &right)?)))
+    }
+
+    fn admit<B>(&self, request: &http::Request<B>) -> Result<Admitted, Problem> {
         local_only(request)?;
         if self.scope == Scope::Anyone {
-            return Ok(());
+            return Ok(Admitted::Anyone);
+        }
+        if let Some(peer) = request.extensions().get::<Peer>() {
+            return self.admit_peer(peer, request);
         }
         let mut tokens = request.headers().get_all(header::AUTHORIZATION).iter();
-        let given = tokens.next().and_then(|value| value.to_str().ok()).and_then(|value| value.strip_prefix("Bearer "));
-        let right = given.is_some_and(|given| same(given.as_bytes(), self.token.as_bytes()));
-        if right && tokens.next().is_none() {
-            return Ok(());
+        if let (Some(given), None) = (tokens.next().and_then(|value| value.to_str().ok()), tokens.next()) {
+            if let Some(node) = self.node.as_ref().filter(|_| Node::is_capability(given)) {
+                return self.admit_token(node, request);
+            }
+            if given.strip_prefix("Bearer ").is_some_and(|given| same(given.as_bytes(), self.token.as_bytes())) {
+                return Ok(Admitted::Owner);
+            }
         }
-        let problem = Problem::new(StatusCode::UNAUTHORIZED, NEEDED, "the control API needs this home's token");
-        Err(problem.with_hint("send `Authorization: Bearer TOKEN` with the text of <home>/token"))
+        let text = "the control API needs this home's token";
+        let hint = "send one `Authorization: Bearer TOKEN` with the text of <home>/token, or a capability token as docs/tokens.md says";
+        Err(Problem::new(StatusCode::UNAUTHORIZED, NEEDED, text).with_hint(hint))
     }
+}
+
+fn not_permitted() -> Problem {
+    Problem::new(StatusCode::FORBIDDEN, "not_permitted", "whoever asks may not do this")
 }
 
 /// Host and target must be one loopback name, Origin absent or a loopback origin.
@@ -103,8 +149,10 @@ mod tests {
         for (name, value) in pairs {
             request.headers_mut().append(name, HeaderValue::from_str(value).expect("a header value"));
         }
-        let guard = Guard { token: "secret".to_owned(), scope, node: None };
-        guard.admit(&request).map_err(|problem| problem.code)
+        let needs = Needs::of(&crate::routes::ROUTES[0]);
+        let places = Arc::new(Shares::new(1, 1));
+        let guard = Guard { token: "secret".to_owned(), scope, needs, places, node: None };
+        guard.admit(&request).map(drop).map_err(|problem| problem.code)
     }
 
     #[test]

@@ -1,16 +1,21 @@
-//! A typed client of the control API: finds the running node by its home's `run.json` and speaks to it on loopback.
+//! A typed client of the control API: speaks to a node of this machine on loopback, or to one elsewhere over the link.
 
+use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
+use futures::future::BoxFuture;
 use http::{Method, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
-use nisse_node::{EventReader, EventTooLong};
+use nisse_node::{EventReader, EventTooLong, TokenSigner};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 
 use crate::problem::Problem;
@@ -18,12 +23,50 @@ use crate::problem::Problem;
 /// Longest answer, in bytes.
 const ANSWER_BYTES_MAX: usize = 96 << 20;
 
+/// What a node over the link is called there: who speaks is known from the link.
+const PEER_HOST: &str = "localhost";
+
+/// What a node says of requests that it may have had before it came up.
+const EARLY: &str = "request_early";
+/// How often they are made anew, and after how long: until they are good for long enough.
+const EARLY_TRIES: usize = 16;
+const EARLY_PAUSE: Duration = Duration::from_millis(500);
+
 /// Speaks to one node.
-#[derive(Debug, Clone)]
-pub struct Client {
-    address: SocketAddr,
-    token: String,
+#[derive(Clone)]
+pub struct Client(Way);
+
+/// How a node is reached.
+#[derive(Clone)]
+enum Way {
+    /// On this machine, with its home's token.
+    Local { address: SocketAddr, token: String },
+    /// On this machine, with a capability token.
+    Token { address: SocketAddr, signer: Arc<TokenSigner> },
+    /// As one of its identity's devices.
+    Peer(Arc<dyn Dial>),
 }
+
+/// A way to a node elsewhere that knows who speaks.
+pub trait Dial: Send + Sync {
+    /// A stream on which HTTP/1.1 is spoken.
+    fn dial(&self) -> BoxFuture<'_, Result<Box<dyn ByteStream>, DialError>>;
+}
+
+/// Why there is no way to a node elsewhere.
+#[derive(Debug, thiserror::Error)]
+#[error("{text}")]
+pub struct DialError {
+    /// Whether it is there, and lets nobody with our key in.
+    pub is_refused: bool,
+    /// One sentence.
+    pub text: String,
+}
+
+/// Bytes both ways.
+pub trait ByteStream: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> ByteStream for S {}
 
 /// Why a call has no answer.
 #[derive(Debug, thiserror::Error)]
@@ -37,6 +80,9 @@ pub enum ClientError {
         #[source]
         source: std::io::Error,
     },
+    /// A node elsewhere does not answer, or does not let us in.
+    #[error(transparent)]
+    Dial(DialError),
     /// The connection broke.
     #[error("speak to the node")]
     Broken(#[source] hyper::Error),
@@ -54,7 +100,17 @@ pub enum ClientError {
 impl Client {
     /// A client of the node at `address` with its home's token.
     pub fn new(address: SocketAddr, token: impl Into<String>) -> Self {
-        Self { address, token: token.into() }
+        Self(Way::Local { address, token: token.into() })
+    }
+
+    /// A client of the node at `address` by a capability token.
+    pub fn by_token(address: SocketAddr, signer: Arc<TokenSigner>) -> Self {
+        Self(Way::Token { address, signer })
+    }
+
+    /// A client of a node elsewhere.
+    pub fn of_peer(dial: Arc<dyn Dial>) -> Self {
+        Self(Way::Peer(dial))
     }
 
     /// GET.
@@ -117,15 +173,33 @@ impl Client {
         collect(response.into_body()).await
     }
 
+    /// Asks again where the node came up too short a while ago to know what it was asked before.
     async fn send(&self, method: Method, path: &str, body: Bytes) -> Result<Response<Incoming>, ClientError> {
-        let unreachable = |source| ClientError::Unreachable { address: self.address, source };
-        let stream = TcpStream::connect(self.address).await.map_err(unreachable)?;
+        for _ in 0..EARLY_TRIES {
+            match self.send_once(method.clone(), path, body.clone()).await {
+                Err(ClientError::Refused(problem)) if problem.code == EARLY => tokio::time::sleep(EARLY_PAUSE).await,
+                answered => return answered,
+            }
+        }
+        self.send_once(method, path, body).await
+    }
+
+    async fn send_once(&self, method: Method, path: &str, body: Bytes) -> Result<Response<Incoming>, ClientError> {
+        let stream = self.stream().await?;
         let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(ClientError::Broken)?;
-        let request = Request::builder()
-            .method(method)
-            .uri(path)
-            .header(header::HOST, self.address.to_string())
-            .header(header::AUTHORIZATION, format!("Bearer {}", self.token))
+        let mut request = Request::builder().method(&method).uri(path);
+        request = match &self.0 {
+            Way::Local { address, token } => request
+                .header(header::HOST, address.to_string())
+                .header(header::AUTHORIZATION, format!("Bearer {token}")),
+            Way::Token { address, signer } => {
+                let headers = signer.sign(method.as_str(), path, &body).into_iter();
+                let named = request.header(header::HOST, address.to_string());
+                headers.fold(named, |request, (name, value)| request.header(name, value))
+            }
+            Way::Peer(_) => request.header(header::HOST, PEER_HOST),
+        };
+        let request = request
             .header(header::CONTENT_TYPE, "application/json")
             .body(Full::new(body))
             .map_err(|error| ClientError::Malformed(error.to_string()))?;
@@ -139,6 +213,16 @@ impl Client {
         let status = response.status();
         let bytes = collect(response.into_body()).await?;
         Err(ClientError::Refused(Box::new(problem(status, &bytes))))
+    }
+
+    async fn stream(&self) -> Result<Box<dyn ByteStream>, ClientError> {
+        match &self.0 {
+            Way::Local { address, .. } | Way::Token { address, .. } => {
+                let unreachable = |source: io::Error| ClientError::Unreachable { address: *address, source };
+                Ok(Box::new(TcpStream::connect(address).await.map_err(unreachable)?))
+            }
+            Way::Peer(dial) => dial.dial().await.map_err(ClientError::Dial),
+        }
     }
 }
 

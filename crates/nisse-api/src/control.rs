@@ -7,12 +7,14 @@ use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse as _, Response};
 use http::{HeaderValue, StatusCode, header};
-use nisse_node::Node;
+use nisse_node::{Node, TokensRequest};
 
 use crate::auth::{Guard, check};
 use crate::body::{Bodies, HERE, Held};
+use crate::needs::Needs;
 use crate::problem::Problem;
 use crate::routes::{ROUTES, Scope};
+use crate::tokens::Places;
 
 /// Largest request body: an artifact of 64 MiB in base64, with its manifest.
 const BODY_BYTES_MAX: usize = 96 << 20;
@@ -29,9 +31,15 @@ pub(crate) struct App {
 pub(crate) fn router(node: Arc<Node>) -> Router {
     let token = node.token().to_owned();
     let bodies = Arc::new(Bodies::sized(BODY_BYTES_MAX, BODIES_BYTES_MAX));
-    let mut router = Router::new();
+    let (mut router, places) = (Router::new(), Places::default());
     for route in ROUTES.iter().filter(|route| !matches!(route.scope, Scope::Signer | Scope::Stranger)) {
-        let guard = Guard { token: token.clone(), scope: route.scope, node: Some(Arc::clone(&node)) };
+        let guard = Guard {
+            token: token.clone(),
+            scope: route.scope,
+            needs: Needs::of(route),
+            places: places.of(route),
+            node: Some(Arc::clone(&node)),
+        };
         // The guard comes before the body: nothing of it is read for strangers.
         let handler = (route.handler)().layer(from_fn_with_state(Arc::clone(&bodies), whole_body));
         router = router.route(route.path, handler.layer(from_fn_with_state(guard, check)));
@@ -65,7 +73,11 @@ async fn whole_body(State(bodies): State<Arc<Bodies>>, request: Request, next: N
     let (head, body) = request.into_parts();
     match bodies.whole(HERE, body).await {
         // The room is kept until the request is answered.
-        Ok(Held { bytes, room: _room }) => next.run(Request::from_parts(head, bytes.into())).await,
+        Ok(Held { bytes, room: _room }) => match head.extensions.get::<TokensRequest>().map(|by| by.check_body(&bytes))
+        {
+            Some(Err(error)) => Problem::from(error).into_response(),
+            _ => next.run(Request::from_parts(head, bytes.into())).await,
+        },
         Err(error) => Problem::without_body(error),
     }
 }

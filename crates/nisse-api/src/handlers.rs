@@ -1,5 +1,7 @@
 //! One function for each control route: read what came, ask the node, answer.
 
+mod identity;
+mod token;
 mod vault;
 
 use std::convert::Infallible;
@@ -29,6 +31,11 @@ const LOG_LINES_DEFAULT: usize = 100;
 /// A followed log says this often that it is still there.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
+pub(crate) use identity::{
+    device_list, device_pair, device_pair_close, device_pair_status, device_rename, device_revoke, identity_begin,
+    identity_device, identity_show,
+};
+pub(crate) use token::{token_create, token_revoke};
 pub(crate) use vault::{
     audit_lines, secret_list, secret_remove, secret_rotate, secret_set, vault_protect, vault_seal, vault_status,
     vault_unlock,

@@ -13,7 +13,9 @@ mod cookies;
 mod door;
 mod handlers;
 mod listen;
+mod needs;
 mod openapi;
+mod peers;
 mod problem;
 mod public;
 mod remote;
@@ -22,6 +24,7 @@ mod rpc;
 mod shares;
 mod slots;
 mod stall;
+mod tokens;
 
 pub use listen::{BindError, Bound, Listeners};
 pub use openapi::document;

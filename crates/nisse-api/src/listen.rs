@@ -20,7 +20,7 @@ use crate::public::Public;
 use crate::remote::Remote;
 use crate::slots::Slots;
 use crate::stall::Impatient;
-use crate::{control, public, rpc};
+use crate::{control, peers, public, rpc};
 
 /// How long a client may take to send a request's head.
 const HEAD_TIME_MAX: Duration = Duration::from_secs(10);
@@ -97,6 +97,10 @@ impl Listeners {
     /// connections are taken follows from it.
     pub fn serve(self, node: &Arc<Node>, files_max: u64) {
         let control = control::router(Arc::clone(node));
+        if let Some(connections) = node.peers_to_serve() {
+            let control = control.clone();
+            node.spawn("control API for peers", |stop| peers::serve(connections, control, stop));
+        }
         node.spawn("control API", |stop| serve_router(self.api, Slots::loopback(files_max), control, stop));
         if let Some(listener) = self.rpc {
             let rpc = rpc::router(Arc::clone(node));

@@ -25,7 +25,7 @@ pub fn document() -> Value {
             "version": env!("CARGO_PKG_VERSION"),
             "license": { "name": "MIT OR Apache-2.0", "identifier": "MIT OR Apache-2.0" },
             "description": "Below `/api/v1`: loopback only; every route but `health` and this document needs the home's \
-                            token. Below `/.well-known/nisse/v1`: on the public listener; the owner of the deployment \
+                            token, or a capability token that gives it, as docs/tokens.md says. Below `/.well-known/nisse/v1`: on the public listener; the owner of the deployment \
                             signs each request, as docs/remote.md says.",
         },
         "paths": paths,
@@ -33,6 +33,7 @@ pub fn document() -> Value {
             "schemas": generator.take_definitions(true),
             "securitySchemes": {
                 "token": { "type": "http", "scheme": "bearer" },
+                "capability": { "type": "http", "scheme": "nisse-capability" },
                 "signature": { "type": "http", "scheme": "nisse-owner" },
             },
         },
@@ -65,7 +66,7 @@ fn operation(route: &Route, generator: &mut schemars::SchemaGenerator, problem: 
     }
     match route.scope {
         Scope::Anyone | Scope::Stranger => {}
-        Scope::Owner => operation["security"] = json!([{ "token": [] }]),
+        Scope::Owner => operation["security"] = json!([{ "token": [] }, { "capability": [] }]),
         Scope::Signer => operation["security"] = json!([{ "signature": [] }]),
     }
     operation

@@ -12,7 +12,7 @@ use crate::handlers;
 pub enum Scope {
     /// Anyone who reaches loopback.
     Anyone,
-    /// The holder of the home's token.
+    /// The holder of the home's token, a device of its identity, and whom either gave a part of it.
     Owner,
     /// On the public listener: the owner of the deployment, wherever, by a signature.
     Signer,
@@ -138,5 +138,16 @@ pub const ROUTES: &[Route] = &[
     route!("POST" "/api/v1/secrets/{secret}" Owner secret_set(Bytes) -> json::<control::SecretSet>(), "Keep the body as a secret of a new name."),
     route!("POST" "/api/v1/secrets/{secret}/rotate" Owner secret_rotate(Bytes) -> json::<control::SecretSet>(), "Put the body in the place of a secret's value."),
     route!("DELETE" "/api/v1/secrets/{secret}" Owner secret_remove(Nothing) -> Nothing, "Forget a secret."),
+    route!("GET" "/api/v1/identity" Owner identity_show(Nothing) -> json::<control::IdentityStatus>(), "Whose home it is, and where this device listens for the others."),
+    route!("POST" "/api/v1/identity" Owner identity_begin(Bytes) -> json::<control::IdentityStatus>(), "Begin an identity with the credential that is the body: an IdentityGenesis of this device."),
+    route!("POST" "/api/v1/identity/device" Owner identity_device(Nothing) -> json::<control::IdentityStatus>(), "Draw this device's key, if it has none."),
+    route!("GET" "/api/v1/devices" Owner device_list(Nothing) -> json::<Vec<control::DeviceEntry>>(), "Devices and agents of the identity."),
+    route!("POST" "/api/v1/devices/pairing" Owner device_pair(json::<control::PairingRequest>()) -> json::<control::PairingStatus>(), "Show a code with which another machine becomes a device, or an agent."),
+    route!("GET" "/api/v1/devices/pairing" Owner device_pair_status(Nothing) -> json::<control::PairingStatus>(), "How that code goes; it is not told again."),
+    route!("DELETE" "/api/v1/devices/pairing" Owner device_pair_close(Nothing) -> Nothing, "Take that code back."),
+    route!("POST" "/api/v1/devices/{device}/rename" Owner device_rename(json::<control::DeviceName>()) -> json::<control::DeviceEntry>(), "Call a device, named by its name or its key, something else."),
+    route!("POST" "/api/v1/devices/{device}/revoke" Owner device_revoke(Nothing) -> json::<control::DeviceEntry>(), "Cut a device or an agent off."),
+    route!("POST" "/api/v1/tokens" Owner token_create(json::<control::TokenRequest>()) -> json::<control::TokenCreated>(), "Make a token that gives a part of what the owner may do, for a time."),
+    route!("POST" "/api/v1/tokens/revoke" Owner token_revoke(json::<control::TokenRevoke>()) -> Nothing, "Take capabilities of tokens back, by name: what goes on by them ends."),
     route!("GET" "/api/v1/receipts/{deployment}/{seq}" Owner receipt_show(Nothing) -> json::<control::ReceiptBundle>(), "An invocation record and the node's signature over it."),
 ];

@@ -4,6 +4,7 @@
 //! credentials that its issuer had seen, so that a set of them says by itself what was before what. What follows from a
 //! set is the same whatever order it arrived in, and needs nobody to ask: see [`Log`] for the rules.
 
+mod chains;
 mod claim;
 mod codec;
 mod did;
@@ -18,6 +19,7 @@ mod tests;
 use std::fmt;
 use std::str::FromStr;
 
+pub use chains::{Chains, ChainsError};
 pub use claim::{Claim, Role};
 pub use codec::CredentialError;
 pub use did::{Did, ParseDidError, SigningKey};

@@ -37,9 +37,9 @@ pub use audit::{AuditChainError, AuditHead, AuditLine, DecodeAuditError};
 pub use config::{Config, ConfigError, ConfigSetting, ParseConfigSettingError};
 pub use content_id::{CidCodec, ContentId, ParseContentIdError};
 pub use credential::{
-    Claim, Command, Credential, CredentialError, CredentialId, Device, Did, InsertError, Inserted, Label, Log,
-    ParseDidError, ParseLabelError, ParseScopeError, Role, Scope, SigningKey, Standing, State, Statement, TokenError,
-    wallet_digest,
+    Chains, ChainsError, Claim, Command, Credential, CredentialError, CredentialId, Device, Did, InsertError, Inserted,
+    Label, Log, ParseDidError, ParseLabelError, ParseScopeError, Role, Scope, SigningKey, Standing, State, Statement,
+    TokenError, wallet_digest,
 };
 pub use deployment::{DeploymentId, ParseDeploymentIdError};
 pub use effect::{AssetName, EFFECTS_MAX, Effect, ParseAssetNameError, STATE_KEY_LENGTH_MAX, STATE_VALUE_LENGTH_MAX};

@@ -194,6 +194,11 @@ impl Audit {
         self.journal.failure().map(|error| chain(&error))
     }
 
+    /// How many durable lines there ever were.
+    pub(crate) fn length(&self) -> u64 {
+        self.journal.durable().0
+    }
+
     /// The durable lines from `from` on, or the last ones: at most `most`.
     pub(crate) fn lines(&self, from: Option<u64>, most: usize) -> Result<Vec<AuditLine>, NodeError> {
         let end = self.journal.durable().0;

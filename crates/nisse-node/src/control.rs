@@ -9,10 +9,12 @@ mod check;
 mod content;
 mod deploy;
 mod heartbeat;
+mod identity;
 mod node;
 mod offer;
 mod receipt;
 mod reputation;
+mod token;
 mod vault;
 
 pub use agent::{
@@ -23,10 +25,12 @@ pub use check::Check;
 pub use content::{ContentAdded, ContentCollected, ContentEntry, ContentProvided, ContentProvider, ContentProviders};
 pub use deploy::{DeployRequest, Deployed, PackageUpload, Step, UpdateRequest};
 pub use heartbeat::{HeartbeatProof, VerifyHeartbeatError};
+pub use identity::{DeviceEntry, DeviceName, IdentityStatus, PairingRequest, PairingStatus};
 pub use node::{
     EarnedLease, MarketEntry, MarketEventLine, MarketList, MarketRates, NodeEarnings, NodeStatus, NodeWithdrawn,
 };
 pub use offer::{MarketOffer, MarketOffers, NodeOffer, OfferAsked};
 pub use receipt::{ReceiptBundle, VerifyReceiptError};
 pub use reputation::{MarketNode, MarketNodes, NodeReputation};
+pub use token::{TokenCreated, TokenRequest, TokenRevoke};
 pub use vault::{SecretEntry, SecretSet, VaultStatus};

@@ -20,9 +20,11 @@ use crate::bids::OnTheirWay;
 use crate::driver::DriverHandle;
 use crate::heartbeats::Heard;
 use crate::home::Home;
+use crate::identity::Identity;
 use crate::keys::Keys;
 use crate::lane::{Lane, Lanes};
 use crate::ledger::Ledger;
+use crate::link::Peers;
 use crate::logs::Logs;
 use crate::network::Network;
 use crate::options::NodeOptions;
@@ -75,6 +77,8 @@ pub(crate) struct Core {
     pub(crate) moving: Moving,
     pub(crate) vault: NodeVault,
     pub(crate) audit: Arc<Audit>,
+    pub(crate) identity: Identity,
+    pub(crate) peers: Peers,
 }
 
 /// What changes while the node runs; spoken to through [`Core`] alone.

@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use nisse_market::LocalKey;
 use nisse_store::{Disk, Entropy, HomeError};
+use zeroize::Zeroizing;
 
 use crate::error::{ErrorKind, NodeError};
 
@@ -19,6 +20,9 @@ const SECRET_BYTES_MAX: u64 = 64 << 10;
 const TOKEN_BYTES: usize = 32;
 /// And in hex.
 pub(crate) const TOKEN_DIGITS: usize = TOKEN_BYTES * 2;
+
+/// The seed of this device's key.
+const DEVICE_KEY: &str = "keys/device";
 
 /// The folders of DESIGN §5.16 that this nisse uses.
 const FOLDERS: [&str; 6] = ["keys", "chain", "content", "journal", "state", "cwasm"];
@@ -75,6 +79,11 @@ impl Home {
         self.path.join(name)
     }
 
+    /// The disk that it lies on.
+    pub(crate) fn disk(&self) -> &dyn Disk {
+        self.disk.as_ref()
+    }
+
     /// The token that opens the control API.
     pub(crate) fn token(&self) -> &str {
         &self.token
@@ -103,6 +112,31 @@ impl Home {
         let mut secret = [0; 32];
         hex::decode_to_slice(text.trim(), &mut secret).map_err(|_| refused())?;
         LocalKey::from_bytes(&secret).map_err(|_| refused())
+    }
+
+    /// The seed of this device's Ed25519 key, if it was drawn. One that is gone where credentials stand is a refusal.
+    pub(crate) fn device_seed(&self, is_used: bool) -> Result<Option<Zeroizing<[u8; 32]>>, NodeError> {
+        let seed = device_seed(&self.disk, &self.path)?;
+        if seed.is_some() || !is_used {
+            return Ok(seed);
+        }
+        let (path, credentials) = (self.join(DEVICE_KEY), self.join(crate::identity::FOLDER));
+        let text = format!(
+            "failed to read {}: it is gone, and {} shows that it was used",
+            path.display(),
+            credentials.display()
+        );
+        let hint = format!(
+            "put {} back from a copy; or move {} away and run `nisse identity recover`: this machine is another device then",
+            path.display(),
+            credentials.display()
+        );
+        Err(NodeError::new(ErrorKind::Refused, "key_missing", text).with_hint(hint))
+    }
+
+    /// Where that seed is kept.
+    pub(crate) fn device_key_path(&self) -> PathBuf {
+        self.join(DEVICE_KEY)
     }
 
     /// Writes `run.json`, by which the CLI finds the running node.
@@ -162,6 +196,24 @@ impl Home {
     fn key_path(&self, name: KeyName) -> PathBuf {
         self.join("keys").join(name.as_str())
     }
+}
+
+/// The seed of the key of the device that a home is, if it was drawn.
+pub fn device_seed(disk: &Arc<dyn Disk>, home: &Path) -> Result<Option<Zeroizing<[u8; 32]>>, NodeError> {
+    let path = home.join(DEVICE_KEY);
+    if !disk.exists(&path) {
+        return Ok(None);
+    }
+    nisse_store::Home::check_secret(disk.as_ref(), &path)?;
+    let bytes = disk.read(&path, SECRET_BYTES_MAX).map_err(|error| failed("read", &path, &error))?;
+    let text = Zeroizing::new(bytes);
+    let mut seed = Zeroizing::new([0; 32]);
+    hex::decode_to_slice(text.trim_ascii(), seed.as_mut_slice()).map_err(|_| {
+        let text = format!("failed to read {}: it holds no Ed25519 seed of 64 hex digits", path.display());
+        NodeError::new(ErrorKind::Refused, "key_invalid", text)
+            .with_hint("put the key back from a copy; nisse never draws a new one over an old one".to_owned())
+    })?;
+    Ok(Some(seed))
 }
 
 impl From<HomeError> for NodeError {

@@ -7,6 +7,7 @@
 mod agent;
 mod audit;
 mod bids;
+mod caller;
 pub mod control;
 mod core;
 mod driver;
@@ -17,10 +18,12 @@ mod event_reader;
 mod fixtures;
 mod heartbeats;
 mod home;
+mod identity;
 mod keys;
 mod lane;
 mod ledger;
 mod life;
+mod link;
 mod logs;
 mod network;
 mod node;
@@ -33,29 +36,38 @@ mod recovery;
 mod remote;
 mod reopening;
 mod reputation;
+mod rights;
 mod routes;
 pub mod rules;
 mod second_looks;
 mod supervisor;
 mod timeline;
+mod token;
 mod unapplied;
 mod vault;
 mod watcher;
 
 pub use agent::{AnswerBody, BrokenOff, ChunkStream};
+pub use caller::{Asker, acting_as};
 pub use error::{ErrorKind, NodeError};
 pub use event_reader::{EventReader, EventTooLong};
-pub use home::KeyName;
+pub use home::{KeyName, device_seed};
+pub use identity::join::{Joined, ParseTicketError, RemoteAccess, Ticket, join, meet, recover, remote_access};
+pub use identity::remotes::Remote;
+pub use link::PeerOptions;
 pub use nisse_content::routing::PROVIDERS_PATH;
+pub use nisse_link::{Connection as PeerConnection, Stream as PeerStream};
+pub use nisse_model::{Command, Did, Scope as Right};
 pub use nisse_orchestrator::Prices;
 pub use nisse_sandbox::CompileCommand;
 pub use nisse_vault::VaultCommand;
 pub use node::{
-    Node, OFFER_PATH, OwnersRequest, RebuiltChain, RebuiltDeployment, Seams, UpgradedMarket, check_door, check_stopped,
-    rebuild_chain, upgrade_market,
+    Node, OFFER_PATH, OwnersRequest, RebuiltChain, RebuiltDeployment, Seams, TokensRequest, UpgradedMarket, check_door,
+    check_stopped, rebuild_chain, upgrade_market,
 };
 pub use options::{AcceptList, ChainChoice, JournalLimits, NodeOptions};
 pub use public::{AgentCallError, PublicAgent, PublicAnswer, PublicRoute};
 pub use remote::REMOTE_PATH;
 pub use supervisor::Stop;
 pub use timeline::Timeline;
+pub use token::{ParseTokenError, Token, TokenKeyError, TokenSigner};

@@ -1,6 +1,7 @@
 //! The node as its owner meets it: started, asked, stopped.
 
 mod admit;
+mod admit_token;
 mod audit;
 mod content;
 mod deploy;
@@ -10,6 +11,7 @@ mod elsewhere;
 mod find;
 mod gateway;
 mod heartbeat;
+mod identity;
 mod invoke;
 mod life;
 mod market;
@@ -17,15 +19,18 @@ mod nodes;
 mod offer;
 mod offers;
 mod orders;
+mod pairing;
 mod providing;
 mod rebuild;
 mod standing;
 mod start;
 mod status;
+mod tokens;
 mod upgrade;
 mod vault;
 
 pub use admit::OwnersRequest;
+pub use admit_token::TokensRequest;
 pub use doctor::{check_door, check_stopped};
 pub use offer::OFFER_PATH;
 pub use rebuild::{RebuiltChain, RebuiltDeployment, rebuild_chain};
@@ -39,7 +44,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use nisse_egress::OwnAddresses;
 use nisse_market::Market;
-use nisse_model::{Address, AgentName};
+use nisse_model::{Address, AgentName, Did};
 
 use crate::core::Core;
 use crate::error::{ErrorKind, NodeError};
@@ -49,6 +54,7 @@ use crate::remote::{Moments, Nonces};
 use crate::routes::Route;
 use crate::supervisor::Stop;
 use crate::timeline::Timeline;
+use crate::token::NONCE_BYTES;
 
 /// How long the end of the node waits for the last lines of its agents' logs to reach the disk.
 const LOGS_END_MAX: Duration = Duration::from_secs(5);
@@ -60,7 +66,9 @@ pub struct Node {
     /// What reading content for the public listener may take.
     strangers: Arc<gateway::Strangers>,
     /// What owners asked from elsewhere a moment ago.
-    nonces: Nonces,
+    nonces: Nonces<Address, [u8; 32]>,
+    /// What holders of tokens asked.
+    token_nonces: Nonces<Did, [u8; NONCE_BYTES]>,
     moments: Moments,
 }
 

@@ -13,6 +13,8 @@ use nisse_sandbox::CompileCommand;
 use nisse_store::SEGMENT_BYTES_MAX;
 use nisse_vault::VaultCommand;
 
+use crate::link::PeerOptions;
+
 /// Everything an operator chooses.
 #[derive(Debug, Clone)]
 pub struct NodeOptions {
@@ -56,6 +58,8 @@ pub struct NodeOptions {
     pub compile_command: CompileCommand,
     /// The command that keeps the vault in a process of its own. `None`: this node has no vault.
     pub vault_command: Option<VaultCommand>,
+    /// Where it listens for its identity's other devices. `None`: it does not.
+    pub peers: Option<PeerOptions>,
     /// How long the journal grows.
     pub journal: JournalLimits,
 }

@@ -5,10 +5,13 @@
 //! are remembered in memory alone: nothing counts that could have been asked of an earlier life of the node.
 
 mod authorization;
+mod body;
 mod moments;
 mod nonces;
+pub(crate) mod parameters;
 
 pub(crate) use authorization::{Authorization, content_digest, read_content_digest};
+pub(crate) use body::{CONTENT_DIGEST, SignedBody};
 pub(crate) use moments::Moments;
 pub(crate) use nonces::{Nonces, NotTaken};
 

@@ -5,13 +5,16 @@ mod agents;
 mod audit;
 mod chain;
 mod content;
+mod device;
 mod doctor;
 mod files;
+mod identity;
 mod invoke;
 mod market;
 mod pkg;
 mod receipt;
 mod reputation;
+mod token;
 mod up;
 mod vault;
 
@@ -23,14 +26,18 @@ use nisse_api::client::Client;
 use nisse_node::NodeError;
 use nisse_store::{Home, SystemDisk};
 
-use crate::cli::{Cli, Command, ConfigCommand, NodeCommand, Shared, Shell};
+use crate::cli::{
+    Cli, Command, ConfigCommand, DeviceCommand, IdentityCommand, KitCommand, MarketCommand, NodeCommand, Shared, Shell,
+    TokenCommand,
+};
 use crate::config;
 use crate::failure::{Exit, Failure, unreadable};
-use crate::{internal, output};
+use crate::{internal, output, remote};
 
 /// Runs one command to its end.
 pub(crate) fn run(cli: Cli) -> Result<(), Failure> {
     let Cli { shared, command } = cli;
+    check_way(&shared, &command)?;
     match command {
         Command::Internal(command) => internal::run(command),
         Command::Pkg(command) => pkg::run(&command, &shared),
@@ -51,6 +58,10 @@ pub(crate) fn run(cli: Cli) -> Result<(), Failure> {
         Command::Seal => block_on(vault::seal(&shared)),
         Command::Vault(command) => block_on(vault::run(&shared, command)),
         Command::Secret(command) => block_on(vault::secret(&shared, command)),
+        Command::Identity(command) => block_on(identity::run(&shared, command)),
+        Command::Kit(KitCommand::Check) => block_on(identity::check_kit(&shared)),
+        Command::Device(command) => block_on(device::run(&shared, command)),
+        Command::Token(command) => block_on(token::run(&shared, command)),
         Command::Receipt(command) => block_on(receipt::run(&shared, command)),
         other => block_on(agents::run(&shared, other)),
     }
@@ -59,15 +70,50 @@ pub(crate) fn run(cli: Cli) -> Result<(), Failure> {
 fn block_on<F: Future<Output = Result<(), Failure>>>(command: F) -> Result<(), Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Failure::new(Exit::Failed, format!("failed to start: {error}")))?;
-    let result = runtime.block_on(command);
+    let result = runtime.block_on(async {
+        let result = command.await;
+        remote::hang_up().await;
+        result
+    });
     runtime.shutdown_background();
     result
 }
 
-/// A client of the node that runs on this home. The token goes to nobody but the process that holds the home's lock:
-/// whatever listens on the port of one that was killed may be anybody.
+/// Refuses `--remote` and `--token` where a command speaks of this machine alone.
+fn check_way(shared: &Shared, command: &Command) -> Result<(), Failure> {
+    let is_local = match command {
+        Command::Up(_) | Command::Node(NodeCommand::Serve(_)) => "the node runs here",
+        Command::Pkg(_)
+        | Command::Completions { .. }
+        | Command::Internal(_)
+        | Command::Token(TokenCommand::Show { .. }) => "it reads what lies here",
+        Command::Config(_) | Command::Doctor { .. } => "it looks at the home that lies here",
+        Command::Market(MarketCommand::Rehearse { .. } | MarketCommand::Upgrade) => "it is done here",
+        Command::Identity(IdentityCommand::New { .. } | IdentityCommand::Recover { .. })
+        | Command::Device(DeviceCommand::Pair { ticket: Some(_), .. } | DeviceCommand::Meet { .. }) => {
+            "it is about the key of this home"
+        }
+        _ => return Ok(()),
+    };
+    let refused = |flag: &str| Failure::usage(format!("failed to use {flag}: {is_local}"));
+    match (&shared.remote, &shared.token) {
+        (Some(_), _) => Err(refused("--remote").hint("leave out --remote, or run the command on that machine")),
+        (None, Some(_)) => Err(refused("--token").hint("leave out --token")),
+        (None, None) => Ok(()),
+    }
+}
+
+/// A client of the node that runs on this home, or on the one that `--remote` names, or by `--token`. The home's token goes
+/// to nobody but the process that holds the home's lock: whatever listens on the port of one that was killed may be anybody.
 pub(crate) fn client(shared: &Shared) -> Result<Client, Failure> {
+    if let Some(file) = &shared.token {
+        return token::client_by_token(shared, file);
+    }
     let home = config::home(shared.home.as_deref())?;
+    if let Some(name) = &shared.remote {
+        check_home(&home)?;
+        return remote::client(&home, name);
+    }
     let absent = || {
         let text = format!("failed to find a running node on {}", home.display());
         Failure::new(Exit::Unreachable, text).hint("start it with `nisse up`, or name another home with --home")

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use nisse_content::GatewayUrl;
 use nisse_model::{Amount, ByteSize, Cpu};
-use nisse_node::{JournalLimits, NodeOptions, Prices, VaultCommand};
+use nisse_node::{JournalLimits, NodeOptions, PeerOptions, Prices, VaultCommand};
 use nisse_sandbox::CompileCommand;
 use serde::Deserialize;
 
@@ -37,6 +37,7 @@ struct File {
     limits: Limits,
     content: Content,
     egress: Egress,
+    link: Link,
 }
 
 #[derive(Debug, Deserialize, Default, Clone)]
@@ -85,6 +86,14 @@ struct Content {
 struct Egress {
     connect_to: Option<Vec<String>>,
     ca: Option<Vec<PathBuf>>,
+}
+
+#[derive(Debug, Deserialize, Default, Clone)]
+#[serde(deny_unknown_fields, default)]
+struct Link {
+    listen: Option<String>,
+    relays: Option<Vec<String>>,
+    nearby: Option<bool>,
 }
 
 /// One value and where it came from.
@@ -177,6 +186,11 @@ pub(crate) fn load(home: &Path, flags: &Up) -> Result<Config, Failure> {
     let ca_file = file.egress.ca.filter(|_| !from_flags);
     let authorities = picker.list("egress.ca", &flags.ca, ca_file, |path| path.display().to_string());
 
+    let link = picker.pick("link.listen", flag_addr(flags.link), file.link.listen, built_in.link.listen)?;
+    let relays = picker.list("link.relays", &[], file.link.relays, String::clone);
+    let said = |nearby: Option<bool>| nearby.map(|nearby| nearby.to_string());
+    let nearby = picker.pick("link.nearby", None, said(file.link.nearby), said(built_in.link.nearby))?;
+
     check_flags(&chain, flags)?;
     let options = NodeOptions {
         home: home.to_owned(),
@@ -204,6 +218,11 @@ pub(crate) fn load(home: &Path, flags: &Up) -> Result<Config, Failure> {
         connect_to: parse_connect_to(&connect_to, &authorities)?,
         compile_command: compile_command()?,
         vault_command: Some(vault_command(home)?),
+        peers: Some(PeerOptions {
+            listen: parse("link.listen", &link)?,
+            relays,
+            nearby: parse("link.nearby", &nearby)?,
+        }),
         journal: JournalLimits::default(),
     };
     Ok(Config { options, shown: picker.shown })

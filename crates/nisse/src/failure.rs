@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::Path;
 use std::process::ExitCode;
 
-use nisse_api::client::ClientError;
+use nisse_api::client::{ClientError, DialError};
 use nisse_node::{ErrorKind, NodeError};
 
 use crate::output;
@@ -109,6 +109,10 @@ impl From<ClientError> for Failure {
             }
             ClientError::Unreachable { .. } => Self::new(Exit::Unreachable, with_causes(&error))
                 .hint("start the node with `nisse up`, or name another home with --home"),
+            ClientError::Dial(DialError { is_refused: true, text }) => Self::new(Exit::Refused, text)
+                .hint("this device was cut off, or never admitted: `nisse device ls` there lists those that are"),
+            ClientError::Dial(DialError { text, .. }) => Self::new(Exit::Unreachable, text)
+                .hint("see that its node runs, and that its address is reached from here"),
             other => Self::new(Exit::Failed, with_causes(&other)),
         }
     }

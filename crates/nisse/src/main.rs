@@ -5,12 +5,15 @@ mod cli;
 mod commands;
 mod config;
 mod demo;
+mod duration;
 mod events;
 mod failure;
 mod internal;
+mod kit;
 mod output;
 mod progress;
 mod rehearsal;
+mod remote;
 mod secret_input;
 
 use std::process::ExitCode;

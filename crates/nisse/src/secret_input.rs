@@ -43,6 +43,20 @@ pub(crate) async fn read_new(what: &str) -> Result<Input, Failure> {
     Ok(first)
 }
 
+/// One line that is shown as it is typed, such as words from paper: asked for on a terminal, or all of stdin.
+pub(crate) async fn read_line(what: &str) -> Result<Zeroizing<String>, Failure> {
+    keep_memory_closed();
+    let bytes = if is_terminal() { ask_openly(what).await? } else { read_pipe(what)? };
+    let text =
+        std::str::from_utf8(&bytes).map_err(|_| Failure::usage(format!("failed to read {what}: it is no text")))?;
+    Ok(Zeroizing::new(text.trim().to_owned()))
+}
+
+/// Whether somebody can be asked.
+pub(crate) fn is_terminal() -> bool {
+    std::io::stdin().is_terminal()
+}
+
 fn read_pipe(what: &str) -> Result<Input, Failure> {
     // Its room is there from the start: a buffer that grows leaves what it held behind.
     let mut bytes = Zeroizing::new(Vec::with_capacity(INPUT_BYTES_MAX + 1));
@@ -63,7 +77,15 @@ fn read_pipe(what: &str) -> Result<Input, Failure> {
 }
 
 async fn ask(what: &str) -> Result<Input, Failure> {
-    let hidden = Hidden::begin();
+    typed(what, Some(Hidden::begin())).await
+}
+
+async fn ask_openly(what: &str) -> Result<Input, Failure> {
+    typed(what, None).await
+}
+
+async fn typed(what: &str, hidden: Option<Hidden>) -> Result<Input, Failure> {
+    let is_hidden = hidden.is_some();
     let mut prompt = std::io::stderr();
     let _ = write!(prompt, "{what}: ");
     let typing = tokio::task::spawn_blocking(|| {
@@ -76,7 +98,9 @@ async fn ask(what: &str) -> Result<Input, Failure> {
         _ = tokio::signal::ctrl_c() => Err(std::io::ErrorKind::Interrupted.into()),
     };
     drop(hidden);
-    let _ = writeln!(prompt);
+    if is_hidden {
+        let _ = writeln!(prompt);
+    }
     let line = typed.map_err(|error| unread(what, &error))?;
     let line = line.trim_end_matches(['\n', '\r']);
     if line.len() >= LINE_BYTES_MAX {

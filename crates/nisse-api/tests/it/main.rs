@@ -3,4 +3,6 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod openapi;
+mod running;
 mod scopes;
+mod tokens;

@@ -1,85 +1,17 @@
 //! Every route × every kind of caller, made from the table, so that a new route is tested by being there.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use nisse_api::Listeners;
 use nisse_api::client::{Client, ClientError};
 use nisse_api::routes::{ROUTES, Scope};
-use nisse_model::{ByteSize, Cpu};
-use nisse_node::{AcceptList, ChainChoice, Node, NodeOptions, Prices, Seams, Timeline};
-use nisse_store::{SystemClock, SystemDisk, SystemEntropy};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-/// As many open files as a careful system gives a process.
-const FILES_MAX: u64 = 256;
+use crate::running::{FILES_MAX, concrete, running, status};
+
 /// How long the listener waits for a head.
 const HEAD_TIME_MAX: Duration = Duration::from_secs(10);
-
-struct Running {
-    node: Arc<Node>,
-    api: SocketAddr,
-    public: SocketAddr,
-    rpc: SocketAddr,
-    _home: tempfile::TempDir,
-}
-
-async fn running() -> Running {
-    let home = tempfile::tempdir().unwrap();
-    let any = "127.0.0.1:0".parse().unwrap();
-    let options = NodeOptions {
-        home: home.path().to_owned(),
-        api: any,
-        public: any,
-        rpc: None,
-        suffix: "localhost".to_owned(),
-        chain: ChainChoice::Embedded { dev: false },
-        accept: AcceptList::Own,
-        prices: Prices::default(),
-        gas_budget_max: 6_000_000,
-        cpu: Cpu { millis: 1000 },
-        memory: ByteSize(1 << 30),
-        content_quota: ByteSize(1 << 30),
-        state_quota: ByteSize(1 << 20),
-        gateways: Vec::new(),
-        routers: Vec::new(),
-        endpoint: None,
-        stake: None,
-        connect_to: Vec::new(),
-        compile_command: nisse_node::CompileCommand { program: "/nonexistent".into(), arguments: Vec::new() },
-        vault_command: None,
-        journal: nisse_node::JournalLimits::default(),
-    };
-    let seams =
-        Seams { disk: Arc::new(SystemDisk), clock: Arc::new(SystemClock::default()), entropy: Arc::new(SystemEntropy) };
-    let mut timeline = Timeline::begin(Arc::clone(&seams.clock));
-    let node = Node::open(options, seams, &mut timeline).await.unwrap();
-    let listeners = Listeners::bind(any, any, Some(any)).await.unwrap();
-    let bound = listeners.bound().unwrap();
-    node.listening(bound.api, bound.public, bound.rpc);
-    listeners.serve(&node, FILES_MAX);
-    node.serving().unwrap();
-    Running { node, api: bound.api, public: bound.public, rpc: bound.rpc.unwrap(), _home: home }
-}
-
-/// One raw request; the status line's number.
-async fn status(address: SocketAddr, head: &str) -> u16 {
-    let mut stream = TcpStream::connect(address).await.unwrap();
-    stream.write_all(head.as_bytes()).await.unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).await.unwrap();
-    answer.split(' ').nth(1).and_then(|code| code.parse().ok()).unwrap_or(0)
-}
-
-/// Parameters filled with something that exists nowhere.
-fn concrete(path: &str) -> String {
-    path.replace("{agent}", "nobody")
-        .replace("{cid}", "bafkreigh2akiscaildcqabsyg3dfr6chu3fgpregiymsck7e7aqa4s52zy")
-        .replace("{deployment}", "1:0x0000000000000000000000000000000000000000:1")
-        .replace("{seq}", "1")
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_route_is_closed_to_whom_its_scope_does_not_name() {

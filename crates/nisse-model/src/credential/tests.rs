@@ -1,5 +1,6 @@
 //! A few keys, a log, and what they say to it.
 
+mod chains;
 mod codec;
 mod identities;
 mod naive;

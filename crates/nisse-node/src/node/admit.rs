@@ -1,21 +1,19 @@
 //! Who may ask this node about an agent from elsewhere: the owner of its deployment, by a signature.
 
-use http::header::{AUTHORIZATION, CONTENT_LENGTH, TRANSFER_ENCODING};
-use http::{HeaderMap, HeaderName, request};
+use http::header::AUTHORIZATION;
+use http::{HeaderMap, request};
 use nisse_market::{OwnerRequest, SignedOwnerRequest};
-use nisse_model::{Address, DeploymentId, Hash256};
+use nisse_model::{Address, DeploymentId};
 
 use super::Node;
 use crate::error::{ErrorKind, NodeError};
-use crate::remote::{Authorization, GOOD_FOR_MAX, NotTaken, REMOTE_PATH, read_content_digest};
-
-const CONTENT_DIGEST: HeaderName = HeaderName::from_static("content-digest");
+use crate::remote::{Authorization, GOOD_FOR_MAX, NotTaken, REMOTE_PATH, SignedBody};
 
 /// A request that its owner signed. Its body has not been read.
 #[derive(Debug, Clone, Copy)]
 pub struct OwnersRequest {
     owner: Address,
-    body: Hash256,
+    body: SignedBody,
 }
 
 impl OwnersRequest {
@@ -26,11 +24,7 @@ impl OwnersRequest {
 
     /// Whether this body is the one that was signed.
     pub fn check_body(&self, bytes: &[u8]) -> Result<(), NodeError> {
-        if Hash256::of(bytes) == self.body {
-            return Ok(());
-        }
-        let text = "failed to take the request: its body is not the one of its `content-digest`";
-        Err(NodeError::new(ErrorKind::Usage, "body_other", text))
+        self.body.check(bytes)
     }
 }
 
@@ -44,13 +38,13 @@ impl Node {
             NodeError::new(ErrorKind::NotFound, "route_unknown", text)
         })?;
         let given = authorization_of(&head.headers)?;
-        let body = body_of(&head.headers)?;
+        let body = SignedBody::of(&head.headers)?;
         let now = self.core.clock.now().seconds();
         self.check_time(given.expires, now)?;
         let request = OwnerRequest {
             method: head.method.to_string(),
             path: path.to_owned(),
-            body,
+            body: body.0,
             node: self.core.operator,
             deployment,
             nonce: given.nonce,
@@ -67,21 +61,11 @@ impl Node {
             return Err(not_the_owner(deployment, signer));
         }
         let taken = self.nonces.take(owner, given.nonce, given.expires, now);
-        taken.map_err(|not_taken| match not_taken {
-            NotTaken::Used => {
-                let text = "failed to take the request: its nonce was used before";
-                NodeError::new(ErrorKind::Unsigned, "request_replayed", text)
-                    .with_hint("sign each request with a nonce of its own".to_owned())
-            }
-            NotTaken::Full => {
-                let text = "failed to take the request: too many of this owner are good at the same time";
-                NodeError::new(ErrorKind::Busy, "requests_many", text)
-            }
-        })?;
+        taken.map_err(not_taken)?;
         Ok(OwnersRequest { owner, body })
     }
 
-    fn check_time(&self, expires: u64, now: u64) -> Result<(), NodeError> {
+    pub(super) fn check_time(&self, expires: u64, now: u64) -> Result<(), NodeError> {
         let expired = |text: String| NodeError::new(ErrorKind::Unsigned, "request_expired", text);
         if expires <= now {
             let text = format!("failed to take the request: it was good until {expires}, and it is {now}");
@@ -121,20 +105,19 @@ fn authorization_of(headers: &HeaderMap) -> Result<Authorization, NodeError> {
     text.parse().map_err(|error| unsigned(format!("failed to read `authorization`: {error}")))
 }
 
-/// Without the header there is no body.
-fn body_of(headers: &HeaderMap) -> Result<Hash256, NodeError> {
-    let has_body = headers.contains_key(TRANSFER_ENCODING)
-        || headers.get(CONTENT_LENGTH).is_some_and(|length| length.as_bytes().iter().any(|digit| *digit != b'0'));
-    let mut given = headers.get_all(CONTENT_DIGEST).iter();
-    let read = match (given.next(), given.next()) {
-        (None, _) if !has_body => Some(Hash256::of(b"")),
-        (Some(value), None) => value.to_str().ok().and_then(read_content_digest),
-        _ => None,
-    };
-    read.ok_or_else(|| {
-        let text = "failed to read `content-digest`: with a body, one of the form `sha-256=:BASE64:` is expected";
-        NodeError::new(ErrorKind::Usage, "digest_invalid", text)
-    })
+/// Why a request with this nonce is not taken.
+pub(super) fn not_taken(why: NotTaken) -> NodeError {
+    match why {
+        NotTaken::Used => {
+            let text = "failed to take the request: its nonce was used before";
+            NodeError::new(ErrorKind::Unsigned, "request_replayed", text)
+                .with_hint("sign each request with a nonce of its own".to_owned())
+        }
+        NotTaken::Full => {
+            let text = "failed to take the request: too many of who asks are good at the same time";
+            NodeError::new(ErrorKind::Busy, "requests_many", text)
+        }
+    }
 }
 
 fn unsigned(text: String) -> NodeError {
@@ -153,31 +136,9 @@ mod tests {
     use http::HeaderValue;
 
     use super::*;
-    use crate::remote::content_digest;
 
-    fn headers(name: HeaderName, values: &[&str]) -> HeaderMap {
-        values.iter().map(|value| (name.clone(), HeaderValue::from_str(value).expect("a value"))).collect()
-    }
-
-    #[test]
-    fn a_body_is_the_one_that_was_signed_or_none() {
-        let digest = content_digest(Hash256::of(b"signed"));
-        let asked = |values: &[&str]| {
-            body_of(&headers(CONTENT_DIGEST, values)).map(|body| OwnersRequest { owner: Address([1; 20]), body })
-        };
-        let code = |checked: Result<(), NodeError>| checked.map_err(|error| error.code);
-        let signed = asked(&[&digest]).expect("a digest");
-        assert_eq!(code(signed.check_body(b"signed")), Ok(()));
-        assert_eq!(code(signed.check_body(b"signed ")), Err("body_other"));
-        assert_eq!(code(signed.check_body(b"")), Err("body_other"));
-        let bare = asked(&[]).expect("no digest");
-        assert_eq!(code(bare.check_body(b"")), Ok(()));
-        assert_eq!(code(bare.check_body(b"more")), Err("body_other"));
-        let length = |length| body_of(&headers(CONTENT_LENGTH, &[length])).map_err(|error| error.code);
-        assert_eq!((length("0"), length("7")), (Ok(Hash256::of(b"")), Err("digest_invalid")));
-        for wrong in [&["sha-256=:AAAA:"][..], &[""], &[&digest, &digest]] {
-            assert_eq!(asked(wrong).map_err(|error| error.code).err(), Some("digest_invalid"), "{wrong:?}");
-        }
+    fn headers(values: &[&str]) -> HeaderMap {
+        values.iter().map(|value| (AUTHORIZATION, HeaderValue::from_str(value).expect("a value"))).collect()
     }
 
     #[test]
@@ -190,9 +151,9 @@ mod tests {
             assert_eq!(deployment_of(&format!("{REMOTE_PATH}{wrong}")), None, "{wrong}");
         }
         let given = Authorization { nonce: [1; 32], expires: 5, signature: [2; 65] }.to_string();
-        assert!(authorization_of(&headers(AUTHORIZATION, &[&given])).is_ok());
+        assert!(authorization_of(&headers(&[&given])).is_ok());
         for wrong in [&[][..], &[given.as_str(), &given], &["Bearer x"]] {
-            let refused = authorization_of(&headers(AUTHORIZATION, wrong)).map_err(|error| error.code);
+            let refused = authorization_of(&headers(wrong)).map_err(|error| error.code);
             assert_eq!(refused.err(), Some("signature_needed"), "{wrong:?}");
         }
     }

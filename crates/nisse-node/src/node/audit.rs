@@ -1,6 +1,6 @@
 //! The audit log as its owner reads it.
 
-use nisse_model::AuditLine;
+use nisse_model::{AuditLine, Did, Scope};
 
 use super::Node;
 use crate::audit::{Deed, LISTED_MAX};
@@ -16,6 +16,20 @@ impl Node {
             Ok(core.audit.lines(from, most)?.iter().map(AuditEntry::from).collect())
         })
         .await
+    }
+
+    /// Tells that a device or an agent, which this home knows, asked for what it may not do.
+    pub fn peer_tried(&self, peer: &Did, right: &Scope) {
+        let (by, outcome) = (self.peer_name(peer), format!("refused: it may not {right}"));
+        self.core.audit.tried(Deed { by, act: "api.try", about: "the control API".to_owned(), outcome });
+    }
+
+    /// Tells that somebody asked by a token for what it does not give, or by what is none.
+    pub(super) fn token_tried(&self, holder: Option<Did>, outcome: &str) {
+        let somebody = || "somebody on this machine".to_owned();
+        let by = holder.map_or_else(somebody, |holder| format!("token of {holder}"));
+        let (about, outcome) = ("the control API".to_owned(), outcome.to_owned());
+        self.core.audit.tried(Deed { by, act: "api.try", about, outcome });
     }
 
     /// Tells that somebody who reached the control API was not let in.

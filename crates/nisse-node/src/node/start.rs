@@ -29,8 +29,10 @@ use crate::driver::{Driver, DriverHandle, outbox};
 use crate::error::{ErrorKind, NodeError};
 use crate::heartbeats::Heard;
 use crate::home::{Home, KeyName};
+use crate::identity::Identity;
 use crate::keys::Keys;
 use crate::lane::Lanes;
+use crate::link::{self, Peers};
 use crate::logs::{self, Logs};
 use crate::network::Network;
 use crate::options::NodeOptions;
@@ -101,6 +103,7 @@ impl Node {
         let (audit, writer) = audit::open(Arc::clone(&disk), Arc::clone(&clock), entropy.as_ref(), &home)?;
         let audit = Arc::new(audit);
         supervisor.spawn("audit", |stop| writer.run(stop));
+        let identity = Identity::open(&disk, &clock, &entropy, &home)?;
         let preparer = preparer(&options, &home, &seams, &supervisor, &content, (operator, &audit))?;
         let command = options.vault_command.clone();
         let vault = NodeVault::start(command, &supervisor, operator, Arc::clone(&audit));
@@ -146,6 +149,8 @@ impl Node {
             moving: Moving::default(),
             vault,
             audit,
+            identity,
+            peers: Peers::default(),
         });
         let failing = Arc::clone(&core);
         core.supervisor.spawn("records", |stop| async move {
@@ -155,6 +160,8 @@ impl Node {
                 failing.fail(reason);
             }
         });
+        let reached = Arc::clone(&core);
+        core.supervisor.spawn("link", |stop| link::run(reached, stop));
         let logging = Arc::clone(&core);
         core.supervisor.spawn("logs", |stop| async move { logging.logs.run(stop).await });
         conclude::conclude(&core, &completed, &mut orchestrator).await?;
@@ -197,6 +204,7 @@ impl Node {
             listeners: OnceLock::new(),
             strangers: Arc::default(),
             nonces: Nonces::default(),
+            token_nonces: Nonces::default(),
             moments,
         });
         node.follow_updates();

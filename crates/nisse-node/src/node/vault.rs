@@ -130,16 +130,18 @@ impl Node {
     }
 
     /// What the owner does, with its lines in the audit log. It is done to its end, whoever goes away meanwhile.
-    async fn audited<T: Send + 'static>(
+    pub(super) async fn audited<T: Send + 'static>(
         &self,
         act: &'static str,
         about: &str,
         doing: impl Future<Output = Result<T, NodeError>> + Send + 'static,
     ) -> Result<T, NodeError> {
         let (audit, about) = (Arc::clone(&self.core.audit), about.to_owned());
-        let work = async move { audit.around("owner", act, &about, doing).await };
+        // Whoever asks is known where it is asked, and not in the task that does it.
+        let by = crate::caller::caller();
+        let work = async move { audit.around(&by, act, &about, doing).await };
         let done = self.core.supervisor.to_its_end(act, work).await;
-        done.map_err(|error| NodeError::caused(ErrorKind::Failed, "vault_failed", &error))?
+        done.map_err(|error| NodeError::caused(ErrorKind::Failed, "cut_off", &error))?
     }
 }
 

@@ -7,6 +7,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use nisse_model::Hash256;
 
+use super::parameters;
+
 /// The scheme's name in `authorization`.
 const SCHEME: &str = "Nisse-Owner";
 /// Longest value that is read, in bytes.
@@ -46,38 +48,15 @@ impl Authorization {
         if text.len() > LENGTH_MAX {
             return None;
         }
-        let (scheme, parameters) = text.split_once(' ')?;
-        // Schemes and names of parameters have no case (RFC 9110 §11).
+        let (scheme, rest) = text.split_once(' ')?;
+        // Schemes have no case (RFC 9110 §11).
         if !scheme.eq_ignore_ascii_case(SCHEME) {
             return None;
         }
-        let (mut nonce, mut expires, mut signature) = (None, None, None);
-        for parameter in parameters.split(',') {
-            let (name, value) = parameter.trim().split_once('=')?;
-            let value = value.strip_prefix('"').and_then(|value| value.strip_suffix('"')).unwrap_or(value);
-            let again = match name.to_ascii_lowercase().as_str() {
-                "nonce" => nonce.replace(bytes::<32>(value)?).is_some(),
-                "expires" => expires.replace(seconds(value)?).is_some(),
-                "signature" => signature.replace(bytes::<65>(value)?).is_some(),
-                _ => return None,
-            };
-            if again {
-                return None;
-            }
-        }
-        Some(Self { nonce: nonce?, expires: expires?, signature: signature? })
+        let [nonce, expires, signature] = parameters::read(rest, ["nonce", "expires", "signature"])?;
+        let (nonce, signature) = (parameters::bytes(nonce)?, parameters::bytes(signature)?);
+        Some(Self { nonce, expires: parameters::seconds(expires)?, signature })
     }
-}
-
-/// Hex, with `0x` before it or without.
-fn bytes<const LENGTH: usize>(text: &str) -> Option<[u8; LENGTH]> {
-    let mut bytes = [0; LENGTH];
-    hex::decode_to_slice(text.strip_prefix("0x").unwrap_or(text), &mut bytes).ok()?;
-    Some(bytes)
-}
-
-fn seconds(text: &str) -> Option<u64> {
-    text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok()).flatten()
 }
 
 /// `content-digest: sha-256=:BASE64:` (RFC 9530).

@@ -1,20 +1,20 @@
 //! Nonces that were used, for as long as the requests with them would be good.
 
 use std::collections::{BTreeMap, HashMap};
+use std::hash::Hash;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-
-use nisse_model::Address;
 
 /// Requests of one owner that are good at the same time.
 const PER_OWNER_MAX: usize = 1_024;
+/// Owners with requests that are good at the same time.
+const OWNERS_MAX: usize = 4_096;
 
-#[derive(Default)]
-pub(crate) struct Nonces(Mutex<Used>);
+/// Nonces of one form, by who used them: the owner of an agent, or the holder of a token.
+pub(crate) struct Nonces<Owner, Nonce>(Mutex<Used<Owner, Nonce>>);
 
-#[derive(Default)]
-struct Used {
+struct Used<Owner, Nonce> {
     /// By owner: each nonce, and the second from which its request is good no more.
-    owners: BTreeMap<Address, HashMap<[u8; 32], u64>>,
+    owners: BTreeMap<Owner, HashMap<Nonce, u64>>,
     /// What was good until here may be forgotten: a clock that is set back makes none of it good again.
     forgotten: u64,
 }
@@ -28,37 +28,57 @@ pub(crate) enum NotTaken {
     Full,
 }
 
-impl Nonces {
-    fn lock(&self) -> MutexGuard<'_, Used> {
+impl<Owner, Nonce> Default for Nonces<Owner, Nonce> {
+    fn default() -> Self {
+        Self(Mutex::new(Used { owners: BTreeMap::new(), forgotten: 0 }))
+    }
+}
+
+impl<Owner: Ord + Copy, Nonce: Eq + Hash> Nonces<Owner, Nonce> {
+    fn lock(&self) -> MutexGuard<'_, Used<Owner, Nonce>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Takes a nonce of a request that is good until the second `expires`.
-    pub(crate) fn take(&self, owner: Address, nonce: [u8; 32], expires: u64, now: u64) -> Result<(), NotTaken> {
+    pub(crate) fn take(&self, owner: Owner, nonce: Nonce, expires: u64, now: u64) -> Result<(), NotTaken> {
         let mut all = self.lock();
-        let Used { owners, forgotten } = &mut *all;
-        let used = owners.entry(owner).or_default();
-        if used.contains_key(&nonce) || expires <= *forgotten {
+        let used = all.owners.get(&owner);
+        if used.is_some_and(|used| used.contains_key(&nonce)) || expires <= all.forgotten {
             return Err(NotTaken::Used);
         }
-        if used.len() >= PER_OWNER_MAX {
-            *forgotten = (*forgotten).max(now);
-            owners.retain(|_, used| {
-                used.retain(|_, expires| *expires > now);
-                !used.is_empty()
-            });
+        if all.is_full(&owner) {
+            all.forget(now);
         }
-        let used = owners.entry(owner).or_default();
-        if used.len() >= PER_OWNER_MAX {
+        if all.is_full(&owner) {
             return Err(NotTaken::Full);
         }
-        used.insert(nonce, expires);
+        all.owners.entry(owner).or_default().insert(nonce, expires);
         Ok(())
+    }
+}
+
+impl<Owner: Ord, Nonce> Used<Owner, Nonce> {
+    fn is_full(&self, owner: &Owner) -> bool {
+        match self.owners.get(owner) {
+            Some(used) => used.len() >= PER_OWNER_MAX,
+            None => self.owners.len() >= OWNERS_MAX,
+        }
+    }
+
+    /// Forgets what is good no more.
+    fn forget(&mut self, now: u64) {
+        self.forgotten = self.forgotten.max(now);
+        self.owners.retain(|_, used| {
+            used.retain(|_, expires| *expires > now);
+            !used.is_empty()
+        });
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use nisse_model::Address;
+
     use super::*;
 
     const OWNER: Address = Address([1; 20]);
@@ -90,5 +110,15 @@ mod tests {
         assert_eq!(nonces.take(OWNER, nonce(PER_OWNER_MAX), 219, 160), Ok(()));
         assert_eq!(nonces.take(OTHER, nonce(0), 161, 160), Err(NotTaken::Used));
         assert_eq!(nonces.take(OWNER, nonce(0), 160, 100), Err(NotTaken::Used), "the clock was set back");
+    }
+    #[test]
+    fn those_who_ask_are_bounded_too_and_make_room() {
+        let nonces = Nonces::default();
+        for number in 0..OWNERS_MAX {
+            assert_eq!(nonces.take(number, [0; 16], 160, 100), Ok(()));
+        }
+        assert_eq!(nonces.take(OWNERS_MAX, [0; 16], 160, 100), Err(NotTaken::Full));
+        assert_eq!(nonces.take(0, [1; 16], 160, 100), Ok(()), "whoever is known goes on");
+        assert_eq!(nonces.take(OWNERS_MAX, [0; 16], 220, 160), Ok(()));
     }
 }

@@ -112,7 +112,7 @@ impl Actor {
     }
 
     fn client(&self) -> Result<Client, Failure> {
-        commands::client(&Shared { home: Some(self.home.clone()), json: false })
+        commands::client(&Shared { home: Some(self.home.clone()), json: false, remote: None, token: None, at: None })
     }
 }
 

@@ -2,7 +2,7 @@
 //! with its handle.
 
 use std::fmt::Write as _;
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -30,6 +30,12 @@ pub(crate) fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> 
         assert!(begun.elapsed() < PATIENCE, "waited in vain for {what}");
         std::thread::sleep(LOOK);
     }
+}
+
+/// Shown where a test fails, and with `--nocapture`.
+#[expect(clippy::print_stdout, reason = "seeds and measured times are what a run is for")]
+pub(crate) fn say(text: &str) {
+    println!("{text}");
 }
 
 /// Sends a signal to a process that is there.
@@ -121,8 +127,9 @@ impl Home {
 
     /// Starts one command and leaves it to itself, so that the node can end under it.
     pub(crate) fn start(&self, args: &[&str]) -> Running {
-        let child = self.command().args(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        Running { child: Some(child) }
+        let mut command = self.command();
+        command.args(args).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        Running { child: Some(command.spawn().unwrap()), heard: String::new() }
     }
 
     /// Starts the node and waits until it serves.
@@ -242,12 +249,52 @@ impl Package {
 /// A command under way; it is killed when this is dropped.
 pub(crate) struct Running {
     child: Option<Child>,
+    heard: String,
 }
 
 impl Running {
-    /// Waits until it ends by itself.
+    /// Waits until it ends by itself, with nothing more on its stdin.
     pub(crate) fn end(mut self) -> Ended {
-        Ended::of(self.child.take().unwrap().wait_with_output().unwrap())
+        let mut ended = Ended::of(self.child.take().unwrap().wait_with_output().unwrap());
+        ended.out.insert_str(0, &self.heard);
+        ended
+    }
+
+    /// Waits until it ends by itself, and says so if it does not.
+    pub(crate) fn ends(mut self, what: &str) -> Ended {
+        let child = self.child.as_mut().unwrap();
+        eventually(what, || child.try_wait().unwrap());
+        self.end()
+    }
+
+    /// Reads what it prints up to a line that satisfies this, and gives all of it.
+    pub(crate) fn hear(&mut self, mut is_it: impl FnMut(&str) -> bool) -> String {
+        let out = self.child.as_mut().unwrap().stdout.as_mut().unwrap();
+        loop {
+            let (mut line, mut byte) = (Vec::new(), [0]);
+            while !line.ends_with(b"\n") && out.read(&mut byte).unwrap() > 0 {
+                line.push(byte[0]);
+            }
+            let line = String::from_utf8(line).unwrap();
+            assert!(!line.is_empty(), "it ended without saying so: {}", self.heard);
+            self.heard.push_str(&line);
+            if is_it(&line) {
+                return self.heard.clone();
+            }
+        }
+    }
+
+    /// kill -9, and the proof that it is gone.
+    pub(crate) fn kill(mut self) {
+        let mut child = self.child.take().unwrap();
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+
+    /// Types something, and nothing after it.
+    pub(crate) fn tell(&mut self, text: &str) {
+        let mut stdin = self.child.as_mut().unwrap().stdin.take().unwrap();
+        stdin.write_all(text.as_bytes()).unwrap();
     }
 }
 

@@ -26,7 +26,7 @@ use oracle::Oracle;
 use power::{Chance, again, power_cut};
 use updated::Updated;
 
-use crate::harness::{Home, Node, eventually, host_of};
+use crate::harness::{Home, Node, eventually, host_of, say};
 
 /// In each of the two stories.
 const KILLS: u64 = 100;
@@ -114,10 +114,4 @@ impl Told {
         let kills = self.serving_ms.len();
         say(&format!("restart to serving: p50 {} ms, p99 {} ms, at most {} ms, of {kills}", at(50), at(99), at(100)));
     }
-}
-
-/// Shown where the test fails, and with `--nocapture`.
-#[expect(clippy::print_stdout, reason = "the seed and the measured times are what a run is for")]
-fn say(text: &str) {
-    println!("{text}");
 }

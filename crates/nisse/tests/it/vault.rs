@@ -13,7 +13,7 @@ use rustix::process::Signal;
 use serde_json::{Value, json};
 
 use self::upstream::{HOST, Upstream};
-use crate::harness::{Home, Node, eventually, signal};
+use crate::harness::{Home, Node, eventually, say, signal};
 use crate::web;
 
 /// Long, and with bytes that a URL has to escape: each spelling of it is another one.
@@ -163,7 +163,7 @@ fn a_secret_goes_along_with_a_request_and_is_found_nowhere_else() {
 
     // Neither process leaves its memory behind when it breaks, where others do.
     let broken = std::process::Command::new("sh").args(["-c", "kill -ABRT $$"]).current_dir(home.beside("")).status();
-    kills::say(&format!("another process would have left its memory behind: {}", broken.unwrap().core_dumped()));
+    say(&format!("another process would have left its memory behind: {}", broken.unwrap().core_dumped()));
     let vault = vault_process(&home);
     signal(vault, Signal::ABORT);
     let told = eventually("the vault's end to be told", || {

@@ -7,10 +7,11 @@ use nisse_content::{BlockStore, StoreOptions};
 use nisse_store::{CopyOnWrite, Disk, DiskLock};
 
 use super::content::Wanted;
-use super::{RESTORE, chain, content, databases, journal};
+use super::{RESTORE, chain, content, count, databases, journal};
 use crate::control::Check;
 use crate::error::{ErrorKind, NodeError};
 use crate::home::Home;
+use crate::identity::Identity;
 use crate::node::Seams;
 use crate::options::ChainChoice;
 
@@ -28,7 +29,10 @@ pub fn check_stopped(folder: &Path, choice: Option<&ChainChoice>, seams: &Seams)
     let (chain, own) = chain::check(disk, folder, choice, told.as_ref());
     let mut checks = vec![check, journal, chain];
     match Home::open(Arc::clone(&above), seams.entropy.as_ref(), folder) {
-        Ok(home) => checks.extend(chain::transactions(disk, &home, seams.entropy.as_ref(), own.as_ref())),
+        Ok(home) => {
+            checks.extend(chain::transactions(disk, &home, seams.entropy.as_ref(), own.as_ref()));
+            checks.extend([identity(&above, &home, seams), audit(&above, &home, seams)]);
+        }
         Err(error) => checks.push(Check::refused("transactions", error, RESTORE)),
     }
     // A journal that is not read was there once.
@@ -44,6 +48,25 @@ fn lock(disk: &Arc<dyn Disk>, folder: &Path) -> Result<Kept, Check> {
     match nisse_store::Home::keep_closed(&**disk, folder) {
         Ok(lock) => Ok((Check::sound("lock", "nobody holds it"), lock)),
         Err(error) => Err(Check::refused("lock", error.into(), RESTORE)),
+    }
+}
+
+/// Whose home it is: every credential is read, and its signature verified.
+fn identity(above: &Arc<dyn Disk>, home: &Home, seams: &Seams) -> Check {
+    match Identity::open(above, &seams.clock, &seams.entropy, home) {
+        Ok(identity) => match identity.known().identity {
+            Some(of) => Check::sound("identity", format!("{of}, {}", count(identity.length(), "credential"))),
+            None => Check::sound("identity", "none"),
+        },
+        Err(error) => Check::refused("identity", error, RESTORE),
+    }
+}
+
+/// The audit log: every line is read.
+fn audit(above: &Arc<dyn Disk>, home: &Home, seams: &Seams) -> Check {
+    match crate::audit::open(Arc::clone(above), Arc::clone(&seams.clock), seams.entropy.as_ref(), home) {
+        Ok((audit, _)) => Check::sound("audit", count(audit.length(), "line")),
+        Err(error) => Check::refused("audit", error, RESTORE),
     }
 }
 

@@ -47,6 +47,7 @@ fn options(compile_command: CompileCommand) -> NodeOptions {
         connect_to: Vec::new(),
         compile_command,
         vault_command: None,
+        peers: None,
         journal: JournalLimits { records_max: 12, looked_at_every: Duration::from_millis(250), segment_bytes: 1 << 10 },
     }
 }

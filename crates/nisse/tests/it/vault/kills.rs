@@ -11,6 +11,8 @@ use tempfile::TempDir;
 use tokio::sync::oneshot;
 use zeroize::Zeroizing;
 
+use crate::harness::say;
+
 const KILLS: u64 = 200;
 const NAMES: u64 = 4;
 
@@ -117,9 +119,4 @@ async fn hold(vault: &VaultClient, known: &mut Secrets, maybe: Option<Change>) {
     for (name, value) in known {
         assert_eq!(vault.reveal("t", name).await.unwrap().as_slice(), value.as_slice(), "{name}");
     }
-}
-
-#[expect(clippy::print_stdout, reason = "the seed and the measured times are what a run is for")]
-pub(super) fn say(text: &str) {
-    println!("{text}");
 }

@@ -1,0 +1,286 @@
+//! Whose device this home is: its key, and the credentials of its identity, in a journal of their own.
+//!
+//! A credential that the log takes is durable before anybody is told of it. Whatever changes who may do what is told to all
+//! who wait for it, so that a connection ends with the right to it.
+
+pub(crate) mod join;
+mod known;
+pub(crate) mod remotes;
+pub(crate) mod tokens;
+pub(crate) mod wire;
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+
+use nisse_model::{
+    Claim, Credential, CredentialId, Did, InsertError, Inserted, Log, Scope, SigningKey, Statement, Timestamp,
+};
+use nisse_store::{Clock, Disk, Entropy, Journal, JournalError, JournalOptions, Position};
+use tokio::sync::watch;
+use zeroize::Zeroizing;
+
+pub(crate) use self::known::Known;
+use crate::error::{ErrorKind, NodeError};
+use crate::home::Home;
+
+/// The folder of the home.
+pub(crate) const FOLDER: &str = "identity";
+/// Bytes of one of its files; nothing in it is ever cut.
+const SEGMENT_BYTES: u64 = 16 << 20;
+
+/// The key of this device, and the seed that it comes from.
+pub(crate) struct DeviceKey {
+    pub(crate) key: SigningKey,
+    pub(crate) seed: Zeroizing<[u8; 32]>,
+}
+
+impl DeviceKey {
+    fn of(seed: Zeroizing<[u8; 32]>) -> Self {
+        Self { key: SigningKey::from_seed(&seed), seed }
+    }
+}
+
+/// A home's identity, as the rest of the node uses it.
+pub(crate) struct Identity {
+    disk: Arc<dyn Disk>,
+    clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
+    key_path: PathBuf,
+    device: OnceLock<DeviceKey>,
+    journal: Journal,
+    log: Mutex<Log>,
+    /// One who adds at a time: what is said next names all that is here as seen.
+    adding: tokio::sync::Mutex<()>,
+    known: watch::Sender<Arc<Known>>,
+}
+
+/// The journal could not be opened.
+enum OpenError {
+    Journal(JournalError),
+    Credential(String),
+}
+
+impl From<JournalError> for OpenError {
+    fn from(error: JournalError) -> Self {
+        Self::Journal(error)
+    }
+}
+
+impl Identity {
+    /// Opens what a home has of it.
+    pub(crate) fn open(
+        disk: &Arc<dyn Disk>,
+        clock: &Arc<dyn Clock>,
+        entropy: &Arc<dyn Entropy>,
+        home: &Home,
+    ) -> Result<Self, NodeError> {
+        let folder = home.join(FOLDER);
+        let layout = JournalOptions { segment_bytes: SEGMENT_BYTES };
+        let mut log = Log::new();
+        let journal = Journal::open_with(Arc::clone(disk), entropy.as_ref(), &folder, layout, |_, bytes| {
+            restore(&mut log, bytes).map_err(OpenError::Credential)
+        });
+        let journal = journal.map_err(|error| match error {
+            OpenError::Journal(error) => NodeError::caused(ErrorKind::Failed, "identity_failed", &error),
+            OpenError::Credential(text) => damaged(&text),
+        });
+        let hint =
+            format!("put {} back from a copy; `nisse identity recover` in another home begins anew", folder.display());
+        let journal = journal.map_err(|error| error.with_hint(hint))?;
+        let device = home.device_seed(!log.is_empty())?;
+        let device = device.map(DeviceKey::of).map_or_else(OnceLock::new, OnceLock::from);
+        let own = device.get().map(|device: &DeviceKey| device.key.did());
+        let known = watch::Sender::new(Arc::new(Known::of(&log, own, clock.now())));
+        Ok(Self {
+            disk: Arc::clone(disk),
+            clock: Arc::clone(clock),
+            entropy: Arc::clone(entropy),
+            key_path: home.device_key_path(),
+            device,
+            journal,
+            log: Mutex::new(log),
+            adding: tokio::sync::Mutex::default(),
+            known,
+        })
+    }
+
+    fn log(&self) -> MutexGuard<'_, Log> {
+        self.log.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Who may do what now.
+    pub(crate) fn known(&self) -> Arc<Known> {
+        Arc::clone(&self.known.borrow())
+    }
+
+    /// Tells whenever that changes.
+    pub(crate) fn changes(&self) -> watch::Receiver<Arc<Known>> {
+        self.known.subscribe()
+    }
+
+    /// The key of this device, if it has one.
+    pub(crate) fn device(&self) -> Option<&DeviceKey> {
+        self.device.get()
+    }
+
+    /// The key of this device, drawn at first use. It is durable before anybody hears of it.
+    pub(crate) async fn drawn_device(&self) -> Result<&DeviceKey, NodeError> {
+        let _turn = self.adding.lock().await;
+        if let Some(device) = self.device.get() {
+            return Ok(device);
+        }
+        let mut seed = Zeroizing::new([0; 32]);
+        self.entropy.fill(seed.as_mut_slice());
+        let text = Zeroizing::new(hex::encode(seed.as_slice()));
+        self.disk.replace(&self.key_path, text.as_bytes()).map_err(|error| {
+            let text = format!("failed to write {}: {error}", self.key_path.display());
+            NodeError::new(ErrorKind::Failed, "home_failed", text)
+        })?;
+        let device = self.device.get_or_init(|| DeviceKey::of(seed));
+        self.tell(&self.log());
+        Ok(device)
+    }
+
+    /// How many credentials there are.
+    pub(crate) fn length(&self) -> u64 {
+        self.journal.durable().0
+    }
+
+    /// All credentials, each behind its parents: all of them are durable.
+    pub(crate) async fn all(&self) -> Vec<Credential> {
+        let _turn = self.adding.lock().await;
+        self.log().iter().cloned().collect()
+    }
+
+    /// Adds credentials, each behind its parents, and gives how many were new. They are of this home's identity, which the
+    /// first of all decides. What others may hold that is not valid here is left out, and the rest is taken.
+    pub(crate) async fn take(&self, credentials: Vec<Credential>) -> Result<usize, NodeError> {
+        let _turn = self.adding.lock().await;
+        self.add(credentials).await
+    }
+
+    /// Says something for this home's identity, with the key of this device.
+    pub(crate) async fn say(&self, claim: Claim) -> Result<CredentialId, NodeError> {
+        let _turn = self.adding.lock().await;
+        let identity = self.known().identity.ok_or_else(none)?;
+        let device = self.device.get().ok_or_else(none)?;
+        let parents = self.log().parents(identity, &claim);
+        let statement = self.statement(device.key.did(), identity, parents, claim);
+        let credential = statement.sign(&device.key).map_err(|error| refused(&error))?;
+        let id = credential.id();
+        match self.add(vec![credential]).await? {
+            0 => Err(refused(&InsertError::NoRight { issuer: device.key.did(), subject: identity })),
+            _ => Ok(id),
+        }
+    }
+
+    /// The delegation by which this key, if it is an agent's, has these rights for so long.
+    pub(crate) fn own_delegation(&self, wanted: &[Scope], until: Timestamp) -> Option<CredentialId> {
+        let (log, own) = (self.log(), self.device.get()?.key.did());
+        let state = log.state();
+        let gives = |credential: &&Credential| match credential.claim() {
+            Claim::AgentDelegation { agent, scopes, expires, .. } => {
+                let covers = |wanted: &Scope| scopes.iter().any(|scope| scope.covers(wanted));
+                *agent == own && *expires >= until && wanted.iter().all(covers) && state.is_valid(&credential.id())
+            }
+            _ => false,
+        };
+        log.iter().find(gives).map(Credential::id)
+    }
+
+    /// A statement of now.
+    pub(crate) fn statement(&self, issuer: Did, subject: Did, parents: Vec<CredentialId>, claim: Claim) -> Statement {
+        let mut nonce = [0; 12];
+        self.entropy.fill(&mut nonce);
+        Statement { issuer, subject, parents, issued: self.clock.now(), nonce, claim }
+    }
+
+    async fn add(&self, credentials: Vec<Credential>) -> Result<usize, NodeError> {
+        let (mut records, mut refusals) = (Vec::new(), Vec::new());
+        {
+            let mut log = self.log();
+            for credential in credentials {
+                let subject = credential.statement().subject;
+                if self.known().identity.is_none() && log.is_empty() {
+                    log.follow(subject);
+                }
+                // Whatever waits for its parents is asked for again with them.
+                if credential.statement().parents.iter().any(|parent| log.get(parent).is_none()) {
+                    continue;
+                }
+                let bytes = credential.encode();
+                match log.insert(credential) {
+                    Ok(Inserted::Now { .. }) => records.push(bytes),
+                    Ok(_) => {}
+                    Err(error) => refusals.push(error),
+                }
+            }
+        }
+        if let Some(first) = refusals.first() {
+            tracing::warn!(error = %first, count = refusals.len(), "credentials were left out");
+        }
+        if records.is_empty() {
+            return Ok(0);
+        }
+        let slices: Vec<&[u8]> = records.iter().map(Vec::as_slice).collect();
+        let written = match self.journal.append_batch(&slices) {
+            Ok(commit) => commit.durable().await.map(drop),
+            Err(error) => Err(error),
+        };
+        if let Err(error) = written {
+            // What is not durable was never said.
+            self.read_again()?;
+            return Err(NodeError::caused(ErrorKind::Failed, "identity_failed", &error));
+        }
+        self.tell(&self.log());
+        Ok(records.len())
+    }
+
+    /// Takes the log as it lies on the disk.
+    fn read_again(&self) -> Result<(), NodeError> {
+        let (mut log, mut broken) = (Log::new(), None);
+        let read = self.journal.read(Position(0), |_, bytes| {
+            broken = restore(&mut log, bytes).err();
+            Ok::<_, JournalError>(broken.is_none())
+        });
+        read.map_err(|error| NodeError::caused(ErrorKind::Failed, "identity_failed", &error))?;
+        match broken {
+            Some(text) => Err(damaged(&text)),
+            None => {
+                *self.log() = log;
+                Ok(())
+            }
+        }
+    }
+
+    fn tell(&self, log: &Log) {
+        let own = self.device.get().map(|device| device.key.did());
+        self.known.send_replace(Arc::new(Known::of(log, own, self.clock.now())));
+    }
+}
+
+/// Puts back a credential that was taken before.
+fn restore(log: &mut Log, bytes: &[u8]) -> Result<(), String> {
+    let credential = Credential::decode(bytes).map_err(|error| error.to_string())?;
+    if log.is_empty() {
+        log.follow(credential.statement().subject);
+    }
+    log.insert(credential).map(drop).map_err(|error| error.to_string())
+}
+
+fn damaged(text: &str) -> NodeError {
+    NodeError::new(ErrorKind::Failed, "identity_damaged", format!("failed to read this home's credentials: {text}"))
+}
+
+fn refused(error: &dyn std::error::Error) -> NodeError {
+    NodeError::caused(ErrorKind::Refused, "credential_refused", error)
+}
+
+/// Said where something needs an identity.
+pub(crate) fn none() -> NodeError {
+    NodeError::new(ErrorKind::Conflict, "identity_none", "failed to find an identity: this home belongs to nobody yet")
+        .with_hint("`nisse identity new` makes one; `nisse device pair` joins that of another machine".to_owned())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,187 @@
+//! What a home keeps of its identity over restarts and power cuts, what it refuses, and what two devices tell each other.
+
+use std::path::Path;
+
+use nisse_model::{Label, Standing, Timestamp};
+use nisse_testkit::{Fault, SimClock, SimDisk, SimEntropy};
+use tokio::io::AsyncWriteExt as _;
+
+use super::wire::{self, WireError};
+use super::*;
+
+const ROOT: [u8; 32] = [7; 32];
+
+struct World {
+    disk: SimDisk,
+    clock: SimClock,
+}
+
+impl World {
+    fn new(seed: u64) -> Self {
+        Self { disk: SimDisk::new(seed), clock: SimClock::new(Timestamp(1_000_000)) }
+    }
+
+    fn open(&self) -> Result<Identity, NodeError> {
+        let disk: Arc<dyn Disk> = Arc::new(self.disk.clone());
+        let clock: Arc<dyn Clock> = Arc::new(self.clock.clone());
+        let entropy: Arc<dyn Entropy> = Arc::new(SimEntropy::new(self.disk.operations()));
+        let home = Home::open(Arc::clone(&disk), entropy.as_ref(), Path::new("/h"))?;
+        Identity::open(&disk, &clock, &entropy, &home)
+    }
+
+    /// A home whose identity began here.
+    async fn begun(seed: u64, root: [u8; 32], name: &str) -> (Self, Identity) {
+        let world = Self::new(seed);
+        let identity = world.open().expect("a home");
+        let device = identity.drawn_device().await.expect("a key").key.did();
+        let claim = Claim::IdentityGenesis { device, name: label(name) };
+        let root = SigningKey::from_seed(&root);
+        let genesis = identity.statement(root.did(), root.did(), Vec::new(), claim).sign(&root).expect("a genesis");
+        assert_eq!(identity.take(vec![genesis]).await.expect("taken"), 1);
+        (world, identity)
+    }
+}
+
+fn label(name: &str) -> Label {
+    name.parse().expect("a name")
+}
+
+fn did(byte: u8) -> Did {
+    SigningKey::from_seed(&[byte; 32]).did()
+}
+
+fn standing(identity: &Identity, key: Did) -> Standing {
+    identity.known().standing(&key, Timestamp(1_000_000))
+}
+
+#[tokio::test]
+async fn what_was_said_is_there_after_a_power_cut_and_the_key_is_the_same() {
+    let (world, identity) = World::begun(1, ROOT, "home").await;
+    identity.say(Claim::DeviceAdd { device: did(1), name: label("laptop") }).await.expect("said");
+    identity.say(Claim::DeviceRevoke { device: did(1), seen: Vec::new() }).await.expect("said");
+    identity.say(Claim::DeviceAdd { device: did(2), name: label("phone") }).await.expect("said");
+    let (own, all) = (identity.known().own, identity.all().await);
+    drop(identity);
+    for cut in 0..20 {
+        world.disk.power_cut(cut);
+        let identity = world.open().expect("the same home");
+        assert_eq!((identity.known().own, identity.all().await), (own, all.clone()));
+        assert_eq!((standing(&identity, did(1)), standing(&identity, did(2))), (Standing::Nothing, Standing::Device));
+        assert_eq!(identity.known().name(&did(2)), Some("phone"));
+    }
+}
+
+#[tokio::test]
+async fn what_the_disk_refuses_was_never_said() {
+    let (world, identity) = World::begun(2, ROOT, "home").await;
+    world.disk.fail(Fault::NoSpace(0));
+    let refused = identity.say(Claim::DeviceAdd { device: did(1), name: label("laptop") }).await;
+    assert_eq!(refused.expect_err("no room").code, "identity_failed");
+    assert_eq!((standing(&identity, did(1)), identity.all().await.len()), (Standing::Nothing, 1));
+    world.disk.heal();
+    drop(identity);
+    let identity = world.open().expect("the same home");
+    assert_eq!((standing(&identity, did(1)), identity.all().await.len()), (Standing::Nothing, 1));
+    identity.say(Claim::DeviceAdd { device: did(1), name: label("laptop") }).await.expect("said");
+    assert_eq!(standing(&identity, did(1)), Standing::Device);
+}
+
+#[tokio::test]
+async fn a_device_key_that_is_gone_or_damaged_is_never_drawn_anew() {
+    let (world, identity) = World::begun(3, ROOT, "home").await;
+    drop(identity);
+    let path = Path::new("/h/keys/device");
+    let kept = world.disk.read(path, 1_024).expect("a key");
+    world.disk.replace(path, b"not a key").expect("written");
+    assert_eq!(world.open().map(|_| ()).expect_err("damaged").code, "key_invalid");
+    world.disk.remove_file(path).expect("removed");
+    let gone = world.open().map(|_| ()).expect_err("gone");
+    assert!(gone.code == "key_missing" && gone.hint.is_some_and(|hint| hint.contains("identity recover")));
+    world.disk.replace(path, &kept).expect("written");
+    world.open().expect("the same home");
+}
+
+#[tokio::test]
+async fn a_home_takes_what_is_said_for_its_own_identity_alone() {
+    let (_world, identity) = World::begun(4, ROOT, "home").await;
+    let (_other_world, other) = World::begun(5, [8; 32], "other").await;
+    assert_eq!(identity.take(other.all().await).await.expect("left out"), 0);
+    let stranger = SigningKey::from_seed(&[9; 32]);
+    let claim = Claim::DeviceAdd { device: stranger.did(), name: label("stranger") };
+    let subject = identity.known().identity.expect("an identity");
+    let forged = identity.statement(stranger.did(), subject, Vec::new(), claim).sign(&stranger).expect("signed");
+    assert_eq!(identity.take(vec![forged]).await.expect("left out"), 0);
+    assert_eq!(standing(&identity, stranger.did()), Standing::Nothing);
+    let nobody = World::new(6).open().expect("a home");
+    let refused = nobody.say(Claim::DeviceAdd { device: did(1), name: label("laptop") }).await;
+    assert_eq!(refused.expect_err("no identity").code, "identity_none");
+}
+
+/// Both sides of an exchange; what the dialling one heard is taken.
+async fn exchanged(one: &Identity, other: &Identity) {
+    let (mut near, mut far) = tokio::io::duplex(64);
+    let (heard, answered) = tokio::join!(
+        async { wire::exchange(&mut near, &one.all().await).await },
+        wire::answer_exchange(&mut far, other, Log::SHARE_BYTES_MAX)
+    );
+    answered.expect("answered");
+    one.take(heard.expect("heard")).await.expect("taken");
+}
+
+#[tokio::test]
+async fn two_devices_know_the_same_after_one_exchange_whoever_said_it() {
+    let (_world, home) = World::begun(7, ROOT, "home").await;
+    let laptop_world = World::new(8);
+    let laptop = laptop_world.open().expect("a home");
+    let key = laptop.drawn_device().await.expect("a key").key.did();
+    home.say(Claim::DeviceAdd { device: key, name: label("laptop") }).await.expect("said");
+    laptop.take(home.all().await).await.expect("taken");
+    home.say(Claim::DeviceAdd { device: did(1), name: label("phone") }).await.expect("said");
+    laptop.say(Claim::DeviceAdd { device: did(2), name: label("tablet") }).await.expect("said");
+    laptop.say(Claim::DeviceRename { device: did(2), name: label("old tablet") }).await.expect("said");
+    exchanged(&laptop, &home).await;
+    for identity in [&laptop, &home] {
+        assert_eq!((standing(identity, did(1)), standing(identity, did(2))), (Standing::Device, Standing::Device));
+        assert_eq!(identity.known().name(&did(2)), Some("old tablet"));
+        assert_eq!(identity.all().await.len(), 5);
+    }
+    // With nothing new, nothing is written.
+    let before = laptop_world.disk.changes();
+    exchanged(&laptop, &home).await;
+    assert_eq!(laptop_world.disk.changes(), before);
+}
+
+#[tokio::test]
+async fn what_is_no_message_is_refused_and_takes_no_memory() {
+    let (_world, identity) = World::begun(9, ROOT, "home").await;
+    let huge = u32::MAX.to_be_bytes().to_vec();
+    let other_version = [&4u32.to_be_bytes()[..], &[0x82, 0x02, 0x41, 0x00]].concat();
+    let cut = [&9u32.to_be_bytes()[..], &[0x82, 0x01]].concat();
+    let short_digest = [&4u32.to_be_bytes()[..], &[0x82, 0x01, 0x41, 0x00]].concat();
+    let endless = [&3u32.to_be_bytes()[..], &[0x9f, 0x01, 0xff]].concat();
+    for (sent, is_broken) in
+        [(huge, false), (other_version, false), (cut, true), (short_digest, false), (endless, false)]
+    {
+        let (mut near, mut far) = tokio::io::duplex(64);
+        near.write_all(&sent).await.expect("sent");
+        drop(near);
+        let error = wire::answer_exchange(&mut far, &identity, Log::SHARE_BYTES_MAX).await.expect_err("no message");
+        assert_eq!(matches!(error, WireError::Broken(_)), is_broken, "{sent:?}: {error}");
+        assert!(is_broken || matches!(error, WireError::Malformed(_)), "{sent:?}: {error}");
+    }
+    assert_eq!(identity.all().await.len(), 1);
+}
+
+#[test]
+fn a_ticket_is_read_as_it_is_written() {
+    use super::join::Ticket;
+    let at = ["192.168.1.5:7475", "[fe80::1]:7475"].map(|text| text.parse().expect("an address"));
+    for ticket in [Ticket { did: did(1), at: at.to_vec() }, Ticket { did: did(2), at: Vec::new() }] {
+        assert_eq!(ticket.to_string().parse(), Ok(ticket));
+    }
+    for wrong in
+        ["", "@1.2.3.4:5", "did:key:z6Mk@1.2.3.4:5", &format!("{}@localhost:1", did(1)), &format!("{}@1.2.3.4", did(1))]
+    {
+        assert!(wrong.parse::<Ticket>().is_err(), "{wrong}");
+    }
+}

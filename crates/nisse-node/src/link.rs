@@ -1,0 +1,317 @@
+//! This node as its identity's other devices reach it: over the link, by key.
+//!
+//! It listens while the home belongs to an identity. Who is no device or agent of it is turned away before anything of them
+//! is read, but for one who joins while a code is shown. A connection ends with the right to it.
+
+mod pairing;
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use nisse_link::{Connection, Gate, Limits, Link, LinkOptions, Protocol};
+use nisse_model::{Did, Log, Standing};
+use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::task::JoinSet;
+
+pub(crate) use self::pairing::{Pairing, PairingState, Rights};
+use crate::audit::Deed;
+use crate::core::Core;
+use crate::error::chain;
+use crate::identity::wire;
+use crate::supervisor::{Stop, apart};
+
+/// Where a node listens for its identity's other devices.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PeerOptions {
+    /// UDP; port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// Relays by which it is reached through routers; none are asked where none are named.
+    pub relays: Vec<String>,
+    /// Whether it tells the local network that it is there, and hears others.
+    pub nearby: bool,
+}
+
+/// How long to wait before listening is tried again.
+const LISTEN_PAUSE: Duration = Duration::from_secs(10);
+/// How long a peer may take to say what it came for, and to take the last of what it is told.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// How often this node brings its credentials to devices that it knows the way to, besides whenever they change.
+const EXCHANGE_EVERY: Duration = Duration::from_secs(300);
+/// How long one exchange may take, and how many are made at once.
+const EXCHANGE_TIME_MAX: Duration = Duration::from_secs(60);
+const EXCHANGING_MAX: usize = 2;
+/// Strangers who may try a code at once: others are sent away.
+const JOINING_MAX: usize = 4;
+/// Connections that wait for the control API.
+const WAITING_MAX: usize = 16;
+
+/// The link as the rest of the node uses it.
+pub(crate) struct Peers {
+    link: watch::Sender<Option<Link>>,
+    trouble: Mutex<Option<String>>,
+    pairing: Mutex<Option<Pairing>>,
+    /// One proves the code at a time: each run is a guess.
+    guessing: tokio::sync::Mutex<()>,
+    /// Who may stand at the door with a code, and whose credentials are heard, at once.
+    joining: Semaphore,
+    exchanging: Semaphore,
+    served: mpsc::Sender<Connection>,
+    to_serve: Mutex<Option<mpsc::Receiver<Connection>>>,
+}
+
+impl Default for Peers {
+    fn default() -> Self {
+        let (served, to_serve) = mpsc::channel(WAITING_MAX);
+        Self {
+            link: watch::Sender::new(None),
+            trouble: Mutex::default(),
+            pairing: Mutex::default(),
+            guessing: tokio::sync::Mutex::default(),
+            joining: Semaphore::new(JOINING_MAX),
+            exchanging: Semaphore::new(EXCHANGING_MAX),
+            served,
+            to_serve: Mutex::new(Some(to_serve)),
+        }
+    }
+}
+
+impl Peers {
+    /// The link, while this node listens.
+    pub(crate) fn link(&self) -> Option<Link> {
+        self.link.borrow().clone()
+    }
+
+    /// Why it does not listen, though it should.
+    pub(crate) fn trouble(&self) -> Option<String> {
+        lock(&self.trouble).clone()
+    }
+
+    /// What is open to those who join.
+    pub(crate) fn pairing(&self) -> MutexGuard<'_, Option<Pairing>> {
+        lock(&self.pairing)
+    }
+
+    /// Connections of peers who are admitted, for the control API to serve. There is one who takes them.
+    pub(crate) fn to_serve(&self) -> Option<mpsc::Receiver<Connection>> {
+        lock(&self.to_serve).take()
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Who comes in.
+struct Door<'c>(&'c Core);
+
+impl Gate for Door<'_> {
+    fn admits(&self, peer: &Did, protocol: Protocol) -> bool {
+        let standing = self.0.identity.known().standing(peer, self.0.clock.now());
+        match protocol {
+            Protocol::Pair => self.0.pairing_is_open(),
+            Protocol::Control | Protocol::Sync => standing != Standing::Nothing,
+            // Nothing is served to peers yet that the public listener does not serve to everybody.
+            Protocol::Content => false,
+        }
+    }
+}
+
+/// Listens while there is an identity, until the node stops.
+pub(crate) async fn run(core: Arc<Core>, mut stop: Stop) {
+    let Some(options) = core.options.peers.clone() else { return };
+    let mut changes = core.identity.changes();
+    let belongs = async {
+        // The sender lives as long as the node.
+        let _ = changes.wait_for(|known| known.identity.is_some() && known.own.is_some()).await;
+        listening(&core, &options).await
+    };
+    let link = tokio::select! {
+        () = stop.requested() => return,
+        link = belongs => link,
+    };
+    tracing::info!(target: "nisse::event::link", step = "listening", key = %link.did());
+    core.peers.link.send_replace(Some(link.clone()));
+    let door = Door(&core);
+    let mut peers = JoinSet::new();
+    let (exchanging, over) = (Arc::clone(&core), link.clone());
+    peers.spawn(apart("the exchange of credentials", async move { exchange_with_all(&exchanging, &over).await }));
+    loop {
+        let connection = tokio::select! {
+            () = stop.requested() => break,
+            Some(_) = peers.join_next() => continue,
+            connection = link.accept(&door) => connection,
+        };
+        let Some(connection) = connection else { break };
+        let (core, link) = (Arc::clone(&core), link.clone());
+        peers.spawn(apart("a peer", async move { serve(&core, &link, connection).await }));
+    }
+    core.peers.link.send_replace(None);
+    link.close().await;
+}
+
+async fn listening(core: &Core, options: &PeerOptions) -> Link {
+    loop {
+        let Some(device) = core.identity.device() else {
+            tokio::time::sleep(LISTEN_PAUSE).await;
+            continue;
+        };
+        let wanted = LinkOptions {
+            seed: device.seed.clone(),
+            listen: options.listen,
+            relays: options.relays.clone(),
+            nearby: options.nearby,
+            limits: Limits::default(),
+        };
+        match Link::bind(wanted).await {
+            Ok(link) => {
+                *lock(&core.peers.trouble) = None;
+                return link;
+            }
+            Err(error) => {
+                let text = chain(&error);
+                tracing::warn!(error = text, "failed to listen for other devices: it is tried again");
+                *lock(&core.peers.trouble) = Some(text);
+            }
+        }
+        tokio::time::sleep(LISTEN_PAUSE).await;
+    }
+}
+
+/// One connection, as long as its peer has the right to it.
+async fn serve(core: &Arc<Core>, link: &Link, connection: Connection) {
+    let peer = connection.peer();
+    let had = core.identity.known().standing(&peer, core.clock.now());
+    let serving = async {
+        match connection.protocol() {
+            Protocol::Pair => match core.peers.joining.try_acquire() {
+                Ok(_place) => pairing::host(core, &connection).await,
+                Err(_) => connection.close("others are trying"),
+            },
+            Protocol::Sync => answer_exchange(core, &connection).await,
+            Protocol::Control => {
+                // Where nobody serves it, it ends.
+                if core.peers.served.send(connection.clone()).await.is_ok() {
+                    connection.closed().await;
+                }
+            }
+            Protocol::Content => {}
+        }
+    };
+    if connection.protocol() == Protocol::Pair {
+        return serving.await;
+    }
+    tokio::select! {
+        () = serving => {}
+        () = has_less(core, peer, had) => link.cut(&peer),
+    }
+}
+
+/// Returns once a key may do less than it could: what it has open was begun by what it had.
+async fn has_less(core: &Core, peer: Did, had: Standing) {
+    let mut changes = core.identity.changes();
+    loop {
+        let (known, now) = (Arc::clone(&changes.borrow_and_update()), core.clock.now());
+        if !known.still_has(&peer, &had, now) {
+            return;
+        }
+        let ends = match &had {
+            Standing::Agent(held) => held.iter().map(|(_, end)| end.0.saturating_sub(now.0)).min(),
+            _ => None,
+        };
+        let expired = async {
+            match ends {
+                Some(left) => tokio::time::sleep(Duration::from_millis(left)).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            changed = changes.changed() => if changed.is_err() { return },
+            () = expired => {}
+        }
+    }
+}
+
+async fn answer_exchange(core: &Core, connection: &Connection) {
+    let peer = connection.peer();
+    while let Some(mut stream) = connection.accept().await {
+        let is_agent = matches!(core.identity.known().standing(&peer, core.clock.now()), Standing::Agent(_));
+        let most = if is_agent { Log::OTHERS_BYTES_MAX } else { Log::SHARE_BYTES_MAX };
+        // What is heard is held in memory until it is taken: of few at a time.
+        let _turn = core.peers.exchanging.acquire().await;
+        let before = core.identity.known();
+        let answering = wire::answer_exchange(&mut stream, &core.identity, most);
+        match tokio::time::timeout(EXCHANGE_TIME_MAX, answering).await {
+            Ok(Ok(())) => note_changes(core, &before, &peer).await,
+            Ok(Err(error)) => {
+                tracing::debug!(%peer, error = chain(&error), "a device broke off while it exchanged credentials");
+                return connection.close("not understood");
+            }
+            Err(_) => return connection.close("too slow"),
+        }
+    }
+}
+
+/// Tells the audit log of devices that came or went by what another device brought.
+async fn note_changes(core: &Core, before: &crate::identity::Known, by: &Did) {
+    let (now, after) = (core.clock.now(), core.identity.known());
+    let name = |known: &crate::identity::Known, did: &Did| format!("{} {did}", known.name(did).unwrap_or("?"));
+    let came = after.devices(now).filter(|device| before.standing(&device.did, now) == Standing::Nothing);
+    let came: Vec<_> = came.map(|device| ("device.add", name(&after, &device.did))).collect();
+    let went = before.devices(now).filter(|device| after.standing(&device.did, now) == Standing::Nothing);
+    let went: Vec<_> = went.map(|device| ("device.revoke", name(before, &device.did))).collect();
+    for (act, about) in came.into_iter().chain(went) {
+        let by = match Some(*by) == after.identity {
+            true => format!("the root key {by}"),
+            false => format!("device {}", name(&after, by)),
+        };
+        let deed = Deed { by, act, about, outcome: "heard of by exchange".to_owned() };
+        if let Err(error) = core.audit.note(deed).await {
+            tracing::error!(%error, "a change of devices was not written to the audit log");
+        }
+    }
+}
+
+/// Brings this node's credentials to the devices that it knows the way to, now and then and whenever they change.
+async fn exchange_with_all(core: &Arc<Core>, link: &Link) {
+    let mut changes = core.identity.changes();
+    loop {
+        let known = Arc::clone(&changes.borrow_and_update());
+        let now = core.clock.now();
+        let others =
+            known.devices(now).filter(|device| device.standing == Standing::Device && Some(device.did) != known.own);
+        let others: Vec<Did> = others.map(|device| device.did).collect();
+        let remotes = core.remotes().unwrap_or_default();
+        let nearby = link.nearby();
+        let way = |did: Did| {
+            let kept = remotes.iter().filter(|remote| remote.did == did).flat_map(|remote| remote.addresses.clone());
+            let heard = nearby.iter().filter(|one| one.did == did).flat_map(|one| one.addresses.clone());
+            (did, kept.chain(heard).collect::<Vec<SocketAddr>>())
+        };
+        // Beside each other: one that is away or slow keeps no news from the others.
+        let exchanges = others.into_iter().map(way).filter(|(_, at)| !at.is_empty()).map(|(did, at)| async move {
+            let before = core.identity.known();
+            match tokio::time::timeout(EXCHANGE_TIME_MAX, exchange_with(core, link, did, &at)).await {
+                Ok(Ok(0)) => {}
+                Ok(Ok(_)) => note_changes(core, &before, &did).await,
+                Ok(Err(text)) => tracing::debug!(%did, text, "a device could not be reached"),
+                Err(_) => tracing::debug!(%did, "a device took too long to exchange credentials"),
+            }
+        });
+        futures::future::join_all(exchanges).await;
+        tokio::select! {
+            changed = changes.changed() => if changed.is_err() { return },
+            () = tokio::time::sleep(EXCHANGE_EVERY) => {}
+        }
+    }
+}
+
+async fn exchange_with(core: &Core, link: &Link, did: Did, at: &[SocketAddr]) -> Result<usize, String> {
+    let connection = link.dial(did, at, Protocol::Sync).await.map_err(|error| chain(&error))?;
+    let mut stream = connection.open().await.map_err(|error| chain(&error))?;
+    let _turn = core.peers.exchanging.acquire().await;
+    let own = core.identity.all().await;
+    let new = wire::exchange(&mut stream, &own).await.map_err(|error| chain(&error))?;
+    connection.close("done");
+    core.identity.take(new).await.map_err(|error| error.text)
+}

@@ -1,0 +1,161 @@
+//! identity new, show, recover; kit check.
+
+use nisse_api::client::Client;
+use nisse_model::{Claim, Did, Label, Statement, Timestamp};
+use nisse_node::control::IdentityStatus;
+use nisse_node::{Joined, Ticket, recover};
+use nisse_store::{Clock as _, Entropy as _, SystemClock, SystemEntropy};
+use serde_json::json;
+use zeroize::Zeroizing;
+
+use super::device::{self, name_or_machine};
+use super::{check_home, client};
+use crate::cli::{IdentityCommand, Shared};
+use crate::failure::{Exit, Failure};
+use crate::kit::Kit;
+use crate::{config, output, remote, secret_input};
+
+/// How often the words may be typed wrong at a terminal.
+const TRIES: usize = 3;
+
+pub(crate) async fn run(shared: &Shared, command: IdentityCommand) -> Result<(), Failure> {
+    match command {
+        IdentityCommand::New { name } => new(shared, name_or_machine(name)?).await,
+        IdentityCommand::Show => {
+            let status = client(shared)?.get("/api/v1/identity").await?;
+            tell(shared, &status);
+            Ok(())
+        }
+        IdentityCommand::Recover { from, name } => bring_back(shared, from, name_or_machine(name)?).await,
+    }
+}
+
+async fn new(shared: &Shared, name: Label) -> Result<(), Failure> {
+    secret_input::keep_memory_closed();
+    let client = client(shared)?;
+    let status: IdentityStatus = client.get("/api/v1/identity").await?;
+    if let Some(identity) = status.identity {
+        let text = format!("failed to begin an identity: this home belongs to {identity}");
+        return Err(Failure::new(Exit::Refused, text).hint("name another home with --home DIR"));
+    }
+    let status: IdentityStatus = client.post_nothing("/api/v1/identity/device").await?;
+    let device = key_of(status.device.as_deref())?;
+    let mut seed = Zeroizing::new([0; 32]);
+    SystemEntropy.fill(seed.as_mut_slice());
+    let kit = Kit::of(seed);
+    show(shared, &kit);
+    retype(&kit).await?;
+    let status = begin(&client, &kit, device, name).await?;
+    tell(shared, &status);
+    Ok(())
+}
+
+/// The words, for the one time that they are shown.
+fn show(shared: &Shared, kit: &Kit) {
+    if shared.json {
+        output::json(&json!({ "words": kit.words().collect::<Vec<_>>() }));
+        return;
+    }
+    output::line(
+        "This is the recovery kit of your identity. Whoever has these words is you; without them a lost identity",
+    );
+    output::line("cannot be brought back. Write them down on paper now: they are shown this once, and kept nowhere.");
+    output::line("");
+    kit.lines().iter().for_each(|line| output::line(line.as_str()));
+    output::line("");
+}
+
+async fn retype(kit: &Kit) -> Result<(), Failure> {
+    let mut left = TRIES;
+    loop {
+        let typed = Kit::read(&secret_input::read_line("24 words, from your paper").await?);
+        left -= 1;
+        let failure = match typed.map(|typed| kit.differs(&typed)) {
+            Ok(None) => return Ok(()),
+            Ok(Some(place)) => {
+                Failure::new(Exit::Refused, format!("failed to check the recovery kit: word {place} is another one"))
+            }
+            Err(failure) => failure,
+        };
+        if left == 0 || !secret_input::is_terminal() {
+            return Err(failure
+                .hint("no identity was made, and these words open nothing: begin anew with `nisse identity new`"));
+        }
+        output::aside(&format!("{}; type them again", failure.text()));
+    }
+}
+
+async fn begin(client: &Client, kit: &Kit, device: Did, name: Label) -> Result<IdentityStatus, Failure> {
+    let mut nonce = [0; 12];
+    SystemEntropy.fill(&mut nonce);
+    let issued: Timestamp = SystemClock::default().now();
+    let identity = kit.identity();
+    let claim = Claim::IdentityGenesis { device, name };
+    let genesis = Statement { issuer: identity, subject: identity, parents: Vec::new(), issued, nonce, claim };
+    let genesis = genesis.sign(&kit.key()).map_err(|error| Failure::new(Exit::Failed, format!("failed to {error}")))?;
+    Ok(client.post_bytes("/api/v1/identity", genesis.encode().into()).await?)
+}
+
+fn key_of(text: Option<&str>) -> Result<Did, Failure> {
+    let key = text.and_then(|text| text.parse().ok());
+    key.ok_or_else(|| Failure::new(Exit::Failed, "failed to read the node's answer: it names no key"))
+}
+
+fn tell(shared: &Shared, status: &IdentityStatus) {
+    if shared.json {
+        return output::json(status);
+    }
+    let Some(identity) = &status.identity else {
+        output::line(
+            "this home belongs to nobody yet: `nisse identity new` begins an identity, `nisse device pair` joins one",
+        );
+        return;
+    };
+    let ticket = status.device.as_deref().and_then(|key| key.parse().ok()).map(|did| {
+        Ticket { did, at: status.addresses.iter().filter_map(|one| one.parse().ok()).collect() }.to_string()
+    });
+    output::pairs(&[
+        ("identity", identity.clone()),
+        ("device", status.name.clone().unwrap_or_default()),
+        ("admitted", if status.admitted { "" } else { "no: it was cut off" }.to_owned()),
+        ("wallets", status.wallets.join(", ")),
+        ("ticket", ticket.filter(|_| !status.addresses.is_empty()).unwrap_or_default()),
+        ("trouble", status.trouble.clone().unwrap_or_default()),
+    ]);
+}
+
+pub(crate) async fn check_kit(shared: &Shared) -> Result<(), Failure> {
+    secret_input::keep_memory_closed();
+    let status: IdentityStatus = client(shared)?.get("/api/v1/identity").await?;
+    let Some(identity) = status.identity else {
+        return Err(Failure::new(Exit::Refused, "failed to check the recovery kit: this home belongs to nobody yet")
+            .hint("`nisse identity new` begins an identity and shows its kit"));
+    };
+    let kit = Kit::read(&secret_input::read_line("24 words").await?)?;
+    if kit.identity().to_string() != identity {
+        let text = format!("failed to check the recovery kit: it is whole, and it is that of {}", kit.identity());
+        return Err(Failure::new(Exit::Refused, text).hint(format!("this home belongs to {identity}")));
+    }
+    if shared.json {
+        output::json(&json!({ "identity": identity, "kit": "right" }));
+    } else {
+        output::line(format!("these are the words of {identity}"));
+    }
+    Ok(())
+}
+
+async fn bring_back(shared: &Shared, from: Option<String>, name: Label) -> Result<(), Failure> {
+    secret_input::keep_memory_closed();
+    let home = config::home(shared.home.as_deref())?;
+    check_home(&home)?;
+    let ticket = from.map(|text| device::ticket(&text)).transpose()?;
+    let options = remote::options(&home)?;
+    let kit = Kit::read(&secret_input::read_line("24 words").await?)?;
+    let joined = recover(&home, device::seams(), &options, kit.into_seed(), ticket.as_ref(), &name).await?;
+    device::tell_joined(shared, &joined, "this home is a device of its identity again");
+    if ticket.is_none() {
+        output::note(shared.json, "no other device knows of this one yet: `--from TICKET` tells one that still runs");
+    }
+    let Joined { .. } = joined;
+    Ok(())
+}

@@ -1,0 +1,80 @@
+//! The way to another home of the same identity: `--remote NAME`.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
+use std::sync::{Arc, OnceLock};
+
+use futures::future::BoxFuture;
+use nisse_api::client::{ByteStream, Client, Dial, DialError};
+use nisse_link::{Connection, Limits, Link, LinkError, LinkOptions, Protocol};
+use nisse_node::{PeerOptions, RemoteAccess, remote_access};
+use nisse_store::SystemDisk;
+use tokio::sync::OnceCell;
+
+use crate::cli::Up;
+use crate::config;
+use crate::failure::{Failure, chain};
+
+/// The link of this process: a command speaks to one home.
+static LINK: OnceLock<Link> = OnceLock::new();
+
+/// A client of the home that this one calls `name`.
+pub(crate) fn client(home: &Path, name: &str) -> Result<Client, Failure> {
+    let access = remote_access(home, Arc::new(SystemDisk), name)?;
+    let options = options(home)?;
+    Ok(Client::of_peer(Arc::new(Way { access, options, connection: OnceCell::new() })))
+}
+
+/// How this home is reached, on a port of its own: its node may run beside.
+pub(crate) fn options(home: &Path) -> Result<PeerOptions, Failure> {
+    let configured = config::load(home, &Up::default())?.options.peers;
+    let listen = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
+    let none = || PeerOptions { listen, relays: Vec::new(), nearby: false };
+    Ok(PeerOptions { listen, ..configured.unwrap_or_else(none) })
+}
+
+/// Ends what this process opened, so that the other side need not wait for it.
+pub(crate) async fn hang_up() {
+    if let Some(link) = LINK.get() {
+        link.close().await;
+    }
+}
+
+struct Way {
+    access: RemoteAccess,
+    options: PeerOptions,
+    connection: OnceCell<Connection>,
+}
+
+impl Way {
+    async fn connect(&self) -> Result<Connection, DialError> {
+        let RemoteAccess { seed, remote } = &self.access;
+        let options = LinkOptions {
+            seed: seed.clone(),
+            listen: self.options.listen,
+            relays: self.options.relays.clone(),
+            nearby: self.options.nearby,
+            limits: Limits::default(),
+        };
+        let failed = |error: LinkError| DialError {
+            is_refused: matches!(error, LinkError::Refused { .. }),
+            text: format!("failed to reach `{}`: failed to {}", remote.name, chain(&error)),
+        };
+        let link = Link::bind(options).await.map_err(failed)?;
+        let link = LINK.get_or_init(|| link);
+        link.dial(remote.did, &remote.addresses, Protocol::Control).await.map_err(failed)
+    }
+}
+
+impl Dial for Way {
+    fn dial(&self) -> BoxFuture<'_, Result<Box<dyn ByteStream>, DialError>> {
+        Box::pin(async {
+            let connection = self.connection.get_or_try_init(|| self.connect()).await?;
+            let stream = connection
+                .open()
+                .await
+                .map_err(|error| DialError { is_refused: false, text: format!("failed to {}", chain(&error)) })?;
+            Ok(Box::new(stream) as Box<dyn ByteStream>)
+        })
+    }
+}
