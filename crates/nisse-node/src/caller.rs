@@ -2,6 +2,8 @@
 
 use nisse_model::Did;
 
+use crate::error::{ErrorKind, NodeError};
+
 tokio::task_local! {
     static CALLER: Asker;
 }
@@ -42,6 +44,15 @@ pub(crate) fn caller() -> String {
 /// The device that asks, if it is another one than this.
 pub(crate) fn device() -> Option<Did> {
     CALLER.try_with(|asker| asker.device).unwrap_or(None)
+}
+
+/// Refuses whoever has a part of the owner's rights alone what speaks in the home's name for good.
+pub(crate) fn refuse_bounded(text: &str) -> Result<(), NodeError> {
+    if !is_bounded() {
+        return Ok(());
+    }
+    Err(NodeError::new(ErrorKind::Refused, "not_permitted", text)
+        .with_hint("the owner does it, or a device of the identity".to_owned()))
 }
 
 /// Whether whoever this task acts for has a part of the owner's rights alone.

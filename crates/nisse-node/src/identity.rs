@@ -54,6 +54,14 @@ pub(crate) struct Identity {
     known: watch::Sender<Arc<Known>>,
 }
 
+/// What became of credentials.
+struct Added {
+    /// How many were new.
+    count: usize,
+    /// Why the last one that was not taken was not.
+    refusal: Option<InsertError>,
+}
+
 /// The journal could not be opened.
 enum OpenError {
     Journal(JournalError),
@@ -152,11 +160,15 @@ impl Identity {
         self.log().iter().cloned().collect()
     }
 
-    /// Adds credentials, each behind its parents, and gives how many were new. They are of this home's identity, which the
+    /// Adds credentials, each behind its parents, to the end of it, and gives how many were new. They are of this home's identity, which the
     /// first of all decides. What others may hold that is not valid here is left out, and the rest is taken.
     pub(crate) async fn take(&self, credentials: Vec<Credential>) -> Result<usize, NodeError> {
         let _turn = self.adding.lock().await;
-        self.add(credentials).await
+        let Added { count, refusal } = self.add(credentials).await?;
+        if let Some(error) = refusal {
+            tracing::debug!(%error, "credentials were left out");
+        }
+        Ok(count)
     }
 
     /// Says something for this home's identity, with the key of this device.
@@ -169,8 +181,8 @@ impl Identity {
         let credential = statement.sign(&device.key).map_err(|error| refused(&error))?;
         let id = credential.id();
         match self.add(vec![credential]).await? {
-            0 => Err(refused(&InsertError::NoRight { issuer: device.key.did(), subject: identity })),
-            _ => Ok(id),
+            Added { count: 0, refusal: Some(error) } => Err(refused(&error)),
+            Added { .. } => Ok(id),
         }
     }
 
@@ -195,8 +207,9 @@ impl Identity {
         Statement { issuer, subject, parents, issued: self.clock.now(), nonce, claim }
     }
 
-    async fn add(&self, credentials: Vec<Credential>) -> Result<usize, NodeError> {
-        let (mut records, mut refusals) = (Vec::new(), Vec::new());
+    /// To be done to its end: what is durable and not told of would count for nobody.
+    async fn add(&self, credentials: Vec<Credential>) -> Result<Added, NodeError> {
+        let (mut records, mut refusal) = (Vec::new(), None);
         {
             let mut log = self.log();
             for credential in credentials {
@@ -212,15 +225,13 @@ impl Identity {
                 match log.insert(credential) {
                     Ok(Inserted::Now { .. }) => records.push(bytes),
                     Ok(_) => {}
-                    Err(error) => refusals.push(error),
+                    Err(error) => refusal = Some(error),
                 }
             }
         }
-        if let Some(first) = refusals.first() {
-            tracing::warn!(error = %first, count = refusals.len(), "credentials were left out");
-        }
-        if records.is_empty() {
-            return Ok(0);
+        let count = records.len();
+        if count == 0 {
+            return Ok(Added { count, refusal });
         }
         let slices: Vec<&[u8]> = records.iter().map(Vec::as_slice).collect();
         let written = match self.journal.append_batch(&slices) {
@@ -233,7 +244,7 @@ impl Identity {
             return Err(NodeError::caused(ErrorKind::Failed, "identity_failed", &error));
         }
         self.tell(&self.log());
-        Ok(records.len())
+        Ok(Added { count, refusal })
     }
 
     /// Takes the log as it lies on the disk.

@@ -5,19 +5,20 @@
 
 mod pairing;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use nisse_link::{Connection, Gate, Limits, Link, LinkOptions, Protocol};
-use nisse_model::{Did, Log, Standing};
+use nisse_link::{Connection, Gate, Limits, Link, LinkError, LinkOptions, Protocol};
+use nisse_model::{Credential, Did, Log, Standing};
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
 
 pub(crate) use self::pairing::{Pairing, PairingState, Rights};
 use crate::audit::Deed;
 use crate::core::Core;
-use crate::error::chain;
+use crate::error::{ErrorKind, NodeError, chain};
 use crate::identity::wire;
 use crate::supervisor::{Stop, apart};
 
@@ -38,9 +39,10 @@ const LISTEN_PAUSE: Duration = Duration::from_secs(10);
 const PATIENCE: Duration = Duration::from_secs(30);
 /// How often this node brings its credentials to devices that it knows the way to, besides whenever they change.
 const EXCHANGE_EVERY: Duration = Duration::from_secs(300);
-/// How long one exchange may take, and how many are made at once.
+/// How long one exchange may take, and how many are answered at once.
 const EXCHANGE_TIME_MAX: Duration = Duration::from_secs(60);
 const EXCHANGING_MAX: usize = 2;
+const LOOK_AGAIN: Duration = Duration::from_secs(60);
 /// Strangers who may try a code at once: others are sent away.
 const JOINING_MAX: usize = 4;
 /// Connections that wait for the control API.
@@ -53,9 +55,13 @@ pub(crate) struct Peers {
     pairing: Mutex<Option<Pairing>>,
     /// One proves the code at a time: each run is a guess.
     guessing: tokio::sync::Mutex<()>,
-    /// Who may stand at the door with a code, and whose credentials are heard, at once.
+    /// Who may stand at the door with a code, and whose exchanges are answered, at once.
     joining: Semaphore,
     exchanging: Semaphore,
+    exchanging_agents: Semaphore,
+    exchanging_with: Mutex<BTreeSet<Did>>,
+    /// From where devices came that run a node: they listen there.
+    seen: Mutex<BTreeMap<Did, SocketAddr>>,
     served: mpsc::Sender<Connection>,
     to_serve: Mutex<Option<mpsc::Receiver<Connection>>>,
 }
@@ -70,6 +76,9 @@ impl Default for Peers {
             guessing: tokio::sync::Mutex::default(),
             joining: Semaphore::new(JOINING_MAX),
             exchanging: Semaphore::new(EXCHANGING_MAX),
+            exchanging_agents: Semaphore::new(EXCHANGING_MAX),
+            exchanging_with: Mutex::default(),
+            seen: Mutex::default(),
             served,
             to_serve: Mutex::new(Some(to_serve)),
         }
@@ -142,7 +151,10 @@ pub(crate) async fn run(core: Arc<Core>, mut stop: Stop) {
             Some(_) = peers.join_next() => continue,
             connection = link.accept(&door) => connection,
         };
-        let Some(connection) = connection else { break };
+        let Some(connection) = connection else {
+            *lock(&core.peers.trouble) = Some("the link ended by itself: start the node again".to_owned());
+            break;
+        };
         let (core, link) = (Arc::clone(&core), link.clone());
         peers.spawn(apart("a peer", async move { serve(&core, &link, connection).await }));
     }
@@ -219,9 +231,11 @@ async fn has_less(core: &Core, peer: Did, had: Standing) {
             Standing::Agent(held) => held.iter().map(|(_, end)| end.0.saturating_sub(now.0)).min(),
             _ => None,
         };
+        // A clock may be set: how long none is trusted to tell when something ends.
+        let ends = ends.map(|left| Duration::from_millis(left).min(LOOK_AGAIN));
         let expired = async {
             match ends {
-                Some(left) => tokio::time::sleep(Duration::from_millis(left)).await,
+                Some(left) => tokio::time::sleep(left).await,
                 None => std::future::pending().await,
             }
         };
@@ -232,15 +246,24 @@ async fn has_less(core: &Core, peer: Did, had: Standing) {
     }
 }
 
-async fn answer_exchange(core: &Core, connection: &Connection) {
+async fn answer_exchange(core: &Arc<Core>, connection: &Connection) {
     let peer = connection.peer();
+    let Some(_one) = OneAtATime::begin(core, peer) else { return connection.close("one exchange at a time") };
     while let Some(mut stream) = connection.accept().await {
-        let is_agent = matches!(core.identity.known().standing(&peer, core.clock.now()), Standing::Agent(_));
-        let most = if is_agent { Log::OTHERS_BYTES_MAX } else { Log::SHARE_BYTES_MAX };
-        // What is heard is held in memory until it is taken: of few at a time.
-        let _turn = core.peers.exchanging.acquire().await;
+        let standing = core.identity.known().standing(&peer, core.clock.now());
+        let most = match &standing {
+            Standing::Root | Standing::Device => Log::SHARE_BYTES_MAX,
+            Standing::Agent(_) | Standing::Nothing => Log::OTHERS_BYTES_MAX,
+        };
+        if let (Standing::Device, Some(from)) = (&standing, connection.address()) {
+            lock(&core.peers.seen).insert(peer, from);
+        }
+        // What is heard is held in memory until it is taken: of few at a time, and agents keep nobody waiting but agents.
+        let places = if standing == Standing::Device { &core.peers.exchanging } else { &core.peers.exchanging_agents };
+        let _turn = places.acquire().await;
         let before = core.identity.known();
-        let answering = wire::answer_exchange(&mut stream, &core.identity, most);
+        let take = |credentials| core.take_credentials(credentials);
+        let answering = wire::answer_exchange(&mut stream, &core.identity, most, take);
         match tokio::time::timeout(EXCHANGE_TIME_MAX, answering).await {
             Ok(Ok(())) => note_changes(core, &before, &peer).await,
             Ok(Err(error)) => {
@@ -249,6 +272,31 @@ async fn answer_exchange(core: &Core, connection: &Connection) {
             }
             Err(_) => return connection.close("too slow"),
         }
+    }
+}
+
+impl Core {
+    /// Takes what another device gave, to its end: whoever brought it may go away meanwhile.
+    async fn take_credentials(self: &Arc<Self>, credentials: Vec<Credential>) -> Result<usize, NodeError> {
+        let own = Arc::clone(self);
+        let taking = async move { own.identity.take(credentials).await };
+        let taken = self.supervisor.to_its_end("credentials of another device", taking).await;
+        taken.map_err(|error| NodeError::caused(ErrorKind::Failed, "cut_off", &error))?
+    }
+}
+
+/// The one exchange of a peer: how many connections it has makes no difference to the others.
+struct OneAtATime<'c>(&'c Core, Did);
+
+impl<'c> OneAtATime<'c> {
+    fn begin(core: &'c Core, peer: Did) -> Option<Self> {
+        lock(&core.peers.exchanging_with).insert(peer).then_some(Self(core, peer))
+    }
+}
+
+impl Drop for OneAtATime<'_> {
+    fn drop(&mut self) {
+        lock(&self.0.peers.exchanging_with).remove(&self.1);
     }
 }
 
@@ -286,7 +334,8 @@ async fn exchange_with_all(core: &Arc<Core>, link: &Link) {
         let way = |did: Did| {
             let kept = remotes.iter().filter(|remote| remote.did == did).flat_map(|remote| remote.addresses.clone());
             let heard = nearby.iter().filter(|one| one.did == did).flat_map(|one| one.addresses.clone());
-            (did, kept.chain(heard).collect::<Vec<SocketAddr>>())
+            let seen = lock(&core.peers.seen).get(&did).copied();
+            (did, kept.chain(heard).chain(seen).collect::<Vec<SocketAddr>>())
         };
         // Beside each other: one that is away or slow keeps no news from the others.
         let exchanges = others.into_iter().map(way).filter(|(_, at)| !at.is_empty()).map(|(did, at)| async move {
@@ -306,12 +355,20 @@ async fn exchange_with_all(core: &Arc<Core>, link: &Link) {
     }
 }
 
-async fn exchange_with(core: &Core, link: &Link, did: Did, at: &[SocketAddr]) -> Result<usize, String> {
-    let connection = link.dial(did, at, Protocol::Sync).await.map_err(|error| chain(&error))?;
+async fn exchange_with(core: &Arc<Core>, link: &Link, did: Did, at: &[SocketAddr]) -> Result<usize, String> {
+    let connection = link.dial(did, at, Protocol::Sync).await.map_err(|error| {
+        if matches!(error, LinkError::Refused { .. }) {
+            let name = core.identity.known().name(&did).unwrap_or("another device").to_owned();
+            let text = format!("{name} does not let this device in: it was cut off there, or that home was");
+            *lock(&core.peers.trouble) = Some(text);
+        }
+        chain(&error)
+    })?;
+    *lock(&core.peers.trouble) = None;
     let mut stream = connection.open().await.map_err(|error| chain(&error))?;
-    let _turn = core.peers.exchanging.acquire().await;
+    // Without a turn: two who wait for each other's would wait for ever.
     let own = core.identity.all().await;
     let new = wire::exchange(&mut stream, &own).await.map_err(|error| chain(&error))?;
     connection.close("done");
-    core.identity.take(new).await.map_err(|error| error.text)
+    core.take_credentials(new).await.map_err(|error| error.text)
 }

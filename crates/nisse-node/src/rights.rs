@@ -15,7 +15,8 @@ pub(crate) fn scopes(agent: Option<&str>, can: &[String]) -> Result<Vec<Scope>, 
             .with_hint("such as `logs,status`, or whole commands such as `/audit/lines`".to_owned())
     };
     let scope = |word: &String| {
-        let text = if word.starts_with('/') { word.clone() } else { format!("{AGENT}/{word}") };
+        let word = word.trim();
+        let text = if word.starts_with('/') { word.to_owned() } else { format!("{AGENT}/{word}") };
         let scope: Scope = text.parse().map_err(|error| refused(format!("failed to {error}")))?;
         let Some(agent) = agent else { return Ok(scope) };
         let command = scope.command();

@@ -5,8 +5,10 @@ use crate::failure::Failure;
 /// A number and its unit in milliseconds.
 pub(crate) fn milliseconds(text: &str) -> Result<u64, Failure> {
     let refused = || {
-        Failure::usage(format!("failed to read `{text}` as a time: expected a number with s, m, h or d behind it"))
-            .hint("such as 15m, 12h or 30d")
+        Failure::usage(format!(
+            "failed to read `{text}` as a time: expected a number from 1 with s, m, h or d behind it"
+        ))
+        .hint("such as 15m, 12h or 30d")
     };
     let place = text.len().checked_sub(1).filter(|place| text.is_char_boundary(*place)).ok_or_else(refused)?;
     let (number, unit) = text.split_at(place);

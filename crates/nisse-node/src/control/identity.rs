@@ -18,6 +18,8 @@ pub struct IdentityStatus {
     pub wallets: Vec<String>,
     /// Where this device listens for the others.
     pub addresses: Vec<String>,
+    /// What others are given to find it, while it listens.
+    pub ticket: Option<String>,
     /// Why it does not listen, though it should.
     pub trouble: Option<String>,
 }
@@ -61,6 +63,8 @@ pub struct PairingStatus {
     pub ticket: Option<String>,
     /// The code that is typed there; told to whoever opened it, and not again.
     pub code: Option<String>,
+    /// Tells it from the ones before: the newest is the one that counts.
+    pub number: u64,
     /// For so many milliseconds more.
     pub left_ms: u64,
     /// How many wrong codes may still be given.

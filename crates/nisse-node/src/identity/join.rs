@@ -61,6 +61,8 @@ pub struct Joined {
     pub identity: Did,
     /// Its key.
     pub device: Did,
+    /// Whether it may do only what its delegation says.
+    pub is_agent: bool,
     /// What `--remote` calls the home that it came by, if it came by one.
     pub remote: Option<String>,
 }
@@ -105,7 +107,12 @@ impl Stopped {
             return Err(NodeError::new(ErrorKind::Refused, "not_admitted", text)
                 .with_hint("show a new code there and try again".to_owned()));
         }
-        self.identity.take(credentials).await.map(drop)
+        // Those that are this identity's, and no other ones: the first of all decides whose home it is.
+        self.identity.take(log.iter().cloned().collect()).await.map(drop)
+    }
+
+    fn is_agent(&self, own: &Did) -> bool {
+        matches!(self.identity.known().standing(own, self.seams.clock.now()), Standing::Agent(_))
     }
 
     fn keep(&self, ticket: &Ticket, name: &str) -> Result<String, NodeError> {
@@ -144,13 +151,14 @@ pub async fn join(
         .map_err(|error| not_proven(&error))?;
     let welcome = wire::ask_to_join(&mut stream, name).await.map_err(|error| not_joined(&error))?;
     stopped.check_free(welcome.identity)?;
-    let remote = stopped.keep(ticket, as_name.unwrap_or(&welcome.host).as_str())?;
     stopped.take(welcome.identity, welcome.credentials).await?;
+    let remote = stopped.keep(ticket, as_name.unwrap_or(&welcome.host).as_str())?;
     // To the end: the other side ends with it.
     let _ = stream.read(&mut [0; 1]).await;
     connection.close("done");
     link.close().await;
-    Ok(Joined { identity: welcome.identity, device: own, remote: Some(remote) })
+    let is_agent = stopped.is_agent(&own);
+    Ok(Joined { identity: welcome.identity, device: own, is_agent, remote: Some(remote) })
 }
 
 /// Admits this home by the root key of its identity. With a ticket, what that device knows is brought here, and it hears of
@@ -205,7 +213,7 @@ pub async fn recover(
         link.close().await;
     }
     stopped.take(identity, all).await?;
-    Ok(Joined { identity, device: own, remote })
+    Ok(Joined { identity, device: own, is_agent: stopped.is_agent(&own), remote })
 }
 
 /// Keeps where another device of this home's identity is, once it was reached there: under this name, or the one that it had.
@@ -222,11 +230,14 @@ pub async fn meet(
             .with_hint("say with --as what `--remote` calls it".to_owned())
     })?;
     let seed = crate::home::device_seed(&seams.disk, home)?.ok_or_else(none)?;
-    let link = bind(seed, options).await?;
+    // What was heard on the local network says nothing of the addresses that were given.
+    let nearby = options.nearby && ticket.at.is_empty();
+    let link = bind(seed, &PeerOptions { nearby, ..options.clone() }).await?;
     let reached = link.dial(ticket.did, &ticket.at, Protocol::Control).await.map_err(|error| not_reached(&error))?;
+    let addresses = reached.address().map_or_else(|| ticket.at.clone(), |address| vec![address]);
     reached.close("done");
     link.close().await;
-    let remote = Remote { name: name.clone(), did: ticket.did, addresses: ticket.at.clone() };
+    let remote = Remote { name: name.clone(), did: ticket.did, addresses };
     remotes::keep(seams.disk.as_ref(), home, remote)?;
     Ok(name)
 }
@@ -271,8 +282,12 @@ fn not_proven(error: &PairError) -> NodeError {
 }
 
 fn not_joined(error: &WireError) -> NodeError {
-    NodeError::caused(ErrorKind::Unreachable, "peer_broken", error)
-        .with_hint("nothing was changed here: try again".to_owned())
+    match error {
+        WireError::Refused(_) => NodeError::caused(ErrorKind::Refused, "peer_refused", error)
+            .with_hint("nothing was changed here: the other machine has to show another code".to_owned()),
+        _ => NodeError::caused(ErrorKind::Unreachable, "peer_broken", error)
+            .with_hint("nothing was changed here: try again".to_owned()),
+    }
 }
 
 /// The key with which a home speaks to others, and what it knows of one of them.

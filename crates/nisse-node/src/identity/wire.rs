@@ -14,6 +14,7 @@ use nisse_model::{Credential, CredentialId, Did, Hash256, Label, Log};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 
 use super::Identity;
+use crate::error::NodeError;
 
 /// Of every message.
 const VERSION: u64 = 1;
@@ -211,9 +212,15 @@ where
 
 /// Exchanges credentials as the one that was dialled, which takes them before it gives its own.
 /// At most so many bytes are heard.
-pub(crate) async fn answer_exchange<S>(stream: &mut S, identity: &Identity, most: usize) -> Result<(), WireError>
+pub(crate) async fn answer_exchange<S, T>(
+    stream: &mut S,
+    identity: &Identity,
+    most: usize,
+    take: impl FnOnce(Vec<Credential>) -> T,
+) -> Result<(), WireError>
 where
     S: AsyncRead + AsyncWrite + Unpin,
+    T: Future<Output = Result<usize, NodeError>>,
 {
     let bytes = receive(stream).await?;
     let theirs = Hash256(key(opened(&bytes)?.1.bytes()?)?);
@@ -227,7 +234,7 @@ where
     let bytes = receive(stream).await?;
     let wanted = names(opened(&bytes)?.1)?;
     let taken = receive_all(stream, most).await?;
-    identity.take(taken).await.map_err(|error| WireError::Malformed(error.text))?;
+    take(taken).await.map_err(|error| WireError::Malformed(error.text))?;
     let asked: Vec<_> = own.into_iter().filter(|one| wanted.contains(&one.id())).collect();
     send_all(stream, &asked).await?;
     Ok(stream.shutdown().await?)

@@ -29,6 +29,8 @@ pub(crate) const TRIES_MAX: u8 = 3;
 pub(crate) struct Pairing {
     pub(crate) code: Arc<Code>,
     pub(crate) tries_left: u8,
+    /// Tells it from the ones before.
+    pub(crate) number: u64,
     /// When it ends, by the steady clock.
     pub(crate) until: Duration,
     pub(crate) state: PairingState,
@@ -67,6 +69,7 @@ impl Pairing {
         Self {
             code: Arc::new(code),
             tries_left: TRIES_MAX,
+            number: u64::try_from(now.as_millis()).unwrap_or(u64::MAX),
             until: now + GOOD_FOR,
             state: PairingState::Open,
             rights,
@@ -79,7 +82,9 @@ impl Pairing {
     /// How it goes at this time.
     pub(crate) fn state_at(&self, now: Duration) -> PairingState {
         match &self.state {
-            PairingState::Open if now >= self.until => PairingState::Ended("nobody typed the code in time"),
+            PairingState::Open | PairingState::Admitting if now >= self.until => {
+                PairingState::Ended("nobody typed the code in time")
+            }
             PairingState::Open if now >= self.looked_at + LOOKED_AT_EVERY => {
                 PairingState::Ended("whoever asked for it went away")
             }
@@ -110,7 +115,8 @@ impl Core {
         if pairing.state == PairingState::Open && !pairing.opener.as_ref().is_none_or(is_device) {
             pairing.state = PairingState::Ended("the device that asked for it was cut off");
         }
-        pairing.state_at(self.clock.elapsed()) == PairingState::Open
+        pairing.state = pairing.state_at(self.clock.elapsed());
+        pairing.state == PairingState::Open
     }
 
     /// Lets one guest in by the code that is shown, if it still is, and says who asked for it.
@@ -253,5 +259,35 @@ impl Core {
             let text = format!("failed to admit it: {name} is the name of another device");
             NodeError::new(ErrorKind::Conflict, "name_taken", text)
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use nisse_testkit::SimEntropy;
+
+    use super::*;
+
+    fn shown() -> Pairing {
+        Pairing::begin(Code::draw(&SimEntropy::new(1)), None, Duration::from_secs(100))
+    }
+
+    #[test]
+    fn a_code_ends_with_its_time_and_with_whoever_looks_at_it() {
+        let mut pairing = shown();
+        let at = |pairing: &Pairing, seconds| pairing.state_at(Duration::from_secs(seconds));
+        assert_eq!(at(&pairing, 114), PairingState::Open);
+        assert_eq!(at(&pairing, 115), PairingState::Ended("whoever asked for it went away"));
+        // What has ended does not begin again, whoever looks.
+        pairing.state = at(&pairing, 115);
+        pairing.looked_at = Duration::from_secs(116);
+        assert_eq!(at(&pairing, 117), PairingState::Ended("whoever asked for it went away"));
+        let mut pairing = shown();
+        pairing.looked_at = Duration::from_secs(699);
+        assert_eq!(at(&pairing, 699), PairingState::Open);
+        for state in [PairingState::Open, PairingState::Admitting] {
+            pairing.state = state;
+            assert_eq!(at(&pairing, 700), PairingState::Ended("nobody typed the code in time"));
+        }
     }
 }

@@ -28,6 +28,8 @@ const LOOK_AGAIN: Duration = Duration::from_secs(60);
 #[derive(Debug, Clone)]
 pub struct TokensRequest {
     holder: Did,
+    /// To whom a device gave it: whoever that one hands on to has the same places, and is named with it.
+    first: Did,
     chains: Chains,
     right: Scope,
     body: SignedBody,
@@ -36,14 +38,15 @@ pub struct TokensRequest {
 }
 
 impl TokensRequest {
-    /// Whose token it is.
+    /// Whose token it is: to whom a device gave it.
     pub fn holder(&self) -> String {
-        self.holder.to_string()
+        self.first.to_string()
     }
 
     /// In whose name it is done.
     pub fn asker(&self) -> Asker {
-        Asker::bounded(format!("token of {}", self.holder))
+        let by = if self.holder == self.first { String::new() } else { format!(", used by {}", self.holder) };
+        Asker::bounded(format!("token of {}{by}", self.first))
     }
 
     /// Whether this body is the one that was signed.
@@ -115,9 +118,10 @@ impl Node {
         let holder = proof.key;
         let chain = self.core.identity.chain_for(&chains, holder, right, now).map_err(refused)?;
         // Nobody fills this memory who has no token.
-        let taken = self.token_nonces.take(holder, proof.nonce, proof.expires, now.seconds());
-        taken.map_err(|why| Refused { holder: first_holder(&chain), ..Refused::from(not_taken(why)) })?;
-        Ok(TokensRequest { holder, chains, right: right.clone(), body, changes })
+        let first = first_holder(&chain).unwrap_or(holder);
+        let taken = self.token_nonces.take(first, proof.nonce, proof.expires, now.seconds());
+        taken.map_err(|why| Refused { holder: Some(first), ..Refused::from(not_taken(why)) })?;
+        Ok(TokensRequest { holder, first, chains, right: right.clone(), body, changes })
     }
 
     /// Returns once a token no longer gives what was asked for: it is past its time or taken back, or whoever made it has no

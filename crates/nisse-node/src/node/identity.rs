@@ -9,6 +9,7 @@ use crate::caller::{self, Asker};
 use crate::control::{DeviceEntry, IdentityStatus};
 use crate::core::Core;
 use crate::error::{ErrorKind, NodeError};
+use crate::identity::join::Ticket;
 use crate::identity::remotes::{self, Remote};
 use crate::identity::{Known, none};
 
@@ -30,6 +31,10 @@ impl Node {
             name: known.own.and_then(|own| known.name(&own).map(str::to_owned)),
             admitted: known.is_admitted(now),
             wallets: known.wallets.iter().map(ToString::to_string).collect(),
+            ticket: known
+                .own
+                .filter(|_| !addresses.is_empty())
+                .map(|did| Ticket { did, at: addresses.clone() }.to_string()),
             addresses: addresses.iter().map(ToString::to_string).collect(),
             trouble: self.core.peers.trouble(),
         }
@@ -111,8 +116,12 @@ impl Node {
     /// Calls a device or an agent something else.
     pub async fn device_rename(&self, named: &str, name: &str) -> Result<DeviceEntry, NodeError> {
         let known = self.core.identity.known();
+        caller::refuse_bounded("failed to rename a device: a token or an agent gives no names")?;
         let device = self.device_named(&known, named)?;
         let name = parse_label(name)?;
+        if device.name == name {
+            return Ok(entry(&known, &device));
+        }
         let now = self.core.clock.now();
         if let Some(other) = known.devices(now).find(|other| other.name == name && other.did != device.did) {
             let text = format!("failed to rename {}: {} is called {name} already", device.name, other.did);
@@ -150,6 +159,10 @@ impl Node {
 
     /// A key that this home knows nothing of: another device may have admitted it where nobody hears of it.
     fn key_named(&self, named: &str) -> Option<Device> {
+        // Each is a credential for good.
+        if caller::is_bounded() {
+            return None;
+        }
         let (did, name) = (named.parse().ok()?, "unknown".parse().ok()?);
         Some(Device { did, name, standing: Standing::Nothing })
     }
@@ -167,13 +180,10 @@ impl Node {
         }
         let text = match known.standing(peer, now) {
             Standing::Nothing => "failed to let this key in: it is no device of this home's identity".to_owned(),
-            _ => format!(
-                "failed to let {} do this: its delegation says nothing of {}",
-                name_of(&known, peer),
-                scope.command()
-            ),
+            _ => format!("failed to let {} do this: its delegation does not give {scope}", name_of(&known, peer)),
         };
-        Err(NodeError::new(ErrorKind::Refused, "not_permitted", text))
+        Err(NodeError::new(ErrorKind::Refused, "not_permitted", text)
+            .with_hint("`nisse device ls` on a device of the identity says what each may do".to_owned()))
     }
 
     /// In whose name a peer acts.

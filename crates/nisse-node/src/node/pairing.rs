@@ -31,18 +31,16 @@ impl Node {
     pub async fn pairing_open(&self, request: &PairingRequest) -> Result<PairingStatus, NodeError> {
         let known = self.core.identity.known();
         known.identity.ok_or_else(none)?;
-        if caller::is_bounded() {
-            let text = "failed to show a code: an agent or a token admits nobody in this home's name";
-            return Err(NodeError::new(ErrorKind::Refused, "not_permitted", text)
-                .with_hint("an agent hands on what it has with its own key: on its own home".to_owned()));
-        }
+        caller::refuse_bounded("failed to show a code: an agent or a token admits nobody in this home's name")?;
         let rights = self.rights_of(request)?;
         self.check_may_admit(&known, rights.as_ref())?;
         if self.core.peers.link().is_none() {
             let why = self.core.peers.trouble().unwrap_or_else(|| "it begins to listen in a moment".to_owned());
             let text = format!("failed to show a code: this node does not listen for other devices: {why}");
-            return Err(NodeError::new(ErrorKind::Unreachable, "link_failed", text)
-                .with_hint("see `link` in `nisse config show`".to_owned()));
+            return Err(NodeError::new(ErrorKind::Unreachable, "link_failed", text).with_hint(
+                "it is tried again every 10 seconds: end what listens there, or give `link.listen` another address"
+                    .to_owned(),
+            ));
         }
         let code = Code::draw(self.core.entropy.as_ref());
         let shown = code.to_string();
@@ -107,13 +105,18 @@ impl Node {
             return Err(NodeError::new(ErrorKind::NotFound, "pairing_none", "failed to find a code: none was shown")
                 .with_hint("`nisse device pair` shows one".to_owned()));
         };
-        let state = pairing.state_at(now);
-        pairing.looked_at = now;
+        pairing.state = pairing.state_at(now);
+        // Whoever shows it looks at it; that somebody else does keeps nothing open.
+        if pairing.by == caller::caller() {
+            pairing.looked_at = now;
+        }
+        let state = pairing.state.clone();
         let left = pairing.until.saturating_sub(now).as_millis();
         let mut status = PairingStatus {
             state: String::new(),
             ticket: None,
             code: None,
+            number: pairing.number,
             left_ms: u64::try_from(left).unwrap_or(u64::MAX),
             tries_left: pairing.tries_left,
             device: None,
@@ -128,6 +131,7 @@ impl Node {
             PairingState::Paired(did, name) => {
                 status.state = "paired".to_owned();
                 let standing = known.standing(&did, self.core.clock.now());
+                let name = known.name(&did).and_then(|name| name.parse().ok()).unwrap_or(name);
                 status.device = Some(entry(&known, &Device { did, name, standing }));
             }
             PairingState::Ended(why) => {

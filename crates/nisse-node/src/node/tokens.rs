@@ -64,8 +64,8 @@ impl Node {
         let token = Token::new(node, seed, chains)
             .map_err(|error| NodeError::caused(ErrorKind::Failed, "token_failed", &error))?;
         let scopes: Vec<_> = scopes.iter().map(ToString::to_string).collect();
-        // Nobody has it before its line stands there, with the names by which it is taken back.
-        let about = format!("{} for {holder} until {}: {}", scopes.join(" "), expires.seconds(), ids.join(" "));
+        // Nobody has it before its line stands there, with the names by which it is taken back: first, since a line is cut.
+        let about = format!("{} for {holder} until {}: {}", ids.join(" "), expires.seconds(), scopes.join(" "));
         self.audited("token.create", &about, async { Ok(()) }).await?;
         tracing::info!(target: "nisse::event::token", step = "made", %holder);
         let (token, holder) = (token.to_text().to_string(), holder.to_string());
@@ -75,6 +75,7 @@ impl Node {
     /// Takes capabilities back: they give nothing from here on, and what goes on by them ends.
     pub async fn token_revoke(&self, request: &TokenRevoke) -> Result<(), NodeError> {
         self.core.identity.known().identity.ok_or_else(none)?;
+        caller::refuse_bounded("failed to take a token back: a token or an agent takes none back")?;
         let ids = request.ids.iter().map(|text| self.capability_named(text)).collect::<Result<Vec<_>, _>>()?;
         if ids.is_empty() || ids.len() > Chains::COUNT_MAX {
             let text =

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use nisse_api::client::Client;
 use nisse_link::pairing::Code;
 use nisse_model::Label;
 use nisse_node::control::{DeviceEntry, DeviceName, PairingRequest, PairingStatus};
@@ -71,21 +72,16 @@ async fn host(shared: &Shared, request: &PairingRequest) -> Result<(), Failure> 
         output::line("");
         output::line(format!("and there the code {code}"));
     }
-    let waiting = async {
-        loop {
-            tokio::time::sleep(LOOK_EVERY).await;
-            let status: PairingStatus = client.get(PAIRING).await?;
-            if status.state != "open" {
-                return Ok::<_, Failure>(status);
-            }
-        }
-    };
     let status = tokio::select! {
-        status = waiting => status?,
+        status = end_of_code(&client, open.number) => status?,
         _ = tokio::signal::ctrl_c() => {
             client.delete(PAIRING).await?;
             // Somebody may have come in meanwhile.
-            client.get(PAIRING).await?
+            let status = end_of_code(&client, open.number).await?;
+            if status.device.is_none() {
+                return Err(Failure::new(Exit::Failed, "failed to pair: the code was taken back"));
+            }
+            status
         }
     };
     match &status.device {
@@ -98,6 +94,21 @@ async fn host(shared: &Shared, request: &PairingRequest) -> Result<(), Failure> 
     }
 }
 
+/// Waits until somebody joined, or nobody can any more.
+async fn end_of_code(client: &Client, number: u64) -> Result<PairingStatus, Failure> {
+    loop {
+        tokio::time::sleep(LOOK_EVERY).await;
+        let status: PairingStatus = client.get(PAIRING).await?;
+        if status.number != number {
+            return Err(Failure::new(Exit::Refused, "failed to pair: another code took the place of this one")
+                .hint("one code stands at a time: the newest"));
+        }
+        if status.state != "open" {
+            return Ok(status);
+        }
+    }
+}
+
 async fn guest(shared: &Shared, ticket: &Ticket, name: Label, as_name: Option<String>) -> Result<(), Failure> {
     let home = config::home(shared.home.as_deref())?;
     check_home(&home)?;
@@ -106,20 +117,26 @@ async fn guest(shared: &Shared, ticket: &Ticket, name: Label, as_name: Option<St
     let typed = secret_input::read_line("code that the other machine shows").await?;
     let code: Code = typed.parse().map_err(|error| Failure::usage(format!("failed to {error}")))?;
     let joined = join(&home, seams(), &options, (ticket, &code), &name, as_name.as_ref()).await?;
-    tell_joined(shared, &joined, "this home is a device of that identity now");
+    tell_joined(shared, &joined);
     Ok(())
 }
 
-pub(super) fn tell_joined(shared: &Shared, joined: &Joined, text: &str) {
+pub(super) fn tell_joined(shared: &Shared, joined: &Joined) {
+    let kind = if joined.is_agent { "agent" } else { "device" };
     if shared.json {
-        let Joined { identity, device, remote } = joined;
+        let Joined { identity, device, remote, .. } = joined;
         let (identity, device) = (identity.to_string(), device.to_string());
-        return output::json(&json!({ "identity": identity, "device": device, "remote": remote }));
+        return output::json(&json!({ "identity": identity, "device": device, "kind": kind, "remote": remote }));
     }
-    output::line(text);
+    let article = if joined.is_agent { "an" } else { "a" };
+    output::line(format!("this home is {article} {kind} of that identity now"));
     output::pairs(&[("identity", joined.identity.to_string()), ("device", joined.device.to_string())]);
-    if let Some(remote) = &joined.remote {
-        output::line(format!("`nisse --remote {} status` shows the agents there", quoted(remote)));
+    match &joined.remote {
+        Some(remote) if joined.is_agent => {
+            output::line(format!("`nisse --remote {} COMMAND` does there what it was admitted for", quoted(remote)));
+        }
+        Some(remote) => output::line(format!("`nisse --remote {} status` shows the agents there", quoted(remote))),
+        None => {}
     }
 }
 

@@ -3,7 +3,7 @@
 use nisse_api::client::Client;
 use nisse_model::{Claim, Did, Label, Statement, Timestamp};
 use nisse_node::control::IdentityStatus;
-use nisse_node::{Joined, Ticket, recover};
+use nisse_node::recover;
 use nisse_store::{Clock as _, Entropy as _, SystemClock, SystemEntropy};
 use serde_json::json;
 use zeroize::Zeroizing;
@@ -68,7 +68,8 @@ fn show(shared: &Shared, kit: &Kit) {
 async fn retype(kit: &Kit) -> Result<(), Failure> {
     let mut left = TRIES;
     loop {
-        let typed = Kit::read(&secret_input::read_line("24 words, from your paper").await?);
+        let typed = secret_input::read_line("24 words, from your paper").await;
+        let typed = typed.and_then(|text| Kit::read(&text));
         left -= 1;
         let failure = match typed.map(|typed| kit.differs(&typed)) {
             Ok(None) => return Ok(()),
@@ -111,15 +112,13 @@ fn tell(shared: &Shared, status: &IdentityStatus) {
         );
         return;
     };
-    let ticket = status.device.as_deref().and_then(|key| key.parse().ok()).map(|did| {
-        Ticket { did, at: status.addresses.iter().filter_map(|one| one.parse().ok()).collect() }.to_string()
-    });
     output::pairs(&[
         ("identity", identity.clone()),
         ("device", status.name.clone().unwrap_or_default()),
         ("admitted", if status.admitted { "" } else { "no: it was cut off" }.to_owned()),
         ("wallets", status.wallets.join(", ")),
-        ("ticket", ticket.filter(|_| !status.addresses.is_empty()).unwrap_or_default()),
+        ("key", status.device.clone().unwrap_or_default()),
+        ("ticket", status.ticket.clone().unwrap_or_default()),
         ("trouble", status.trouble.clone().unwrap_or_default()),
     ]);
 }
@@ -152,10 +151,12 @@ async fn bring_back(shared: &Shared, from: Option<String>, name: Label) -> Resul
     let options = remote::options(&home)?;
     let kit = Kit::read(&secret_input::read_line("24 words").await?)?;
     let joined = recover(&home, device::seams(), &options, kit.into_seed(), ticket.as_ref(), &name).await?;
-    device::tell_joined(shared, &joined, "this home is a device of its identity again");
+    device::tell_joined(shared, &joined);
     if ticket.is_none() {
-        output::note(shared.json, "no other device knows of this one yet: `--from TICKET` tells one that still runs");
+        output::note(
+            shared.json,
+            "see that this is the identity that you know: one wrong word in 256 makes another one. No other device knows of this one yet: `--from TICKET` tells one that still runs",
+        );
     }
-    let Joined { .. } = joined;
     Ok(())
 }

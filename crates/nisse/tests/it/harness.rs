@@ -159,8 +159,9 @@ impl Home {
 
     fn up_by(&self, mut command: Command, flags: &[&str]) -> Node<'_> {
         let addresses = ["up", "--api", "127.0.0.1:0", "--public", "127.0.0.1:0"];
+        let link: &[&str] = if flags.contains(&"--link") { &[] } else { &["--link", "127.0.0.1:0"] };
         let log = std::fs::File::create(self.beside("node.log")).unwrap();
-        let child = command.args(addresses).args(flags).stdout(log.try_clone().unwrap()).stderr(log).spawn();
+        let child = command.args(addresses).args(link).args(flags).stdout(log.try_clone().unwrap()).stderr(log).spawn();
         let mut node = Node { home: self, child: child.unwrap(), api: String::new(), public: String::new() };
         let run = eventually("run.json of the new node", || {
             if let Some(status) = node.child.try_wait().unwrap() {

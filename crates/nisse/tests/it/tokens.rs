@@ -72,6 +72,15 @@ fn a_token_does_what_it_is_for_and_nothing_else() {
         let audit = home.ok(&["audit", "ls", "-n", "100"]);
         audit.contains("is asked for").then_some(audit)
     });
+    let keeper = create(&home, "keeper.token", &["--can", "/secret/set"]);
+    assert_eq!(
+        home.feed(&["--token", keeper.to_str().unwrap(), "secret", "set", "api"], b"a value of its own").code,
+        0
+    );
+    let lines = home.json(&["audit", "ls", "-n", "2"]);
+    let by_keeper =
+        format!("token of {}", home.json(&["token", "show", keeper.to_str().unwrap()])["holder"].as_str().unwrap());
+    assert_eq!((&lines[1]["by"], &lines[1]["act"]), (&Value::from(by_keeper), &Value::from("secret.set")));
     let holder = shown["holder"].as_str().unwrap();
     assert!(audit.contains(&format!("token of {holder}")), "{audit}");
     for whole in [&audit, &node.said()] {
@@ -172,7 +181,7 @@ fn mistakes_with_tokens_are_told_in_a_sentence() {
     hint: name a time of at most 30 days
 
     exit 2
-    error: failed to read `soon` as a time: expected a number with s, m, h or d behind it
+    error: failed to read `soon` as a time: expected a number from 1 with s, m, h or d behind it
     hint: such as 15m, 12h or 30d
 
     exit 2
