@@ -14,6 +14,7 @@ use nisse_link::{Connection, Gate, Limits, Link, LinkError, LinkOptions, Protoco
 use nisse_model::{Credential, Did, Log, Standing};
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
+use zeroize::Zeroizing;
 
 pub(crate) use self::pairing::{Pairing, PairingState, Rights};
 use crate::audit::Deed;
@@ -31,6 +32,14 @@ pub struct PeerOptions {
     pub relays: Vec<String>,
     /// Whether it tells the local network that it is there, and hears others.
     pub nearby: bool,
+}
+
+impl PeerOptions {
+    /// A link of the key that comes from this seed.
+    pub fn with_key(&self, seed: Zeroizing<[u8; 32]>) -> LinkOptions {
+        let Self { listen, relays, nearby } = self.clone();
+        LinkOptions { seed, listen, relays, nearby, limits: Limits::default() }
+    }
 }
 
 /// How long to wait before listening is tried again.
@@ -168,14 +177,7 @@ async fn listening(core: &Core, options: &PeerOptions) -> Link {
             tokio::time::sleep(LISTEN_PAUSE).await;
             continue;
         };
-        let wanted = LinkOptions {
-            seed: device.seed.clone(),
-            listen: options.listen,
-            relays: options.relays.clone(),
-            nearby: options.nearby,
-            limits: Limits::default(),
-        };
-        match Link::bind(wanted).await {
+        match Link::bind(options.with_key(device.seed.clone())).await {
             Ok(link) => {
                 *lock(&core.peers.trouble) = None;
                 return link;

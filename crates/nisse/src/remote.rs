@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 
 use futures::future::BoxFuture;
 use nisse_api::client::{ByteStream, Client, Dial, DialError};
-use nisse_link::{Connection, Limits, Link, LinkError, LinkOptions, Protocol};
+use nisse_link::{Connection, Link, LinkError, Protocol};
 use nisse_node::{PeerOptions, RemoteAccess, remote_access};
 use nisse_store::SystemDisk;
 use tokio::sync::OnceCell;
@@ -49,18 +49,11 @@ struct Way {
 impl Way {
     async fn connect(&self) -> Result<Connection, DialError> {
         let RemoteAccess { seed, remote } = &self.access;
-        let options = LinkOptions {
-            seed: seed.clone(),
-            listen: self.options.listen,
-            relays: self.options.relays.clone(),
-            nearby: self.options.nearby,
-            limits: Limits::default(),
-        };
         let failed = |error: LinkError| DialError {
             is_refused: matches!(error, LinkError::Refused { .. }),
             text: format!("failed to reach `{}`: failed to {}", remote.name, chain(&error)),
         };
-        let link = Link::bind(options).await.map_err(failed)?;
+        let link = Link::bind(self.options.with_key(seed.clone())).await.map_err(failed)?;
         let link = LINK.get_or_init(|| link);
         link.dial(remote.did, &remote.addresses, Protocol::Control).await.map_err(failed)
     }

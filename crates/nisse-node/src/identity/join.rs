@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use nisse_link::pairing::{Code, PairError};
-use nisse_link::{Limits, Link, LinkError, LinkOptions, Protocol};
+use nisse_link::{Link, LinkError, Protocol};
 use nisse_model::{Claim, Credential, Did, Label, Log, SigningKey, Standing};
 use tokio::io::AsyncReadExt as _;
 use zeroize::Zeroizing;
@@ -243,14 +243,9 @@ pub async fn meet(
 }
 
 async fn bind(seed: Zeroizing<[u8; 32]>, options: &PeerOptions) -> Result<Link, NodeError> {
-    let options = LinkOptions {
-        seed,
-        listen: options.listen,
-        relays: options.relays.clone(),
-        nearby: options.nearby,
-        limits: Limits::default(),
-    };
-    Link::bind(options).await.map_err(|error| NodeError::caused(ErrorKind::Failed, "link_failed", &error))
+    Link::bind(options.with_key(seed))
+        .await
+        .map_err(|error| NodeError::caused(ErrorKind::Failed, "link_failed", &error))
 }
 
 async fn exchanged(connection: &nisse_link::Connection, own: &[Credential]) -> Result<Vec<Credential>, NodeError> {

@@ -33,7 +33,7 @@ fn mistyped(words: &str) -> String {
 }
 
 /// Begins an identity as a person does: the words are read, and typed again.
-fn begin(home: &Home, name: &str) -> String {
+pub(crate) fn begin(home: &Home, name: &str) -> String {
     let mut running = home.start(&["identity", "new", "--name", name]);
     let words = words_of(&running.hear(|line| line.starts_with("19 "))).join(" ");
     running.tell(&format!("{words}\n"));

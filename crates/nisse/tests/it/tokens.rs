@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use insta::assert_snapshot;
 use serde_json::Value;
 
+use crate::devices;
 use crate::harness::{Ended, Home, Node, eventually, example};
 
 const READER: &str = "nisse.test.config-reader";
@@ -13,14 +14,7 @@ const READER: &str = "nisse.test.config-reader";
 /// A running home with an identity and an agent.
 fn begin(home: &Home) -> Node<'_> {
     let node = home.up(&[]);
-    let mut running = home.start(&["identity", "new", "--name", "laptop"]);
-    let said = running.hear(|line| line.starts_with("19 "));
-    let numbered = said.lines().filter(|line| line.trim_start().starts_with(|c: char| c.is_ascii_digit()));
-    let words = numbered.flat_map(str::split_whitespace).filter(|word| word.chars().all(|c| c.is_ascii_lowercase()));
-    let words = words.collect::<Vec<_>>().join(" ");
-    running.tell(&format!("{words}\n"));
-    let ended = running.end();
-    assert_eq!(ended.code, 0, "{}", ended.err);
+    devices::begin(home, "laptop");
     home.ok(&["deploy", &example("config-reader")]);
     node
 }
