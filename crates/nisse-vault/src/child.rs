@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use nisse_store::{Disk as _, SystemClock, SystemDisk, SystemEntropy};
-use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
+use rustix::mm::{MlockAllFlags, mlockall};
+use rustix::process::{DumpableBehavior, Resource, Rlimit, getrlimit, set_dumpable_behavior, setrlimit};
 
 use crate::error::VaultError;
 use crate::keeper::{Keeper, VaultPaths, refusal};
@@ -34,9 +35,7 @@ pub fn vault_child_main(
     sealed: bool,
     socket: &mut (impl Read + Write),
 ) -> Result<(), VaultChildError> {
-    // Neither a core file nor a debugger of the same user sees this memory.
-    set_dumpable_behavior(DumpableBehavior::NotDumpable).map_err(VaultChildError::Closed)?;
-    setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) }).map_err(VaultChildError::Closed)?;
+    close_memory()?;
     let mut held = None;
     let mut tries = LOCK_TRIES;
     let open = || {
@@ -58,6 +57,35 @@ pub fn vault_child_main(
     serve(open, socket)
 }
 
+/// The same for `nisse internal vault --read-only`: it reads a vault that another process may have open, takes no lock, and
+/// writes, renames and removes nothing. What changes the vault is refused.
+pub fn vault_reader_main(
+    paths: &VaultPaths,
+    sealed: bool,
+    socket: &mut (impl Read + Write),
+) -> Result<(), VaultChildError> {
+    close_memory()?;
+    let open = || {
+        let (clock, entropy) = (Arc::new(SystemClock::default()), Arc::new(SystemEntropy));
+        Keeper::look(Arc::new(SystemDisk), clock, entropy, paths.clone(), Cost::DEFAULT, sealed)
+    };
+    serve(open, socket)
+}
+
+/// Neither a core file nor a debugger of the same user sees this memory. Nor does the swap, where as much may be locked as
+/// there is: all of it, each page once it is used. Elsewhere Argon2's memory alone is 32 times the usual limit of 8 MiB, and
+/// what is locked is the page of the root key ([`serve`]). What is derived from it, and what is opened with it, is wiped
+/// as soon as it was used, and is not locked.
+fn close_memory() -> Result<(), VaultChildError> {
+    set_dumpable_behavior(DumpableBehavior::NotDumpable).map_err(VaultChildError::Closed)?;
+    setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) }).map_err(VaultChildError::Closed)?;
+    if getrlimit(Resource::Memlock).current.is_none() {
+        // A kernel that does not know it leaves the page of the root key.
+        let _ = mlockall(MlockAllFlags::CURRENT | MlockAllFlags::FUTURE | MlockAllFlags::ONFAULT);
+    }
+    Ok(())
+}
+
 /// Answers until the node closes its end or the vault is sealed. A vault that does not open says why to each request, and is
 /// tried again by the next one.
 pub(crate) fn serve(
@@ -65,7 +93,7 @@ pub(crate) fn serve(
     socket: &mut (impl Read + Write),
 ) -> Result<(), VaultChildError> {
     let mut opened: Option<Keeper> = None;
-    while let Some(message) = read_message(socket)? {
+    while let Some(message) = read_message(socket, Request::RESTORE)? {
         let request = Request::decode(&message)?;
         drop(message);
         let sealing = matches!(request, Request::Seal);
@@ -73,6 +101,8 @@ pub(crate) fn serve(
             Some(keeper) => keeper.answer(request),
             None => open().and_then(|keeper| opened.insert(keeper).answer(request)),
         };
+        // Each request may leave another root key than it found; to lock a page again costs less than a microsecond.
+        let _ = opened.as_ref().map(Keeper::hold_in_memory);
         let answer = answered.unwrap_or_else(|error| refusal(&error));
         write_message(socket, &Answer::encode(&answer))?;
         if sealing && matches!(answer, Answer::Done) {
@@ -81,3 +111,6 @@ pub(crate) fn serve(
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,21 +4,31 @@
 //! moment the power goes at, one file that opens the vault lies there. No file is removed on the word of a vault that was
 //! not unlocked, and a mark beside the keys says that there is a vault: one that is gone is not begun anew.
 
-use std::io;
-use std::path::{Path, PathBuf};
+mod answer;
+mod files;
+mod reading;
+
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use nisse_model::SecretName;
-use nisse_store::{Clock, Disk, Entropy, Home};
+use nisse_store::{Clock, Disk, Entropy};
 use zeroize::Zeroizing;
 
-use crate::error::VaultError;
-use crate::unlock::{Cost, Unlock, UnlockKind};
-use crate::vault::{Setting, Vault};
-use crate::wire::{Answer, RefusalKind, Request, VaultStatus};
+pub(crate) use answer::refusal;
+use reading::ReadingDisk;
 
-/// Bytes of the longest credential or key file.
-const KEY_FILE_BYTES_MAX: u64 = 64 << 10;
+use crate::error::VaultError;
+use crate::export::Export;
+use crate::signing::{KeyEntry, KeyKind};
+use crate::unlock::{Cost, Unlock, UnlockKind};
+use crate::vault::{Restored, Setting, Vault};
+use crate::wire::VaultStatus;
+
+/// The name of the file in its folder.
+pub(crate) const DATABASE: &str = "secrets";
+/// How often a vault that is only read is read anew while what opens it does not fit: its owner is replacing both.
+const LOOKS_MAX: usize = 8;
 
 /// Where a vault and what unlocks it lie.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,7 +43,7 @@ pub struct VaultPaths {
 
 impl VaultPaths {
     fn database(&self) -> PathBuf {
-        self.folder.join("secrets")
+        self.folder.join(DATABASE)
     }
 
     /// The name of a key file until the vault is protected with it.
@@ -62,6 +72,8 @@ pub struct Keeper {
     cost: Cost,
     vault: Vault,
     trouble: Option<String>,
+    /// It may be another process's: nothing of it is changed here.
+    reads_alone: bool,
 }
 
 impl Keeper {
@@ -77,7 +89,7 @@ impl Keeper {
     ) -> Result<Self, VaultError> {
         disk.create_dir_durable(&paths.folder).map_err(|error| VaultError::file("make", &paths.folder, &error))?;
         let vault = Vault::open(Arc::clone(&disk), &paths.database(), Arc::clone(&entropy))?;
-        let mut keeper = Self { disk, clock, entropy, paths, cost, vault, trouble: None };
+        let mut keeper = Self { disk, clock, entropy, paths, cost, vault, trouble: None, reads_alone: false };
         if !keeper.vault.is_begun() {
             keeper.begin()?;
         } else if !sealed {
@@ -89,11 +101,42 @@ impl Keeper {
         Ok(keeper)
     }
 
+    /// Opens a vault that another process may have open, and unlocks it with what lies there unless it is to stay sealed. It
+    /// is as it was at that moment. No file is written, renamed or removed, and whatever would change the vault is refused.
+    pub fn look(
+        disk: Arc<dyn Disk>,
+        clock: Arc<dyn Clock>,
+        entropy: Arc<dyn Entropy>,
+        paths: VaultPaths,
+        cost: Cost,
+        sealed: bool,
+    ) -> Result<Self, VaultError> {
+        let disk: Arc<dyn Disk> = Arc::new(ReadingDisk(disk));
+        let vault = Vault::look(Arc::clone(&disk), &paths.database(), Arc::clone(&entropy))?;
+        let mut keeper = Self { disk, clock, entropy, paths, cost, vault, trouble: None, reads_alone: true };
+        if !keeper.vault.is_begun() {
+            keeper.begin()?;
+        }
+        for _ in 0..if sealed { 0 } else { LOOKS_MAX } {
+            keeper.trouble = keeper.unlock_by_files().err().map(|error| format!("failed to {error}"));
+            if !keeper.vault.is_sealed() || keeper.vault.ways() == [UnlockKind::Passphrase] {
+                break;
+            }
+            // Between its file and its key file, one may have been replaced.
+            let (disk, entropy) = (Arc::clone(&keeper.disk), Arc::clone(&keeper.entropy));
+            keeper.vault = Vault::look(disk, &keeper.paths.database(), entropy)?;
+        }
+        Ok(keeper)
+    }
+
     fn begin(&mut self) -> Result<(), VaultError> {
         for file in [self.paths.mark(), self.paths.key_file.clone()] {
             if self.read(&file)?.is_some() {
                 return Err(VaultError::Gone(file.display().to_string()));
             }
+        }
+        if self.reads_alone {
+            return Err(VaultError::NotBegun);
         }
         match self.paths.credential {
             Some(_) => self.protect(None, true, false),
@@ -154,6 +197,11 @@ impl Keeper {
         self.place_key_file()
     }
 
+    /// Keeps the page of the root key from the swap, while there is one. Whether it did.
+    pub(crate) fn hold_in_memory(&self) -> bool {
+        self.vault.hold_in_memory()
+    }
+
     /// How it stands.
     pub fn status(&self) -> VaultStatus {
         VaultStatus {
@@ -189,6 +237,9 @@ impl Keeper {
         credential: bool,
         key_file: bool,
     ) -> Result<(), VaultError> {
+        if self.reads_alone {
+            return Err(VaultError::ReadOnly);
+        }
         if self.vault.is_sealed() && self.vault.is_begun() {
             return Err(VaultError::Sealed);
         }
@@ -219,63 +270,6 @@ impl Keeper {
         }
     }
 
-    /// Sets a tenant's secret; its version.
-    pub fn set(&mut self, tenant: &str, name: &SecretName, value: &[u8], setting: Setting) -> Result<u64, VaultError> {
-        self.vault.set(tenant, name, value, setting, self.clock.now())
-    }
-
-    /// A secret's value.
-    pub fn reveal(&self, tenant: &str, name: &SecretName) -> Result<Zeroizing<Vec<u8>>, VaultError> {
-        self.vault.get(tenant, name)
-    }
-
-    /// Carries out what the node asks.
-    pub(crate) fn answer(&mut self, request: Request) -> Result<Answer, VaultError> {
-        let text = |bytes: Zeroizing<Vec<u8>>| {
-            let text = std::str::from_utf8(&bytes).map_err(|_| VaultError::Protection("a passphrase is text"))?;
-            Ok::<_, VaultError>(Zeroizing::new(text.to_owned()))
-        };
-        let done = |()| Answer::Done;
-        match request {
-            Request::Status => Ok(Answer::Status(self.status())),
-            Request::Unlock { passphrase } => self.unlock(text(passphrase)?).map(done),
-            // The process ends behind the answer: its memory is what has to forget.
-            Request::Seal => Ok(Answer::Done),
-            Request::Protect { passphrase, credential, key_file } => {
-                let passphrase = passphrase.map(text).transpose()?;
-                self.protect(passphrase, credential, key_file).map(done)
-            }
-            Request::Set { tenant, name, value, setting } => {
-                self.set(&tenant, &name, &value, setting).map(Answer::Version)
-            }
-            Request::Reveal { tenant, name } => self.reveal(&tenant, &name).map(Answer::Value),
-            Request::List { tenant } => Ok(Answer::Secrets(self.vault.list(&tenant))),
-            Request::Remove { tenant, name } => self.vault.remove(&tenant, &name).map(done),
-        }
-    }
-
-    fn credential(&self) -> Result<Unlock, VaultError> {
-        let none = || VaultError::Protection("systemd gave no credential `nisse-vault` to this unit");
-        let path = self.paths.credential.as_ref().ok_or_else(none)?;
-        Ok(Unlock::Credential(self.read(path)?.ok_or_else(none)?))
-    }
-
-    /// A key file, if it is there. One that others may read is refused.
-    fn key_file(&self, path: &Path) -> Result<Option<Unlock>, VaultError> {
-        let Some(key) = self.read(path)? else { return Ok(None) };
-        Home::check_secret(&*self.disk, path).map_err(|error| VaultError::File(error.to_string()))?;
-        Ok(Some(Unlock::KeyFile(key)))
-    }
-
-    /// A small file, if it is there.
-    fn read(&self, path: &Path) -> Result<Option<Zeroizing<Vec<u8>>>, VaultError> {
-        match self.disk.read(path, KEY_FILE_BYTES_MAX) {
-            Ok(bytes) => Ok(Some(Zeroizing::new(bytes))),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(VaultError::file("read", path, &error)),
-        }
-    }
-
     /// Draws a key file, durable before anything depends on it.
     fn next_key_file(&self) -> Result<Unlock, VaultError> {
         let mut key = Zeroizing::new([0; 32]);
@@ -291,46 +285,64 @@ impl Keeper {
         Ok(Unlock::KeyFile(Zeroizing::new(text.as_bytes().to_vec())))
     }
 
-    fn make_folder_of(&self, path: &Path) -> Result<(), VaultError> {
-        let Some(folder) = path.parent() else { return Ok(()) };
-        self.disk.create_dir_durable(folder).map_err(|error| VaultError::file("make", folder, &error))
+    /// Sets a tenant's secret; its version.
+    pub fn set(&mut self, tenant: &str, name: &SecretName, value: &[u8], setting: Setting) -> Result<u64, VaultError> {
+        self.vault.set(tenant, name, value, setting, self.clock.now())
     }
 
-    fn place_key_file(&self) -> Result<(), VaultError> {
-        let (from, to) = (self.paths.key_file_next(), &self.paths.key_file);
-        self.disk.rename(&from, to).map_err(|error| VaultError::file("name", to, &error))?;
-        self.sync_folder_of(to)
+    /// A secret's value.
+    pub fn reveal(&self, tenant: &str, name: &SecretName) -> Result<Zeroizing<Vec<u8>>, VaultError> {
+        self.vault.get(tenant, name)
     }
 
-    fn remove_key_files(&self) -> Result<(), VaultError> {
-        self.remove(&self.paths.key_file_next())?;
-        self.remove(&self.paths.key_file)
+    /// What keys there are, sealed or not, by name.
+    pub fn keys(&self) -> Vec<KeyEntry> {
+        self.vault.keys()
     }
 
-    fn remove(&self, path: &Path) -> Result<(), VaultError> {
-        match self.disk.remove_file(path) {
-            Ok(()) => self.sync_folder_of(path),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-            Err(error) => Err(VaultError::file("remove", path, &error)),
-        }
+    /// The key of this name; where there is none, one is drawn. One of the other kind is refused.
+    pub fn draw_key(&mut self, name: &SecretName, kind: KeyKind) -> Result<KeyEntry, VaultError> {
+        self.vault.draw_key(name, kind, self.clock.now())
     }
 
-    fn sync_folder_of(&self, path: &Path) -> Result<(), VaultError> {
-        let Some(folder) = path.parent() else { return Ok(()) };
-        self.disk.sync_dir(folder).map_err(|error| VaultError::file("sync", folder, &error))
+    /// Keeps a key of 32 secret bytes, unless it is there. Another one under its name is refused.
+    pub fn import_key(
+        &mut self,
+        name: &SecretName,
+        kind: KeyKind,
+        secret: &Zeroizing<Vec<u8>>,
+    ) -> Result<KeyEntry, VaultError> {
+        self.vault.import_key(name, kind, secret, self.clock.now())
     }
-}
 
-/// What the node is told of a refusal.
-pub(crate) fn refusal(error: &VaultError) -> Answer {
-    let kind = match error {
-        VaultError::Sealed => RefusalKind::Sealed,
-        VaultError::WrongKey(_) | VaultError::NoSuchWay(_) | VaultError::Missing(_) => RefusalKind::WrongKey,
-        VaultError::NoSuchSecret(_) => RefusalKind::NoSuchSecret,
-        VaultError::SecretExists(_) => RefusalKind::SecretExists,
-        VaultError::Limit(_) | VaultError::Protection(_) => RefusalKind::Limit,
-        VaultError::Tampered(_) | VaultError::Gone(_) | VaultError::Newer(_) => RefusalKind::Tampered,
-        VaultError::File(_) => RefusalKind::Failed,
-    };
-    Answer::Refused { kind, text: error.to_string() }
+    /// Keeps, under `name`, the secp256k1 key that is derived from another one for this purpose.
+    pub fn derive_key(&mut self, from: &SecretName, purpose: &str, name: &SecretName) -> Result<KeyEntry, VaultError> {
+        self.vault.derive_key(from, purpose, name, self.clock.now())
+    }
+
+    /// Signs a digest as it is, with a secp256k1 key: `r`, `s` in the lower half of the curve's order, and 27 or 28.
+    pub fn sign_digest(&self, name: &SecretName, digest: &[u8; 32]) -> Result<[u8; 65], VaultError> {
+        self.vault.sign_digest(name, digest)
+    }
+
+    /// Signs a message with an Ed25519 key.
+    pub fn sign_message(&self, name: &SecretName, message: &[u8]) -> Result<[u8; 64], VaultError> {
+        self.vault.sign_message(name, message)
+    }
+
+    /// The secret part of a key: 32 bytes.
+    pub fn reveal_key(&self, name: &SecretName) -> Result<Zeroizing<Vec<u8>>, VaultError> {
+        self.vault.reveal_key(name)
+    }
+
+    /// Every key and secret, encrypted to each of these age recipients, as text.
+    pub fn export(&self, recipients: &[String]) -> Result<Vec<u8>, VaultError> {
+        Ok(self.vault.exported()?.encrypt(recipients)?)
+    }
+
+    /// Puts in what an export has and the vault has not, in one change of the file. What the vault has otherwise is refused,
+    /// and then nothing is put in.
+    pub fn restore(&mut self, export: Export) -> Result<Restored, VaultError> {
+        self.vault.restore(export)
+    }
 }

@@ -61,6 +61,12 @@ impl Key {
         Some(key)
     }
 
+    pub(crate) fn from_array(bytes: &[u8; 32]) -> Self {
+        let mut key = Self(Box::new([0; 32]));
+        key.0.copy_from_slice(bytes);
+        key
+    }
+
     /// A key that is none: a salt, for [`Self::extract`].
     pub(crate) fn from_salt(salt: &[u8; 16]) -> Self {
         let mut key = Self(Box::new([0; 32]));
@@ -71,6 +77,13 @@ impl Key {
     /// A key of whatever is random enough.
     pub(crate) fn extract(&self, bytes: &[u8]) -> Self {
         Self(Box::new(self.mac(bytes)))
+    }
+
+    /// Locks the page that these bytes lie on, so that it is never written to the swap. Whether the limit of this process
+    /// (`RLIMIT_MEMLOCK`, 8 MiB on most machines) allowed it. A page stays locked until the process ends: another key may lie on
+    /// it, too, and the pages that a root key ever lay on are few.
+    pub(crate) fn hold_in_memory(&self) -> bool {
+        region::lock(self.0.as_ptr(), self.0.len()).map(std::mem::forget).is_ok()
     }
 
     pub(crate) fn expose(&self) -> &[u8; 32] {

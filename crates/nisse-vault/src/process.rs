@@ -1,4 +1,4 @@
-//! The node's end: a client that asks, and a driver that keeps the vault's process running.
+//! The node's end of the vault's process: a driver that keeps it running, and carries what clients ask.
 
 use std::ffi::OsString;
 use std::io;
@@ -8,18 +8,14 @@ use std::path::PathBuf;
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
-use nisse_model::SecretName;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::UnixStream;
 use tokio::process::{Child, Command};
-use tokio::sync::{mpsc, oneshot, watch};
-use zeroize::Zeroizing;
+use tokio::sync::{mpsc, watch};
 
-use crate::vault::{Secret, Setting, VALUE_LENGTHS, Vault};
-use crate::wire::{Answer, Bytes, RefusalKind, Request, VaultStatus, message_length};
+use crate::client::{Call, VaultCallError, VaultClient, VaultState, client, unexpected};
+use crate::wire::{Answer, Bytes, HEAD_BYTES, Request, message_room};
 
-/// Requests that wait for the vault; one more is refused.
-const CALLS_MAX: usize = 64;
 /// How long the vault may think: a passphrase is meant to take its time.
 const ANSWER_MAX: Duration = Duration::from_secs(60);
 /// How long the process may take to end once its socket is closed.
@@ -36,43 +32,12 @@ pub struct VaultCommand {
     pub arguments: Vec<OsString>,
 }
 
-/// Why the vault did not do something. Each text completes "failed to …".
-#[derive(Debug, Clone, thiserror::Error)]
-pub enum VaultCallError {
-    /// It refused.
-    #[error("{text}")]
-    Refused {
-        /// What kind of refusal.
-        kind: RefusalKind,
-        /// What it said.
-        text: String,
-    },
-    /// Its process does not answer.
-    #[error("reach the vault: {0}")]
-    Unreachable(&'static str),
-}
-
-struct Call {
-    request: Request,
-    answer: oneshot::Sender<Result<Answer, VaultCallError>>,
-}
-
-/// What is known of the vault without asking it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum VaultState {
-    /// Its process is being started.
-    Starting,
-    /// As it stood when it last changed.
-    Known(VaultStatus),
-    /// It does not open, or its process does not run.
-    Broken(String),
-}
-
-/// Asks the vault. Cheap to clone.
-#[derive(Clone)]
-pub struct VaultClient {
-    calls: mpsc::Sender<Call>,
-    state: watch::Receiver<VaultState>,
+impl VaultCommand {
+    /// The same for a process that reads the vault beside another one, and changes nothing.
+    pub fn read_only(mut self) -> Self {
+        self.arguments.push("--read-only".into());
+        self
+    }
 }
 
 /// Keeps the vault's process running.
@@ -86,116 +51,8 @@ pub struct VaultDriver {
 
 /// A client, and the driver that has to run for it.
 pub fn vault_process(command: VaultCommand) -> (VaultClient, VaultDriver) {
-    let (sender, calls) = mpsc::channel(CALLS_MAX);
-    let (known, state) = watch::channel(VaultState::Starting);
-    (VaultClient { calls: sender, state }, VaultDriver { command, calls, state: known, sealed: false })
-}
-
-impl VaultClient {
-    /// How it stood when it last changed; asks nobody.
-    pub fn glance(&self) -> VaultState {
-        self.state.borrow().clone()
-    }
-
-    /// How it stands.
-    pub async fn status(&self) -> Result<VaultStatus, VaultCallError> {
-        match self.ask(Request::Status).await? {
-            Answer::Status(status) => Ok(status),
-            _ => Err(unexpected()),
-        }
-    }
-
-    /// Unlocks it with a passphrase; with an empty one, by the credential or the key file.
-    pub async fn unlock(&self, passphrase: Zeroizing<Vec<u8>>) -> Result<(), VaultCallError> {
-        within(passphrase.len(), "unlock the vault: a passphrase has at most 16 KiB")?;
-        self.done(Request::Unlock { passphrase }).await
-    }
-
-    /// Makes it forget its root key.
-    pub async fn seal(&self) -> Result<(), VaultCallError> {
-        self.done(Request::Seal).await
-    }
-
-    /// From now on it is unlocked by these, each by itself, and by nothing else.
-    pub async fn protect(
-        &self,
-        passphrase: Option<Zeroizing<Vec<u8>>>,
-        credential: bool,
-        key_file: bool,
-    ) -> Result<(), VaultCallError> {
-        let length = passphrase.as_ref().map_or(0, |words| words.len());
-        within(length, "protect the vault: a passphrase has at most 16 KiB")?;
-        self.done(Request::Protect { passphrase, credential, key_file }).await
-    }
-
-    /// Sets a tenant's secret; its version.
-    pub async fn set(
-        &self,
-        tenant: &str,
-        name: &SecretName,
-        value: Zeroizing<Vec<u8>>,
-        setting: Setting,
-    ) -> Result<u64, VaultCallError> {
-        within(value.len(), &format!("keep a secret: {VALUE_LENGTHS}"))?;
-        let request = Request::Set { tenant: tenant.to_owned(), name: name.clone(), value, setting };
-        match self.ask(request).await? {
-            Answer::Version(version) => Ok(version),
-            _ => Err(unexpected()),
-        }
-    }
-
-    /// A secret's value.
-    pub async fn reveal(&self, tenant: &str, name: &SecretName) -> Result<Zeroizing<Vec<u8>>, VaultCallError> {
-        match self.ask(Request::Reveal { tenant: tenant.to_owned(), name: name.clone() }).await? {
-            Answer::Value(value) => Ok(value),
-            _ => Err(unexpected()),
-        }
-    }
-
-    /// What a tenant has, by name.
-    pub async fn list(&self, tenant: &str) -> Result<Vec<Secret>, VaultCallError> {
-        match self.ask(Request::List { tenant: tenant.to_owned() }).await? {
-            Answer::Secrets(secrets) => Ok(secrets),
-            _ => Err(unexpected()),
-        }
-    }
-
-    /// Makes it forget a secret.
-    pub async fn remove(&self, tenant: &str, name: &SecretName) -> Result<(), VaultCallError> {
-        self.done(Request::Remove { tenant: tenant.to_owned(), name: name.clone() }).await
-    }
-
-    async fn done(&self, request: Request) -> Result<(), VaultCallError> {
-        match self.ask(request).await? {
-            Answer::Done => Ok(()),
-            _ => Err(unexpected()),
-        }
-    }
-
-    async fn ask(&self, request: Request) -> Result<Answer, VaultCallError> {
-        let (answer, answered) = oneshot::channel();
-        self.calls.try_send(Call { request, answer }).map_err(|error| match error {
-            mpsc::error::TrySendError::Full(_) => VaultCallError::Unreachable("64 requests wait for it already"),
-            mpsc::error::TrySendError::Closed(_) => VaultCallError::Unreachable("the node is ending"),
-        })?;
-        let answer = answered.await.map_err(|_| VaultCallError::Unreachable("the node is ending"))??;
-        match answer {
-            Answer::Refused { kind, text } => Err(VaultCallError::Refused { kind, text }),
-            other => Ok(other),
-        }
-    }
-}
-
-/// Refuses what is longer than any secret before it is sent.
-fn within(length: usize, text: &str) -> Result<(), VaultCallError> {
-    if length <= Vault::VALUE_LENGTH_MAX {
-        return Ok(());
-    }
-    Err(VaultCallError::Refused { kind: RefusalKind::Limit, text: text.to_owned() })
-}
-
-fn unexpected() -> VaultCallError {
-    VaultCallError::Unreachable("its answer is to something else")
+    let (client, calls, state) = client();
+    (client, VaultDriver { command, calls, state, sealed: false })
 }
 
 /// A running vault.
@@ -282,8 +139,7 @@ impl VaultDriver {
             }
             // What was done is known before it is answered; a vault that did not open may have done so now.
             let was_broken = matches!(*self.state.borrow(), VaultState::Broken(_));
-            let changes = !matches!(request, Request::Status | Request::Reveal { .. } | Request::List { .. });
-            let looks = was_broken || changes;
+            let looks = was_broken || request.changes();
             let looked = if looks && asked.is_ok() { self.look(running).await } else { Ok(()) };
             let broken = match asked {
                 Ok(answered) => {
@@ -351,10 +207,11 @@ impl Running {
         let length = u32::try_from(request.len()).map_err(io::Error::other)?;
         self.socket.write_all(&length.to_be_bytes()).await?;
         self.socket.write_all(request).await?;
-        let mut length = [0; 4];
+        let (mut length, mut head) = ([0; 4], [0; HEAD_BYTES]);
         self.socket.read_exact(&mut length).await?;
-        let mut answer: Bytes = Zeroizing::new(vec![0; message_length(length)?]);
-        self.socket.read_exact(&mut answer).await?;
+        self.socket.read_exact(&mut head).await?;
+        let mut answer = message_room(length, head, Answer::DOCUMENT)?;
+        self.socket.read_exact(&mut answer[HEAD_BYTES..]).await?;
         Answer::decode(&answer)
     }
 

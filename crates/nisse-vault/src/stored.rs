@@ -1,7 +1,7 @@
-//! The vault as it is stored, version 1: one CBOR file, `[version, body, MAC over the body]`, replaced whole by each change.
+//! The vault as it is stored, version 2: one CBOR file, `[version, body, MAC over the body]`, replaced whole by each change.
 //!
-//! The body is `[counter, ways, tenants, secrets]`. Nothing of an earlier file is a part of a later one: what was removed is
-//! gone from the file with the change that removed it.
+//! The body is `[counter, ways, tenants, secrets, keys]`; one of version 1 has no keys, and is read. Nothing of an earlier
+//! file is a part of a later one: what was removed is gone from the file with the change that removed it.
 
 use std::collections::BTreeMap;
 
@@ -10,10 +10,13 @@ use minicbor::encode::Encoder;
 use nisse_model::SecretName;
 
 use crate::key::Key;
+use crate::signing::KeyKind;
 use crate::unlock::{Cost, UnlockKind, Way};
 
-/// The first item of the file.
-const VERSION: u64 = 1;
+/// The first item of a file that is written.
+const VERSION: u64 = 2;
+/// The first item of a file of before there were keys in it.
+const VERSION_WITHOUT_KEYS: u64 = 1;
 
 /// A secret as it is stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,6 +31,20 @@ pub(crate) struct StoredSecret {
     pub(crate) value: Vec<u8>,
 }
 
+/// A key as it is stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct StoredKey {
+    pub(crate) kind: KeyKind,
+    /// As many bytes as its kind has.
+    pub(crate) public: Vec<u8>,
+    /// Milliseconds since 1970.
+    pub(crate) created: u64,
+    /// The key's own key, under that of all keys.
+    pub(crate) key: Vec<u8>,
+    /// The secret part, under that.
+    pub(crate) secret: Vec<u8>,
+}
+
 /// What a vault holds, all of it sealed.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Body {
@@ -38,12 +55,15 @@ pub(crate) struct Body {
     /// The tenants' keys, under the root key.
     pub(crate) tenants: BTreeMap<String, Vec<u8>>,
     pub(crate) secrets: BTreeMap<(String, SecretName), StoredSecret>,
+    /// Keys that sign.
+    pub(crate) keys: BTreeMap<SecretName, StoredKey>,
 }
 
 /// A file of which nothing is known but its form.
 #[derive(Debug, Clone)]
 pub(crate) struct StoredVault {
     pub(crate) body: Body,
+    version: u64,
     bytes: Vec<u8>,
     mac: [u8; 32],
 }
@@ -84,9 +104,9 @@ fn fixed<const N: usize>(decoder: &mut Decoder<'_>) -> Result<[u8; N], StoredErr
 impl StoredVault {
     /// The file of a body, under this root key.
     pub(crate) fn new(body: Body, root: &Key) -> Self {
-        let bytes = body.encode();
+        let bytes = body.encode(VERSION);
         let mac = root.derive("index").mac(&bytes);
-        Self { body, bytes, mac }
+        Self { body, version: VERSION, bytes, mac }
     }
 
     /// Whether this root key made it.
@@ -96,7 +116,7 @@ impl StoredVault {
 
     pub(crate) fn encode(&self) -> Vec<u8> {
         encoded(|encoder| {
-            encoder.array(3)?.u64(VERSION)?.bytes(&self.bytes)?.bytes(&self.mac)?;
+            encoder.array(3)?.u64(self.version)?.bytes(&self.bytes)?.bytes(&self.mac)?;
             Ok(())
         })
     }
@@ -104,22 +124,27 @@ impl StoredVault {
     pub(crate) fn decode(file: &[u8]) -> Result<Self, StoredError> {
         let mut decoder = Decoder::new(file);
         let found = decoder.array()?;
-        match decoder.u64()? {
-            VERSION if found == Some(3) => {}
-            VERSION => return Err(StoredError::Malformed),
+        let version = match decoder.u64()? {
+            known @ VERSION_WITHOUT_KEYS..=VERSION if found == Some(3) => known,
+            ..=VERSION => return Err(StoredError::Malformed),
             newer => return Err(StoredError::Newer(newer)),
-        }
+        };
         let bytes = decoder.bytes()?.to_vec();
-        let stored = Self { body: Body::decode(&bytes)?, mac: fixed(&mut decoder)?, bytes };
+        let stored = Self { body: Body::decode(&bytes, version)?, version, mac: fixed(&mut decoder)?, bytes };
         // One file has one form.
         if stored.encode() == file { Ok(stored) } else { Err(StoredError::Malformed) }
     }
 }
 
 impl Body {
-    fn encode(&self) -> Vec<u8> {
+    /// The number of items says which version it is, too: a body is of no other one than its file.
+    fn items(version: u64) -> u64 {
+        if version == VERSION_WITHOUT_KEYS { 4 } else { 5 }
+    }
+
+    fn encode(&self, version: u64) -> Vec<u8> {
         encoded(|encoder| {
-            encoder.array(4)?.u64(self.counter)?.array(self.ways.len() as u64)?;
+            encoder.array(Self::items(version))?.u64(self.counter)?.array(self.ways.len() as u64)?;
             for way in self.ways.values() {
                 encoder.array(5)?.u8(way.kind as u8)?.u32(way.cost.memory_kib)?.u32(way.cost.passes)?;
                 encoder.bytes(&way.salt)?.bytes(&way.sealed_root)?;
@@ -133,13 +158,21 @@ impl Body {
                 encoder.array(6)?.str(tenant)?.str(name.as_str())?.u64(secret.version)?.u64(secret.changed)?;
                 encoder.bytes(&secret.key)?.bytes(&secret.value)?;
             }
+            if version == VERSION_WITHOUT_KEYS {
+                return Ok(());
+            }
+            encoder.array(self.keys.len() as u64)?;
+            for (name, key) in &self.keys {
+                encoder.array(6)?.str(name.as_str())?.u8(key.kind as u8)?.bytes(&key.public)?.u64(key.created)?;
+                encoder.bytes(&key.key)?.bytes(&key.secret)?;
+            }
             Ok(())
         })
     }
 
-    fn decode(bytes: &[u8]) -> Result<Self, StoredError> {
+    fn decode(bytes: &[u8], version: u64) -> Result<Self, StoredError> {
         let mut decoder = Decoder::new(bytes);
-        items(&mut decoder, 4)?;
+        items(&mut decoder, Self::items(version))?;
         let mut body = Self { counter: decoder.u64()?, ..Self::default() };
         for _ in 0..list(&mut decoder)? {
             items(&mut decoder, 5)?;
@@ -160,7 +193,19 @@ impl Body {
             let (key, value) = (decoder.bytes()?.to_vec(), decoder.bytes()?.to_vec());
             body.secrets.insert((tenant, name), StoredSecret { version, changed, key, value });
         }
+        let keys = if version == VERSION_WITHOUT_KEYS { 0 } else { list(&mut decoder)? };
+        for _ in 0..keys {
+            items(&mut decoder, 6)?;
+            let name = decoder.str()?.parse().map_err(|_| StoredError::Malformed)?;
+            let kind = KeyKind::from_number(decoder.u8()?).ok_or(StoredError::Malformed)?;
+            let (public, created) = (decoder.bytes()?.to_vec(), decoder.u64()?);
+            let (key, secret) = (decoder.bytes()?.to_vec(), decoder.bytes()?.to_vec());
+            if public.len() != kind.public_length() {
+                return Err(StoredError::Malformed);
+            }
+            body.keys.insert(name, StoredKey { kind, public, created, key, secret });
+        }
         // Out of order, twice or with something behind it: then it is another form of the same.
-        if body.encode() == bytes { Ok(body) } else { Err(StoredError::Malformed) }
+        if body.encode(version) == bytes { Ok(body) } else { Err(StoredError::Malformed) }
     }
 }

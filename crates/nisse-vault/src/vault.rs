@@ -2,6 +2,9 @@
 //!
 //! What was unlocked is the truth while the process lives; the file is written anew from it by each change.
 
+mod keys;
+mod restored;
+
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -12,7 +15,8 @@ use zeroize::Zeroizing;
 
 use crate::error::VaultError;
 use crate::key::{Key, Place};
-use crate::stored::{Body, StoredError, StoredSecret, StoredVault};
+use crate::signing::KeyEntry;
+use crate::stored::{Body, StoredError, StoredKey, StoredSecret, StoredVault};
 use crate::unlock::{Cost, Unlock, UnlockKind, Way};
 
 /// What may be told of a secret.
@@ -44,6 +48,8 @@ pub struct Vault {
     stored: Option<StoredVault>,
     /// While it is unlocked.
     root: Option<Key>,
+    /// Its file is another one's to write.
+    reads_alone: bool,
 }
 
 impl Vault {
@@ -53,6 +59,10 @@ impl Vault {
     pub const VALUE_LENGTH_MAX: usize = 16 * 1024;
     /// Secrets of all tenants.
     pub const SECRETS_MAX: usize = 1_024;
+    /// Keys, of both kinds.
+    pub const KEYS_MAX: usize = 64;
+    /// Bytes of the text that says what a derived key is for.
+    pub const PURPOSE_LENGTH_MAX: usize = 1_024;
     /// Bytes of a tenant's name.
     pub const TENANT_LENGTH_MAX: usize = 64;
     /// Characters of the shortest passphrase.
@@ -62,15 +72,13 @@ impl Vault {
 
     /// The vault in this file, sealed; an empty one where there is no file.
     pub fn open(disk: Arc<dyn Disk>, path: &Path, entropy: Arc<dyn Entropy>) -> Result<Self, VaultError> {
-        let stored = match disk.read(path, Self::FILE_BYTES_MAX) {
-            Ok(bytes) => Some(StoredVault::decode(&bytes).map_err(|error| match error {
-                StoredError::Newer(version) => VaultError::Newer(version),
-                StoredError::Malformed => VaultError::Tampered("file".to_owned()),
-            })?),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
-            Err(error) => return Err(VaultError::file("read", path, &error)),
-        };
-        Ok(Self { disk, path: path.to_owned(), entropy, stored, root: None })
+        let stored = read_stored(&*disk, path)?;
+        Ok(Self { disk, path: path.to_owned(), entropy, stored, root: None, reads_alone: false })
+    }
+
+    /// The same, of which nothing can be changed.
+    pub(crate) fn look(disk: Arc<dyn Disk>, path: &Path, entropy: Arc<dyn Entropy>) -> Result<Self, VaultError> {
+        Ok(Self { reads_alone: true, ..Self::open(disk, path, entropy)? })
     }
 
     /// Whether it was ever begun.
@@ -119,11 +127,14 @@ impl Vault {
         }
         Self::check(unlocks)?;
         let mut body = Body::default();
-        let mut values = Vec::new();
+        let (mut values, mut keys) = (Vec::new(), Vec::new());
         if let Some(StoredVault { body: before, .. }) = &self.stored {
             body.counter = before.counter;
             for ((tenant, name), secret) in &before.secrets {
                 values.push((tenant.clone(), name.clone(), secret.clone(), self.get(tenant, name)?));
+            }
+            for (name, key) in &before.keys {
+                keys.push((name, key, self.key_secret(name)?));
             }
             // An empty one, too, is protected anew by nobody who could not unlock it.
             self.root()?;
@@ -135,6 +146,15 @@ impl Vault {
         }
         for (tenant, name, StoredSecret { version, changed, .. }, value) in values {
             self.seal_into(&mut body, &root, (&tenant, &name), (version, changed), &value)?;
+        }
+        for (name, StoredKey { kind, public, created, .. }, secret) in keys {
+            let public = public.clone();
+            self.seal_key_into(
+                &mut body,
+                &root,
+                KeyEntry { name: name.clone(), kind: *kind, public, created: Timestamp(*created) },
+                &secret,
+            );
         }
         self.replace(body, &root)?;
         self.root = Some(root);
@@ -163,12 +183,7 @@ impl Vault {
         setting: Setting,
         now: Timestamp,
     ) -> Result<u64, VaultError> {
-        if !(Self::VALUE_LENGTH_MIN..=Self::VALUE_LENGTH_MAX).contains(&value.len()) {
-            return Err(VaultError::Limit(VALUE_LENGTHS));
-        }
-        if tenant.is_empty() || tenant.len() > Self::TENANT_LENGTH_MAX {
-            return Err(VaultError::Limit("a tenant's name has 1 to 64 bytes"));
-        }
+        check_lengths(tenant, value)?;
         let mut body = self.body()?.clone();
         let before = body.secrets.get(&(tenant.to_owned(), name.clone()));
         let version = match (before, setting) {
@@ -176,7 +191,7 @@ impl Vault {
             (None, Setting::Rotated) => return Err(VaultError::NoSuchSecret(name.to_string())),
             (Some(before), Setting::Rotated) => before.version + 1,
             (None, Setting::New) if body.secrets.len() >= Self::SECRETS_MAX => {
-                return Err(VaultError::Limit("the vault holds 1,024 secrets, as many as it may"));
+                return Err(VaultError::Limit(SECRETS_MAX));
             }
             (None, Setting::New) => 1,
         };
@@ -187,11 +202,14 @@ impl Vault {
 
     /// A secret's value.
     pub fn get(&self, tenant: &str, name: &SecretName) -> Result<Zeroizing<Vec<u8>>, VaultError> {
-        let body = self.body()?;
+        Self::opened(self.body()?, self.root()?, tenant, name)
+    }
+
+    fn opened(body: &Body, root: &Key, tenant: &str, name: &SecretName) -> Result<Zeroizing<Vec<u8>>, VaultError> {
         let missing = || VaultError::NoSuchSecret(name.to_string());
         let secret = body.secrets.get(&(tenant.to_owned(), name.clone())).ok_or_else(missing)?;
         let tampered = || VaultError::Tampered(format!("secret `{name}`"));
-        let tenant_key = tenant_key(body, self.root()?, tenant)?.ok_or_else(tampered)?;
+        let tenant_key = tenant_key(body, root, tenant)?.ok_or_else(tampered)?;
         let number = secret.version.to_be_bytes();
         let open = |key: &Key, what, bytes: &[u8]| {
             key.open(of(what, tenant, name, &number).place(), bytes).map_err(|_| tampered())
@@ -220,6 +238,11 @@ impl Vault {
             Some(_) => self.change(body),
             None => Err(VaultError::NoSuchSecret(name.to_string())),
         }
+    }
+
+    /// Keeps the page of the root key from the swap, while there is one. Whether it did.
+    pub(crate) fn hold_in_memory(&self) -> bool {
+        self.root.as_ref().is_some_and(Key::hold_in_memory)
     }
 
     fn root(&self) -> Result<&Key, VaultError> {
@@ -267,6 +290,9 @@ impl Vault {
 
     /// Writes the file anew. What fails leaves in memory what was there; the file has then either, and the next change both.
     fn replace(&mut self, mut body: Body, root: &Key) -> Result<(), VaultError> {
+        if self.reads_alone {
+            return Err(VaultError::ReadOnly);
+        }
         body.counter += 1;
         let stored = StoredVault::new(body, root);
         let replaced = self.disk.replace(&self.path, &stored.encode());
@@ -284,6 +310,32 @@ impl fmt::Debug for Vault {
 
 /// What is said of a value that is too short or too long.
 pub(crate) const VALUE_LENGTHS: &str = "a secret has 8 bytes to 16 KiB";
+
+/// What is said of one secret too many.
+const SECRETS_MAX: &str = "the vault holds 1,024 secrets, as many as it may";
+
+/// Refuses what is no tenant's name, and a value that is too short or too long.
+fn check_lengths(tenant: &str, value: &[u8]) -> Result<(), VaultError> {
+    if !(Vault::VALUE_LENGTH_MIN..=Vault::VALUE_LENGTH_MAX).contains(&value.len()) {
+        return Err(VaultError::Limit(VALUE_LENGTHS));
+    }
+    if tenant.is_empty() || tenant.len() > Vault::TENANT_LENGTH_MAX {
+        return Err(VaultError::Limit("a tenant's name has 1 to 64 bytes"));
+    }
+    Ok(())
+}
+
+/// The file, if there is one.
+fn read_stored(disk: &dyn Disk, path: &Path) -> Result<Option<StoredVault>, VaultError> {
+    match disk.read(path, Vault::FILE_BYTES_MAX) {
+        Ok(bytes) => StoredVault::decode(&bytes).map(Some).map_err(|error| match error {
+            StoredError::Newer(version) => VaultError::Newer(version),
+            StoredError::Malformed => VaultError::Tampered("file".to_owned()),
+        }),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(VaultError::file("read", path, &error)),
+    }
+}
 
 /// The key of a tenant that has one.
 fn tenant_key(body: &Body, root: &Key, tenant: &str) -> Result<Option<Key>, VaultError> {
@@ -309,6 +361,9 @@ fn of<'o>(what: &'o str, tenant: &'o str, name: &'o SecretName, version: &'o [u8
 fn place_of_tenant(tenant: &str) -> Of<'_, 2> {
     Of([b"tenant key", tenant.as_bytes()])
 }
+
+pub use keys::listed_keys;
+pub use restored::Restored;
 
 #[cfg(test)]
 mod tests;

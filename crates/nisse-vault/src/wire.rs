@@ -2,88 +2,31 @@
 //!
 //! Both ends are the same binary, but a message is read as if it came from anybody.
 
+mod answer;
+mod request;
+
 use std::io::{self, Read, Write};
 
-use nisse_model::{SecretName, Timestamp};
+use nisse_model::SecretName;
 use zeroize::Zeroizing;
 
-use crate::unlock::UnlockKind;
-use crate::vault::{Secret, Setting};
+pub(crate) use answer::Answer;
+pub use answer::{RefusalKind, VaultStatus};
+pub(crate) use request::Request;
+
+use crate::signing::KeyKind;
 
 /// The first byte of a message.
 const VERSION: u8 = 1;
+/// Bytes of a message's version and kind.
+pub(crate) const HEAD_BYTES: usize = 2;
 /// Bytes of a message after its length.
-pub(crate) const MESSAGE_BYTES_MAX: u32 = 1 << 20;
+pub(crate) const MESSAGE_BYTES_MAX: usize = 1 << 20;
+/// Bytes of one that carries an export.
+pub(crate) const LARGE_MESSAGE_BYTES_MAX: usize = 33 << 20;
 
 /// Bytes that are wiped when they are dropped.
 pub(crate) type Bytes = Zeroizing<Vec<u8>>;
-
-/// What the node asks.
-#[derive(Clone)]
-pub(crate) enum Request {
-    Status,
-    Unlock { passphrase: Bytes },
-    Seal,
-    Protect { passphrase: Option<Bytes>, credential: bool, key_file: bool },
-    Set { tenant: String, name: SecretName, value: Bytes, setting: Setting },
-    Reveal { tenant: String, name: SecretName },
-    List { tenant: String },
-    Remove { tenant: String, name: SecretName },
-}
-
-/// What the vault says.
-pub(crate) enum Answer {
-    Status(VaultStatus),
-    Done,
-    Version(u64),
-    Value(Bytes),
-    Secrets(Vec<Secret>),
-    Refused { kind: RefusalKind, text: String },
-}
-
-/// How a vault stands.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct VaultStatus {
-    /// It gives and takes nothing until it is unlocked.
-    pub sealed: bool,
-    /// What unlocks it, each by itself.
-    pub ways: Vec<UnlockKind>,
-    /// Whether a systemd credential is at hand.
-    pub credential: bool,
-    /// Why it was not unlocked by what is at hand, where that should have done it.
-    pub trouble: Option<String>,
-}
-
-/// What kind of refusal it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum RefusalKind {
-    /// Sealed.
-    Sealed,
-    /// It was not opened by what was given.
-    WrongKey,
-    /// No secret of that name.
-    NoSuchSecret,
-    /// One of that name already.
-    SecretExists,
-    /// Too large, too many, too short.
-    Limit,
-    /// Not what was put there.
-    Tampered,
-    /// The disk, or the process.
-    Failed,
-}
-
-impl RefusalKind {
-    const ALL: [Self; 7] = [
-        Self::Sealed,
-        Self::WrongKey,
-        Self::NoSuchSecret,
-        Self::SecretExists,
-        Self::Limit,
-        Self::Tampered,
-        Self::Failed,
-    ];
-}
 
 /// One message, whatever it says.
 struct Message {
@@ -93,6 +36,14 @@ struct Message {
 
 fn text(text: &str) -> Bytes {
     Zeroizing::new(text.as_bytes().to_vec())
+}
+
+fn bytes(bytes: &[u8]) -> Bytes {
+    Zeroizing::new(bytes.to_vec())
+}
+
+fn of_kind(kind: KeyKind) -> Bytes {
+    bytes(&[kind as u8])
 }
 
 fn flag(flag: bool) -> Bytes {
@@ -127,8 +78,30 @@ impl Parts {
         }
     }
 
+    fn array<const N: usize>(&mut self) -> io::Result<[u8; N]> {
+        self.bytes()?.as_slice().try_into().map_err(|_| malformed())
+    }
+
     fn number(&mut self) -> io::Result<u64> {
-        Ok(u64::from_be_bytes(self.bytes()?.as_slice().try_into().map_err(|_| malformed())?))
+        self.array().map(u64::from_be_bytes)
+    }
+
+    fn count(&mut self) -> io::Result<usize> {
+        usize::try_from(self.number()?).map_err(|_| malformed())
+    }
+
+    fn key_kind(&mut self) -> io::Result<KeyKind> {
+        let [kind] = self.array()?;
+        KeyKind::from_number(kind).ok_or_else(malformed)
+    }
+
+    /// As many as there are.
+    fn rest<T>(&mut self, mut one: impl FnMut(&mut Self) -> io::Result<T>) -> io::Result<Vec<T>> {
+        let mut all = Vec::new();
+        while !self.0.as_slice().is_empty() {
+            all.push(one(self)?);
+        }
+        Ok(all)
     }
 
     fn maybe(&mut self) -> io::Result<Option<Bytes>> {
@@ -147,107 +120,6 @@ fn maybe(bytes: Option<&Bytes>) -> [Bytes; 2] {
 
 fn number(number: u64) -> Bytes {
     Zeroizing::new(number.to_be_bytes().to_vec())
-}
-
-impl Request {
-    pub(crate) fn encode(&self) -> Bytes {
-        let (kind, parts) = match self {
-            Self::Status => (0, Vec::new()),
-            Self::Unlock { passphrase } => (1, vec![passphrase.clone()]),
-            Self::Seal => (2, Vec::new()),
-            Self::Protect { passphrase, credential, key_file } => {
-                let [there, words] = maybe(passphrase.as_ref());
-                (3, vec![there, words, flag(*credential), flag(*key_file)])
-            }
-            Self::Set { tenant, name, value, setting } => {
-                let rotated = flag(*setting == Setting::Rotated);
-                (4, vec![text(tenant), text(name.as_str()), value.clone(), rotated])
-            }
-            Self::Reveal { tenant, name } => (5, vec![text(tenant), text(name.as_str())]),
-            Self::List { tenant } => (6, vec![text(tenant)]),
-            Self::Remove { tenant, name } => (7, vec![text(tenant), text(name.as_str())]),
-        };
-        Message { kind, parts }.encode()
-    }
-
-    pub(crate) fn decode(bytes: &[u8]) -> io::Result<Self> {
-        let Message { kind, parts } = Message::decode(bytes)?;
-        let mut parts = Parts(parts.into_iter());
-        let request = match kind {
-            0 => Self::Status,
-            1 => Self::Unlock { passphrase: parts.bytes()? },
-            2 => Self::Seal,
-            3 => Self::Protect { passphrase: parts.maybe()?, credential: parts.flag()?, key_file: parts.flag()? },
-            4 => {
-                let (tenant, name, value) = (parts.text()?, parts.name()?, parts.bytes()?);
-                let setting = if parts.flag()? { Setting::Rotated } else { Setting::New };
-                Self::Set { tenant, name, value, setting }
-            }
-            5 => Self::Reveal { tenant: parts.text()?, name: parts.name()? },
-            6 => Self::List { tenant: parts.text()? },
-            7 => Self::Remove { tenant: parts.text()?, name: parts.name()? },
-            _ => return Err(malformed()),
-        };
-        parts.end(request)
-    }
-}
-
-impl Answer {
-    pub(crate) fn encode(&self) -> Bytes {
-        let (kind, parts) = match self {
-            Self::Status(VaultStatus { sealed, ways, credential, trouble }) => {
-                let ways = ways.iter().map(|kind| *kind as u8).collect();
-                let [there, trouble] = maybe(trouble.as_deref().map(text).as_ref());
-                (0, vec![flag(*sealed), Zeroizing::new(ways), flag(*credential), there, trouble])
-            }
-            Self::Done => (1, Vec::new()),
-            Self::Version(version) => (2, vec![number(*version)]),
-            Self::Value(value) => (3, vec![value.clone()]),
-            Self::Secrets(secrets) => {
-                let each =
-                    |secret: &Secret| [text(secret.name.as_str()), number(secret.version), number(secret.changed.0)];
-                (4, secrets.iter().flat_map(each).collect())
-            }
-            Self::Refused { kind, text: why } => (5, vec![Zeroizing::new(vec![*kind as u8]), text(why)]),
-        };
-        Message { kind, parts }.encode()
-    }
-
-    pub(crate) fn decode(bytes: &[u8]) -> io::Result<Self> {
-        let Message { kind, parts } = Message::decode(bytes)?;
-        let mut parts = Parts(parts.into_iter());
-        let answer = match kind {
-            0 => {
-                let sealed = parts.flag()?;
-                let kinds = parts.bytes()?;
-                let known = |kind: &u8| UnlockKind::ALL.get(usize::from(*kind)).copied().ok_or_else(malformed);
-                let ways = kinds.iter().map(known).collect::<io::Result<_>>()?;
-                let credential = parts.flag()?;
-                let trouble = parts.maybe()?.map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
-                Self::Status(VaultStatus { sealed, ways, credential, trouble })
-            }
-            1 => Self::Done,
-            2 => Self::Version(parts.number()?),
-            3 => Self::Value(parts.bytes()?),
-            4 => {
-                let mut secrets = Vec::new();
-                while !parts.0.as_slice().is_empty() {
-                    let (name, version) = (parts.name()?, parts.number()?);
-                    secrets.push(Secret { name, version, changed: Timestamp(parts.number()?) });
-                }
-                Self::Secrets(secrets)
-            }
-            5 => {
-                let kind = match parts.bytes()?.as_slice() {
-                    [kind] => *RefusalKind::ALL.get(usize::from(*kind)).ok_or_else(malformed)?,
-                    _ => return Err(malformed()),
-                };
-                Self::Refused { kind, text: parts.text()? }
-            }
-            _ => return Err(malformed()),
-        };
-        parts.end(answer)
-    }
 }
 
 impl Message {
@@ -277,16 +149,18 @@ impl Message {
     }
 }
 
-/// Reads one message; `None` where the other end is closed.
-pub(crate) fn read_message(input: &mut impl Read) -> io::Result<Option<Bytes>> {
+/// Reads one message, of which one kind alone may be as long as an export; `None` where the other end is closed.
+pub(crate) fn read_message(input: &mut impl Read, large: u8) -> io::Result<Option<Bytes>> {
     let mut length = [0; 4];
     match input.read_exact(&mut length) {
         Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
         read => read?,
     }
-    let mut bytes = Zeroizing::new(vec![0; message_length(length)?]);
-    input.read_exact(&mut bytes)?;
-    Ok(Some(bytes))
+    let mut head = [0; HEAD_BYTES];
+    input.read_exact(&mut head)?;
+    let mut message = message_room(length, head, large)?;
+    input.read_exact(&mut message[HEAD_BYTES..])?;
+    Ok(Some(message))
 }
 
 /// Writes one message.
@@ -296,10 +170,16 @@ pub(crate) fn write_message(output: &mut impl Write, bytes: &[u8]) -> io::Result
     output.flush()
 }
 
-/// The length of the message that follows.
-pub(crate) fn message_length(length: [u8; 4]) -> io::Result<usize> {
-    let length = u32::from_be_bytes(length);
-    if length > MESSAGE_BYTES_MAX { Err(malformed()) } else { usize::try_from(length).map_err(|_| malformed()) }
+/// The message that begins with this head, with room for what follows.
+pub(crate) fn message_room(length: [u8; 4], head: [u8; HEAD_BYTES], large: u8) -> io::Result<Bytes> {
+    let length = usize::try_from(u32::from_be_bytes(length)).map_err(|_| malformed())?;
+    let max = if head[1] == large { LARGE_MESSAGE_BYTES_MAX } else { MESSAGE_BYTES_MAX };
+    if !(HEAD_BYTES..=max).contains(&length) {
+        return Err(malformed());
+    }
+    let mut message = Zeroizing::new(vec![0; length]);
+    message[..HEAD_BYTES].copy_from_slice(&head);
+    Ok(message)
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 use nisse_testkit::{SimDisk, SimEntropy};
 
 use super::*;
+use crate::signing::KeyKind;
 
 const CHEAP: Cost = Cost { memory_kib: 64, passes: 1 };
 
@@ -89,4 +90,100 @@ fn what_opened_an_earlier_vault_opens_nothing_of_a_later_one() {
         assert_ne!(secret.key, after.secrets[place].key);
         assert_ne!(secret.value, after.secrets[place].value);
     }
+}
+
+fn keys() -> Vault {
+    let mut vault = vault();
+    for (key, kind) in
+        [("a", KeyKind::Secp256k1), ("b", KeyKind::Secp256k1), ("c", KeyKind::Ed25519), ("d", KeyKind::Ed25519)]
+    {
+        vault.draw_key(&name(key), kind, Timestamp(1)).expect("drawn");
+    }
+    vault
+}
+
+#[test]
+fn a_sealed_key_opens_in_its_own_place_alone() {
+    let names = ["a", "b", "c", "d"].map(name);
+    for one in &names {
+        for other in names.iter().filter(|other| *other != one) {
+            let swapped: [fn(&mut StoredKey, &StoredKey); 5] = [
+                |to, from| *to = from.clone(),
+                |to, from| to.key.clone_from(&from.key),
+                |to, from| to.secret.clone_from(&from.secret),
+                |to, from| (to.key, to.secret) = (from.key.clone(), from.secret.clone()),
+                |to, from| to.public.clone_from(&from.public),
+            ];
+            for (number, swap) in swapped.into_iter().enumerate() {
+                let mut vault = keys();
+                with(&mut vault, |body| {
+                    let from = body.keys[other].clone();
+                    swap(body.keys.get_mut(one).expect("there"), &from);
+                });
+                let refused = vault.reveal_key(one).expect_err("it is another one").to_string();
+                assert_eq!(refused, format!("open the vault's key `{one}`: it is not what was put there"), "{number}");
+                assert!(vault.sign_digest(one, &[1; 32]).is_err() && vault.sign_message(one, b"m").is_err());
+                assert!(vault.reveal_key(other).is_ok());
+            }
+        }
+        let mut other_kind = keys();
+        with(&mut other_kind, |body| {
+            let key = body.keys.get_mut(one).expect("there");
+            key.kind = if key.kind == KeyKind::Ed25519 { KeyKind::Secp256k1 } else { KeyKind::Ed25519 };
+        });
+        assert!(other_kind.reveal_key(one).is_err(), "another kind");
+        let mut other_point = keys();
+        with(&mut other_point, |body| body.keys.get_mut(one).expect("there").public[7] ^= 1);
+        assert!(other_point.reveal_key(one).is_err(), "another public part");
+    }
+}
+
+#[test]
+fn a_tenant_reaches_no_key_and_a_key_no_tenant() {
+    let mut vault = keys();
+    let body = vault.body().expect("open").clone();
+    assert_eq!(body.tenants.keys().collect::<Vec<_>>(), ["home", "shop"], "keys have a tenant of no name");
+    with(&mut vault, |body| {
+        let key = body.keys[&name("a")].clone();
+        let secret = body.secrets.get_mut(&("home".to_owned(), name("a"))).expect("there");
+        (secret.key, secret.value) = (key.key, key.secret);
+    });
+    assert!(vault.get("home", &name("a")).is_err());
+    let mut vault = keys();
+    with(&mut vault, |body| {
+        let secret = body.secrets[&("home".to_owned(), name("a"))].clone();
+        let key = body.keys.get_mut(&name("a")).expect("there");
+        (key.key, key.secret) = (secret.key, secret.value);
+    });
+    assert!(vault.reveal_key(&name("a")).is_err());
+}
+
+#[test]
+fn a_key_of_before_a_protection_opens_nothing_after_it_and_the_other_way_round() {
+    let mut vault = keys();
+    let before = vault.body().expect("open").clone();
+    let secrets = ["a", "b", "c", "d"].map(|key| vault.reveal_key(&name(key)).expect("there"));
+    vault.protect(&[key_file(2)], CHEAP).expect("protected anew");
+    let after = vault.body().expect("open").clone();
+    for (key, secret) in ["a", "b", "c", "d"].iter().zip(&secrets) {
+        let (old, new) = (&before.keys[&name(key)], &after.keys[&name(key)]);
+        assert_eq!(vault.reveal_key(&name(key)).expect("there"), *secret, "the key stays");
+        assert_eq!((&old.public, old.created, old.kind), (&new.public, new.created, new.kind));
+        assert!(old.key != new.key && old.secret != new.secret, "its seals do not");
+        let mut rolled_back = self::with_key(&after, &vault, key, old);
+        assert!(rolled_back.reveal_key(&name(key)).is_err());
+        assert!(rolled_back.sign_digest(&name(key), &[1; 32]).is_err());
+        rolled_back.root = None;
+        assert!(rolled_back.unlock(&key_file(1)).is_err());
+    }
+}
+
+/// A vault like this one, with one key as it was in an earlier file.
+fn with_key(after: &Body, vault: &Vault, key: &str, old: &StoredKey) -> Vault {
+    let mut body = after.clone();
+    body.keys.insert(name(key), old.clone());
+    let root = vault.root.as_ref().expect("open");
+    let (disk, entropy, path) = (Arc::clone(&vault.disk), Arc::clone(&vault.entropy), vault.path.clone());
+    let stored = Some(StoredVault::new(body, root));
+    Vault { disk, path, entropy, stored, root: Some(Key::from_array(root.expose())), reads_alone: false }
 }

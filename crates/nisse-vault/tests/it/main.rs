@@ -1,16 +1,22 @@
 //! A vault against whoever has its disk.
 #![allow(clippy::unwrap_used, reason = "a test ends at the first thing that is not as it should be")]
 
+mod exports;
 mod keeper;
+mod key_power_cuts;
+mod keys;
+mod looks;
 mod power_cuts;
 mod rows;
+mod versions;
 mod ways;
+mod within;
 
 use std::path::Path;
 use std::sync::Arc;
 
 use nisse_model::{SecretName, Timestamp};
-use nisse_store::Disk as _;
+use nisse_store::Disk;
 use nisse_testkit::{SimDisk, SimEntropy};
 use nisse_vault::{Cost, Setting, Unlock, UnlockKind, Vault, VaultError};
 use zeroize::Zeroizing;
