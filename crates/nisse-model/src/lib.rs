@@ -4,6 +4,7 @@
 //! a disk or a wire is defined beside the type it stores and carries a version.
 #![forbid(unsafe_code)]
 
+mod access;
 mod address;
 mod agent_id;
 mod audit;
@@ -31,6 +32,7 @@ mod secret_rule;
 mod suggestion;
 mod units;
 
+pub use access::{Access, AccessRule, AccessTo, Rate};
 pub use address::{Address, ParseAddressError};
 pub use agent_id::{AgentId, AgentName, ParseAgentIdError};
 pub use audit::{AuditChainError, AuditHead, AuditLine, DecodeAuditError};

@@ -18,7 +18,7 @@ use std::fmt;
 pub use check::{Warning, check};
 pub use error::{ManifestError, ManifestErrors, ManifestProblem};
 
-use crate::{AgentId, Config, EntryPoint, Hash256, Permission, Resources};
+use crate::{Access, AgentId, Config, EntryPoint, Hash256, Permission, Resources};
 
 /// What `agent.yaml` says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,6 +39,8 @@ pub struct Manifest {
     pub permissions: Vec<Permission>,
     /// The `config:` block; `{}` without one.
     pub config: Config,
+    /// Who may ask it at its public endpoint.
+    pub access: Access,
 }
 
 impl Manifest {

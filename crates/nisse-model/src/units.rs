@@ -167,7 +167,7 @@ pub struct ParseUnitError {
 }
 
 impl ParseUnitError {
-    fn new(found: &str, expected: &'static str) -> Self {
+    pub(crate) fn new(found: &str, expected: &'static str) -> Self {
         Self { found: found.chars().take(60).collect(), expected }
     }
 }

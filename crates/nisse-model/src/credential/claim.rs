@@ -19,6 +19,16 @@ pub enum Role {
 impl Role {
     /// From the least to the most.
     pub const ALL: [Self; 4] = [Self::Relay, Self::Read, Self::Edit, Self::Admin];
+
+    /// As it is written.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Relay => "relay",
+            Self::Read => "read",
+            Self::Edit => "edit",
+            Self::Admin => "admin",
+        }
+    }
 }
 
 /// One statement of an issuer, for the identity that it acts for.

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::{ArtifactHash, Manifest};
-use crate::{NetworkScheme, Permission};
+use crate::{Access, NetworkScheme, Permission};
 
 /// Something to think about before deploying. Prints as one sentence.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -32,6 +32,18 @@ pub enum Warning {
     /// Only home nodes give it.
     #[error("the permission \"{0}\" is only given on a node of your own")]
     OwnNode(Permission),
+    /// A list without rules.
+    #[error("`access` has no rule, so nobody reaches the endpoint from outside")]
+    Unreachable,
+    /// Admits nobody on a rented node.
+    #[error(
+        "rule {0} of `access` admits nobody on a node of somebody else: only its owner's own node knows their devices, \
+         spaces and capabilities"
+    )]
+    AccessOnOwnNode(usize),
+    /// A rule that stands twice.
+    #[error("rule {0} of `access` stands there before, so it decides nothing")]
+    DuplicateAccess(usize),
     /// No node of this version has one to give.
     #[error("`resources.gpu` is true: no node of this version offers a GPU, so nobody will bid")]
     Gpu,
@@ -53,6 +65,7 @@ pub fn check(manifest: &Manifest) -> Vec<Warning> {
     if manifest.resources.gpu {
         warnings.push(Warning::Gpu);
     }
+    warnings.extend(access(&manifest.access));
     let mut seen = BTreeSet::new();
     for permission in &manifest.permissions {
         if !seen.insert(permission) {
@@ -72,6 +85,22 @@ pub fn check(manifest: &Manifest) -> Vec<Warning> {
                 warnings.push(Warning::OwnNode(permission.clone()));
             }
             Permission::ReadIpfs | Permission::PublishToChain => {}
+        }
+    }
+    warnings
+}
+
+fn access(access: &Access) -> Vec<Warning> {
+    let Access::Rules(rules) = access else { return Vec::new() };
+    if rules.is_empty() {
+        return vec![Warning::Unreachable];
+    }
+    let mut warnings = Vec::new();
+    for (position, rule) in rules.iter().enumerate() {
+        if rules[..position].contains(rule) {
+            warnings.push(Warning::DuplicateAccess(position + 1));
+        } else if rule.to.needs_own_node() {
+            warnings.push(Warning::AccessOnOwnNode(position + 1));
         }
     }
     warnings

@@ -5,8 +5,9 @@ use super::read_config;
 use super::scalar::{Meaning, Style};
 use super::tree::{Entry, Node, Value, shortened};
 use super::{ArtifactHash, Manifest};
-use crate::{AgentId, Config, EntryPoint, Permission, Resources};
+use crate::{Access, AgentId, Config, EntryPoint, Permission, Resources};
 
+mod access;
 mod reader;
 mod resources;
 mod secrets;
@@ -30,9 +31,9 @@ const KEYS: [&str; 12] = [
 ];
 /// The keys that errors offer.
 pub(super) const KEYS_TEXT: &str =
-    "agent_id, description, compliance, resources, entry_point, artifact_hash, permissions, nisse, config";
+    "agent_id, description, compliance, resources, entry_point, artifact_hash, permissions, nisse, config, access";
 /// Keys of nisse that need `nisse: 1`, and whether this version acts upon them.
-const KEYS_BEYOND: [(&str, bool); 4] = [("config", true), ("functions", false), ("triggers", false), ("access", false)];
+const KEYS_BEYOND: [(&str, bool); 4] = [("config", true), ("functions", false), ("triggers", false), ("access", true)];
 
 /// What an entry of `permissions` is.
 const PERMISSION: &str = "a permission as text, such as \"network_outbound:HOST\"";
@@ -68,6 +69,7 @@ impl Reader {
         let artifact_hash = artifact_hash.and_then(|node| self.artifact_hash(node));
         let permissions = find(entries, "permissions").map_or(Some(Vec::new()), |node| self.permissions(node));
         let config = find(entries, "config").map_or(Some(Config::default()), |node| self.config(node));
+        let access = find(entries, "access").map_or(Some(Access::Anybody), |node| self.access(node));
         Some(Manifest {
             agent_id: agent_id?,
             description: description?,
@@ -77,6 +79,7 @@ impl Reader {
             artifact_hash: artifact_hash?,
             permissions: permissions?,
             config: config?,
+            access: access?,
         })
     }
 

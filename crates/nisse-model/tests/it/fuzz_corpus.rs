@@ -2,9 +2,10 @@
 
 use nisse_model::{Hash256, Manifest};
 
-const CORPUS: [(&str, &str); 12] = [
+const CORPUS: [(&str, &str); 13] = [
     ("tip-example", include_str!("../../../../fuzz/corpus/manifest/tip-example")),
     ("sealed-with-config", include_str!("../../../../fuzz/corpus/manifest/sealed-with-config")),
+    ("access", include_str!("../../../../fuzz/corpus/manifest/access")),
     ("flow", include_str!("../../../../fuzz/corpus/manifest/flow")),
     ("anchors", include_str!("../../../../fuzz/corpus/manifest/anchors")),
     ("two-documents", include_str!("../../../../fuzz/corpus/manifest/two-documents")),
@@ -17,7 +18,7 @@ const CORPUS: [(&str, &str); 12] = [
     ("unicode", include_str!("../../../../fuzz/corpus/manifest/unicode")),
 ];
 /// Those of the corpus that are manifests.
-const GOOD: [&str; 4] = ["tip-example", "sealed-with-config", "flow", "unicode"];
+const GOOD: [&str; 5] = ["tip-example", "access", "sealed-with-config", "flow", "unicode"];
 
 #[test]
 fn every_committed_input_is_listed() {

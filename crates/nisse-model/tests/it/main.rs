@@ -8,6 +8,7 @@ mod grants;
 mod invocation;
 mod lease_terms;
 mod manifest;
+mod manifest_access;
 mod manifest_config_errors;
 mod manifest_permission_errors;
 mod manifest_value_errors;

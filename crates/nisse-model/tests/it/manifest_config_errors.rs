@@ -21,10 +21,9 @@ fn a_quoted_version_is_refused() {
 
 #[test]
 fn keys_of_a_later_version_are_refused_by_name() {
-    assert_snapshot!(refused("permissions:", "nisse: 1\nfunctions: []\ntriggers: []\naccess: any\npermissions:"), @r"
+    assert_snapshot!(refused("permissions:", "nisse: 1\nfunctions: []\ntriggers: []\npermissions:"), @r"
     line 14, column 1: found `functions`, which is not supported by this version of nisse; remove `functions`
     line 15, column 1: found `triggers`, which is not supported by this version of nisse; remove `triggers`
-    line 16, column 1: found `access`, which is not supported by this version of nisse; remove `access`
     ");
 }
 

@@ -66,7 +66,7 @@ impl Reader {
     }
 
     /// A quantity may stand in quotes or not; its text is what counts.
-    fn number_or_text<'a>(&mut self, key: &str, node: &'a Node, expected: &'static str) -> Option<&'a str> {
+    pub(super) fn number_or_text<'a>(&mut self, key: &str, node: &'a Node, expected: &'static str) -> Option<&'a str> {
         if let Value::Scalar(scalar) = &node.value
             && matches!(scalar.meaning(), Meaning::Number(_) | Meaning::Text(_) | Meaning::Unclear)
         {
@@ -76,7 +76,14 @@ impl Reader {
         None
     }
 
-    fn refuse<T>(&mut self, key: &str, node: &Node, text: &str, expected: String, hint: Option<String>) -> Option<T> {
+    pub(super) fn refuse<T>(
+        &mut self,
+        key: &str,
+        node: &Node,
+        text: &str,
+        expected: String,
+        hint: Option<String>,
+    ) -> Option<T> {
         let problem = ManifestProblem::Value { key: key.to_owned(), found: shortened(text), expected };
         self.report(node.at, problem, hint);
         None
@@ -95,7 +102,7 @@ fn cpu_hint(text: &str) -> Option<String> {
 }
 
 /// Reads what people of other systems write: `256MB`, `256Mi`, `256 MiB`, `256`.
-fn memory_hint(text: &str) -> Option<String> {
+pub(super) fn memory_hint(text: &str) -> Option<String> {
     let text = text.trim();
     let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let unit = match text[digits..].trim().to_ascii_lowercase().as_str() {
