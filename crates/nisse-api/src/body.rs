@@ -84,13 +84,15 @@ pub(crate) struct Room<'a> {
     bodies: &'a Bodies,
     from: Option<IpAddr>,
     bytes: usize,
+    /// What this body may have.
+    bytes_max: usize,
 }
 
 impl Room<'_> {
     fn take(&mut self, bytes: usize) -> Result<(), BodyError> {
-        let Bodies { held, held_max, one_max, .. } = self.bodies;
-        if self.bytes + bytes > *one_max {
-            return Err(BodyError::TooLarge(*one_max));
+        let Bodies { held, held_max, .. } = self.bodies;
+        if self.bytes + bytes > self.bytes_max {
+            return Err(BodyError::TooLarge(self.bytes_max));
         }
         let mut most = held.fetch_add(bytes, Ordering::Relaxed) + bytes > *held_max;
         self.bytes += bytes;
@@ -144,37 +146,49 @@ impl Bodies {
         from: IpAddr,
         body: B,
     ) -> Result<Held<'_>, BodyError> {
+        self.whole_within(from, None, body).await
+    }
+
+    /// The same for a body that may have no more than so many bytes, however many others may.
+    pub(crate) async fn whole_within<B: Body<Data = Bytes> + Unpin>(
+        &self,
+        from: IpAddr,
+        bytes_max: Option<u64>,
+        body: B,
+    ) -> Result<Held<'_>, BodyError> {
         if body.is_end_stream() {
             return Ok(Held { bytes: Bytes::new(), room: None });
         }
+        let bytes_max = bytes_max.and_then(|most| usize::try_from(most).ok());
+        let bytes_max = bytes_max.map_or(self.one_max, |most| most.min(self.one_max));
         // Said before a byte of it is asked for.
-        if body.size_hint().lower() > self.one_max as u64 {
-            return Err(BodyError::TooLarge(self.one_max));
+        if body.size_hint().lower() > bytes_max as u64 {
+            return Err(BodyError::TooLarge(bytes_max));
         }
-        timeout(BODY_TIME_MAX, self.read(from, body)).await.unwrap_or(Err(BodyError::Slow))
+        let room = Room { bodies: self, from: counted(from), bytes: 0, bytes_max };
+        timeout(BODY_TIME_MAX, read(room, body)).await.unwrap_or(Err(BodyError::Slow))
     }
+}
 
-    async fn read<B: Body<Data = Bytes> + Unpin>(&self, from: IpAddr, mut body: B) -> Result<Held<'_>, BodyError> {
-        let mut room = Room { bodies: self, from: counted(from), bytes: 0 };
-        let mut first = Bytes::new();
-        let mut all = BytesMut::new();
-        while let Some(frame) = timeout(BODY_STALL_MAX, body.frame()).await.map_err(|_| BodyError::Slow)? {
-            let Ok(piece) = frame.map_err(|_| BodyError::Broken)?.into_data() else { continue };
-            room.take(piece.len())?;
-            // Most bodies are one piece, which is passed on as it is. Several are copied together: small pieces kept as
-            // they came would each hold a whole buffer of their connection.
-            if first.is_empty() && all.is_empty() {
-                first = piece;
-                continue;
-            }
-            if all.is_empty() {
-                all.extend_from_slice(&std::mem::take(&mut first));
-            }
-            all.extend_from_slice(&piece);
+async fn read<B: Body<Data = Bytes> + Unpin>(mut room: Room<'_>, mut body: B) -> Result<Held<'_>, BodyError> {
+    let mut first = Bytes::new();
+    let mut all = BytesMut::new();
+    while let Some(frame) = timeout(BODY_STALL_MAX, body.frame()).await.map_err(|_| BodyError::Slow)? {
+        let Ok(piece) = frame.map_err(|_| BodyError::Broken)?.into_data() else { continue };
+        room.take(piece.len())?;
+        // Most bodies are one piece, which is passed on as it is. Several are copied together: small pieces kept as
+        // they came would each hold a whole buffer of their connection.
+        if first.is_empty() && all.is_empty() {
+            first = piece;
+            continue;
         }
-        let bytes = if all.is_empty() { first } else { all.freeze() };
-        Ok(Held { bytes, room: Some(room) })
+        if all.is_empty() {
+            all.extend_from_slice(&std::mem::take(&mut first));
+        }
+        all.extend_from_slice(&piece);
     }
+    let bytes = if all.is_empty() { first } else { all.freeze() };
+    Ok(Held { bytes, room: Some(room) })
 }
 
 #[cfg(test)]

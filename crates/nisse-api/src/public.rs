@@ -1,6 +1,10 @@
 //! The public listener: agents by their Host, content by CID, what owners ask from elsewhere; any other Host is 421.
 //!
-//! This is the hot path. It speaks hyper directly: one table look-up by host name, one queue, one answer.
+//! This is the hot path. It speaks hyper directly: one table look-up by host name, one queue, one answer. Who may ask an
+//! agent is found out from the head, before anything of a body is read.
+
+mod bounded;
+mod refusals;
 
 use std::convert::Infallible;
 use std::net::IpAddr;
@@ -11,9 +15,11 @@ use futures::StreamExt as _;
 use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt as _, Either, Full, StreamBody};
-use hyper::body::{Frame, Incoming};
-use nisse_node::{AgentCallError, AnswerBody, Node, OFFER_PATH, PROVIDERS_PATH, PublicRoute, REMOTE_PATH};
+use hyper::body::{Body as _, Frame, Incoming};
+use nisse_node::{AnswerBody, CallRefused, Node, OFFER_PATH, PROVIDERS_PATH, PublicAgent, PublicRoute, REMOTE_PATH};
 
+use self::bounded::Bounded;
+use self::refusals::{not_answered, not_taken, without_body};
 use crate::authority::Authority;
 use crate::body::{Bodies, BodyError, Held};
 use crate::cookies;
@@ -43,13 +49,14 @@ pub(crate) async fn answer(
     from: IpAddr,
     request: Request<Incoming>,
 ) -> Result<Response<Body>, Infallible> {
-    let Public { node, bodies, remote } = &*public;
+    let public = &*public;
+    let Public { node, bodies, remote } = public;
     let Some(asked) = Authority::of(&request) else {
         return Ok(text(StatusCode::BAD_REQUEST, "a request names its host once, as HOST or HOST:PORT"));
     };
     let route = node.route(&asked.host);
     Ok(match route {
-        PublicRoute::Agent(agent) => to_agent(agent, bodies, from, request).await,
+        PublicRoute::Agent(agent) => to_agent(public, agent, from, request).await,
         PublicRoute::Away(state) => {
             let mut response = text(StatusCode::SERVICE_UNAVAILABLE, &format!("this agent is {state}"));
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
@@ -71,56 +78,53 @@ pub(crate) async fn answer(
     })
 }
 
-async fn to_agent(
-    agent: nisse_node::PublicAgent,
-    bodies: &Bodies,
-    from: IpAddr,
-    request: Request<Incoming>,
-) -> Response<Body> {
+async fn to_agent(public: &Public, agent: PublicAgent, from: IpAddr, request: Request<Incoming>) -> Response<Body> {
     if request.method() == Method::CONNECT {
         return text(StatusCode::METHOD_NOT_ALLOWED, "an agent is no proxy");
     }
-    let (head, body) = request.into_parts();
-    // The room is kept until the call is answered.
-    let Held { bytes, room: _room } = match bodies.whole(from, body).await {
-        Ok(body) => body,
-        Err(error) => return without_body(error),
+    let Public { node, bodies, .. } = public;
+    let call = match node.admit_call(&agent, counted(from), &request) {
+        Ok(call) => call,
+        Err(refused) => return not_taken(&refused, !request.body().is_end_stream()),
     };
-    match agent.http(Request::from_parts(head, bytes)).await {
+    let mut ended = node.call_ended(&call).map(Box::pin);
+    let (mut head, body) = request.into_parts();
+    // The room is kept until the call is answered.
+    let Held { bytes, room: _room } = match bodies.whole_within(from, call.body_bytes_max(), body).await {
+        Ok(body) => body,
+        Err(error) => {
+            if call.body_bytes_max().is_some() && matches!(error, BodyError::TooLarge(_)) {
+                node.call_too_large(&call);
+            }
+            return without_body(error);
+        }
+    };
+    if let Err(other) = call.check_body(&bytes) {
+        return text(StatusCode::BAD_REQUEST, &other.text);
+    }
+    call.write_head(&mut head.headers);
+    let answer = agent.http(Request::from_parts(head, bytes));
+    let answer = match &mut ended {
+        None => answer.await,
+        Some(ended) => tokio::select! {
+            biased;
+            answer = answer => answer,
+            () = ended => return not_taken(&CallRefused::NotAdmitted, false),
+        },
+    };
+    match answer {
         Ok(answer) => {
-            let mut response = answer.response.map(|body| match body {
-                AnswerBody::Whole(bytes) => Either::Left(Full::new(bytes)),
-                AnswerBody::Stream(chunks) => Either::Right(chunks.map_err(|_| BrokenOff).boxed_unsync()),
+            let mut response = answer.response.map(|body| match (body, ended) {
+                (AnswerBody::Whole(bytes), _) => Either::Left(Full::new(bytes)),
+                (AnswerBody::Stream(chunks), None) => Either::Right(chunks.map_err(|_| BrokenOff).boxed_unsync()),
+                (AnswerBody::Stream(chunks), Some(ended)) => Either::Right(Bounded::new(chunks, ended).boxed_unsync()),
             });
             cookies::keep_to_their_host(response.headers_mut());
             response.headers_mut().insert(RECEIPT, answer.receipt);
             response
         }
-        Err(error) => {
-            let (status, retry) = match error {
-                AgentCallError::Busy => (StatusCode::SERVICE_UNAVAILABLE, true),
-                AgentCallError::Halted => (StatusCode::SERVICE_UNAVAILABLE, true),
-                AgentCallError::Trapped => (StatusCode::BAD_GATEWAY, false),
-                AgentCallError::Node => (StatusCode::INTERNAL_SERVER_ERROR, false),
-            };
-            let mut response = text(status, &error.to_string());
-            if retry {
-                response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
-            }
-            response
-        }
+        Err(error) => not_answered(error),
     }
-}
-
-/// Refuses a request whose body was not read to its end. Its connection ends with it: the rest is never asked for.
-fn without_body(error: BodyError) -> Response<Body> {
-    let mut response = text(error.status(), &error.to_string());
-    let headers = response.headers_mut();
-    headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
-    if error == BodyError::NoRoom {
-        headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
-    }
-    response
 }
 
 /// The node's own name: content, and who provides it. What owners sign has its own way.

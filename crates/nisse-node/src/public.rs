@@ -1,8 +1,11 @@
 //! What the public listener may ask: a route by host name, an agent's answer, content.
 
+use std::sync::Arc;
+
 use bytes::{Bytes, BytesMut};
 use http::{HeaderValue, Request, Response};
 
+use crate::access::Guard;
 use crate::agent::{AgentHandle, AnswerBody, CallError};
 
 /// Where a host name leads.
@@ -18,8 +21,11 @@ pub enum PublicRoute {
 }
 
 /// A live agent, as strangers may speak to it.
+#[derive(Clone)]
 pub struct PublicAgent {
     pub(crate) handle: AgentHandle,
+    /// Whom it takes requests of; nothing, for an agent that takes everybody's.
+    pub(crate) guard: Option<Arc<Guard>>,
 }
 
 /// An answer with its receipt's id.

@@ -7,7 +7,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use nisse_model::{Address, AgentName};
 
-use crate::agent::AgentHandle;
+use crate::public::PublicAgent;
 
 /// Which agent answers under which host name.
 #[derive(Default)]
@@ -19,7 +19,7 @@ pub(crate) struct Routes {
 #[derive(Clone)]
 pub(crate) enum Route {
     /// To a live agent.
-    Agent(AgentHandle),
+    Agent(PublicAgent),
     /// To an agent that is known and does not run now: what it is doing instead.
     Away(&'static str),
 }

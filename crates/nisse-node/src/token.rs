@@ -16,7 +16,7 @@ use minicbor::encode::Encoder;
 use nisse_model::{Chains, ChainsError, Credential, Did, SigningKey};
 use zeroize::Zeroizing;
 
-pub(crate) use self::proof::{NONCE_BYTES, PROOF, Proof, SCHEME, SignedRequest};
+pub(crate) use self::proof::{Audience, NONCE_BYTES, PROOF, Proof, SCHEME, SignedRequest};
 pub use self::signer::{TokenKeyError, TokenSigner};
 
 /// The seed of a holder's key.

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use nisse_model::{Address, Device, Did, Log, Scope, Standing, Timestamp};
+use nisse_model::{Address, CredentialId, Device, Did, Log, Role, Scope, Standing, Timestamp};
 
 /// Who may do what for the identity of a home.
 #[derive(Debug, Clone, Default)]
@@ -15,6 +15,8 @@ pub(crate) struct Known {
     devices: BTreeMap<Did, Device>,
     /// Wallets that are bound to it.
     pub(crate) wallets: BTreeSet<Address>,
+    /// Each space that there is: the role of each member, and of this identity's devices if it is one.
+    spaces: BTreeMap<CredentialId, BTreeMap<Did, Role>>,
 }
 
 impl Known {
@@ -23,7 +25,11 @@ impl Known {
         let state = log.state();
         let devices = identity.map(|identity| state.devices(identity, now)).unwrap_or_default();
         let wallets = identity.map(|identity| state.wallets(identity)).unwrap_or_default();
-        Self { own, identity, wallets, devices: devices.into_iter().map(|device| (device.did, device)).collect() }
+        let own_keys: Vec<_> = devices.iter().filter(|device| device.standing == Standing::Device).collect();
+        let roles = |space| roles(state.members(space), identity, &own_keys);
+        let spaces = state.spaces().into_iter().map(|space| (space, roles(space))).collect();
+        let devices = devices.into_iter().map(|device| (device.did, device)).collect();
+        Self { own, identity, wallets, devices, spaces }
     }
 
     /// Whether this device may act for the identity.
@@ -53,6 +59,16 @@ impl Known {
         }
     }
 
+    /// Whether there is a space of this name.
+    pub(crate) fn has_space(&self, space: &CredentialId) -> bool {
+        self.spaces.contains_key(space)
+    }
+
+    /// What a key may do in a space: as a member, or as a device of one.
+    pub(crate) fn role(&self, space: &CredentialId, key: &Did) -> Option<Role> {
+        self.spaces.get(space)?.get(key).copied()
+    }
+
     /// What a key is called.
     pub(crate) fn name(&self, key: &Did) -> Option<&str> {
         self.devices.get(key).map(|device| device.name.as_str())
@@ -72,4 +88,16 @@ impl Known {
             _ => false,
         }
     }
+}
+
+/// Who is what in a space. Of the members' devices the log tells those of the home's own identity; agents of it have what
+/// their delegations say, and no role.
+fn roles(mut members: BTreeMap<Did, Role>, identity: Option<Did>, devices: &[&Device]) -> BTreeMap<Did, Role> {
+    if let Some(role) = identity.and_then(|identity| members.get(&identity).copied()) {
+        for device in devices {
+            let has = members.entry(device.did).or_insert(role);
+            *has = role.max(*has);
+        }
+    }
+    members
 }

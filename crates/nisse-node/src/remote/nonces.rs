@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::hash::Hash;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// Requests of one owner that are good at the same time.
+/// Requests of one owner that are good at the same time, where nothing else is said.
 const PER_OWNER_MAX: usize = 1_024;
 /// Owners with requests that are good at the same time.
 const OWNERS_MAX: usize = 4_096;
@@ -13,10 +13,21 @@ const OWNERS_MAX: usize = 4_096;
 pub(crate) struct Nonces<Owner, Nonce>(Mutex<Used<Owner, Nonce>>);
 
 struct Used<Owner, Nonce> {
+    limits: Limits,
+    /// How many nonces there are.
+    count: usize,
     /// By owner: each nonce, and the second from which its request is good no more.
     owners: BTreeMap<Owner, HashMap<Nonce, u64>>,
     /// What was good until here may be forgotten: a clock that is set back makes none of it good again.
     forgotten: u64,
+}
+
+/// How much is remembered.
+#[derive(Clone, Copy)]
+struct Limits {
+    of_one: usize,
+    owners: usize,
+    all: usize,
 }
 
 /// Why a nonce is not taken.
@@ -30,11 +41,26 @@ pub(crate) enum NotTaken {
 
 impl<Owner, Nonce> Default for Nonces<Owner, Nonce> {
     fn default() -> Self {
-        Self(Mutex::new(Used { owners: BTreeMap::new(), forgotten: 0 }))
+        Self::sized(PER_OWNER_MAX, OWNERS_MAX, PER_OWNER_MAX * OWNERS_MAX)
+    }
+}
+
+impl<Owner, Nonce> Nonces<Owner, Nonce> {
+    /// So many of one owner, of so many owners, and of all of them.
+    pub(crate) fn sized(of_one: usize, owners: usize, all: usize) -> Self {
+        let limits = Limits { of_one, owners, all };
+        Self(Mutex::new(Used { limits, count: 0, owners: BTreeMap::new(), forgotten: 0 }))
     }
 }
 
 impl<Owner: Ord + Copy, Nonce: Eq + Hash> Nonces<Owner, Nonce> {
+    /// Whether nothing is remembered that a request could still be good with.
+    pub(crate) fn is_idle(&self, now: u64) -> bool {
+        let mut all = self.lock();
+        all.forget(now);
+        all.count == 0
+    }
+
     fn lock(&self) -> MutexGuard<'_, Used<Owner, Nonce>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -53,16 +79,19 @@ impl<Owner: Ord + Copy, Nonce: Eq + Hash> Nonces<Owner, Nonce> {
             return Err(NotTaken::Full);
         }
         all.owners.entry(owner).or_default().insert(nonce, expires);
+        all.count += 1;
         Ok(())
     }
 }
 
 impl<Owner: Ord, Nonce> Used<Owner, Nonce> {
     fn is_full(&self, owner: &Owner) -> bool {
-        match self.owners.get(owner) {
-            Some(used) => used.len() >= PER_OWNER_MAX,
-            None => self.owners.len() >= OWNERS_MAX,
-        }
+        let Limits { of_one, owners, all } = self.limits;
+        let has_none = match self.owners.get(owner) {
+            Some(used) => used.len() >= of_one,
+            None => self.owners.len() >= owners,
+        };
+        has_none || self.count >= all
     }
 
     /// Forgets what is good no more.
@@ -72,6 +101,7 @@ impl<Owner: Ord, Nonce> Used<Owner, Nonce> {
             used.retain(|_, expires| *expires > now);
             !used.is_empty()
         });
+        self.count = self.owners.values().map(HashMap::len).sum();
     }
 }
 
@@ -120,5 +150,17 @@ mod tests {
         assert_eq!(nonces.take(OWNERS_MAX, [0; 16], 160, 100), Err(NotTaken::Full));
         assert_eq!(nonces.take(0, [1; 16], 160, 100), Ok(()), "whoever is known goes on");
         assert_eq!(nonces.take(OWNERS_MAX, [0; 16], 220, 160), Ok(()));
+    }
+
+    #[test]
+    fn all_of_them_are_bounded_together() {
+        let nonces = Nonces::sized(2, 8, 3);
+        for (owner, number) in [(1, 0), (1, 1), (2, 0)] {
+            assert_eq!(nonces.take(owner, nonce(number), 160, 100), Ok(()));
+        }
+        assert_eq!(nonces.take(3, nonce(0), 160, 100), Err(NotTaken::Full));
+        assert!(!nonces.is_idle(159));
+        assert_eq!(nonces.take(3, nonce(0), 220, 160), Ok(()));
+        assert!(nonces.is_idle(220));
     }
 }

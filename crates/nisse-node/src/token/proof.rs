@@ -18,8 +18,6 @@ pub(crate) const PROOF: HeaderName = HeaderName::from_static("nisse-proof");
 /// Bytes of a nonce.
 pub(crate) const NONCE_BYTES: usize = 16;
 
-/// What a signature over a request is made for.
-const CONTEXT: &str = "nisse request v1";
 /// The first item of what is signed.
 const VERSION: u64 = 1;
 /// Longest value that is read, in bytes.
@@ -41,26 +39,45 @@ pub(crate) struct Proof {
 #[error("`key=DID, nonce=HEX, expires=SECONDS, signature=BASE64URL` is expected")]
 pub(crate) struct ParseProofError;
 
+/// To whom a request is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Audience<'r> {
+    /// The control API of a node: the key of its device.
+    Node(Did),
+    /// An agent at its public endpoint: the authority that is asked, in lower case, with a port where one is written.
+    Host(&'r str),
+}
+
+impl Audience<'_> {
+    /// What a signature over a request to it is made for.
+    fn context(self) -> &'static str {
+        match self {
+            Self::Node(_) => "nisse request v1",
+            Self::Host(_) => "nisse call v1",
+        }
+    }
+}
+
 /// What a proof stands for.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct SignedRequest<'r> {
     pub(crate) method: &'r str,
     /// Path and query, as they are sent.
     pub(crate) path: &'r str,
-    pub(crate) node: Did,
+    pub(crate) to: Audience<'r>,
     pub(crate) body: Hash256,
 }
 
 impl SignedRequest<'_> {
     /// Proves that it is whoever's key this is.
     pub(crate) fn prove(&self, key: &SigningKey, nonce: [u8; NONCE_BYTES], expires: u64) -> Proof {
-        let signature = key.sign(CONTEXT, &self.signed_bytes(&nonce, expires));
+        let signature = key.sign(self.to.context(), &self.signed_bytes(&nonce, expires));
         Proof { key: key.did(), nonce, expires, signature }
     }
 
     /// Whether a proof is one of this request.
     pub(crate) fn is_proven(&self, proof: &Proof) -> bool {
-        proof.key.verifies(CONTEXT, &self.signed_bytes(&proof.nonce, proof.expires), &proof.signature)
+        proof.key.verifies(self.to.context(), &self.signed_bytes(&proof.nonce, proof.expires), &proof.signature)
     }
 
     /// Deterministic CBOR (RFC 8949 §4.2.1).
@@ -76,7 +93,11 @@ impl SignedRequest<'_> {
         expires: u64,
         encoder: &mut Encoder<&mut Vec<u8>>,
     ) -> Result<(), minicbor::encode::Error<std::convert::Infallible>> {
-        encoder.array(7)?.u64(VERSION)?.str(self.method)?.str(self.path)?.bytes(&self.node.0)?;
+        encoder.array(7)?.u64(VERSION)?.str(self.method)?.str(self.path)?;
+        match self.to {
+            Audience::Node(key) => encoder.bytes(&key.0)?,
+            Audience::Host(authority) => encoder.str(authority)?,
+        };
         encoder.bytes(nonce)?.u64(expires)?.bytes(&self.body.0)?;
         Ok(())
     }

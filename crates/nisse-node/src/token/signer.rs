@@ -10,7 +10,7 @@ use nisse_model::{Did, Hash256, SigningKey};
 use nisse_store::{Clock, Entropy};
 use zeroize::Zeroizing;
 
-use super::{NONCE_BYTES, PROOF, SCHEME, SignedRequest, Token};
+use super::{Audience, NONCE_BYTES, PROOF, SCHEME, SignedRequest, Token};
 use crate::remote::{CONTENT_DIGEST, content_digest};
 
 /// Seconds for which a request is good: the node is mostly on the same machine, and the clocks are then the same.
@@ -50,7 +50,7 @@ impl TokenSigner {
         let mut nonce = [0; NONCE_BYTES];
         self.entropy.fill(&mut nonce);
         let body = Hash256::of(body);
-        let request = SignedRequest { method, path, node: self.node, body };
+        let request = SignedRequest { method, path, to: Audience::Node(self.node), body };
         let proof = request.prove(&self.key, nonce, self.clock.now().seconds() + GOOD_FOR);
         let headers = [
             (AUTHORIZATION, self.authorization.clone()),

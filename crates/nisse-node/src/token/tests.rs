@@ -72,7 +72,7 @@ fn the_example_of_the_docs_is_right() {
     let request = SignedRequest {
         method: "GET",
         path: "/api/v1/agents/nisse.test.counter/logs?lines=5",
-        node: key(2).did(),
+        to: Audience::Node(key(2).did()),
         body: Hash256::of(b""),
     };
     let proof = request.prove(&key(3), [7; NONCE_BYTES], 1_790_000_045);
@@ -88,9 +88,29 @@ fn the_example_of_the_docs_is_right() {
     assert!(missing.is_empty(), "docs/tokens.md does not have\n{}", missing.join("\n\n"));
 }
 
+/// The worked example of `docs/access.md`: the same proof for a host.
+#[test]
+fn the_example_of_a_call_is_right() {
+    let to = Audience::Host("nisse.test.counter.localhost:7480");
+    let body = Hash256::of(b"open\n");
+    let request = SignedRequest { method: "POST", path: "/hook?from=door", to, body };
+    let proof = request.prove(&key(3), [7; NONCE_BYTES], 1_790_000_045);
+    let signed = hex::encode(request.signed_bytes(&[7; NONCE_BYTES], 1_790_000_045));
+    let sent = format!("nisse-proof: {proof}\ncontent-digest: {}", crate::remote::content_digest(body));
+    let docs =
+        std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/access.md")).expect("it is there");
+    let missing: Vec<_> = [signed, sent].into_iter().filter(|text| !docs.contains(text)).collect();
+    assert!(missing.is_empty(), "docs/access.md does not have\n{}", missing.join("\n\n"));
+    // No two kinds of audience share a signature.
+    for other in [Audience::Host("nisse.test.counter.localhost"), Audience::Node(key(2).did())] {
+        assert!(!SignedRequest { to: other, ..request }.is_proven(&proof), "{other:?}");
+    }
+}
+
 #[test]
 fn a_proof_is_read_as_it_is_written_and_is_of_one_request_alone() {
-    let request = SignedRequest { method: "GET", path: "/a?b", node: key(2).did(), body: Hash256::of(b"") };
+    let request =
+        SignedRequest { method: "GET", path: "/a?b", to: Audience::Node(key(2).did()), body: Hash256::of(b"") };
     let proof = request.prove(&key(3), [7; NONCE_BYTES], 1_790_000_045);
     assert!(request.is_proven(&proof));
     let written = proof.to_string();
@@ -112,7 +132,8 @@ fn a_proof_is_read_as_it_is_written_and_is_of_one_request_alone() {
     for other in [
         SignedRequest { method: "POST", ..request },
         SignedRequest { path: "/a?c", ..request },
-        SignedRequest { node: other.did(), ..request },
+        SignedRequest { to: Audience::Node(other.did()), ..request },
+        SignedRequest { to: Audience::Host("a.localhost"), ..request },
         SignedRequest { body: Hash256::of(b"x"), ..request },
     ] {
         assert!(!other.is_proven(&proof), "{other:?}");
