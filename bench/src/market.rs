@@ -3,6 +3,7 @@
 //! Three homes, each with a node of its own: one holds the chain, one orders, one bids and runs what it won. They share
 //! the chain and loopback, and nothing else.
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -95,10 +96,13 @@ impl Three {
         let joining = ["--chain", &url, "--contract", contract, "--chain-id", &id];
 
         let endpoint = format!("http://{DEPLOYER}");
-        let deployer =
-            Node::up_with(program, &folder.join("deployer"), &[&joining[..], &["--endpoint", &endpoint]].concat())?;
-        // The demo's money comes along with its key.
-        std::fs::copy(chain.home.join("keys/deployer"), deployer.home.join("keys/deployer"))?;
+        let (home, joining_as) = (folder.join("deployer"), [&joining[..], &["--endpoint", &endpoint]].concat());
+        drop(Node::up_with(program, &home, &joining_as)?);
+        // The demo's money comes along with its key, which the vault takes at the next start.
+        let exported = chain.command(&["wallet", "export", "deployer"])?;
+        std::fs::write(home.join("keys/deployer"), exported["key"].as_str().context("its key")?)?;
+        std::fs::set_permissions(home.join("keys/deployer"), std::fs::Permissions::from_mode(0o600))?;
+        let deployer = Node::up_with(program, &home, &joining_as)?;
         let exception = format!("{DEPLOYER}:80:{}", deployer.server.address);
         let serving = ["--accept", "any", "--price", "40", "--stake", "10000", "--connect-to", &exception];
         let stranger = Node::up_with(program, &folder.join("stranger"), &[&joining[..], &serving].concat())?;

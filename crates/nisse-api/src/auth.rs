@@ -14,6 +14,7 @@ use http::{StatusCode, header};
 use nisse_node::{Asker, Node, TokensRequest, acting_as};
 
 use crate::authority::Authority;
+use crate::deeds::{Deed, Doing};
 use crate::door::Caller;
 use crate::needs::Needs;
 use crate::peers::Peer;
@@ -35,6 +36,8 @@ pub(crate) struct Guard {
     pub(crate) places: Arc<Shares>,
     /// Is told of who comes without the token.
     pub(crate) node: Option<Arc<Node>>,
+    /// What the audit log tells of it.
+    pub(crate) deed: Option<Deed>,
 }
 
 /// As whom somebody may pass.
@@ -52,13 +55,15 @@ enum Admitted {
 /// Refuses what may not pass.
 pub(crate) async fn check(State(guard): State<Guard>, request: Request, next: Next) -> Response {
     match (guard.admit(&request), &guard.node) {
-        (Ok(Admitted::Token(asked)), Some(node)) => tokens::answer(node, &guard.places, *asked, request, next).await,
-        (Ok(Admitted::Peer(asker)), _) => acting_as(asker, next.run(request)).await,
+        (Ok(Admitted::Token(asked)), Some(node)) => {
+            tokens::answer(node, &guard.places, *asked, request, guard.doing(next)).await
+        }
+        (Ok(Admitted::Peer(asker)), _) => acting_as(asker, guard.doing(next).run(request)).await,
         (Ok(Admitted::Owner), _) => {
             if let Some(caller) = request.extensions().get::<Caller>() {
                 caller.is_known();
             }
-            next.run(request).await
+            guard.doing(next).run(request).await
         }
         (Ok(_), _) => next.run(request).await,
         (Err(problem), node) => {
@@ -71,8 +76,15 @@ pub(crate) async fn check(State(guard): State<Guard>, request: Request, next: Ne
 }
 
 impl Guard {
+    fn doing(&self, next: Next) -> Doing<'_> {
+        Doing { node: self.node.as_ref(), deed: self.deed.as_ref(), next }
+    }
+
     /// What a device or an agent may do that came over the link.
     fn admit_peer<B>(&self, Peer(peer): &Peer, request: &http::Request<B>) -> Result<Admitted, Problem> {
+        if self.scope == Scope::Here {
+            return Err(here_alone());
+        }
         let (node, right) = (self.node.as_ref().ok_or_else(not_permitted)?, self.needs.right(request.uri().path()));
         let right = right.ok_or_else(not_permitted)?;
         node.peer_may(peer, &right).inspect_err(|_| node.peer_tried(peer, &right))?;
@@ -95,6 +107,9 @@ impl Guard {
         let mut tokens = request.headers().get_all(header::AUTHORIZATION).iter();
         if let (Some(given), None) = (tokens.next().and_then(|value| value.to_str().ok()), tokens.next()) {
             if let Some(node) = self.node.as_ref().filter(|_| Node::is_capability(given)) {
+                if self.scope == Scope::Here {
+                    return Err(here_alone());
+                }
                 return self.admit_token(node, request);
             }
             if given.strip_prefix("Bearer ").is_some_and(|given| same(given.as_bytes(), self.token.as_bytes())) {
@@ -105,6 +120,11 @@ impl Guard {
         let hint = "send one `Authorization: Bearer TOKEN` with the text of <home>/token, or a capability token as docs/tokens.md says";
         Err(Problem::new(StatusCode::UNAUTHORIZED, NEEDED, text).with_hint(hint))
     }
+}
+
+fn here_alone() -> Problem {
+    let text = "keys leave a home at its own machine alone, by its own token";
+    Problem::new(StatusCode::FORBIDDEN, "not_permitted", text).with_hint("run the command on the machine of that home")
 }
 
 fn not_permitted() -> Problem {
@@ -151,7 +171,7 @@ mod tests {
         }
         let needs = Needs::of(&crate::routes::ROUTES[0]);
         let places = Arc::new(Shares::new(1, 1));
-        let guard = Guard { token: "secret".to_owned(), scope, needs, places, node: None };
+        let guard = Guard { token: "secret".to_owned(), scope, needs, places, node: None, deed: None };
         guard.admit(&request).map(drop).map_err(|problem| problem.code)
     }
 

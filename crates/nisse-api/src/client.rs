@@ -144,6 +144,12 @@ impl Client {
         self.bytes(Method::GET, path, Bytes::new()).await
     }
 
+    /// POST with a JSON body, for bytes.
+    pub async fn post_for_bytes(&self, path: &str, body: &impl Serialize) -> Result<Bytes, ClientError> {
+        let body = serde_json::to_vec(body).map_err(|error| ClientError::Malformed(error.to_string()))?;
+        self.bytes(Method::POST, path, body.into()).await
+    }
+
     /// GET of server-sent events: each event's data goes to `each` until the stream or `each` ends it.
     pub async fn follow(&self, path: &str, mut each: impl FnMut(&str) -> bool) -> Result<(), ClientError> {
         let response = self.send(Method::GET, path, Bytes::new()).await?;

@@ -11,6 +11,7 @@ use nisse_node::{Node, TokensRequest};
 
 use crate::auth::{Guard, check};
 use crate::body::{Bodies, HERE, Held};
+use crate::deeds::Deed;
 use crate::needs::Needs;
 use crate::problem::Problem;
 use crate::routes::{ROUTES, Scope};
@@ -39,6 +40,7 @@ pub(crate) fn router(node: Arc<Node>) -> Router {
             needs: Needs::of(route),
             places: places.of(route),
             node: Some(Arc::clone(&node)),
+            deed: Deed::of(route),
         };
         // The guard comes before the body: nothing of it is read for strangers.
         let handler = (route.handler)().layer(from_fn_with_state(Arc::clone(&bodies), whole_body));

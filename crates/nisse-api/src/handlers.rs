@@ -11,8 +11,8 @@ use axum::Json;
 use axum::body::Bytes;
 use axum::extract::rejection::{JsonRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
+use axum::response::Response;
 use axum::response::sse::{Event, KeepAlive, Sse};
-use axum::response::{IntoResponse as _, Response};
 use futures::{Stream, StreamExt as _};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use nisse_node::control::{
@@ -37,8 +37,8 @@ pub(crate) use identity::{
 };
 pub(crate) use token::{token_create, token_revoke};
 pub(crate) use vault::{
-    audit_lines, secret_list, secret_remove, secret_rotate, secret_set, vault_protect, vault_seal, vault_status,
-    vault_unlock,
+    audit_lines, secret_list, secret_remove, secret_rotate, secret_set, vault_export, vault_protect, vault_seal,
+    vault_status, vault_unlock, wallet_export, wallet_list,
 };
 // The same answers for owners elsewhere, under names of their own in generated clients.
 pub(crate) use {
@@ -71,7 +71,7 @@ fn read<T>(sent: Sent<T>) -> Result<T, Problem> {
 }
 
 pub(crate) async fn health(State(app): State<App>) -> Json<serde_json::Value> {
-    let vault = app.node.vault_glance().map(|vault| if vault.sealed { "sealed" } else { "open" });
+    let vault = if app.node.vault_glance().sealed { "sealed" } else { "open" };
     Json(serde_json::json!({ "status": "serving", "version": env!("CARGO_PKG_VERSION"), "vault": vault }))
 }
 
@@ -244,11 +244,15 @@ pub(crate) async fn content_add(State(app): State<App>, bytes: Bytes) -> Answer<
 }
 
 pub(crate) async fn content_get(State(app): State<App>, Path(cid): Path<String>) -> Result<Response, Problem> {
-    let bytes = app.node.content_get(&cid).await?;
+    Ok(octets(app.node.content_get(&cid).await?))
+}
+
+/// Bytes as an answer.
+fn octets(bytes: impl axum::response::IntoResponse) -> Response {
     let mut response = bytes.into_response();
     let octets = HeaderValue::from_static("application/octet-stream");
     response.headers_mut().insert(header::CONTENT_TYPE, octets);
-    Ok(response)
+    response
 }
 
 pub(crate) async fn content_find(State(app): State<App>, Path(cid): Path<String>) -> Answer<ContentProviders> {

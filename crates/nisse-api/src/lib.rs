@@ -10,6 +10,7 @@ mod body;
 pub mod client;
 mod control;
 mod cookies;
+mod deeds;
 mod door;
 mod handlers;
 mod listen;

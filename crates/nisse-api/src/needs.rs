@@ -23,6 +23,11 @@ impl Needs {
         Self { command: command.parse().expect("an operation's name is a command"), path: route.path }
     }
 
+    /// What `to: capability` of an agent's `access` asks of whoever calls it at its public endpoint.
+    fn call() -> Self {
+        Self { command: "/agent/call".parse().expect("a command"), path: "{agent}" }
+    }
+
     /// With a condition for each parameter of the path, as it was sent.
     pub(crate) fn right(&self, path: &str) -> Option<Right> {
         let parts = self.path.split('/').zip(path.split('/'));
@@ -46,7 +51,7 @@ fn parameter(part: &str) -> Option<&str> {
 /// Refuses a right that no route asks for.
 pub(crate) fn check_known(right: &Right) -> Result<(), Problem> {
     let all: Vec<_> = ROUTES.iter().filter(|route| route.scope == Scope::Owner).map(Needs::of).collect();
-    if all.iter().any(|needs| needs.is_met_by(right)) {
+    if all.iter().chain([&Needs::call()]).any(|needs| needs.is_met_by(right)) {
         return Ok(());
     }
     // The nearest first: what begins like it and takes the same conditions.
@@ -76,7 +81,15 @@ mod tests {
 
     #[test]
     fn what_some_route_asks_for_is_known_and_nothing_else() {
-        for text in ["/", "/agent", "/agent/logs", "/agent/logs/follow", "/audit/lines", "/agent/logs?agent=a.b"] {
+        for text in [
+            "/",
+            "/agent",
+            "/agent/logs",
+            "/agent/logs/follow",
+            "/audit/lines",
+            "/agent/logs?agent=a.b",
+            "/agent/call?agent=a.b",
+        ] {
             assert_eq!(known(text), Ok(()), "{text}");
         }
         assert_eq!(known("/secret/rotate?secret=x"), Ok(()));

@@ -67,6 +67,7 @@ fn operation(route: &Route, generator: &mut schemars::SchemaGenerator, problem: 
     match route.scope {
         Scope::Anyone | Scope::Stranger => {}
         Scope::Owner => operation["security"] = json!([{ "token": [] }, { "capability": [] }]),
+        Scope::Here => operation["security"] = json!([{ "token": [] }]),
         Scope::Signer => operation["security"] = json!([{ "signature": [] }]),
     }
     operation

@@ -14,6 +14,8 @@ pub enum Scope {
     Anyone,
     /// The holder of the home's token, a device of its identity, and whom either gave a part of it.
     Owner,
+    /// The holder of the home's token, at this machine: what lets keys out.
+    Here,
     /// On the public listener: the owner of the deployment, wherever, by a signature.
     Signer,
     /// On the public listener: anybody.
@@ -134,6 +136,9 @@ pub const ROUTES: &[Route] = &[
     route!("POST" "/api/v1/vault/unlock" Owner vault_unlock(Bytes) -> json::<control::VaultStatus>(), "Unlock the vault with the passphrase that is the body."),
     route!("POST" "/api/v1/vault/seal" Owner vault_seal(Nothing) -> json::<control::VaultStatus>(), "Make the vault forget its root key."),
     route!("POST" "/api/v1/vault/protect" Owner vault_protect(Bytes) -> json::<control::VaultStatus>(), "Unlock the vault from now on by the passphrase that is the body, `?credential=true` or `?key_file=true`, each by itself, and by nothing else."),
+    route!("POST" "/api/v1/vault/export" Here vault_export(json::<control::ExportRequest>()) -> Bytes, "All secrets and keys, encrypted to these recipients of age and to those of the configuration; for the owner at this machine alone."),
+    route!("GET" "/api/v1/wallets" Owner wallet_list(Nothing) -> json::<Vec<control::Wallet>>(), "The home's keys, and what they have."),
+    route!("POST" "/api/v1/wallets/{wallet}/export" Here wallet_export(Nothing) -> Bytes, "The 32 bytes of a wallet's secret key; for the owner at this machine alone."),
     route!("GET" "/api/v1/secrets" Owner secret_list(Nothing) -> json::<Vec<control::SecretEntry>>(), "The owner's secrets, without their values."),
     route!("POST" "/api/v1/secrets/{secret}" Owner secret_set(Bytes) -> json::<control::SecretSet>(), "Keep the body as a secret of a new name."),
     route!("POST" "/api/v1/secrets/{secret}/rotate" Owner secret_rotate(Bytes) -> json::<control::SecretSet>(), "Put the body in the place of a secret's value."),

@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::Request;
-use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use futures::StreamExt as _;
 use http::{StatusCode, header};
 use nisse_node::{Node, TokensRequest, acting_as};
 
+use crate::deeds::Doing;
 use crate::door::Caller;
 use crate::problem::Problem;
 use crate::routes::{Payload, Route};
@@ -50,7 +50,7 @@ pub(crate) async fn answer(
     shares: &Shares,
     asked: TokensRequest,
     mut request: Request,
-    next: Next,
+    doing: Doing<'_>,
 ) -> Response {
     let Some(share) = shares.take(asked.holder()) else {
         let text = "failed to take the request: as many by this token, or by all, are being answered as may be";
@@ -63,7 +63,7 @@ pub(crate) async fn answer(
     let (asker, mut ended) = (asked.asker(), Box::pin(node.token_ended(&asked)));
     request.extensions_mut().insert(asked);
     let answer = tokio::select! {
-        answer = acting_as(asker, next.run(request)) => answer,
+        answer = acting_as(asker, doing.run(request)) => answer,
         error = &mut ended => return Problem::from(error).into_response(),
     };
     answer.map(|body| {

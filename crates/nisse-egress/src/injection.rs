@@ -80,7 +80,7 @@ impl<'a> Injection<'a> {
             let unfit =
                 |why| EgressError::SecretUnfit { name: rule.name.clone(), header: rule.header.to_string(), why };
             let name = HeaderName::from_bytes(rule.header.as_str().as_bytes()).map_err(|_| unfit("no such header"))?;
-            let revealed = secrets.reveal(agent, &rule.name).await;
+            let revealed = secrets.reveal(agent, rule).await;
             let value = revealed.map_err(|source| EgressError::Secret { name: rule.name.clone(), source })?;
             let sent = sent_value(rule.form, value.expose()).map_err(unfit)?;
             echoes.add(value.expose());

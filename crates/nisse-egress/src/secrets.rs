@@ -1,15 +1,15 @@
 //! Secrets of the node's owner, which go along with requests and which no agent sees.
 
 use async_trait::async_trait;
-use nisse_model::SecretName;
+use nisse_model::SecretRule;
 use zeroize::Zeroizing;
 
 /// Where secrets come from: the node's vault.
 #[async_trait]
 pub trait Secrets: Send + Sync + 'static {
-    /// The secret as it is now, for this agent. Asked anew for each request, so that what was withdrawn or changed is
+    /// The secret of a rule as it is now, for this agent. Asked anew for each request, so that what was withdrawn or changed is
     /// gone with the next one.
-    async fn reveal(&self, agent: &str, name: &SecretName) -> Result<SecretValue, SecretRefused>;
+    async fn reveal(&self, agent: &str, rule: &SecretRule) -> Result<SecretValue, SecretRefused>;
 }
 
 /// A secret's bytes. Wiped when dropped, and never printed.
@@ -53,7 +53,7 @@ pub struct NoSecrets;
 
 #[async_trait]
 impl Secrets for NoSecrets {
-    async fn reveal(&self, _agent: &str, _name: &SecretName) -> Result<SecretValue, SecretRefused> {
+    async fn reveal(&self, _agent: &str, _rule: &SecretRule) -> Result<SecretValue, SecretRefused> {
         Err(SecretRefused::Missing)
     }
 }

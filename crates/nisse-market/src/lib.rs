@@ -36,7 +36,7 @@ pub use provider::{ChainClient, RpcPost, RpcPostError};
 pub use receipt::{Receipt, ReceiptError, SignedReceipt};
 pub use sealed::SealedBid;
 pub use selection::{ParseSelectionError, Selection};
-pub use signer::{KeyError, LocalKey, SignError, Signature, SignatureError, Signer};
+pub use signer::{KeyError, LocalKey, SignError, Signature, SignatureError, Signer, address_of};
 pub use tx::{
     BlockRef, ChainHash, MinedTx, QueueError, QueueSurvey, Revert, TxDriver, TxOutcome, TxQueue, TxQueueOptions,
 };

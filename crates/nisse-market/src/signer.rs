@@ -3,7 +3,7 @@
 use alloy::signers::SignerSync;
 use alloy::signers::local::PrivateKeySigner;
 use async_trait::async_trait;
-use nisse_model::{Address, Hash256};
+use nisse_model::Address;
 use nisse_store::Entropy;
 
 use crate::tx::to_model;
@@ -17,6 +17,24 @@ impl Signature {
     pub fn to_bytes(&self) -> [u8; 65] {
         self.0.as_bytes()
     }
+
+    /// The signature with these bytes, if `signer` made it over this digest: a keeper of keys is not taken at its word.
+    pub fn from_signer(signer: Address, digest: [u8; 32], bytes: &[u8; 65]) -> Result<Self, SignError> {
+        let refused = |reason: String| SignError { address: signer, reason };
+        match signer_of(digest, bytes) {
+            Ok(found) if found == signer => {}
+            Ok(found) => return Err(refused(format!("the signature is of {found}"))),
+            Err(error) => return Err(refused(error.to_string())),
+        }
+        let signature = alloy::primitives::Signature::from_raw_array(bytes);
+        signature.map(Self).map_err(|error| refused(error.to_string()))
+    }
+}
+
+/// The address of a secp256k1 key, from its compressed point.
+pub fn address_of(public: &[u8; 33]) -> Result<Address, KeyError> {
+    let key = alloy::signers::k256::ecdsa::VerifyingKey::from_sec1_bytes(public).map_err(|_| KeyError)?;
+    Ok(to_model(alloy::primitives::Address::from_public_key(&key)))
 }
 
 /// Why bytes are nobody's signature.
@@ -57,9 +75,6 @@ pub struct SignError {
     pub reason: String,
 }
 
-/// Keeps derived keys apart from every other hash over a secret.
-const DERIVED: &[u8] = b"nisse derived key v1";
-
 /// One secp256k1 key.
 #[async_trait]
 pub trait Signer: Send + Sync + 'static {
@@ -86,20 +101,6 @@ impl LocalKey {
     /// The key with these secret bytes.
     pub fn from_bytes(secret: &[u8; 32]) -> Result<Self, KeyError> {
         PrivateKeySigner::from_slice(secret).map(Self).map_err(|_| KeyError)
-    }
-
-    /// Another key that only the holder of this one can make: the same one for the same purpose, for ever.
-    pub fn derived(&self, purpose: &str) -> Self {
-        let secret = self.0.to_bytes();
-        let mut count = 0u32;
-        loop {
-            let parts = [DERIVED, secret.as_slice(), purpose.as_bytes(), &count.to_be_bytes()];
-            // Fails once in 2^128 counts.
-            if let Ok(key) = Self::from_bytes(&Hash256::of_parts(&parts).0) {
-                return key;
-            }
-            count += 1;
-        }
     }
 
     /// Draws the secret bytes of a new key; they go to [`LocalKey::from_bytes`].

@@ -3,6 +3,7 @@
 //! One task owns it. A line is durable before whoever asked for it goes on; lines that come at once share one sync. What
 //! somebody tries who has no right to it is told in few lines, so that a flood of tries costs the log nothing.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -36,7 +37,7 @@ pub(crate) const LISTED_MAX: usize = 10_000;
 #[derive(Debug, Clone)]
 pub(crate) struct Deed {
     pub(crate) by: String,
-    pub(crate) act: &'static str,
+    pub(crate) act: Cow<'static, str>,
     pub(crate) about: String,
     pub(crate) outcome: String,
 }
@@ -44,7 +45,7 @@ pub(crate) struct Deed {
 impl Deed {
     /// What an agent does or tries.
     pub(crate) fn by_agent(agent: &str, act: &'static str, about: String, outcome: &str) -> Self {
-        Self { by: format!("agent {agent}"), act, about, outcome: outcome.to_owned() }
+        Self { by: format!("agent {agent}"), act: act.into(), about, outcome: outcome.to_owned() }
     }
 }
 
@@ -80,7 +81,7 @@ pub(crate) struct AuditWriter {
     clock: Arc<dyn Clock>,
     waiting: mpsc::Receiver<Asked>,
     head: AuditHead,
-    often: BTreeMap<(&'static str, String), Counted>,
+    often: BTreeMap<(Cow<'static, str>, String), Counted>,
 }
 
 /// The log could not be opened.
@@ -150,7 +151,7 @@ impl Audit {
         about: &str,
         doing: impl Future<Output = Result<T, NodeError>>,
     ) -> Result<T, NodeError> {
-        let deed = |outcome: String| Deed { by: by.to_owned(), act, about: about.to_owned(), outcome };
+        let deed = |outcome: String| Deed { by: by.to_owned(), act: act.into(), about: about.to_owned(), outcome };
         let failed = |error: AuditError| NodeError::caused(ErrorKind::Failed, "audit_failed", &error);
         self.note(deed("asked".to_owned())).await.map_err(failed)?;
         let done = doing.await;
@@ -182,9 +183,15 @@ impl Audit {
     /// Tells of something that is done as often as somebody likes, and returns once there is a durable line of it, of now or
     /// of less than a minute ago.
     pub(crate) async fn often(&self, deed: Deed) -> Result<(), AuditError> {
+        let counted = format!("{} {} {}", deed.by, deed.about, deed.outcome);
+        self.counted(deed, counted).await
+    }
+
+    /// The same, counted with whatever has this key as well.
+    pub(crate) async fn counted(&self, deed: Deed, key: String) -> Result<(), AuditError> {
         let (written, told) = oneshot::channel();
         let ended = || AuditError("the node is ending".to_owned());
-        let counted = Some(format!("{} {} {}", deed.by, deed.about, deed.outcome));
+        let counted = Some(key);
         self.waiting.send(Asked { deed, counted, written: Some(written) }).await.map_err(|_| ended())?;
         told.await.map_err(|_| ended())?
     }
@@ -252,7 +259,7 @@ impl AuditWriter {
         let mut head = self.head;
         let (mut records, mut told) = (Vec::with_capacity(batch.len()), Vec::new());
         for Asked { deed, counted, .. } in batch.iter() {
-            let key = counted.as_ref().map(|whose| (deed.act, whose.clone()));
+            let key = counted.as_ref().map(|whose| (deed.act.clone(), whose.clone()));
             let known = key.as_ref().and_then(|key| self.often.get_mut(key));
             let deed = match known {
                 Some(counted) if now.saturating_sub(counted.told) < OFTEN_EVERY => {
@@ -270,7 +277,7 @@ impl AuditWriter {
             }
             let [by, about, outcome] = [&deed.by, &deed.about, &deed.outcome].map(|text| shortened(text));
             let (number, previous) = (head.lines, head.hash);
-            let line = AuditLine { number, at, by, act: deed.act.to_owned(), about, outcome, previous };
+            let line = AuditLine { number, at, by, act: deed.act.to_string(), about, outcome, previous };
             head.follow(&line).expect("a line that was made to follow");
             records.push(line.encode());
         }

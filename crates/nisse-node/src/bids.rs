@@ -16,7 +16,7 @@ use crate::core::Core;
 use crate::driver::Asked;
 use crate::driver::market::RETRY;
 use crate::error::{ErrorKind, chain};
-use crate::home::KeyName;
+use crate::wallets::KeyName;
 use crate::watcher::{Committed, committed_bids, note_committed};
 
 /// A shorter window is left alone: this node may not get its rate out in the second half, and its stake would be bound for

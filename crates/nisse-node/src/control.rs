@@ -16,6 +16,7 @@ mod receipt;
 mod reputation;
 mod token;
 mod vault;
+mod wallet;
 
 pub use agent::{
     AgentList, AgentStatus, Destroyed, FundRequest, GasStatus, InvokeRequest, Invoked, LeaseStatus, LogLine, RollbackTo,
@@ -34,3 +35,4 @@ pub use receipt::{ReceiptBundle, VerifyReceiptError};
 pub use reputation::{MarketNode, MarketNodes, NodeReputation};
 pub use token::{TokenCreated, TokenRequest, TokenRevoke};
 pub use vault::{SecretEntry, SecretSet, VaultStatus};
+pub use wallet::{ExportRequest, Wallet};

@@ -14,6 +14,7 @@ use nisse_orchestrator::{Decision, Orchestrator};
 use nisse_store::{Clock, Commit, Database, Entropy, Journal, JournalError, StateStore};
 use tokio::sync::{broadcast, mpsc, watch};
 
+use crate::access::{self, CallNonces, Guard};
 use crate::agent::{AgentHandle, Outward};
 use crate::audit::Audit;
 use crate::bids::OnTheirWay;
@@ -29,12 +30,14 @@ use crate::logs::Logs;
 use crate::network::Network;
 use crate::options::NodeOptions;
 use crate::prepare::{Checked, Preparer};
+use crate::public::PublicAgent;
 use crate::records::Records;
 use crate::routes::{Route, Routes, host_names};
 use crate::supervisor::Supervisor;
 use crate::timeline::Timeline;
 use crate::unapplied::Unapplied;
 use crate::vault::NodeVault;
+use crate::wallets::Wallets;
 
 /// Milestones that a slow listener may lag behind.
 pub(crate) const MILESTONES_MAX: usize = 1_024;
@@ -60,6 +63,7 @@ pub(crate) struct Core {
     pub(crate) preparer: Preparer,
     pub(crate) chain: Option<EmbeddedChain>,
     pub(crate) keys: Keys,
+    pub(crate) wallets: Arc<Wallets>,
     pub(crate) signer: Arc<dyn Signer>,
     pub(crate) operator: Address,
     pub(crate) logs: Logs,
@@ -87,6 +91,8 @@ pub(crate) struct Moving {
     running: Mutex<BTreeMap<DeploymentId, Running>>,
     prepared: Mutex<BTreeMap<DeploymentId, Arc<Checked>>>,
     deploying: Mutex<BTreeSet<(Address, AgentName)>>,
+    /// By the agent's label: an update forgets nothing of what was asked.
+    asked: Mutex<BTreeMap<String, Arc<CallNonces>>>,
     chain_time: AtomicU64,
     /// When that was first seen, and when the chain answered last, in milliseconds of the steady clock.
     chain_seen: AtomicU64,
@@ -108,6 +114,8 @@ pub(crate) struct Running {
     pub(crate) label: String,
     /// As granted.
     pub(crate) permissions: Vec<String>,
+    /// Whom it takes requests of, unless it takes everybody's.
+    pub(crate) guard: Option<Arc<Guard>>,
     /// Which start of its deployment. Nothing is routed to one that the orchestrator has not decided yet.
     pub(crate) incarnation: u32,
 }
@@ -277,6 +285,14 @@ impl Core {
         }
     }
 
+    /// What was asked of an agent with rules.
+    pub(crate) fn asked_of(&self, label: &str) -> Arc<CallNonces> {
+        let mut asked = lock(&self.moving.asked);
+        let now = self.clock.now().seconds();
+        asked.retain(|_, nonces| Arc::strong_count(nonces) > 1 || !nonces.is_idle(now));
+        Arc::clone(asked.entry(label.to_owned()).or_insert_with(|| Arc::new(access::nonces())))
+    }
+
     /// Makes the routing table anew from the agents that live.
     pub(crate) fn publish_routes(&self, orchestrator: &Orchestrator) {
         let running = lock(&self.moving.running);
@@ -288,7 +304,9 @@ impl Core {
             let placement = &agent.placement;
             let decided = running.get(deployment).filter(|running| running.incarnation == agent.incarnation);
             let route = match decided {
-                Some(running) => Route::Agent(running.handle.clone()),
+                Some(running) => {
+                    Route::Agent(PublicAgent { handle: running.handle.clone(), guard: running.guard.clone() })
+                }
                 None => Route::Away(agent.life.word()),
             };
             let name = &placement.package.agent_id.name;

@@ -1,4 +1,7 @@
-//! A home's agent as the tests of this crate begin with it.
+//! A home's agent and its vault as the tests of this crate begin with them.
+
+use std::path::Path;
+use std::sync::Arc;
 
 use nisse_market::{DeploymentState, DeploymentView, ListedPackage, MarketAddresses, OrderView};
 use nisse_model::{
@@ -6,8 +9,24 @@ use nisse_model::{
     InvocationRecord, PackageRef, RecordOutcome, Resources, Timestamp,
 };
 use nisse_orchestrator::{Accept, Assignment, Capacity, Decision, Orchestrator, Placement, Policy, Prices};
+use nisse_store::{Clock, Disk, Entropy};
+use nisse_vault::{Cost, VaultClient, VaultPaths, vault_within};
 
 pub(crate) const OWNER: Address = Address([1; 20]);
+
+/// The vault of the home in this folder, until the test ends.
+pub(crate) fn vault_of(
+    folder: &Path,
+    disk: &Arc<dyn Disk>,
+    clock: &Arc<dyn Clock>,
+    entropy: &Arc<dyn Entropy>,
+) -> VaultClient {
+    let paths = VaultPaths { folder: folder.join("vault"), key_file: folder.join("keys/vault"), credential: None };
+    let cost = Cost { memory_kib: 8, passes: 1 };
+    let (vault, driver) = vault_within(Arc::clone(disk), Arc::clone(clock), Arc::clone(entropy), paths, cost);
+    crate::supervisor::Supervisor::default().spawn("vault", |_| driver.run(std::future::pending()));
+    vault
+}
 
 pub(crate) fn deployment(number: u64) -> DeploymentId {
     DeploymentId { chain: 7, contract: Address([9; 20]), number }

@@ -1,4 +1,4 @@
-//! The home folder: its layout, its format, its lock, its keys and its token.
+//! The home folder: its layout, its format, its lock, its token, and the traces that a key leaves.
 //!
 //! A home is made once. Where one stands, nothing is ever made "fresh" over it: a newer format, a lock that another
 //! process holds, a key that does not read or is gone is a refusal. Only the token is drawn anew at each start, so that
@@ -8,11 +8,11 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use nisse_market::LocalKey;
 use nisse_store::{Disk, Entropy, HomeError};
 use zeroize::Zeroizing;
 
 use crate::error::{ErrorKind, NodeError};
+use crate::wallets::KeyName;
 
 /// Longest secret of a home: a key.
 const SECRET_BYTES_MAX: u64 = 64 << 10;
@@ -21,7 +21,7 @@ const TOKEN_BYTES: usize = 32;
 /// And in hex.
 pub(crate) const TOKEN_DIGITS: usize = TOKEN_BYTES * 2;
 
-/// The seed of this device's key.
+/// Where an earlier nisse kept the seed of this device's key.
 const DEVICE_KEY: &str = "keys/device";
 
 /// The folders of DESIGN §5.16 that this nisse uses.
@@ -36,25 +36,6 @@ pub(crate) struct Home {
     disk: Arc<dyn Disk>,
     token: String,
     _lock: nisse_store::Home,
-}
-
-/// Which of a home's keys.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum KeyName {
-    /// The node's owner: stakes, bids, serves, and deploys home leases.
-    Operator,
-    /// A second owner who pays for leases, as the demo has it.
-    Deployer,
-}
-
-impl KeyName {
-    /// The file's name, and the word on the command line.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Operator => "operator",
-            Self::Deployer => "deployer",
-        }
-    }
 }
 
 impl Home {
@@ -74,6 +55,11 @@ impl Home {
         Ok(home)
     }
 
+    /// Where it is.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// A folder or file inside.
     pub(crate) fn join(&self, name: &str) -> PathBuf {
         self.path.join(name)
@@ -89,54 +75,43 @@ impl Home {
         &self.token
     }
 
-    /// Whether this key was ever made here.
-    pub(crate) fn has_key(&self, name: KeyName) -> bool {
-        self.disk.exists(&self.key_path(name))
-    }
-
-    /// A key of this home, drawn at first use. One that is missing where it was used before is a refusal.
-    pub(crate) fn key(&self, name: KeyName, entropy: &dyn Entropy) -> Result<LocalKey, NodeError> {
-        let file = format!("keys/{}", name.as_str());
-        let path = self.join(&file);
+    /// The secret of a wallet's key that lies in a file, as an earlier nisse kept it.
+    pub(crate) fn key_file(&self, name: KeyName) -> Result<Option<Zeroizing<[u8; 32]>>, NodeError> {
+        let path = self.key_path(name);
         if !self.disk.exists(&path) {
-            self.check_never_used(name)?;
-            self.write(&path, hex::encode(LocalKey::draw(entropy)).as_bytes())?;
+            return Ok(None);
         }
-        let text = self.secret(&path)?;
-        let refused = || {
-            let text =
-                format!("failed to read {}: it holds no secp256k1 key of 64 hex digits", self.join(&file).display());
-            NodeError::new(ErrorKind::Refused, "key_invalid", text)
-                .with_hint("put the key back from a copy; nisse never draws a new one over an old one".to_owned())
-        };
-        let mut secret = [0; 32];
-        hex::decode_to_slice(text.trim(), &mut secret).map_err(|_| refused())?;
-        LocalKey::from_bytes(&secret).map_err(|_| refused())
+        let (text, mut secret) = (Zeroizing::new(self.secret(&path)?), Zeroizing::new([0; 32]));
+        hex::decode_to_slice(text.trim(), secret.as_mut_slice()).map_err(|_| self.key_invalid(name))?;
+        Ok(Some(secret))
     }
 
-    /// The seed of this device's Ed25519 key, if it was drawn. One that is gone where credentials stand is a refusal.
-    pub(crate) fn device_seed(&self, is_used: bool) -> Result<Option<Zeroizing<[u8; 32]>>, NodeError> {
-        let seed = device_seed(&self.disk, &self.path)?;
-        if seed.is_some() || !is_used {
-            return Ok(seed);
-        }
-        let (path, credentials) = (self.join(DEVICE_KEY), self.join(crate::identity::FOLDER));
-        let text = format!(
-            "failed to read {}: it is gone, and {} shows that it was used",
-            path.display(),
-            credentials.display()
-        );
-        let hint = format!(
-            "put {} back from a copy; or move {} away and run `nisse identity recover`: this machine is another device then",
-            path.display(),
-            credentials.display()
-        );
-        Err(NodeError::new(ErrorKind::Refused, "key_missing", text).with_hint(hint))
+    /// Removes such a file, once the vault has what it held.
+    pub(crate) fn remove_key_file(&self, name: KeyName) -> Result<(), NodeError> {
+        self.remove_key(&self.key_path(name))
     }
 
-    /// Where that seed is kept.
-    pub(crate) fn device_key_path(&self) -> PathBuf {
-        self.join(DEVICE_KEY)
+    /// The seed of this device's key, where it lies in a file.
+    pub(crate) fn device_key_file(&self) -> Result<Option<Zeroizing<[u8; 32]>>, NodeError> {
+        device_key_file(&*self.disk, &self.path)
+    }
+
+    /// Removes that file, once the vault has what it held.
+    pub(crate) fn remove_device_key_file(&self) -> Result<(), NodeError> {
+        self.remove_key(&self.join(DEVICE_KEY))
+    }
+
+    fn remove_key(&self, path: &Path) -> Result<(), NodeError> {
+        let removed = self.disk.remove_file(path).and_then(|()| self.disk.sync_dir(&self.join("keys")));
+        removed.map_err(|error| failed("remove", path, &error))
+    }
+
+    /// What is said of a file that holds no key.
+    pub(crate) fn key_invalid(&self, name: KeyName) -> NodeError {
+        let path = self.key_path(name);
+        let text = format!("failed to read {}: it holds no secp256k1 key of 64 hex digits", path.display());
+        NodeError::new(ErrorKind::Refused, "key_invalid", text)
+            .with_hint("put the key back from a copy; nisse never draws a new one over an old one".to_owned())
     }
 
     /// Writes `run.json`, by which the CLI finds the running node.
@@ -164,7 +139,7 @@ impl Home {
     }
 
     /// Refuses to draw a key where one has left traces: a new one would be another identity (DESIGN §5.16).
-    fn check_never_used(&self, name: KeyName) -> Result<(), NodeError> {
+    pub(crate) fn check_never_used(&self, name: KeyName) -> Result<(), NodeError> {
         let trace = match name {
             KeyName::Operator => {
                 let holds = |folder: &Path| {
@@ -185,12 +160,16 @@ impl Home {
             }
         };
         let Some(trace) = trace else { return Ok(()) };
-        let (path, trace) = (self.key_path(name), trace.display().to_string());
-        let text = format!("failed to read {}: it is gone, and {trace} shows that it was used", path.display());
-        Err(NodeError::new(ErrorKind::Refused, "key_missing", text).with_hint(format!(
-            "put {} back from a copy: no other key reaches what it owns. Another home begins anew with --home DIR",
-            path.display()
-        )))
+        let text = format!(
+            "failed to find the key `{}`: the vault has none, and {} shows that it was used",
+            name.as_str(),
+            trace.display()
+        );
+        Err(NodeError::new(ErrorKind::Refused, "key_missing", text).with_hint(
+            "put `vault` and `keys` of this home back from a copy, or what `nisse vault export` made by `nisse vault \
+             restore`: no other key reaches what it owns. Another home begins anew with --home DIR"
+                .to_owned(),
+        ))
     }
 
     fn key_path(&self, name: KeyName) -> PathBuf {
@@ -198,13 +177,13 @@ impl Home {
     }
 }
 
-/// The seed of the key of the device that a home is, if it was drawn.
-pub fn device_seed(disk: &Arc<dyn Disk>, home: &Path) -> Result<Option<Zeroizing<[u8; 32]>>, NodeError> {
+/// The seed of the key of the device that a home is, where it lies in a file, as an earlier nisse kept it.
+pub(crate) fn device_key_file(disk: &dyn Disk, home: &Path) -> Result<Option<Zeroizing<[u8; 32]>>, NodeError> {
     let path = home.join(DEVICE_KEY);
     if !disk.exists(&path) {
         return Ok(None);
     }
-    nisse_store::Home::check_secret(disk.as_ref(), &path)?;
+    nisse_store::Home::check_secret(disk, &path)?;
     let bytes = disk.read(&path, SECRET_BYTES_MAX).map_err(|error| failed("read", &path, &error))?;
     let text = Zeroizing::new(bytes);
     let mut seed = Zeroizing::new([0; 32]);

@@ -1,24 +1,22 @@
-//! Whose device this home is: its key, and the credentials of its identity, in a journal of their own.
+//! Whose device this home is: its key, which the vault has, and the credentials of its identity, in a journal of their own.
 //!
 //! A credential that the log takes is durable before anybody is told of it. Whatever changes who may do what is told to all
 //! who wait for it, so that a connection ends with the right to it.
 
+pub(crate) mod device;
 pub(crate) mod join;
 mod known;
 pub(crate) mod remotes;
 pub(crate) mod tokens;
 pub(crate) mod wire;
 
-use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use nisse_model::{
-    Claim, Credential, CredentialId, Did, InsertError, Inserted, Log, Scope, SigningKey, Statement, Timestamp,
-};
+use nisse_model::{Claim, Credential, CredentialId, Did, InsertError, Inserted, Log, Scope, Statement, Timestamp};
 use nisse_store::{Clock, Disk, Entropy, Journal, JournalError, JournalOptions, Position};
 use tokio::sync::watch;
-use zeroize::Zeroizing;
 
+use self::device::{Device, DeviceKey, Held};
 pub(crate) use self::known::Known;
 use crate::error::{ErrorKind, NodeError};
 use crate::home::Home;
@@ -28,25 +26,11 @@ pub(crate) const FOLDER: &str = "identity";
 /// Bytes of one of its files; nothing in it is ever cut.
 const SEGMENT_BYTES: u64 = 16 << 20;
 
-/// The key of this device, and the seed that it comes from.
-pub(crate) struct DeviceKey {
-    pub(crate) key: SigningKey,
-    pub(crate) seed: Zeroizing<[u8; 32]>,
-}
-
-impl DeviceKey {
-    fn of(seed: Zeroizing<[u8; 32]>) -> Self {
-        Self { key: SigningKey::from_seed(&seed), seed }
-    }
-}
-
 /// A home's identity, as the rest of the node uses it.
 pub(crate) struct Identity {
-    disk: Arc<dyn Disk>,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
-    key_path: PathBuf,
-    device: OnceLock<DeviceKey>,
+    device: Device,
     journal: Journal,
     log: Mutex<Log>,
     /// One who adds at a time: what is said next names all that is here as seen.
@@ -75,35 +59,22 @@ impl From<JournalError> for OpenError {
 }
 
 impl Identity {
-    /// Opens what a home has of it.
+    /// Opens what a home has of it. A device's key that is gone where credentials stand is a refusal.
     pub(crate) fn open(
         disk: &Arc<dyn Disk>,
         clock: &Arc<dyn Clock>,
         entropy: &Arc<dyn Entropy>,
         home: &Home,
+        device: Device,
     ) -> Result<Self, NodeError> {
-        let folder = home.join(FOLDER);
-        let layout = JournalOptions { segment_bytes: SEGMENT_BYTES };
-        let mut log = Log::new();
-        let journal = Journal::open_with(Arc::clone(disk), entropy.as_ref(), &folder, layout, |_, bytes| {
-            restore(&mut log, bytes).map_err(OpenError::Credential)
-        });
-        let journal = journal.map_err(|error| match error {
-            OpenError::Journal(error) => NodeError::caused(ErrorKind::Failed, "identity_failed", &error),
-            OpenError::Credential(text) => damaged(&text),
-        });
-        let hint =
-            format!("put {} back from a copy; `nisse identity recover` in another home begins anew", folder.display());
-        let journal = journal.map_err(|error| error.with_hint(hint))?;
-        let device = home.device_seed(!log.is_empty())?;
-        let device = device.map(DeviceKey::of).map_or_else(OnceLock::new, OnceLock::from);
-        let own = device.get().map(|device: &DeviceKey| device.key.did());
-        let known = watch::Sender::new(Arc::new(Known::of(&log, own, clock.now())));
+        let (journal, log) = open_log(disk, entropy.as_ref(), home)?;
+        if device.did().is_none() && !log.is_empty() {
+            return Err(device::missing(home));
+        }
+        let known = watch::Sender::new(Arc::new(Known::of(&log, device.did(), clock.now())));
         Ok(Self {
-            disk: Arc::clone(disk),
             clock: Arc::clone(clock),
             entropy: Arc::clone(entropy),
-            key_path: home.device_key_path(),
             device,
             journal,
             log: Mutex::new(log),
@@ -126,32 +97,35 @@ impl Identity {
         self.known.subscribe()
     }
 
-    /// The key of this device, if it has one.
-    pub(crate) fn device(&self) -> Option<&DeviceKey> {
-        self.device.get()
+    /// The key of this device, to sign with: of a sealed vault, a refusal.
+    pub(crate) fn device(&self) -> Result<Arc<DeviceKey>, NodeError> {
+        self.device.key()
+    }
+
+    /// Tells whenever that key is there or no longer.
+    pub(crate) fn device_changes(&self) -> watch::Receiver<Held> {
+        self.device.changes()
     }
 
     /// The key of this device, drawn at first use. It is durable before anybody hears of it.
-    pub(crate) async fn drawn_device(&self) -> Result<&DeviceKey, NodeError> {
+    pub(crate) async fn drawn_device(&self) -> Result<Arc<DeviceKey>, NodeError> {
         let _turn = self.adding.lock().await;
-        if let Some(device) = self.device.get() {
-            return Ok(device);
-        }
-        let mut seed = Zeroizing::new([0; 32]);
-        self.entropy.fill(seed.as_mut_slice());
-        let text = Zeroizing::new(hex::encode(seed.as_slice()));
-        self.disk.replace(&self.key_path, text.as_bytes()).map_err(|error| {
-            let text = format!("failed to write {}: {error}", self.key_path.display());
-            NodeError::new(ErrorKind::Failed, "home_failed", text)
-        })?;
-        let device = self.device.get_or_init(|| DeviceKey::of(seed));
+        let device = self.device.drawn().await?;
         self.tell(&self.log());
         Ok(device)
     }
 
-    /// How many credentials there are.
-    pub(crate) fn length(&self) -> u64 {
-        self.journal.durable().0
+    /// Takes the key of this device out of a vault that was unlocked.
+    pub(crate) async fn unseal(&self, home: &Home) -> Result<(), NodeError> {
+        let _turn = self.adding.lock().await;
+        self.device.unseal(home).await?;
+        self.tell(&self.log());
+        Ok(())
+    }
+
+    /// Forgets it: the vault was sealed. Its name is known on.
+    pub(crate) async fn seal(&self) {
+        self.device.forget().await;
     }
 
     /// All credentials, each behind its parents: all of them are durable.
@@ -175,7 +149,7 @@ impl Identity {
     pub(crate) async fn say(&self, claim: Claim) -> Result<CredentialId, NodeError> {
         let _turn = self.adding.lock().await;
         let identity = self.known().identity.ok_or_else(none)?;
-        let device = self.device.get().ok_or_else(none)?;
+        let device = self.device.key()?;
         let parents = self.log().parents(identity, &claim);
         let statement = self.statement(device.key.did(), identity, parents, claim);
         let credential = statement.sign(&device.key).map_err(|error| refused(&error))?;
@@ -188,7 +162,7 @@ impl Identity {
 
     /// The delegation by which this key, if it is an agent's, has these rights for so long.
     pub(crate) fn own_delegation(&self, wanted: &[Scope], until: Timestamp) -> Option<CredentialId> {
-        let (log, own) = (self.log(), self.device.get()?.key.did());
+        let (log, own) = (self.log(), self.device.did()?);
         let state = log.state();
         let gives = |credential: &&Credential| match credential.claim() {
             Claim::AgentDelegation { agent, scopes, expires, .. } => {
@@ -265,9 +239,30 @@ impl Identity {
     }
 
     fn tell(&self, log: &Log) {
-        let own = self.device.get().map(|device| device.key.did());
-        self.known.send_replace(Arc::new(Known::of(log, own, self.clock.now())));
+        self.known.send_replace(Arc::new(Known::of(log, self.device.did(), self.clock.now())));
     }
+}
+
+/// Whose home it is and how many credentials it has, as they lie there: each is read, and its signature verified.
+pub(crate) fn look(disk: &Arc<dyn Disk>, entropy: &dyn Entropy, home: &Home) -> Result<(Option<Did>, u64), NodeError> {
+    let (journal, log) = open_log(disk, entropy, home)?;
+    Ok((log.iter().next().map(|credential| credential.statement().subject), journal.durable().0))
+}
+
+fn open_log(disk: &Arc<dyn Disk>, entropy: &dyn Entropy, home: &Home) -> Result<(Journal, Log), NodeError> {
+    let folder = home.join(FOLDER);
+    let layout = JournalOptions { segment_bytes: SEGMENT_BYTES };
+    let mut log = Log::new();
+    let journal = Journal::open_with(Arc::clone(disk), entropy, &folder, layout, |_, bytes| {
+        restore(&mut log, bytes).map_err(OpenError::Credential)
+    });
+    let journal = journal.map_err(|error| match error {
+        OpenError::Journal(error) => NodeError::caused(ErrorKind::Failed, "identity_failed", &error),
+        OpenError::Credential(text) => damaged(&text),
+    });
+    let hint =
+        format!("put {} back from a copy; `nisse identity recover` in another home begins anew", folder.display());
+    Ok((journal.map_err(|error| error.with_hint(hint))?, log))
 }
 
 /// Puts back a credential that was taken before.

@@ -4,19 +4,22 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
-use nisse_market::{ChainClient, LocalKey, Market, MarketAddresses, QueueError, TxQueue, TxQueueOptions};
+use nisse_market::{ChainClient, Market, MarketAddresses, QueueError, Signer, TxQueue, TxQueueOptions};
 use nisse_model::Address;
 use nisse_store::{Clock, Disk, Entropy};
 
 use crate::error::{ErrorKind, NodeError};
-use crate::home::{Home, KeyName};
+use crate::home::Home;
+use crate::node::Seams;
 use crate::supervisor::Supervisor;
+use crate::wallets::{KeyName, Wallets, maker_name};
 
 /// Opens each key's queue once: two queues over one journal would hand out the same nonces.
 pub(crate) struct Keys {
     disk: Arc<dyn Disk>,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
+    wallets: Arc<Wallets>,
     client: ChainClient,
     options: TxQueueOptions,
     /// The folder of the home in which the queues' journals lie.
@@ -32,16 +35,15 @@ pub(crate) struct Keys {
 
 impl Keys {
     pub(crate) fn new(
-        disk: Arc<dyn Disk>,
-        clock: Arc<dyn Clock>,
-        entropy: Arc<dyn Entropy>,
+        Seams { disk, clock, entropy }: Seams,
+        wallets: Arc<Wallets>,
         client: ChainClient,
         options: TxQueueOptions,
         folder: &'static str,
     ) -> Self {
         let (versions, newest, queues) = (RwLock::default(), AtomicU64::default(), Mutex::default());
         let unknown = Mutex::default();
-        Self { disk, clock, entropy, client, options, folder, versions, newest, queues, unknown }
+        Self { disk, clock, entropy, wallets, client, options, folder, versions, newest, queues, unknown }
     }
 
     /// The chain's client.
@@ -98,14 +100,23 @@ impl Keys {
 
     /// A key's transaction queue, opened at first use. Its task runs until the node stops.
     pub(crate) fn queue(&self, home: &Home, supervisor: &Supervisor, name: KeyName) -> Result<TxQueue, NodeError> {
-        self.open(home, supervisor, name.as_str(), || home.key(name, self.entropy.as_ref()))
+        self.open(home, supervisor, name.as_str(), self.wallets.get(name)?)
+    }
+
+    /// Draws a key where it is not there yet: from then on it has a queue.
+    pub(crate) async fn draw(&self, home: &Home, name: KeyName) -> Result<(), NodeError> {
+        self.wallets.draw(home, name).await.map(|_| ())
     }
 
     /// The queue of the key that makes the contracts of one version and nothing else, so that their addresses follow
     /// from the operator's key: a chain that is rebuilt has them where they were.
-    pub(crate) fn maker(&self, home: &Home, supervisor: &Supervisor, version: u64) -> Result<TxQueue, NodeError> {
-        let key = || maker_key(home, self.entropy.as_ref(), version);
-        self.open(home, supervisor, &format!("contracts-{version}"), key)
+    pub(crate) async fn maker(&self, home: &Home, supervisor: &Supervisor, version: u64) -> Result<TxQueue, NodeError> {
+        self.open(home, supervisor, &maker_name(version), self.wallets.maker(version).await?)
+    }
+
+    /// The key that makes them.
+    pub(crate) async fn maker_address(&self, version: u64) -> Result<Address, NodeError> {
+        Ok(self.wallets.maker(version).await?.address())
     }
 
     fn open(
@@ -113,7 +124,7 @@ impl Keys {
         home: &Home,
         supervisor: &Supervisor,
         name: &str,
-        key: impl FnOnce() -> Result<LocalKey, NodeError>,
+        key: Arc<dyn Signer>,
     ) -> Result<TxQueue, NodeError> {
         let mut queues = self.queues.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(queue) = queues.get(name) {
@@ -126,7 +137,7 @@ impl Keys {
             self.entropy.as_ref(),
             &folder,
             self.client.clone(),
-            Arc::new(key()?),
+            key,
             self.options.clone(),
         )
         .map_err(|error| {
@@ -179,9 +190,4 @@ impl Keys {
         let queue = self.queue(home, supervisor, name)?;
         Ok(Market::with_addresses(self.client.clone(), queue, addresses))
     }
-}
-
-/// The key that makes the contracts of one version.
-pub(crate) fn maker_key(home: &Home, entropy: &dyn Entropy, version: u64) -> Result<LocalKey, NodeError> {
-    Ok(home.key(KeyName::Operator, entropy)?.derived(&format!("contracts/{version}")))
 }

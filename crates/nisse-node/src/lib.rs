@@ -4,6 +4,7 @@
 //! market from there. Everything that an owner can ask stands on [`Node`]; its shapes stand in [`control`].
 #![forbid(unsafe_code)]
 
+mod access;
 mod agent;
 mod audit;
 mod bids;
@@ -45,14 +46,15 @@ mod timeline;
 mod token;
 mod unapplied;
 mod vault;
+mod wallets;
 mod watcher;
 
 pub use agent::{AnswerBody, BrokenOff, ChunkStream};
 pub use caller::{Asker, acting_as};
 pub use error::{ErrorKind, NodeError};
 pub use event_reader::{EventReader, EventTooLong};
-pub use home::{KeyName, device_seed};
-pub use identity::join::{Joined, ParseTicketError, RemoteAccess, Ticket, join, meet, recover, remote_access};
+pub use identity::device::device_seed;
+pub use identity::join::{Joined, ParseTicketError, RemoteAccess, Speaker, Ticket, join, meet, recover, remote_access};
 pub use identity::remotes::Remote;
 pub use link::PeerOptions;
 pub use nisse_content::routing::PROVIDERS_PATH;
@@ -62,12 +64,13 @@ pub use nisse_orchestrator::Prices;
 pub use nisse_sandbox::CompileCommand;
 pub use nisse_vault::VaultCommand;
 pub use node::{
-    Node, OFFER_PATH, OwnersRequest, RebuiltChain, RebuiltDeployment, Seams, TokensRequest, UpgradedMarket, check_door,
-    check_stopped, rebuild_chain, upgrade_market,
+    AdmittedCall, CallRefused, Frequency, Node, OFFER_PATH, OwnersRequest, RebuiltChain, RebuiltDeployment, Seams,
+    TokensRequest, UpgradedMarket, check_door, check_stopped, rebuild_chain, restore_vault, upgrade_market,
 };
-pub use options::{AcceptList, ChainChoice, JournalLimits, NodeOptions};
+pub use options::{AcceptList, ChainChoice, JournalLimits, NodeOptions, VaultChoice};
 pub use public::{AgentCallError, PublicAgent, PublicAnswer, PublicRoute};
 pub use remote::REMOTE_PATH;
 pub use supervisor::Stop;
 pub use timeline::Timeline;
 pub use token::{ParseTokenError, Token, TokenKeyError, TokenSigner};
+pub use wallets::KeyName;

@@ -13,6 +13,7 @@ use nisse_orchestrator::{ActionResult, Alarm, AlarmEnd, FailureStage, Placement,
 pub(crate) use kept::kept_name;
 pub(crate) use swap::{Swap, is_on_trial, swap_step};
 
+use crate::access::Guard;
 use crate::agent::{self, AgentContent, AgentHandle, AgentHost, AgentParts, CallError, Committer, EventAnswer, Stats};
 use crate::audit::Deed;
 use crate::core::{Core, Running};
@@ -227,6 +228,8 @@ async fn bring_to_life(
         entropy: Arc::clone(&core.entropy),
     };
     let program = core.preparer.link(checked, Arc::new(host)).await?;
+    let asked = || core.asked_of(&label);
+    let guard = Guard::new(&checked.manifest.access, &name, owner == core.operator, asked, &log);
     // The index lags behind: what was committed since the node came up is in memory.
     let last = match core.ledger.tip(&deployment) {
         Some(tip) => Some(tip),
@@ -253,7 +256,7 @@ async fn bring_to_life(
     let agent = handle.clone();
     core.supervisor.spawn(format!("agent {deployment}"), |stop| apart(deployment, agent::run(agent, stop)));
     let permissions = checked.manifest.permissions.iter().map(ToString::to_string).collect();
-    Ok(Running { handle, label, permissions, incarnation })
+    Ok(Running { handle, label, permissions, guard, incarnation })
 }
 
 /// Tells which rights an agent comes to life with. It lives without that line, too: a full disk stops no agent.
@@ -266,7 +269,7 @@ async fn note_rights(core: &Core, label: &str, checked: &Checked) {
         count => lines.iter().enumerate().map(|(at, some)| format!("with ({} of {count}) {some}", at + 1)).collect(),
     };
     for outcome in outcomes {
-        let deed = Deed { by: "node".to_owned(), act: "agent.start", about: label.to_owned(), outcome };
+        let deed = Deed { by: "node".to_owned(), act: "agent.start".into(), about: label.to_owned(), outcome };
         if let Err(error) = core.audit.note(deed).await {
             tracing::error!(agent = label, %error, "an agent starts without a line in the audit log");
         }

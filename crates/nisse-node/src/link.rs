@@ -1,7 +1,8 @@
 //! This node as its identity's other devices reach it: over the link, by key.
 //!
-//! It listens while the home belongs to an identity. Who is no device or agent of it is turned away before anything of them
-//! is read, but for one who joins while a code is shown. A connection ends with the right to it.
+//! It listens while the home belongs to an identity and the vault is open, which has the key. Who is no device or agent of it
+//! is turned away before anything of them is read, but for one who joins while a code is shown. A connection ends with the
+//! right to it.
 
 mod pairing;
 
@@ -44,6 +45,10 @@ impl PeerOptions {
 
 /// How long to wait before listening is tried again.
 const LISTEN_PAUSE: Duration = Duration::from_secs(10);
+/// How long the link outlives its key: who sealed the vault from afar hears that it is.
+const FAREWELL: Duration = Duration::from_secs(1);
+/// Said while there is no key to listen with.
+const SEALED: &str = "the vault is sealed, and with it the key of this device: `nisse unlock` opens it";
 /// How long a peer may take to say what it came for, and to take the last of what it is told.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// How often this node brings its credentials to devices that it knows the way to, besides whenever they change.
@@ -135,46 +140,65 @@ impl Gate for Door<'_> {
     }
 }
 
-/// Listens while there is an identity, until the node stops.
+/// Listens while there is an identity and the vault is open, until the node stops.
 pub(crate) async fn run(core: Arc<Core>, mut stop: Stop) {
     let Some(options) = core.options.peers.clone() else { return };
     let mut changes = core.identity.changes();
-    let belongs = async {
-        // The sender lives as long as the node.
-        let _ = changes.wait_for(|known| known.identity.is_some() && known.own.is_some()).await;
-        listening(&core, &options).await
-    };
-    let link = tokio::select! {
-        () = stop.requested() => return,
-        link = belongs => link,
-    };
+    loop {
+        let belongs = async {
+            // The sender lives as long as the node.
+            let _ = changes.wait_for(|known| known.identity.is_some() && known.own.is_some()).await;
+            listening(&core, &options).await
+        };
+        let link = tokio::select! {
+            () = stop.requested() => return,
+            link = belongs => link,
+        };
+        if !accepting(&core, link, &mut stop).await {
+            return;
+        }
+    }
+}
+
+/// Serves who comes until the vault is sealed; otherwise it is over for good.
+async fn accepting(core: &Arc<Core>, link: Link, stop: &mut Stop) -> bool {
     tracing::info!(target: "nisse::event::link", step = "listening", key = %link.did());
     core.peers.link.send_replace(Some(link.clone()));
-    let door = Door(&core);
+    let door = Door(core);
     let mut peers = JoinSet::new();
-    let (exchanging, over) = (Arc::clone(&core), link.clone());
+    let (exchanging, over) = (Arc::clone(core), link.clone());
     peers.spawn(apart("the exchange of credentials", async move { exchange_with_all(&exchanging, &over).await }));
-    loop {
+    let mut held = core.identity.device_changes();
+    let sealed = async {
+        let _ = held.wait_for(|held| held.key.is_none()).await;
+        tokio::time::sleep(FAREWELL).await;
+    };
+    tokio::pin!(sealed);
+    let is_sealed = loop {
         let connection = tokio::select! {
-            () = stop.requested() => break,
+            () = stop.requested() => break false,
+            () = &mut sealed => break true,
             Some(_) = peers.join_next() => continue,
             connection = link.accept(&door) => connection,
         };
         let Some(connection) = connection else {
             *lock(&core.peers.trouble) = Some("the link ended by itself: start the node again".to_owned());
-            break;
+            break false;
         };
-        let (core, link) = (Arc::clone(&core), link.clone());
+        let (core, link) = (Arc::clone(core), link.clone());
         peers.spawn(apart("a peer", async move { serve(&core, &link, connection).await }));
-    }
+    };
     core.peers.link.send_replace(None);
     link.close().await;
+    is_sealed
 }
 
 async fn listening(core: &Core, options: &PeerOptions) -> Link {
+    let mut held = core.identity.device_changes();
     loop {
-        let Some(device) = core.identity.device() else {
-            tokio::time::sleep(LISTEN_PAUSE).await;
+        let Ok(device) = core.identity.device() else {
+            *lock(&core.peers.trouble) = Some(SEALED.to_owned());
+            let _ = held.wait_for(|held| held.key.is_some()).await;
             continue;
         };
         match Link::bind(options.with_key(device.seed.clone())).await {
@@ -315,7 +339,7 @@ async fn note_changes(core: &Core, before: &crate::identity::Known, by: &Did) {
             true => format!("the root key {by}"),
             false => format!("device {}", name(&after, by)),
         };
-        let deed = Deed { by, act, about, outcome: "heard of by exchange".to_owned() };
+        let deed = Deed { by, act: act.into(), about, outcome: "heard of by exchange".to_owned() };
         if let Err(error) = core.audit.note(deed).await {
             tracing::error!(%error, "a change of devices was not written to the audit log");
         }

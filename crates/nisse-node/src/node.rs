@@ -1,6 +1,7 @@
 //! The node as its owner meets it: started, asked, stopped.
 
 mod admit;
+mod admit_call;
 mod admit_token;
 mod audit;
 mod content;
@@ -18,6 +19,7 @@ mod market;
 mod nodes;
 mod offer;
 mod offers;
+mod offline;
 mod orders;
 mod pairing;
 mod providing;
@@ -28,11 +30,16 @@ mod status;
 mod tokens;
 mod upgrade;
 mod vault;
+mod wallets;
 
 pub use admit::OwnersRequest;
+pub use admit_call::{AdmittedCall, CallRefused};
 pub use admit_token::TokensRequest;
+pub use audit::Frequency;
 pub use doctor::{check_door, check_stopped};
 pub use offer::OFFER_PATH;
+pub(crate) use offline::Offline;
+pub use offline::restore_vault;
 pub use rebuild::{RebuiltChain, RebuiltDeployment, rebuild_chain};
 pub use start::Seams;
 pub use upgrade::{UpgradedMarket, upgrade_market};
@@ -48,13 +55,13 @@ use nisse_model::{Address, AgentName, Did};
 
 use crate::core::Core;
 use crate::error::{ErrorKind, NodeError};
-use crate::home::KeyName;
-use crate::public::{PublicAgent, PublicRoute};
+use crate::public::PublicRoute;
 use crate::remote::{Moments, Nonces};
 use crate::routes::Route;
 use crate::supervisor::Stop;
 use crate::timeline::Timeline;
 use crate::token::NONCE_BYTES;
+use crate::wallets::KeyName;
 
 /// How long the end of the node waits for the last lines of its agents' logs to reach the disk.
 const LOGS_END_MAX: Duration = Duration::from_secs(5);
@@ -147,7 +154,7 @@ impl Node {
     /// Where a host name leads.
     pub fn route(&self, host: &str) -> PublicRoute {
         match self.core.routes.find(host) {
-            Some(Route::Agent(handle)) => PublicRoute::Agent(PublicAgent { handle }),
+            Some(Route::Agent(agent)) => PublicRoute::Agent(agent),
             Some(Route::Away(state)) => PublicRoute::Away(state),
             None if self.is_own_name(host) => PublicRoute::Node,
             None => PublicRoute::Unknown,
@@ -188,7 +195,7 @@ impl Node {
         if owner == self.core.operator {
             return Ok(KeyName::Operator);
         }
-        if self.core.home.has_key(KeyName::Deployer) && self.market(KeyName::Deployer)?.key() == owner {
+        if self.core.wallets.address(KeyName::Deployer) == Some(owner) {
             return Ok(KeyName::Deployer);
         }
         let text = format!("failed to act for {owner}: its key is not in this home");
@@ -220,6 +227,8 @@ fn market_error(error: &nisse_market::MarketError) -> NodeError {
             let text = format!("failed to have the market carry this out: {reason}");
             NodeError::new(ErrorKind::Refused, "market_refused", text)
         }
+        MarketError::Queue(QueueError::Sign(_)) => NodeError::caused(ErrorKind::Conflict, "signing_failed", error)
+            .with_hint("`nisse vault status` says whether the vault is open".to_owned()),
         MarketError::Queue(_) => NodeError::caused(ErrorKind::Unreachable, "market_unreachable", error),
         _ => NodeError::caused(ErrorKind::Failed, "market_failed", error),
     }

@@ -56,8 +56,10 @@ pub struct NodeOptions {
     pub connect_to: Vec<ConnectTo>,
     /// The command that compiles an artifact in a child process.
     pub compile_command: CompileCommand,
-    /// The command that keeps the vault in a process of its own. `None`: this node has no vault.
-    pub vault_command: Option<VaultCommand>,
+    /// Where the vault is kept.
+    pub vault: VaultChoice,
+    /// Recipients of age who can read each export of the vault.
+    pub recovery: Vec<String>,
     /// Where it listens for its identity's other devices. `None`: it does not.
     pub peers: Option<PeerOptions>,
     /// How long the journal grows.
@@ -109,6 +111,15 @@ pub enum ChainChoice {
         /// The market's address book there.
         contract: Address,
     },
+}
+
+/// Where the vault is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum VaultChoice {
+    /// In a process of its own.
+    Process(VaultCommand),
+    /// In this one: for simulated worlds, whose disks no other process sees.
+    Within,
 }
 
 /// `[market] accept`.

@@ -108,7 +108,7 @@ impl Preparer {
                 let (by, about) = (format!("owner {owner}"), name);
                 self.audit.tried(Deed {
                     by,
-                    act: "agent.refuse",
+                    act: "agent.refuse".into(),
                     about,
                     outcome: format!("failed to {}", error.reason),
                 });

@@ -10,8 +10,8 @@ use nisse_model::{DeploymentId, Hash256};
 
 use crate::core::Core;
 use crate::error::chain;
-use crate::home::KeyName;
 use crate::supervisor::Stop;
+use crate::wallets::KeyName;
 use crate::watcher::{AwaitedStart, awaited_starts, forget_start, own_numbers};
 
 /// How often it is looked whether an order's time is over.

@@ -11,8 +11,8 @@ use nisse_orchestrator::{Agent, Assignment, CloseReason, Life};
 
 use crate::core::Core;
 use crate::error::chain;
-use crate::home::KeyName;
 use crate::supervisor::Stop;
+use crate::wallets::KeyName;
 
 /// How long to leave between two counts, by the chain's clock.
 const DAY_MS: u64 = 24 * 3_600 * 1_000;

@@ -4,59 +4,103 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use nisse_egress::{SecretRefused, SecretValue, Secrets};
-use nisse_model::{Address, SecretName};
-use nisse_vault::{RefusalKind, VaultCallError, VaultClient, VaultCommand, vault_process};
+use nisse_model::{Address, SecretRule};
+use nisse_vault::{
+    Cost, RefusalKind, UnlockKind, VaultCallError, VaultClient, VaultPaths, vault_process, vault_within,
+};
 
 use crate::audit::{Audit, Deed};
 use crate::error::{ErrorKind, NodeError};
+use crate::node::Seams;
+use crate::options::{NodeOptions, VaultChoice};
 use crate::supervisor::Supervisor;
+use crate::wallets::VAULT_FOLDER;
 
-/// The vault of a home, in a process of its own.
+/// What a simulated world pays for a passphrase, which it never has.
+const COST_WITHIN: Cost = Cost { memory_kib: 8, passes: 1 };
+
+/// Starts the vault, which ends with the node.
+pub(crate) fn start(options: &NodeOptions, seams: &Seams, supervisor: &Supervisor) -> VaultClient {
+    start_as(options.vault.clone(), options, seams, supervisor)
+}
+
+/// Starts one that reads what a node beside it may have open.
+pub(crate) fn start_reading(options: &NodeOptions, seams: &Seams, supervisor: &Supervisor) -> VaultClient {
+    let choice = match options.vault.clone() {
+        VaultChoice::Process(command) => VaultChoice::Process(command.read_only()),
+        // A simulated world has no process beside it.
+        VaultChoice::Within => VaultChoice::Within,
+    };
+    start_as(choice, options, seams, supervisor)
+}
+
+fn start_as(choice: VaultChoice, options: &NodeOptions, seams: &Seams, supervisor: &Supervisor) -> VaultClient {
+    match choice {
+        VaultChoice::Process(command) => {
+            let (client, driver) = vault_process(command);
+            supervisor.spawn("vault", |mut stop| async move { driver.run(stop.requested()).await });
+            client
+        }
+        VaultChoice::Within => {
+            let (folder, key_file) = (options.home.join(VAULT_FOLDER), options.home.join("keys/vault"));
+            let paths = VaultPaths { folder, key_file, credential: None };
+            let Seams { disk, clock, entropy } = seams.clone();
+            let (client, driver) = vault_within(disk, clock, entropy, paths, COST_WITHIN);
+            supervisor.spawn("vault", |mut stop| async move { driver.run(stop.requested()).await });
+            client
+        }
+    }
+}
+
+/// What is said of a vault that gives nothing until it is unlocked.
+pub(crate) fn sealed(trouble: Option<String>) -> NodeError {
+    let text = trouble.unwrap_or_else(|| "failed to use the vault: it is sealed".to_owned());
+    NodeError::new(ErrorKind::Conflict, "vault_sealed", text)
+        .with_hint("`nisse vault status` says what opens it".to_owned())
+}
+
+/// The vault of a home, as the node and its agents use it.
 #[derive(Clone)]
 pub(crate) struct NodeVault {
-    /// A node that is started without one has none.
-    client: Option<VaultClient>,
+    client: VaultClient,
     /// Whose secrets agents use: the operator's, since they are given to no other owner's agents.
     tenant: String,
     audit: Arc<Audit>,
 }
 
 impl NodeVault {
-    /// Starts the vault's process, which ends with the node.
-    pub(crate) fn start(
-        command: Option<VaultCommand>,
-        supervisor: &Supervisor,
-        operator: Address,
-        audit: Arc<Audit>,
-    ) -> Self {
-        let client = command.map(|command| {
-            let (client, driver) = vault_process(command);
-            supervisor.spawn("vault", |mut stop| async move { driver.run(stop.requested()).await });
-            client
-        });
+    pub(crate) fn new(client: VaultClient, operator: Address, audit: Arc<Audit>) -> Self {
         Self { client, tenant: operator.to_string(), audit }
     }
 
-    /// The client, and the tenant that the owner is.
-    pub(crate) fn opened(&self) -> Result<(&VaultClient, &str), NodeError> {
-        let client = self.client.as_ref().ok_or_else(|| {
-            let text = "failed to reach the vault: this node was started without one";
-            NodeError::new(ErrorKind::Unreachable, "vault_unreachable", text)
-        })?;
-        Ok((client, &self.tenant))
+    /// Tells that the vault opened by itself, where it did.
+    pub(crate) async fn tell_of_start(&self) -> Result<(), NodeError> {
+        let status = self.client.status().await?;
+        if status.sealed {
+            return Ok(());
+        }
+        let ways = status.ways.iter().filter(|way| **way != UnlockKind::Passphrase).map(|way| way.name());
+        let outcome = format!("done, by its {}", ways.collect::<Vec<_>>().join(" or its "));
+        let deed = Deed { by: "node".to_owned(), act: "vault.unlock".into(), about: "the vault".to_owned(), outcome };
+        let told = self.audit.note(deed).await;
+        told.map_err(|error| NodeError::caused(ErrorKind::Failed, "audit_failed", &error))
     }
 
-    /// The client, where there is a vault.
-    pub(crate) fn client(&self) -> Option<&VaultClient> {
-        self.client.as_ref()
+    /// The client.
+    pub(crate) fn client(&self) -> &VaultClient {
+        &self.client
+    }
+
+    /// The tenant that the owner is.
+    pub(crate) fn tenant(&self) -> &str {
+        &self.tenant
     }
 }
 
 #[async_trait]
 impl Secrets for NodeVault {
-    async fn reveal(&self, agent: &str, name: &SecretName) -> Result<SecretValue, SecretRefused> {
-        let client = self.client.as_ref().ok_or(SecretRefused::Missing)?;
-        let revealed = client.reveal(&self.tenant, name).await.map(SecretValue::new);
+    async fn reveal(&self, agent: &str, rule: &SecretRule) -> Result<SecretValue, SecretRefused> {
+        let revealed = self.client.reveal(&self.tenant, &rule.name).await.map(SecretValue::new);
         let revealed = revealed.map_err(|error| match error {
             VaultCallError::Refused { kind: RefusalKind::Sealed, .. } => SecretRefused::Sealed,
             VaultCallError::Refused { kind: RefusalKind::NoSuchSecret, .. } => SecretRefused::Missing,
@@ -67,9 +111,17 @@ impl Secrets for NodeVault {
             Err(why) => format!("refused: {why}"),
         };
         // Nothing is given before that is told.
-        let told = self.audit.often(Deed::by_agent(agent, "secret.use", name.to_string(), &outcome)).await;
+        let told = self.audit.often(Deed::by_agent(agent, "secret.use", used(rule), &outcome)).await;
         told.map_err(|error| SecretRefused::Failed(format!("failed to {error}")))?;
         revealed
+    }
+}
+
+/// What is used, and for whom.
+fn used(rule: &SecretRule) -> String {
+    match rule.port {
+        443 => format!("{}@{}", rule.name, rule.host),
+        port => format!("{}@{}:{port}", rule.name, rule.host),
     }
 }
 
@@ -93,7 +145,17 @@ impl From<VaultCallError> for NodeError {
                 RefusalKind::SecretExists => {
                     (ErrorKind::Conflict, "secret_exists", Some("`nisse secret rotate` puts a new value in its place"))
                 }
-                RefusalKind::Limit => (ErrorKind::Refused, "vault_limit", None),
+                RefusalKind::NoSuchKey => {
+                    (ErrorKind::NotFound, "key_unknown", Some("`nisse wallet show` lists what there is"))
+                }
+                RefusalKind::KeyExists => (
+                    ErrorKind::Conflict,
+                    "key_other",
+                    Some(
+                        "one of the two is a copy from elsewhere: keep both, and move the one that is not this home's away",
+                    ),
+                ),
+                RefusalKind::Limit => (ErrorKind::Usage, "vault_limit", None),
                 RefusalKind::Tampered => (
                     ErrorKind::Refused,
                     "vault_tampered",

@@ -228,11 +228,10 @@ async fn look(core: &Core, market: &Market, standing: Standing, cursor: &mut Log
         cursor.go_to(before);
         return Err(error);
     }
-    // What a key that cannot be read now owns is looked for on the market itself.
     let owners = match batch.committed.is_empty() && batch.reverted.is_empty() {
         // Most blocks say nothing: no key is read for them.
         true => BTreeSet::new(),
-        false => packages::own_keys(core).unwrap_or_else(|_| BTreeSet::from([core.operator])),
+        false => packages::own_keys(core),
     };
     // Whose order may come back to the market is whose node is listened for.
     let listen = match core.options.accept {

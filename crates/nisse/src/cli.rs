@@ -1,9 +1,15 @@
 //! The command line's grammar.
 
+mod identity;
+mod vault;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+
+pub(crate) use identity::{DeviceCommand, IdentityCommand, KitCommand, TokenCommand};
+pub(crate) use vault::{AuditCommand, SecretCommand, VaultCommand, WalletCommand};
 
 /// Your own agent: always on, on your machine or one you rent, and able to prove what it did.
 #[derive(Parser)]
@@ -114,6 +120,9 @@ pub(crate) enum Command {
     /// Secrets that agents use and never see
     #[command(subcommand)]
     Secret(SecretCommand),
+    /// The keys that own and pay on the market
+    #[command(subcommand)]
+    Wallet(WalletCommand),
     /// Who did what to the rights and secrets of this home
     #[command(subcommand)]
     Audit(AuditCommand),
@@ -369,155 +378,6 @@ pub(crate) enum ReceiptCommand {
 }
 
 #[derive(Subcommand)]
-pub(crate) enum VaultCommand {
-    /// Show whether it is sealed, and what unlocks it
-    Status,
-    /// Replace what unlocks it; each of these does so by itself, and nothing else does from then on
-    #[command(group = clap::ArgGroup::new("way").required(true).multiple(true))]
-    Protect {
-        /// A new passphrase, asked for or read from stdin: the node starts sealed
-        #[arg(long, group = "way")]
-        passphrase: bool,
-        /// The systemd credential `nisse-vault` of this unit: the node starts unlocked on this machine
-        #[arg(long, group = "way")]
-        credential: bool,
-        /// A key file in the home: the node starts unlocked, and whoever reads the disk reads the secrets
-        #[arg(long, group = "way")]
-        key_file: bool,
-    },
-}
-
-#[derive(Subcommand)]
-pub(crate) enum SecretCommand {
-    /// Keep a secret of a new name; its value is asked for, or read from stdin
-    Set { name: String },
-    /// List them, without their values
-    Ls,
-    /// Put a new value in the place of the old one
-    Rotate { name: String },
-    /// Forget one
-    Rm { name: String },
-}
-
-#[derive(Subcommand)]
-pub(crate) enum IdentityCommand {
-    /// Begin an identity with this home as its first device, and show its recovery kit once
-    New {
-        /// What this device is called [default: the machine's name]
-        #[arg(long, value_name = "NAME")]
-        name: Option<String>,
-    },
-    /// Show whose home it is, and where it listens for other devices
-    Show,
-    /// Make this home a device of an identity by the words of its recovery kit, while no node runs on it
-    Recover {
-        /// A device that still runs, as `identity show` prints it there: both hear of each other
-        #[arg(long, value_name = "TICKET")]
-        from: Option<String>,
-        /// What this device is called [default: the machine's name]
-        #[arg(long, value_name = "NAME")]
-        name: Option<String>,
-    },
-}
-
-#[derive(Subcommand)]
-pub(crate) enum KitCommand {
-    /// See whether the 24 words are those of this home's identity
-    Check,
-}
-
-#[derive(Subcommand)]
-pub(crate) enum DeviceCommand {
-    /// Show a code for another machine; or, with its ticket, become a device of its identity
-    Pair {
-        /// What the other machine shows; no node runs on this home then
-        ticket: Option<String>,
-        /// What this device is called there [default: the machine's name]
-        #[arg(long, value_name = "NAME", requires = "ticket")]
-        name: Option<String>,
-        /// What `--remote` calls the other machine [default: its own name]
-        #[arg(long = "as", value_name = "NAME", requires = "ticket")]
-        as_name: Option<String>,
-        /// Admit an agent that may do this, such as `logs,status` or `/audit/lines` [default: a device, which may do all]
-        #[arg(long, value_name = "LIST", value_delimiter = ',', conflicts_with = "ticket")]
-        can: Vec<String>,
-        /// All of that with one agent alone
-        #[arg(long, value_name = "NAME", requires = "can")]
-        agent: Option<String>,
-        /// For how long, such as `12h` or `30d` [default: 30d]
-        #[arg(long, value_name = "TIME", requires = "can")]
-        expires: Option<String>,
-    },
-    /// List them
-    Ls,
-    /// Keep where another device of this identity is now, by the ticket that `identity show` prints there
-    Meet {
-        ticket: String,
-        /// What `--remote` calls it [default: the name that it had]
-        #[arg(long = "as", value_name = "NAME")]
-        as_name: Option<String>,
-    },
-    /// Cut one off: its connections end at once, and nothing that it says counts any more
-    Revoke {
-        /// Its name or its key
-        device: String,
-    },
-    /// Call one something else
-    Rename {
-        /// Its name or its key
-        device: String,
-        name: String,
-    },
-}
-
-#[derive(Subcommand)]
-pub(crate) enum TokenCommand {
-    /// Make one and print it, this once
-    Create {
-        /// About this agent alone
-        #[arg(long, value_name = "NAME")]
-        agent: Option<String>,
-        /// What it can: words such as logs, for what is done with agents, or commands such as /audit/lines
-        #[arg(long, value_name = "WHAT", value_delimiter = ',', required = true)]
-        can: Vec<String>,
-        /// For how long: 90s, 10m, 1h, 30d at most
-        #[arg(long, value_name = "TIME", default_value = "1h")]
-        expires: String,
-        /// Whose key uses it; without it the token has a key of its own
-        #[arg(long = "for", value_name = "DID")]
-        audience: Option<String>,
-    },
-    /// Print what one is for and until when, and nothing of its key
-    Show { file: PathBuf },
-    /// Take one back: it gives nothing any more, and what goes on by it ends
-    Revoke {
-        /// The file, or an id of it
-        #[arg(value_name = "FILE|ID")]
-        named: String,
-    },
-}
-
-#[derive(Subcommand)]
-pub(crate) enum AuditCommand {
-    /// Print the last lines
-    Ls {
-        /// How many lines
-        #[arg(short = 'n', long, default_value_t = 20)]
-        lines: usize,
-    },
-    /// Check that each line follows from the one before
-    Verify {
-        /// A file that `audit export` wrote [default: the log of the running node]
-        file: Option<PathBuf>,
-        /// What an earlier `verify` printed as its head: the log has to contain it
-        #[arg(long, value_name = "LINES:HASH")]
-        since: Option<String>,
-    },
-    /// Write all lines to a new file, one JSON document each
-    Export { file: PathBuf },
-}
-
-#[derive(Subcommand)]
 pub(crate) enum ConfigCommand {
     /// Print each value and where it came from
     Show,
@@ -545,6 +405,9 @@ pub(crate) enum Internal {
         /// It was sealed by its owner: what lies there does not unlock it
         #[arg(long)]
         sealed: bool,
+        /// Another process may have it: it is read, and nothing is changed
+        #[arg(long)]
+        read_only: bool,
     },
     /// Serve the demo's price feed
     Feed {

@@ -17,18 +17,21 @@ mod reputation;
 mod token;
 mod up;
 mod vault;
+mod wallet;
 
 use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::path::Path;
 
 use nisse_api::client::Client;
-use nisse_node::NodeError;
+use nisse_node::{NodeError, remote_access};
 use nisse_store::{Home, SystemDisk};
 
+use self::chain::seams;
+use self::vault::with_typed_passphrase;
 use crate::cli::{
     Cli, Command, ConfigCommand, DeviceCommand, IdentityCommand, KitCommand, MarketCommand, NodeCommand, Shared, Shell,
-    TokenCommand,
+    TokenCommand, VaultCommand, WalletCommand,
 };
 use crate::config;
 use crate::failure::{Exit, Failure, unreadable};
@@ -58,6 +61,7 @@ pub(crate) fn run(cli: Cli) -> Result<(), Failure> {
         Command::Seal => block_on(vault::seal(&shared)),
         Command::Vault(command) => block_on(vault::run(&shared, command)),
         Command::Secret(command) => block_on(vault::secret(&shared, command)),
+        Command::Wallet(command) => block_on(wallet::run(&shared, command)),
         Command::Identity(command) => block_on(identity::run(&shared, command)),
         Command::Kit(KitCommand::Check) => block_on(identity::check_kit(&shared)),
         Command::Device(command) => block_on(device::run(&shared, command)),
@@ -89,6 +93,11 @@ fn check_way(shared: &Shared, command: &Command) -> Result<(), Failure> {
         | Command::Token(TokenCommand::Show { .. }) => "it reads what lies here",
         Command::Config(_) | Command::Doctor { .. } => "it looks at the home that lies here",
         Command::Market(MarketCommand::Rehearse { .. } | MarketCommand::Upgrade) => "it is done here",
+        Command::Vault(VaultCommand::Restore { .. }) => "it is done here, while no node runs",
+        Command::Vault(VaultCommand::Keygen) => "it asks no node",
+        Command::Vault(VaultCommand::Export { .. }) | Command::Wallet(WalletCommand::Export { .. }) => {
+            "keys leave a vault on its own machine alone"
+        }
         Command::Identity(IdentityCommand::New { .. } | IdentityCommand::Recover { .. })
         | Command::Device(DeviceCommand::Pair { ticket: Some(_), .. } | DeviceCommand::Meet { .. }) => {
             "it is about the key of this home"
@@ -105,14 +114,14 @@ fn check_way(shared: &Shared, command: &Command) -> Result<(), Failure> {
 
 /// A client of the node that runs on this home, or on the one that `--remote` names, or by `--token`. The home's token goes
 /// to nobody but the process that holds the home's lock: whatever listens on the port of one that was killed may be anybody.
-pub(crate) fn client(shared: &Shared) -> Result<Client, Failure> {
+pub(crate) async fn client(shared: &Shared) -> Result<Client, Failure> {
     if let Some(file) = &shared.token {
-        return token::client_by_token(shared, file);
+        return token::client_by_token(shared, file).await;
     }
     let home = config::home(shared.home.as_deref())?;
     if let Some(name) = &shared.remote {
         check_home(&home)?;
-        return remote::client(&home, name);
+        return client_of_peer(&home, name).await;
     }
     let absent = || {
         let text = format!("failed to find a running node on {}", home.display());
@@ -135,6 +144,13 @@ pub(crate) fn client(shared: &Shared) -> Result<Client, Failure> {
     }
     let api: SocketAddr = run["api"].as_str().and_then(|api| api.parse().ok()).ok_or_else(absent)?;
     Ok(Client::new(api, token.trim()))
+}
+
+/// A client of the home that this one calls `name`.
+async fn client_of_peer(home: &Path, name: &str) -> Result<Client, Failure> {
+    let (node, peers) = remote::options(home)?;
+    let access = with_typed_passphrase(async |passphrase| remote_access(&node, &seams(), passphrase, name).await);
+    Ok(remote::client(access.await?, peers))
 }
 
 /// Refuses a home that stands and is another user's, or open to others.

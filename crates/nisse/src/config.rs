@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use nisse_content::GatewayUrl;
 use nisse_model::{Amount, ByteSize, Cpu};
-use nisse_node::{JournalLimits, NodeOptions, PeerOptions, Prices, VaultCommand};
+use nisse_node::{JournalLimits, NodeOptions, PeerOptions, Prices, VaultChoice, VaultCommand};
 use nisse_sandbox::CompileCommand;
 use serde::Deserialize;
 
@@ -38,6 +38,7 @@ struct File {
     content: Content,
     egress: Egress,
     link: Link,
+    vault: Vault,
 }
 
 #[derive(Debug, Deserialize, Default, Clone)]
@@ -94,6 +95,12 @@ struct Link {
     listen: Option<String>,
     relays: Option<Vec<String>>,
     nearby: Option<bool>,
+}
+
+#[derive(Debug, Deserialize, Default, Clone)]
+#[serde(deny_unknown_fields, default)]
+struct Vault {
+    recovery: Option<Vec<String>>,
 }
 
 /// One value and where it came from.
@@ -191,6 +198,12 @@ pub(crate) fn load(home: &Path, flags: &Up) -> Result<Config, Failure> {
     let said = |nearby: Option<bool>| nearby.map(|nearby| nearby.to_string());
     let nearby = picker.pick("link.nearby", None, said(file.link.nearby), said(built_in.link.nearby))?;
 
+    let recovery = picker.list("vault.recovery", &[], file.vault.recovery, String::clone);
+    for recipient in &recovery {
+        nisse_vault::check_recipient(recipient)
+            .map_err(|error| Failure::usage(format!("failed to read `vault.recovery`: {error}")))?;
+    }
+
     check_flags(&chain, flags)?;
     let options = NodeOptions {
         home: home.to_owned(),
@@ -217,7 +230,8 @@ pub(crate) fn load(home: &Path, flags: &Up) -> Result<Config, Failure> {
         endpoint,
         connect_to: parse_connect_to(&connect_to, &authorities)?,
         compile_command: compile_command()?,
-        vault_command: Some(vault_command(home)?),
+        vault: VaultChoice::Process(vault_command(home)?),
+        recovery,
         peers: Some(PeerOptions {
             listen: parse("link.listen", &link)?,
             relays,

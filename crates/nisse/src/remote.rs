@@ -7,8 +7,7 @@ use std::sync::{Arc, OnceLock};
 use futures::future::BoxFuture;
 use nisse_api::client::{ByteStream, Client, Dial, DialError};
 use nisse_link::{Connection, Link, LinkError, Protocol};
-use nisse_node::{PeerOptions, RemoteAccess, remote_access};
-use nisse_store::SystemDisk;
+use nisse_node::{NodeOptions, PeerOptions, RemoteAccess};
 use tokio::sync::OnceCell;
 
 use crate::cli::Up;
@@ -18,19 +17,18 @@ use crate::failure::{Failure, chain};
 /// The link of this process: a command speaks to one home.
 static LINK: OnceLock<Link> = OnceLock::new();
 
-/// A client of the home that this one calls `name`.
-pub(crate) fn client(home: &Path, name: &str) -> Result<Client, Failure> {
-    let access = remote_access(home, Arc::new(SystemDisk), name)?;
-    let options = options(home)?;
-    Ok(Client::of_peer(Arc::new(Way { access, options, connection: OnceCell::new() })))
+/// A client of another home.
+pub(crate) fn client(access: RemoteAccess, options: PeerOptions) -> Client {
+    Client::of_peer(Arc::new(Way { access, options, connection: OnceCell::new() }))
 }
 
-/// How this home is reached, on a port of its own: its node may run beside.
-pub(crate) fn options(home: &Path) -> Result<PeerOptions, Failure> {
-    let configured = config::load(home, &Up::default())?.options.peers;
+/// This home, and how it is reached, on a port of its own: its node may run beside.
+pub(crate) fn options(home: &Path) -> Result<(NodeOptions, PeerOptions), Failure> {
+    let node = config::load(home, &Up::default())?.options;
     let listen = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
     let none = || PeerOptions { listen, relays: Vec::new(), nearby: false };
-    Ok(PeerOptions { listen, ..configured.unwrap_or_else(none) })
+    let peers = PeerOptions { listen, ..node.peers.clone().unwrap_or_else(none) };
+    Ok((node, peers))
 }
 
 /// Ends what this process opened, so that the other side need not wait for it.

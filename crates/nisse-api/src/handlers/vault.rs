@@ -1,14 +1,15 @@
-//! The vault, its secrets, and the audit log. A secret comes as the body and never leaves.
+//! The vault, its secrets, the wallets and the audit log. A secret comes as the body and leaves in an export alone.
 
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{Path, State};
+use axum::response::Response;
 use http::StatusCode;
-use nisse_node::control::{AuditEntry, SecretEntry, SecretSet, VaultStatus};
+use nisse_node::control::{AuditEntry, ExportRequest, SecretEntry, SecretSet, VaultStatus, Wallet};
 use serde::Deserialize;
 use zeroize::{Zeroize as _, Zeroizing};
 
-use super::{Answer, Asked, LOG_LINES_DEFAULT, query};
+use super::{Answer, Asked, LOG_LINES_DEFAULT, Sent, octets, query, read};
 use crate::control::App;
 use crate::problem::Problem;
 
@@ -61,6 +62,20 @@ pub(crate) async fn vault_protect(
 ) -> Answer<VaultStatus> {
     let ProtectQuery { credential, key_file } = query(asked)?;
     Ok(Json(app.node.vault_protect(taken(passphrase), credential, key_file).await?))
+}
+
+pub(crate) async fn vault_export(State(app): State<App>, request: Sent<ExportRequest>) -> Result<Response, Problem> {
+    let ExportRequest { recipients } = read(request)?;
+    Ok(octets(app.node.vault_export(recipients).await?))
+}
+
+pub(crate) async fn wallet_list(State(app): State<App>) -> Answer<Vec<Wallet>> {
+    Ok(Json(app.node.wallets().await?))
+}
+
+pub(crate) async fn wallet_export(State(app): State<App>, Path(wallet): Path<String>) -> Result<Response, Problem> {
+    let key = app.node.wallet_export(&wallet).await?;
+    Ok(octets(Bytes::from_owner(key)))
 }
 
 pub(crate) async fn secret_list(State(app): State<App>) -> Answer<Vec<SecretEntry>> {

@@ -1,14 +1,18 @@
 //! A real node in a temporary home, and requests to it as they stand on the wire.
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 
 use nisse_api::Listeners;
 use nisse_model::{ByteSize, Cpu};
-use nisse_node::{AcceptList, ChainChoice, Node, NodeOptions, Prices, Seams, Timeline};
+use nisse_node::{AcceptList, ChainChoice, CompileCommand, Node, NodeOptions, Prices, Seams, Timeline, VaultChoice};
 use nisse_store::{SystemClock, SystemDisk, SystemEntropy};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
+
+/// Whatever port is free.
+const ANY: ([u8; 4], u16) = ([127, 0, 0, 1], 0);
 
 /// As many open files as a careful system gives a process.
 pub(crate) const FILES_MAX: u64 = 256;
@@ -22,12 +26,16 @@ pub(crate) struct Running {
 }
 
 pub(crate) async fn running() -> Running {
-    let home = tempfile::tempdir().unwrap();
-    let any = "127.0.0.1:0".parse().unwrap();
-    let options = NodeOptions {
-        home: home.path().to_owned(),
-        api: any,
-        public: any,
+    let nothing = CompileCommand { program: "/nonexistent".into(), arguments: Vec::new() };
+    running_in(tempfile::tempdir().unwrap(), nothing).await
+}
+
+/// What a node in this home is started with.
+pub(crate) fn options(home: &Path, compile_command: CompileCommand) -> NodeOptions {
+    NodeOptions {
+        home: home.to_owned(),
+        api: ANY.into(),
+        public: ANY.into(),
         rpc: None,
         suffix: "localhost".to_owned(),
         chain: ChainChoice::Embedded { dev: false },
@@ -43,16 +51,25 @@ pub(crate) async fn running() -> Running {
         endpoint: None,
         stake: None,
         connect_to: Vec::new(),
-        compile_command: nisse_node::CompileCommand { program: "/nonexistent".into(), arguments: Vec::new() },
-        vault_command: None,
+        compile_command,
+        vault: VaultChoice::Within,
+        recovery: Vec::new(),
         peers: None,
         journal: nisse_node::JournalLimits::default(),
-    };
-    let seams =
-        Seams { disk: Arc::new(SystemDisk), clock: Arc::new(SystemClock::default()), entropy: Arc::new(SystemEntropy) };
+    }
+}
+
+/// This machine.
+pub(crate) fn seams() -> Seams {
+    Seams { disk: Arc::new(SystemDisk), clock: Arc::new(SystemClock::default()), entropy: Arc::new(SystemEntropy) }
+}
+
+/// In a home that may have been lived in.
+pub(crate) async fn running_in(home: tempfile::TempDir, compile_command: CompileCommand) -> Running {
+    let (options, seams) = (options(home.path(), compile_command), seams());
     let mut timeline = Timeline::begin(Arc::clone(&seams.clock));
     let node = Node::open(options, seams, &mut timeline).await.unwrap();
-    let listeners = Listeners::bind(any, any, Some(any)).await.unwrap();
+    let listeners = Listeners::bind(ANY.into(), ANY.into(), Some(ANY.into())).await.unwrap();
     let bound = listeners.bound().unwrap();
     node.listening(bound.api, bound.public, bound.rpc);
     listeners.serve(&node, FILES_MAX);
@@ -74,6 +91,7 @@ pub(crate) fn concrete(path: &str) -> String {
     path.replace("{agent}", "nobody")
         .replace("{device}", "nobody")
         .replace("{secret}", "none")
+        .replace("{wallet}", "deployer")
         .replace("{cid}", "bafkreigh2akiscaildcqabsyg3dfr6chu3fgpregiymsck7e7aqa4s52zy")
         .replace("{deployment}", "1:0x0000000000000000000000000000000000000000:1")
         .replace("{seq}", "1")

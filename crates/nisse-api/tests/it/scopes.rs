@@ -25,7 +25,7 @@ async fn every_route_is_closed_to_whom_its_scope_does_not_name() {
         let wrong =
             status(host, &format!("{start}Host: {host}\r\nAuthorization: Bearer {}\r\n\r\n", "0".repeat(64))).await;
         match route.scope {
-            Scope::Owner => assert_eq!((bare, wrong), (401, 401), "{name}"),
+            Scope::Owner | Scope::Here => assert_eq!((bare, wrong), (401, 401), "{name}"),
             Scope::Anyone => assert_eq!(bare, 200, "{name}"),
             Scope::Stranger => {
                 assert_eq!((bare, wrong), (404, 404), "{name} on loopback");

@@ -1,6 +1,6 @@
 //! Every route of the owner × every wrong token, made from the table, so that a new route is tested by being there.
 
-mod house;
+pub(crate) mod house;
 mod making;
 
 use nisse_api::routes::{ROUTES, Route, Scope};
@@ -181,6 +181,21 @@ async fn a_proof_of_another_request_opens_nothing() {
     .await;
     refused(&house, 401, "request_expired", |_, sent| sent.by_at(&token, -120)).await;
     refused(&house, 401, "request_expired", |_, sent| sent.by_at(&token, 120)).await;
+    house.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_leave_the_home_by_no_token_whatever_it_gives() {
+    let house = House::new().await;
+    let token = house.token(HOLDER, &["/"]);
+    let mut asked = 0;
+    for route in ROUTES.iter().filter(|route| route.scope == Scope::Here) {
+        let sent = Sent::new(&house, route.method, &concrete(route.path)).by(&token);
+        let answer = sent.send(house.running.api).await;
+        assert_eq!(answer, (403, "not_permitted".to_owned()), "{}", route.path);
+        asked += 1;
+    }
+    assert!(asked > 1);
     house.end().await;
 }
 

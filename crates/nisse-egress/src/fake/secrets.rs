@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
-use nisse_model::SecretName;
+use nisse_model::SecretRule;
 use zeroize::Zeroizing;
 
 use crate::secrets::{SecretRefused, SecretValue, Secrets};
@@ -50,8 +50,8 @@ impl FakeSecrets {
 
 #[async_trait]
 impl Secrets for FakeSecrets {
-    async fn reveal(&self, agent: &str, name: &SecretName) -> Result<SecretValue, SecretRefused> {
-        let key = (agent.to_owned(), name.to_string());
+    async fn reveal(&self, agent: &str, rule: &SecretRule) -> Result<SecretValue, SecretRefused> {
+        let key = (agent.to_owned(), rule.name.to_string());
         let mut vault = self.lock();
         vault.asked.push(key.clone());
         if let Some(refusal) = &vault.refusal {

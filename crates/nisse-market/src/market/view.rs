@@ -3,6 +3,7 @@
 mod read;
 mod shapes;
 
+use alloy::providers::Provider as _;
 use nisse_model::{Address, Amount};
 
 pub(super) use read::{deployment as read_deployment, node as read_node};
@@ -11,7 +12,7 @@ pub use shapes::{DeploymentState, DeploymentView, NodeStatus, NodeView, Publicat
 use super::{Market, MarketError};
 use crate::contracts::{Escrow, Manager, Nodes, TalosToken};
 use crate::event::amount;
-use crate::tx::to_alloy;
+use crate::tx::{QueueError, to_alloy};
 
 impl Market {
     /// One deployment by number.
@@ -44,6 +45,12 @@ impl Market {
     pub async fn balance(&self, account: Address) -> Result<Amount, MarketError> {
         let call = TalosToken::balanceOfCall { account: to_alloy(account) };
         self.view(self.inner.addresses.token, "a balance", call).await.map(amount)
+    }
+
+    /// What somebody pays gas with: the chain's own coin, with as many decimals as the token.
+    pub async fn gas(&self, account: Address) -> Result<Amount, MarketError> {
+        let balance = self.inner.client.provider().get_balance(to_alloy(account)).await;
+        Ok(amount(balance.map_err(QueueError::from_question)?))
     }
 
     /// Tokens that somebody may draw from the Escrow.

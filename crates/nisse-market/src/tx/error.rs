@@ -134,6 +134,6 @@ impl From<TxRecordError> for QueueError {
 
 impl From<SignError> for QueueError {
     fn from(error: SignError) -> Self {
-        Self::Sign(error.to_string())
+        Self::Sign(error.reason)
     }
 }

@@ -16,7 +16,7 @@ fn opened(disk: &SimDisk, clock: &SimClock) -> (Arc<Audit>, Supervisor) {
 }
 
 fn deed(by: &str, act: &'static str, about: &str) -> Deed {
-    Deed { by: by.to_owned(), act, about: about.to_owned(), outcome: "done".to_owned() }
+    Deed { by: by.to_owned(), act: act.into(), about: about.to_owned(), outcome: "done".to_owned() }
 }
 
 fn follows(lines: &[AuditLine]) -> AuditHead {

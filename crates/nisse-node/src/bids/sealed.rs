@@ -10,8 +10,8 @@ use nisse_model::{AmountPerHour, DeploymentId, Hash256, Timestamp};
 
 use crate::core::Core;
 use crate::error::chain;
-use crate::home::KeyName;
 use crate::supervisor::Stop;
+use crate::wallets::KeyName;
 use crate::watcher::{Committed, committed_bids, forget_committed};
 
 /// Keeps what salts are made of apart from all else that the node's key signs.

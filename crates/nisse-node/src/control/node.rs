@@ -61,8 +61,8 @@ pub struct NodeStatus {
     pub memory: [String; 2],
     /// Agents that are live.
     pub agents: usize,
-    /// The vault; absent where this node has none, or it does not answer.
-    pub vault: Option<VaultStatus>,
+    /// The vault.
+    pub vault: VaultStatus,
     /// The operator's exceptions from the address check.
     pub exceptions: Vec<String>,
     /// Since when it is up.

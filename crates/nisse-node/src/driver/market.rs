@@ -9,7 +9,7 @@ use nisse_model::DeploymentId;
 use super::asked::{Asked, tries_max};
 use crate::core::Core;
 use crate::error::{ErrorKind, chain};
-use crate::home::KeyName;
+use crate::wallets::KeyName;
 
 /// How long to rest before the next try.
 pub(crate) const RETRY: Duration = Duration::from_secs(5);

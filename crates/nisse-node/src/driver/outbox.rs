@@ -18,8 +18,8 @@ use super::market::{RETRY, Refused, scaled, write};
 use crate::agent::Outward;
 use crate::core::Core;
 use crate::error::chain;
-use crate::home::KeyName;
 use crate::ledger::{Hold, Terms, Waiting};
+use crate::wallets::KeyName;
 
 /// The mark: every answer of a record before this place has arrived.
 pub(crate) const OUTBOX: &str = "outbox";

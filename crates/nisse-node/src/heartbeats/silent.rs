@@ -14,7 +14,7 @@ use nisse_orchestrator::{Attended, Period, Whose};
 
 use crate::core::Core;
 use crate::error::chain;
-use crate::home::KeyName;
+use crate::wallets::KeyName;
 use crate::watcher::{LivingLease, living_leases, own_numbers};
 
 /// Leases that the chain does not take at one look, before the rest is left to the next.

@@ -2,8 +2,7 @@
 //! of its recovery kit.
 
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::path::Path;
 
 use nisse_link::pairing::{Code, PairError};
 use nisse_link::{Link, LinkError, Protocol};
@@ -11,13 +10,14 @@ use nisse_model::{Claim, Credential, Did, Label, Log, SigningKey, Standing};
 use tokio::io::AsyncReadExt as _;
 use zeroize::Zeroizing;
 
+use super::device::{Device, device_seed};
 use super::remotes::{self, Remote};
 use super::wire::{self, WireError};
 use super::{Identity, none};
 use crate::error::{ErrorKind, NodeError};
-use crate::home::Home;
 use crate::link::PeerOptions;
-use crate::node::Seams;
+use crate::node::{Offline, Seams};
+use crate::options::NodeOptions;
 
 /// What a host shows besides its code: its key, and where it listens. Written `did:key:z6Mk…@ADDR:PORT,ADDR:PORT`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -69,18 +69,33 @@ pub struct Joined {
 
 /// A home without a node.
 struct Stopped {
-    path: PathBuf,
+    offline: Offline,
     seams: Seams,
     identity: Identity,
-    /// Its lock.
-    _home: Home,
 }
 
 impl Stopped {
-    fn open(path: &Path, seams: Seams) -> Result<Self, NodeError> {
-        let home = Home::open(Arc::clone(&seams.disk), seams.entropy.as_ref(), path)?;
-        let identity = Identity::open(&seams.disk, &seams.clock, &seams.entropy, &home)?;
-        Ok(Self { path: path.to_owned(), seams, identity, _home: home })
+    async fn open(
+        options: &NodeOptions,
+        seams: Seams,
+        passphrase: Option<Zeroizing<Vec<u8>>>,
+    ) -> Result<Self, NodeError> {
+        let offline = Offline::open(options, &seams, passphrase).await?;
+        let opened = async {
+            let device = Device::open(offline.vault.clone(), &offline.home).await?;
+            Identity::open(&seams.disk, &seams.clock, &seams.entropy, &offline.home, device)
+        };
+        match opened.await {
+            Ok(identity) => Ok(Self { offline, seams, identity }),
+            Err(error) => {
+                offline.close().await;
+                Err(error)
+            }
+        }
+    }
+
+    fn path(&self) -> &Path {
+        self.offline.home.path()
     }
 
     /// Refuses where this home belongs to another identity; in its own it joins as often as somebody lets it in.
@@ -88,7 +103,7 @@ impl Stopped {
         let Some(identity) = self.identity.known().identity.filter(|identity| *identity != of) else {
             return Ok(());
         };
-        let text = format!("failed to join: {} belongs to {identity} already", self.path.display());
+        let text = format!("failed to join: {} belongs to {identity} already", self.path().display());
         Err(NodeError::new(ErrorKind::Conflict, "identity_taken", text)
             .with_hint("name another home with --home DIR: a home belongs to one identity".to_owned()))
     }
@@ -117,26 +132,50 @@ impl Stopped {
 
     fn keep(&self, ticket: &Ticket, name: &str) -> Result<String, NodeError> {
         let remote = Remote { name: name.to_owned(), did: ticket.did, addresses: ticket.at.clone() };
-        remotes::keep(self.seams.disk.as_ref(), &self.path, remote)?;
+        remotes::keep(self.seams.disk.as_ref(), self.path(), remote)?;
         Ok(name.to_owned())
     }
 }
 
+/// As whom a command speaks to other homes.
+pub struct Speaker<'o> {
+    /// Its home and vault.
+    pub node: &'o NodeOptions,
+    /// How it is reached meanwhile: a node may listen beside it.
+    pub peers: &'o PeerOptions,
+    /// What it stands on.
+    pub seams: Seams,
+    /// What opens the vault, where nothing else does.
+    pub passphrase: Option<Zeroizing<Vec<u8>>>,
+}
+
 /// Joins the identity of the home that shows the ticket and the code. The other home is kept under its own name, or under
-/// `as_name`.
+/// `as_name`. No node runs on this one.
 pub async fn join(
-    home: &Path,
-    seams: Seams,
+    speaker: Speaker<'_>,
+    by: (&Ticket, &Code),
+    name: &Label,
+    as_name: Option<&Label>,
+) -> Result<Joined, NodeError> {
+    let Speaker { node, peers, seams, passphrase } = speaker;
+    let stopped = Stopped::open(node, seams, passphrase).await?;
+    let joined = join_from(&stopped, peers, by, name, as_name).await;
+    stopped.offline.close().await;
+    joined
+}
+
+async fn join_from(
+    stopped: &Stopped,
     options: &PeerOptions,
     (ticket, code): (&Ticket, &Code),
     name: &Label,
     as_name: Option<&Label>,
 ) -> Result<Joined, NodeError> {
-    let stopped = Stopped::open(home, seams)?;
     let known = stopped.identity.known();
     if let Some(own) = known.identity.filter(|_| known.name(&ticket.did).is_none()) {
         // Nobody is asked to admit a home that cannot follow.
-        let text = format!("failed to join: {} belongs to {own}, which does not know that device", home.display());
+        let text =
+            format!("failed to join: {} belongs to {own}, which does not know that device", stopped.path().display());
         return Err(NodeError::new(ErrorKind::Conflict, "identity_taken", text)
             .with_hint("name another home with --home DIR: a home belongs to one identity".to_owned()));
     }
@@ -162,16 +201,27 @@ pub async fn join(
 }
 
 /// Admits this home by the root key of its identity. With a ticket, what that device knows is brought here, and it hears of
-/// this one; without, others hear of it when they meet.
+/// this one; without, others hear of it when they meet. No node runs on this home.
 pub async fn recover(
-    home: &Path,
-    seams: Seams,
+    speaker: Speaker<'_>,
+    root: Zeroizing<[u8; 32]>,
+    ticket: Option<&Ticket>,
+    name: &Label,
+) -> Result<Joined, NodeError> {
+    let Speaker { node, peers, seams, passphrase } = speaker;
+    let stopped = Stopped::open(node, seams, passphrase).await?;
+    let joined = recover_on(&stopped, peers, root, ticket, name).await;
+    stopped.offline.close().await;
+    joined
+}
+
+async fn recover_on(
+    stopped: &Stopped,
     options: &PeerOptions,
     root: Zeroizing<[u8; 32]>,
     ticket: Option<&Ticket>,
     name: &Label,
 ) -> Result<Joined, NodeError> {
-    let stopped = Stopped::open(home, seams)?;
     let key = SigningKey::from_seed(&root);
     let identity = key.did();
     stopped.check_free(identity)?;
@@ -217,19 +267,15 @@ pub async fn recover(
 }
 
 /// Keeps where another device of this home's identity is, once it was reached there: under this name, or the one that it had.
-pub async fn meet(
-    home: &Path,
-    seams: Seams,
-    options: &PeerOptions,
-    ticket: &Ticket,
-    name: Option<&Label>,
-) -> Result<String, NodeError> {
+pub async fn meet(speaker: Speaker<'_>, ticket: &Ticket, name: Option<&Label>) -> Result<String, NodeError> {
+    let Speaker { node, peers: options, seams, passphrase } = speaker;
+    let home = &node.home;
     let known = remotes::read(seams.disk.as_ref(), home)?.into_iter().find(|known| known.did == ticket.did);
     let name = name.map(|name| name.as_str().to_owned()).or(known.map(|known| known.name)).ok_or_else(|| {
         NodeError::new(ErrorKind::Usage, "name_needed", "failed to keep that device: it has no name here yet")
             .with_hint("say with --as what `--remote` calls it".to_owned())
     })?;
-    let seed = crate::home::device_seed(&seams.disk, home)?.ok_or_else(none)?;
+    let seed = device_seed(node, &seams, passphrase).await?.ok_or_else(none)?;
     // What was heard on the local network says nothing of the addresses that were given.
     let nearby = options.nearby && ticket.at.is_empty();
     let link = bind(seed, &PeerOptions { nearby, ..options.clone() }).await?;
@@ -294,8 +340,14 @@ pub struct RemoteAccess {
 }
 
 /// What `--remote NAME` needs of a home, whether a node runs on it or not.
-pub fn remote_access(home: &Path, disk: Arc<dyn nisse_store::Disk>, name: &str) -> Result<RemoteAccess, NodeError> {
-    let known = remotes::read(disk.as_ref(), home)?;
+pub async fn remote_access(
+    options: &NodeOptions,
+    seams: &Seams,
+    passphrase: Option<Zeroizing<Vec<u8>>>,
+    name: &str,
+) -> Result<RemoteAccess, NodeError> {
+    let home = &options.home;
+    let known = remotes::read(seams.disk.as_ref(), home)?;
     let names: Vec<_> = known.iter().map(|remote| remote.name.clone()).collect();
     let Some(remote) = known.into_iter().find(|remote| remote.name == name) else {
         let text = format!("failed to find the home `{name}`: {} knows no such name", home.display());
@@ -305,6 +357,6 @@ pub fn remote_access(home: &Path, disk: Arc<dyn nisse_store::Disk>, name: &str) 
         };
         return Err(NodeError::new(ErrorKind::Usage, "remote_unknown", text).with_hint(hint));
     };
-    let seed = crate::home::device_seed(&disk, home)?.ok_or_else(none)?;
+    let seed = device_seed(options, seams, passphrase).await?.ok_or_else(none)?;
     Ok(RemoteAccess { seed, remote })
 }

@@ -2,12 +2,13 @@
 
 use std::path::Path;
 
-use nisse_model::{Label, Standing, Timestamp};
+use nisse_model::{Label, SigningKey, Standing, Timestamp};
 use nisse_testkit::{Fault, SimClock, SimDisk, SimEntropy};
 use tokio::io::AsyncWriteExt as _;
 
 use super::wire::{self, WireError};
 use super::*;
+use crate::fixtures::vault_of;
 
 const ROOT: [u8; 32] = [7; 32];
 
@@ -21,18 +22,19 @@ impl World {
         Self { disk: SimDisk::new(seed), clock: SimClock::new(Timestamp(1_000_000)) }
     }
 
-    fn open(&self) -> Result<Identity, NodeError> {
+    async fn open(&self) -> Result<Identity, NodeError> {
         let disk: Arc<dyn Disk> = Arc::new(self.disk.clone());
         let clock: Arc<dyn Clock> = Arc::new(self.clock.clone());
         let entropy: Arc<dyn Entropy> = Arc::new(SimEntropy::new(self.disk.operations()));
         let home = Home::open(Arc::clone(&disk), entropy.as_ref(), Path::new("/h"))?;
-        Identity::open(&disk, &clock, &entropy, &home)
+        let device = Device::open(vault_of(home.path(), &disk, &clock, &entropy), &home).await?;
+        Identity::open(&disk, &clock, &entropy, &home, device)
     }
 
     /// A home whose identity began here.
     async fn begun(seed: u64, root: [u8; 32], name: &str) -> (Self, Identity) {
         let world = Self::new(seed);
-        let identity = world.open().expect("a home");
+        let identity = world.open().await.expect("a home");
         let device = identity.drawn_device().await.expect("a key").key.did();
         let claim = Claim::IdentityGenesis { device, name: label(name) };
         let root = SigningKey::from_seed(&root);
@@ -64,7 +66,7 @@ async fn what_was_said_is_there_after_a_power_cut_and_the_key_is_the_same() {
     drop(identity);
     for cut in 0..20 {
         world.disk.power_cut(cut);
-        let identity = world.open().expect("the same home");
+        let identity = world.open().await.expect("the same home");
         assert_eq!((identity.known().own, identity.all().await), (own, all.clone()));
         assert_eq!((standing(&identity, did(1)), standing(&identity, did(2))), (Standing::Nothing, Standing::Device));
         assert_eq!(identity.known().name(&did(2)), Some("phone"));
@@ -80,7 +82,7 @@ async fn what_the_disk_refuses_was_never_said() {
     assert_eq!((standing(&identity, did(1)), identity.all().await.len()), (Standing::Nothing, 1));
     world.disk.heal();
     drop(identity);
-    let identity = world.open().expect("the same home");
+    let identity = world.open().await.expect("the same home");
     assert_eq!((standing(&identity, did(1)), identity.all().await.len()), (Standing::Nothing, 1));
     identity.say(Claim::DeviceAdd { device: did(1), name: label("laptop") }).await.expect("said");
     assert_eq!(standing(&identity, did(1)), Standing::Device);
@@ -89,16 +91,28 @@ async fn what_the_disk_refuses_was_never_said() {
 #[tokio::test]
 async fn a_device_key_that_is_gone_or_damaged_is_never_drawn_anew() {
     let (world, identity) = World::begun(3, ROOT, "home").await;
+    let seed = hex::encode(identity.device().expect("a key").seed.as_slice());
     drop(identity);
+    for path in ["/h/vault/secrets", "/h/keys/vault", "/h/keys/vault.begun"] {
+        world.disk.remove_file(Path::new(path)).expect("removed");
+    }
+    let gone = world.open().await.map(|_| ()).expect_err("gone");
+    assert_eq!((gone.kind, gone.code), (ErrorKind::Refused, "key_missing"));
+    assert_eq!(
+        gone.text,
+        "failed to find the key `device`: the vault has none, and /h/identity shows that it was used"
+    );
+    let hint = gone.hint.unwrap_or_default();
+    assert!(hint.contains("`nisse vault restore`") && hint.contains("`nisse identity recover`"), "{hint}");
+    // One of an earlier nisse lies in a file.
     let path = Path::new("/h/keys/device");
-    let kept = world.disk.read(path, 1_024).expect("a key");
     world.disk.replace(path, b"not a key").expect("written");
-    assert_eq!(world.open().map(|_| ()).expect_err("damaged").code, "key_invalid");
-    world.disk.remove_file(path).expect("removed");
-    let gone = world.open().map(|_| ()).expect_err("gone");
-    assert!(gone.code == "key_missing" && gone.hint.is_some_and(|hint| hint.contains("identity recover")));
-    world.disk.replace(path, &kept).expect("written");
-    world.open().expect("the same home");
+    assert_eq!(world.open().await.map(|_| ()).expect_err("damaged").code, "key_invalid");
+    world.disk.replace(path, seed.as_bytes()).expect("written");
+    for _ in 0..2 {
+        world.open().await.expect("the same home");
+        assert!(!world.disk.exists(path));
+    }
 }
 
 #[tokio::test]
@@ -112,7 +126,7 @@ async fn a_home_takes_what_is_said_for_its_own_identity_alone() {
     let forged = identity.statement(stranger.did(), subject, Vec::new(), claim).sign(&stranger).expect("signed");
     assert_eq!(identity.take(vec![forged]).await.expect("left out"), 0);
     assert_eq!(standing(&identity, stranger.did()), Standing::Nothing);
-    let nobody = World::new(6).open().expect("a home");
+    let nobody = World::new(6).open().await.expect("a home");
     let refused = nobody.say(Claim::DeviceAdd { device: did(1), name: label("laptop") }).await;
     assert_eq!(refused.expect_err("no identity").code, "identity_none");
 }
@@ -132,7 +146,7 @@ async fn exchanged(one: &Identity, other: &Identity) {
 async fn two_devices_know_the_same_after_one_exchange_whoever_said_it() {
     let (_world, home) = World::begun(7, ROOT, "home").await;
     let laptop_world = World::new(8);
-    let laptop = laptop_world.open().expect("a home");
+    let laptop = laptop_world.open().await.expect("a home");
     let key = laptop.drawn_device().await.expect("a key").key.did();
     home.say(Claim::DeviceAdd { device: key, name: label("laptop") }).await.expect("said");
     laptop.take(home.all().await).await.expect("taken");

@@ -29,7 +29,7 @@ impl Identity {
     /// Signs a capability with the key of this device. It stands in no log: it travels with its use.
     pub(crate) fn capability(&self, audience: Did, scope: Scope, expires: Timestamp) -> Result<Credential, NodeError> {
         let identity = self.known().identity.ok_or_else(none)?;
-        let device = self.device().ok_or_else(none)?;
+        let device = self.device()?;
         let claim = Claim::Capability { audience, scope: scope.clone(), expires, proof: None };
         let parents = self.log().parents(identity, &claim);
         let statement = self.statement(device.key.did(), identity, parents, claim);

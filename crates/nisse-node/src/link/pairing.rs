@@ -178,7 +178,7 @@ fn wrong(core: &Core, code: &Arc<Code>, guest: &Did) {
     });
     core.audit.tried(Deed {
         by: format!("somebody with the key {guest}"),
-        act: "device.pair",
+        act: "device.pair".into(),
         about: "this home's identity".to_owned(),
         outcome: format!("refused: a wrong code, {left} tries left"),
     });

@@ -17,12 +17,12 @@ use crate::error::{ErrorKind, NodeError, chain};
 use crate::identity::tokens::{ChainFlaw, NotGiven, first_holder};
 use crate::identity::{Known, none};
 use crate::remote::SignedBody;
-use crate::token::{PROOF, Proof, SCHEME, SignedRequest};
+use crate::token::{Audience, PROOF, Proof, SCHEME, SignedRequest};
 
 /// Characters of the longest capabilities.
-const CHAINS_TEXT_MAX: usize = Chains::LENGTH_MAX.div_ceil(3) * 4;
+pub(super) const CHAINS_TEXT_MAX: usize = Chains::LENGTH_MAX.div_ceil(3) * 4;
 /// A clock may be set: how long none is trusted to tell when a token ends.
-const LOOK_AGAIN: Duration = Duration::from_secs(60);
+pub(super) const LOOK_AGAIN: Duration = Duration::from_secs(60);
 
 /// A request that the holder of a token signed. Its body has not been read.
 #[derive(Debug, Clone)]
@@ -108,7 +108,7 @@ impl Node {
         let node = known.own.filter(|_| known.identity.is_some()).ok_or_else(none);
         let node = node.map_err(|error| Refused { why: error.text, ..Refused::from(invalid()) })?;
         let path = request.uri().path_and_query().map_or("", http::uri::PathAndQuery::as_str);
-        let signed = SignedRequest { method: request.method().as_str(), path, node, body: body.0 };
+        let signed = SignedRequest { method: request.method().as_str(), path, to: Audience::Node(node), body: body.0 };
         if !signed.is_proven(&proof) {
             return Err(signature_other(proof.key).into());
         }
@@ -154,17 +154,25 @@ impl Node {
 }
 
 /// What follows the scheme. Schemes have no case (RFC 9110 §11).
-fn credentials(value: &str) -> Option<&str> {
+pub(super) fn credentials(value: &str) -> Option<&str> {
     let (scheme, rest) = value.split_once(' ')?;
     scheme.eq_ignore_ascii_case(SCHEME).then_some(rest)
 }
 
 /// The value of a header that stands there once.
-fn one<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<&'h str> {
+pub(super) fn one<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<&'h str> {
     let mut given = headers.get_all(name).iter();
     match (given.next(), given.next()) {
         (Some(value), None) => value.to_str().ok(),
         _ => None,
+    }
+}
+
+/// Why capabilities do not give what is asked for, as the owner reads it.
+pub(super) fn not_given(why: &NotGiven) -> String {
+    match why {
+        NotGiven::Else(why, _) => format!("failed to {}", chain(why)),
+        NotGiven::Nothing(why) => format!("failed to {}", chain(why)),
     }
 }
 

@@ -3,10 +3,20 @@
 use nisse_model::{AuditLine, Did, Scope};
 
 use super::Node;
-use crate::audit::{Deed, LISTED_MAX};
+use crate::audit::{AuditError, Deed, LISTED_MAX};
+use crate::caller;
 use crate::control::AuditEntry;
-use crate::error::NodeError;
+use crate::error::{ErrorKind, NodeError};
 use crate::packages::on_disk;
+
+/// How often something is done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Frequency {
+    /// Each time has its lines.
+    Each,
+    /// One line a minute tells how often.
+    Often,
+}
 
 impl Node {
     /// Lines of the audit log: from a number on, or the last ones.
@@ -18,10 +28,43 @@ impl Node {
         .await
     }
 
+    /// Does what was asked for by the control API, with its lines in the audit log: one before it is begun, which is not done
+    /// without it, and one of what came of it before that is answered. Whoever goes away meanwhile leaves the first one alone.
+    /// What is done by somebody with a part of the owner's rights, and what is done often, is one line a minute of each kind.
+    pub async fn telling<T>(
+        &self,
+        act: &str,
+        about: &str,
+        frequency: Frequency,
+        doing: impl Future<Output = T>,
+        outcome: impl FnOnce(&T) -> String,
+    ) -> Result<T, NodeError> {
+        let (by, is_bounded) = (caller::caller(), caller::is_bounded());
+        let tell = async |outcome: String| {
+            let deed = Deed { by: by.clone(), act: act.to_owned().into(), about: about.to_owned(), outcome };
+            // What came of it, without its reason: whoever makes reasons up fills no log.
+            let kind = deed.outcome.split(':').next().unwrap_or_default();
+            let key = format!("{by} {kind}");
+            match (is_bounded, frequency) {
+                (true, _) => self.core.audit.counted(deed, key).await,
+                (false, Frequency::Often) => self.core.audit.often(deed).await,
+                (false, Frequency::Each) => self.core.audit.note(deed).await,
+            }
+        };
+        let failed = |error: AuditError| NodeError::caused(ErrorKind::Failed, "audit_failed", &error);
+        tell("asked".to_owned()).await.map_err(failed)?;
+        let done = doing.await;
+        tell(outcome(&done)).await.map_err(|error| {
+            let text = format!("failed to {error}: what was asked for is done, and the log does not say so");
+            NodeError::new(ErrorKind::Failed, "audit_failed", text)
+        })?;
+        Ok(done)
+    }
+
     /// Tells that a device or an agent, which this home knows, asked for what it may not do.
     pub fn peer_tried(&self, peer: &Did, right: &Scope) {
         let (by, outcome) = (self.peer_name(peer), format!("refused: it may not {right}"));
-        self.core.audit.tried(Deed { by, act: "api.try", about: "the control API".to_owned(), outcome });
+        self.core.audit.tried(Deed { by, act: "api.try".into(), about: "the control API".to_owned(), outcome });
     }
 
     /// Tells that somebody asked by a token for what it does not give, or by what is none.
@@ -29,14 +72,14 @@ impl Node {
         let somebody = || "somebody on this machine".to_owned();
         let by = holder.map_or_else(somebody, |holder| format!("token of {holder}"));
         let (about, outcome) = ("the control API".to_owned(), outcome.to_owned());
-        self.core.audit.tried(Deed { by, act: "api.try", about, outcome });
+        self.core.audit.tried(Deed { by, act: "api.try".into(), about, outcome });
     }
 
     /// Tells that somebody who reached the control API was not let in.
     pub fn refused_at_the_door(&self, method: &str, path: &str, why: &str) {
         let (by, about) = ("somebody on this machine".to_owned(), "the control API".to_owned());
         let outcome = format!("refused {method} {path}: {why}");
-        self.core.audit.tried(Deed { by, act: "api.try", about, outcome });
+        self.core.audit.tried(Deed { by, act: "api.try".into(), about, outcome });
     }
 }
 

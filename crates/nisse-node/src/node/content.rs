@@ -120,7 +120,7 @@ impl Node {
             |name: &String| matches!(PinKind::of(name), Some(PinKind::Package | PinKind::Config | PinKind::Ordered));
         // A node that takes the order fetches it from here.
         let orders = if named.iter().any(is_package) { self.orders().await } else { Ok(Vec::new()) };
-        let own = self.owners()?;
+        let own = self.owners();
         let needed = self.look(move |all| packages::needed(all, &own)).await?;
         let mut by = named.iter().find_map(|name| needed.get(name).cloned());
         let mut free: Vec<String> = named.into_iter().filter(|name| !needed.contains_key(name)).collect();

@@ -17,9 +17,9 @@ use self::wait::Wait;
 use super::{Node, market_error};
 use crate::control::{DeployRequest, Deployed};
 use crate::error::{ErrorKind, NodeError};
-use crate::home::KeyName;
 use crate::packages::{self, RunBy, Stored, on_disk};
 use crate::timeline::Timeline;
+use crate::wallets::KeyName;
 
 /// The highest price per hour that the contracts have room for.
 const RATE_MAX: Amount = Amount((1 << 80) - 1);
@@ -31,7 +31,7 @@ impl Node {
     /// the answer has all that stand on the timeline.
     pub async fn deploy(&self, request: DeployRequest, timeline: &mut Timeline) -> Result<Deployed, NodeError> {
         let payment = request.payment.as_deref().map(parse_payment).transpose()?;
-        let key = self.deploying_key(request.key.as_deref(), payment)?;
+        let key = self.deploying_key(request.key.as_deref(), payment).await?;
         let market = self.market(key)?;
         let selection = self.check_terms(&market, &request, payment).await?;
         if request.instant {
@@ -75,6 +75,7 @@ impl Node {
     /// Makes this home's second key and gives it test tokens on the embedded chain: what the demo pays with.
     pub async fn endow_deployer(&self, amount: &str) -> Result<(), NodeError> {
         let amount = parse_amount(amount)?;
+        self.core.keys.draw(&self.core.home, KeyName::Deployer).await?;
         let market = self.market(KeyName::Deployer)?;
         if market.balance(market.key()).await.map_err(|error| market_error(&error))? < amount {
             let intent = self.core.fresh_name("endow");

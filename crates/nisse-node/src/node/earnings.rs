@@ -11,7 +11,7 @@ use nisse_orchestrator::Assignment;
 use super::{Node, market_error};
 use crate::control::{EarnedLease, NodeEarnings, NodeWithdrawn};
 use crate::error::{ErrorKind, NodeError};
-use crate::home::KeyName;
+use crate::wallets::KeyName;
 
 /// Leases that are told of, the newest first.
 const LEASES_MAX: usize = 200;
@@ -111,9 +111,7 @@ impl Node {
     /// This home's keys: what orders of the second one got back waits on the market as well.
     fn payees(&self) -> Result<Vec<(KeyName, Address)>, NodeError> {
         let mut payees = vec![(KeyName::Operator, self.core.operator)];
-        if self.core.home.has_key(KeyName::Deployer) {
-            payees.push((KeyName::Deployer, self.market(KeyName::Deployer)?.key()));
-        }
+        payees.extend(self.core.wallets.address(KeyName::Deployer).map(|deployer| (KeyName::Deployer, deployer)));
         Ok(payees)
     }
 

@@ -13,7 +13,7 @@ use bytes::{Bytes, BytesMut};
 use futures::StreamExt as _;
 use futures::stream::BoxStream;
 use http::{HeaderName, HeaderValue, Method, header};
-use nisse_market::{OwnerRequest, Signer as _};
+use nisse_market::OwnerRequest;
 use nisse_model::{Address, Hash256, InvocationRecord};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -25,10 +25,10 @@ use crate::control::{
 };
 use crate::core::Core;
 use crate::error::{ErrorKind, NodeError};
-use crate::home::KeyName;
 use crate::logs::plain;
 use crate::network::{Call, Called, Provider, Trouble};
 use crate::remote::{Authorization, GOOD_FOR, GOOD_FOR_MAX, REMOTE_PATH, content_digest};
+use crate::wallets::KeyName;
 
 /// Names the node's own requests in caps and audit lines. No agent can be called so.
 const OWNER: &str = "nisse:owner";
@@ -250,9 +250,9 @@ impl Elsewhere {
             nonce,
             expires,
         };
-        let key = core.home.key(self.key, core.entropy.as_ref())?;
+        let key = core.wallets.get(self.key)?;
         let failed = |error: &dyn std::error::Error| NodeError::caused(ErrorKind::Failed, "signing_failed", error);
-        let signature = request.sign(&key).await.map_err(|error| failed(&error))?.signature;
+        let signature = request.sign(key.as_ref()).await.map_err(|error| failed(&error))?.signature;
         debug_assert_eq!(key.address(), self.order.view.owner, "the key of its owner");
         let value = |text: String| HeaderValue::try_from(text).map_err(|error| failed(&error));
         let authorization = value(Authorization { nonce, expires, signature }.to_string())?;

@@ -69,7 +69,7 @@ impl Node {
             };
         }
         let Some(wanted) = Wanted::read(text)? else { return Err(self.unknown(text, &Orders::default()).await) };
-        let own = self.owners()?;
+        let own = self.owners();
         let mut here = self.named_here(&wanted.name).await?;
         let known = wanted.choose(&here.candidates(), &own);
         // An order can be meant where nothing is live here, or where another key of this home may have one as well.

@@ -7,8 +7,8 @@ use super::{Node, market_error};
 use crate::control::HeartbeatProof;
 use crate::error::{ErrorKind, NodeError};
 use crate::heartbeats::Told;
-use crate::home::KeyName;
 use crate::packages::on_disk;
+use crate::wallets::KeyName;
 
 impl Node {
     /// What the last heartbeat of a deployment's node said of it, here or elsewhere. It is proven under the heartbeat's
@@ -52,14 +52,10 @@ impl Node {
             Ok(view) if view.state != DeploymentState::Running => {
                 unknown("no node runs it now", &format!("`nisse market show {}` tells its life", deployment.number))
             }
-            Ok(view)
-                if view.owner != self.core.operator && !self.owners().is_ok_and(|own| own.contains(&view.owner)) =>
-            {
-                unknown(
-                    "its node proves it to its owner, who is not of this home",
-                    "ask from the home that deployed it",
-                )
-            }
+            Ok(view) if view.owner != self.core.operator && !self.owners().contains(&view.owner) => unknown(
+                "its node proves it to its owner, who is not of this home",
+                "ask from the home that deployed it",
+            ),
             Ok(_) => unknown(
                 "its node has shown no life for it yet, or longer than two hours ago",
                 "a node does within the first quarter of each period, of 10 minutes on most markets",

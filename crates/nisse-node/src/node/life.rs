@@ -17,8 +17,8 @@ use super::orders::is_live;
 use super::{Node, market_error};
 use crate::control::{AgentStatus, Destroyed, FundRequest};
 use crate::error::{ErrorKind, NodeError};
-use crate::home::KeyName;
 use crate::packages;
+use crate::wallets::KeyName;
 
 /// How often a stop is sent whose nonce another tool with the same key had used: each try learns of one that is taken.
 const STOP_TRIES_MAX: u32 = 16;

@@ -11,8 +11,8 @@ use nisse_model::{Address, Amount, AmountPerHour, DeploymentId, Hash256};
 use super::{Node, market_error};
 use crate::control::{MarketEntry, MarketEventLine, MarketList, MarketRates, ReceiptBundle};
 use crate::error::{ErrorKind, NodeError};
-use crate::home::KeyName;
 use crate::logs::plain;
+use crate::wallets::KeyName;
 use crate::watcher;
 
 /// Deployments listed at once, the newest ones.

@@ -10,8 +10,8 @@ use super::market::tell_all;
 use super::{Node, market_error};
 use crate::control::{MarketNode, MarketNodes, NodeReputation};
 use crate::error::NodeError;
-use crate::home::KeyName;
 use crate::logs::plain;
+use crate::wallets::KeyName;
 
 /// Nodes that are listed, those that registered last.
 const LISTED_MAX: usize = 200;

@@ -10,7 +10,7 @@ use nisse_orchestrator::Refusal;
 use super::Node;
 use crate::control::{NodeOffer, OfferAsked};
 use crate::error::{ErrorKind, NodeError};
-use crate::home::KeyName;
+use crate::wallets::KeyName;
 
 /// Where the public listener gives them.
 pub const OFFER_PATH: &str = "/.well-known/nisse/v1/offer";

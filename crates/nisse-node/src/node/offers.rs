@@ -61,7 +61,7 @@ pub(super) struct Round {
 impl Node {
     /// What nodes offer for an agent that takes this much.
     pub async fn market_offers(&self, asked: OfferAsked) -> Result<MarketOffers, NodeError> {
-        let market = self.market(self.deploying_key(None, Some(Amount(1)))?)?;
+        let market = self.market(self.deploying_key(None, Some(Amount(1))).await?)?;
         self.check_offers(&market).await?;
         let asked = OfferAsked { gas_budget: GAS_BUDGET_PER_HOUR, ..asked };
         let Round { offers, refusals } = self.offers(&market, &asked, Selection::LowestPrice).await?;

@@ -18,8 +18,8 @@ use super::market::{LISTED_MAX, views};
 use super::{Node, market_error};
 use crate::control::{AgentStatus, LeaseStatus};
 use crate::error::{ErrorKind, NodeError};
-use crate::home::KeyName;
 use crate::packages;
+use crate::wallets::KeyName;
 use crate::watcher::OwnOrders;
 
 /// The orders that were found.
@@ -243,7 +243,7 @@ impl Node {
     }
 
     async fn orders_of(&self, market: &Market, orders: &mut Orders) -> Result<(), NodeError> {
-        let owners = self.owners()?;
+        let owners = self.owners();
         let known = owners.iter().map(|owner| OwnOrders::read(&self.core.database, market.addresses(), *owner));
         let known = known.collect::<Result<Vec<_>, _>>();
         let known = known.map_err(|error| NodeError::caused(ErrorKind::Failed, "index_failed", &error))?;
@@ -270,7 +270,7 @@ impl Node {
         }
         let market = self.market_of(KeyName::Operator, &deployment)?;
         let Ok(view) = market.deployment(deployment.number).await else { return Ok(None) };
-        if !self.owners()?.contains(&view.owner) {
+        if !self.owners().contains(&view.owner) {
             return Ok(None);
         }
         self.order_of(&market, view).await
@@ -305,7 +305,7 @@ impl Node {
     }
 
     /// The addresses of this home's keys.
-    pub(super) fn owners(&self) -> Result<BTreeSet<Address>, NodeError> {
+    pub(super) fn owners(&self) -> BTreeSet<Address> {
         packages::own_keys(&self.core)
     }
 

@@ -32,6 +32,7 @@ impl Node {
         let known = self.core.identity.known();
         known.identity.ok_or_else(none)?;
         caller::refuse_bounded("failed to show a code: an agent or a token admits nobody in this home's name")?;
+        self.core.identity.device()?;
         let rights = self.rights_of(request)?;
         self.check_may_admit(&known, rights.as_ref())?;
         if self.core.peers.link().is_none() {

@@ -16,14 +16,17 @@ use nisse_market::embedded::{ChainOptions, EmbeddedChain, draw_chain_id};
 use nisse_market::{ChainClient, TxQueueOptions};
 use nisse_model::Timestamp;
 use nisse_store::{Clock, Database};
+use zeroize::Zeroizing;
 
+use super::offline::Offline;
 use super::start::Seams;
 use super::start::chain::{FOLDER, LOST, open_embedded};
 use crate::error::{ErrorKind, NodeError};
-use crate::home::{Home, KeyName};
+use crate::home::Home;
 use crate::keys::Keys;
 use crate::options::{ChainChoice, NodeOptions};
 use crate::supervisor::Supervisor;
+use crate::wallets::KeyName;
 use crate::watcher;
 
 use builder::Builder;
@@ -58,29 +61,41 @@ pub struct RebuiltDeployment {
     pub outcome: String,
 }
 
-/// Rebuilds the chain of a home on which no node runs. Refused where the chain is in order.
-pub async fn rebuild_chain(options: &NodeOptions, seams: Seams) -> Result<RebuiltChain, NodeError> {
+/// Rebuilds the chain of a home on which no node runs. Refused where the chain is in order. The passphrase is for a vault
+/// that nothing else opens.
+pub async fn rebuild_chain(
+    options: &NodeOptions,
+    seams: Seams,
+    passphrase: Option<Zeroizing<Vec<u8>>>,
+) -> Result<RebuiltChain, NodeError> {
     if let ChainChoice::Remote { .. } = &options.chain {
         let text = "failed to rebuild the chain: this home uses one of its operator's choice";
         return Err(NodeError::new(ErrorKind::Refused, "chain_remote", text));
     }
-    let home = Home::open(Arc::clone(&seams.disk), seams.entropy.as_ref(), &options.home)?;
-    let history = History::read(&home, &seams)?;
-    if is_in_order(&home, &seams, &history)? {
+    let offline = Offline::open(options, &seams, passphrase).await?;
+    let rebuilt = rebuild_offline(options, &offline, seams).await;
+    offline.close().await;
+    rebuilt
+}
+
+async fn rebuild_offline(options: &NodeOptions, offline: &Offline, seams: Seams) -> Result<RebuiltChain, NodeError> {
+    let home = &offline.home;
+    let history = History::read(home, offline.wallets.get(KeyName::Operator)?.address(), &seams)?;
+    if is_in_order(offline, &seams, &history)? {
         let text = "failed to rebuild the chain: it is in order, and is the one that the journal speaks of";
         return Err(NodeError::new(ErrorKind::Refused, "chain_in_order", text));
     }
     let chain_id = history.chain.unwrap_or_else(|| draw_chain_id(seams.entropy.as_ref()));
     // One that a power cut left half made is of no use, and is kept all the same.
     let stamp = seams.clock.now().seconds();
-    set_aside(&home, &seams, FOLDER_NEW, &format!("chain.unfinished-{stamp}"))?;
-    let (deployments, lost) = build(options, &home, &seams, &history, chain_id).await?;
+    set_aside(home, &seams, FOLDER_NEW, &format!("chain.unfinished-{stamp}"))?;
+    let (deployments, lost) = build(options, offline, &seams, &history, chain_id).await?;
 
     // The blocks of the place in the log are those of the old chain: the new one is told from its first block.
     let database = Database::open(Arc::clone(&seams.disk), &home.join("state/index.redb"));
     let forgotten = database.and_then(|database| watcher::forget_places(&database, chain_id));
     forgotten.map_err(|error| NodeError::caused(ErrorKind::Failed, "database_failed", &error))?;
-    let copy = set_aside(&home, &seams, FOLDER, &format!("chain.before-{stamp}"))?;
+    let copy = set_aside(home, &seams, FOLDER, &format!("chain.before-{stamp}"))?;
     // A power cut here leaves no chain: `up` refuses, and this runs again.
     let renamed = seams.disk.rename(&home.join(FOLDER_NEW), &home.join(FOLDER));
     renamed.and_then(|()| seams.disk.sync_dir(&options.home)).map_err(|error| moved(FOLDER_NEW, &error))?;
@@ -89,7 +104,7 @@ pub async fn rebuild_chain(options: &NodeOptions, seams: Seams) -> Result<Rebuil
 
 /// Whether `up` would take the chain as it is. What cannot be read now may be sound: that is an error, and no reason to
 /// put another chain in its place.
-fn is_in_order(home: &Home, seams: &Seams, history: &History) -> Result<bool, NodeError> {
+fn is_in_order(Offline { home, wallets, .. }: &Offline, seams: &Seams, history: &History) -> Result<bool, NodeError> {
     let or_lost = |error: NodeError| if LOST.contains(&error.code) { Ok(false) } else { Err(error) };
     let chain = match open_embedded(home, seams, None, false) {
         Ok(chain) => chain,
@@ -99,8 +114,8 @@ fn is_in_order(home: &Home, seams: &Seams, history: &History) -> Result<bool, No
         return Ok(false);
     }
     let (supervisor, options) = (Supervisor::default(), TxQueueOptions::embedded(chain.chain_id()));
-    let keys = keys(seams, Arc::clone(&seams.clock), ChainClient::embedded(chain), options, FOLDER);
-    let names = [KeyName::Operator, KeyName::Deployer].into_iter().filter(|name| home.has_key(*name));
+    let keys = Keys::new(seams.clone(), Arc::clone(wallets), ChainClient::embedded(chain), options, FOLDER);
+    let names = KeyName::ALL.into_iter().filter(|name| wallets.has(*name));
     for name in names {
         if let Err(error) = keys.queue(home, &supervisor, name) {
             return or_lost(error);
@@ -111,7 +126,7 @@ fn is_in_order(home: &Home, seams: &Seams, history: &History) -> Result<bool, No
 
 async fn build(
     options: &NodeOptions,
-    home: &Home,
+    Offline { home, wallets, .. }: &Offline,
     seams: &Seams,
     history: &History,
     chain_id: u64,
@@ -130,22 +145,13 @@ async fn build(
     );
     let chain = chain.map_err(|error| NodeError::caused(ErrorKind::Failed, "chain_failed", &error))?;
     let queue = TxQueueOptions { poll: Duration::from_millis(1), ..TxQueueOptions::embedded(chain_id) };
-    let keys = keys(seams, as_clock, ChainClient::embedded(chain), queue, FOLDER_NEW);
+    let past = Seams { clock: as_clock, ..seams.clone() };
+    let keys = Keys::new(past, Arc::clone(wallets), ChainClient::embedded(chain), queue, FOLDER_NEW);
     let supervisor = Supervisor::default();
-    let built = Builder::new(options, home, seams, &keys, &supervisor, &clock).run(history).await;
+    let built = Builder::new(options, (home, wallets), &keys, &supervisor, &clock).run(history).await;
     // Every file is closed before the folder moves.
     supervisor.shut_down().await;
     built
-}
-
-fn keys(
-    seams: &Seams,
-    clock: Arc<dyn Clock>,
-    client: ChainClient,
-    options: TxQueueOptions,
-    folder: &'static str,
-) -> Keys {
-    Keys::new(Arc::clone(&seams.disk), clock, Arc::clone(&seams.entropy), client, options, folder)
 }
 
 /// Gives a folder of the home another name, under which nothing looks for it.

@@ -7,8 +7,8 @@ use super::nodes::reputation;
 use super::{Node, market_error};
 use crate::control::NodeStatus;
 use crate::error::NodeError;
-use crate::home::KeyName;
 use crate::options::{AcceptList, ChainChoice};
+use crate::wallets::KeyName;
 
 /// Said wherever strangers are let in.
 const IN_PROCESS: &str = "strangers' agents run in this process, behind WebAssembly alone";

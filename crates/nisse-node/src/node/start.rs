@@ -13,7 +13,6 @@ use nisse_egress::{
     Egress, EgressConfig, EgressDeps, EgressLimits, EgressTime, HickoryResolver, OwnAddresses, TcpDialler, TlsRoots,
     TracingAudit,
 };
-use nisse_market::Signer;
 use nisse_orchestrator::Orchestrator;
 use nisse_sandbox::{CompileLimits, Compiler, Engine, EngineOptions};
 use nisse_store::{Clock, Database, Disk, Entropy, Journal, JournalError, JournalOptions, Position, StateStore};
@@ -28,8 +27,9 @@ use crate::core::{Core, MILESTONES_MAX, Moving, label};
 use crate::driver::{Driver, DriverHandle, outbox};
 use crate::error::{ErrorKind, NodeError};
 use crate::heartbeats::Heard;
-use crate::home::{Home, KeyName};
+use crate::home::Home;
 use crate::identity::Identity;
+use crate::identity::device::Device;
 use crate::keys::Keys;
 use crate::lane::Lanes;
 use crate::link::{self, Peers};
@@ -44,7 +44,8 @@ use crate::routes::Routes;
 use crate::supervisor::Supervisor;
 use crate::timeline::Timeline;
 use crate::unapplied::Unapplied;
-use crate::vault::NodeVault;
+use crate::vault::{self, NodeVault};
+use crate::wallets::{KeyName, Wallets};
 
 /// The seams that a node stands on.
 #[derive(Clone)]
@@ -63,10 +64,12 @@ impl Node {
     pub async fn open(options: NodeOptions, seams: Seams, timeline: &mut Timeline) -> Result<Arc<Self>, NodeError> {
         let Seams { disk, clock, entropy } = seams.clone();
         let home = Home::open(Arc::clone(&disk), entropy.as_ref(), &options.home)?;
-        let operator_key = open_key(&home, KeyName::Operator, entropy.as_ref(), timeline)?;
-        let signer: Arc<dyn Signer> = Arc::new(operator_key);
+        let supervisor = Arc::new(Supervisor::default());
+        let vault = vault::start(&options, &seams, &supervisor);
+        let wallets = Arc::new(Wallets::open(vault.clone(), &home).await?);
+        let signer = open_key(&wallets, &home, KeyName::Operator, timeline).await?;
         let operator = signer.address();
-        let policy = policy(&options, &home, entropy.as_ref(), operator, timeline)?;
+        let policy = policy(&options, &wallets, &home, operator, timeline).await?;
 
         let content = BlockStore::open(
             Arc::clone(&disk),
@@ -97,16 +100,15 @@ impl Node {
         let lived = journal.next() > Position(0);
         let (chain, client, queue) = chain::open_chain(&options, &home, &seams, lived, timeline)?;
         chain::check_leases(&orchestrator, &options, queue.chain_id)?;
-        let (disk_of_keys, clock_of_keys) = (Arc::clone(&disk), Arc::clone(&clock));
-        let keys = Keys::new(disk_of_keys, clock_of_keys, Arc::clone(&entropy), client, queue, chain::FOLDER);
-        let supervisor = Arc::new(Supervisor::default());
+        let keys = Keys::new(seams.clone(), Arc::clone(&wallets), client, queue, chain::FOLDER);
         let (audit, writer) = audit::open(Arc::clone(&disk), Arc::clone(&clock), entropy.as_ref(), &home)?;
         let audit = Arc::new(audit);
         supervisor.spawn("audit", |stop| writer.run(stop));
-        let identity = Identity::open(&disk, &clock, &entropy, &home)?;
+        let device = Device::open(vault.clone(), &home).await?;
+        let identity = Identity::open(&disk, &clock, &entropy, &home, device)?;
         let preparer = preparer(&options, &home, &seams, &supervisor, &content, (operator, &audit))?;
-        let command = options.vault_command.clone();
-        let vault = NodeVault::start(command, &supervisor, operator, Arc::clone(&audit));
+        let vault = NodeVault::new(vault, operator, Arc::clone(&audit));
+        vault.tell_of_start().await?;
         let egress = egress(&options, &clock, vault.clone());
         let (gateways, routers) = (options.gateways.clone(), options.routers.clone());
         let network = Network::new(egress.clone(), gateways, routers, Arc::clone(&clock));
@@ -133,6 +135,7 @@ impl Node {
             preparer,
             chain,
             keys,
+            wallets,
             signer,
             operator,
             logs,

@@ -10,8 +10,8 @@ use super::Node;
 use super::find::Found;
 use crate::control::{AgentList, AgentStatus, GasStatus, LeaseStatus, LogLine};
 use crate::error::NodeError;
-use crate::home::KeyName;
 use crate::packages::{on_disk, state_failed};
+use crate::wallets::KeyName;
 
 /// A lease with less than this left is warned about.
 const LOW_RUNWAY_MS: u64 = 24 * 3_600_000;

@@ -10,16 +10,19 @@ use nisse_market::{
     upgrade_contracts,
 };
 use nisse_orchestrator::Assignment;
+use zeroize::Zeroizing;
 
 use super::market_error;
+use super::offline::Offline;
 use super::rebuild::history::History;
 use super::start::Seams;
 use super::start::chain::{FOLDER, open_embedded};
 use crate::error::{ErrorKind, NodeError};
-use crate::home::{Home, KeyName};
+use crate::home::Home;
 use crate::keys::Keys;
 use crate::options::{ChainChoice, NodeOptions};
 use crate::supervisor::Supervisor;
+use crate::wallets::KeyName;
 
 /// The market's new version.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,20 +37,30 @@ pub struct UpgradedMarket {
     pub finishing: Vec<String>,
 }
 
-/// Upgrades the contracts of a home's own chain. No node may run on the home.
-pub async fn upgrade_market(options: &NodeOptions, seams: Seams) -> Result<UpgradedMarket, NodeError> {
+/// Upgrades the contracts of a home's own chain. No node may run on the home. The passphrase is for a vault that nothing
+/// else opens.
+pub async fn upgrade_market(
+    options: &NodeOptions,
+    seams: Seams,
+    passphrase: Option<Zeroizing<Vec<u8>>>,
+) -> Result<UpgradedMarket, NodeError> {
     if let ChainChoice::Remote { .. } = &options.chain {
         let text = "failed to upgrade the market: its contracts belong to the owner of a chain elsewhere";
         return Err(NodeError::new(ErrorKind::Refused, "chain_remote", text));
     }
-    let home = Home::open(Arc::clone(&seams.disk), seams.entropy.as_ref(), &options.home)?;
-    let history = History::read(&home, &seams)?;
-    let chain = open_embedded(&home, &seams, None, false)?;
+    let offline = Offline::open(options, &seams, passphrase).await?;
+    let upgraded = upgrade_offline(&offline, seams).await;
+    offline.close().await;
+    upgraded
+}
+
+async fn upgrade_offline(Offline { home, wallets, .. }: &Offline, seams: Seams) -> Result<UpgradedMarket, NodeError> {
+    let history = History::read(home, wallets.get(KeyName::Operator)?.address(), &seams)?;
+    let chain = open_embedded(home, &seams, None, false)?;
     let (queue_options, client) = (TxQueueOptions::embedded(chain.chain_id()), ChainClient::embedded(chain));
-    let (disk, clock, entropy) = (Arc::clone(&seams.disk), Arc::clone(&seams.clock), Arc::clone(&seams.entropy));
-    let keys = Keys::new(disk, clock, entropy, client, queue_options, FOLDER);
+    let keys = Keys::new(seams, Arc::clone(wallets), client, queue_options, FOLDER);
     let supervisor = Supervisor::default();
-    let upgraded = upgrade(&keys, &home, &supervisor).await;
+    let upgraded = upgrade(&keys, home, &supervisor).await;
     // Every file is closed before the home is let go.
     supervisor.shut_down().await;
     let (version, manager) = upgraded?;
@@ -71,7 +84,7 @@ async fn upgrade(keys: &Keys, home: &Home, supervisor: &Supervisor) -> Result<(u
     loop {
         // A run that was cut off before the book listed its version goes on with that version, and where that was
         // another program's, the version after it is of this one.
-        let maker = keys.maker(home, supervisor, newest.version + 1)?;
+        let maker = keys.maker(home, supervisor, newest.version + 1).await?;
         let made = upgrade_contracts(client, &queue, &maker, &settings, &newest).await;
         newest = made.map_err(|error| market_error(&error))?;
         let ours = is_of_this_program(&maker, &settings, &newest).await;

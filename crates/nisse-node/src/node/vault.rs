@@ -19,21 +19,20 @@ const WEAK: &str = "its key file lies beside it: whoever reads this disk reads t
 impl Node {
     /// How the vault stands.
     pub async fn vault_status(&self) -> Result<VaultStatus, NodeError> {
-        let (client, _) = self.core.vault.opened()?;
-        Ok(told(client.status().await?))
+        Ok(told(self.core.vault.client().status().await?))
     }
 
-    /// How the vault stood when it last changed, where this node has one: nobody waits for it.
-    pub fn vault_glance(&self) -> Option<VaultStatus> {
-        Some(match self.core.vault.client()?.glance() {
+    /// How the vault stood when it last changed: nobody waits for it.
+    pub fn vault_glance(&self) -> VaultStatus {
+        match self.core.vault.client().glance() {
             VaultState::Known(status) => told(status),
             VaultState::Starting => closed("its process is being started".to_owned()),
             VaultState::Broken(why) => closed(why),
-        })
+        }
     }
 
-    /// How the vault came up, where this node has one: once that is known.
-    pub async fn vault_at_start(&self) -> Option<VaultStatus> {
+    /// How the vault came up, once that is known.
+    pub async fn vault_at_start(&self) -> VaultStatus {
         // Whatever it says, and if it says nothing in time: it is looked at afterwards.
         let _ = tokio::time::timeout(START_MAX, self.vault_status()).await;
         self.vault_glance()
@@ -41,16 +40,28 @@ impl Node {
 
     /// Unlocks the vault.
     pub async fn vault_unlock(&self, passphrase: Zeroizing<Vec<u8>>) -> Result<VaultStatus, NodeError> {
-        let client = self.core.vault.opened()?.0.clone();
-        self.audited("vault.unlock", "the vault", async move { Ok(client.unlock(passphrase).await?) }).await?;
+        let (client, core) = (self.core.vault.client().clone(), Arc::clone(&self.core));
+        let unlocking = async move {
+            client.unlock(passphrase).await?;
+            // It is open, whatever comes of the key: the link waits for that.
+            Ok(core.identity.unseal(&core.home).await)
+        };
+        self.audited("vault.unlock", "the vault", unlocking).await??;
+        // Keys of an earlier nisse that a sealed vault could not take.
+        self.core.wallets.bring_in(&self.core.home).await?;
         tracing::info!(target: "nisse::event::vault", step = "unlocked");
         self.vault_status().await
     }
 
-    /// Seals the vault: nothing that needs a secret goes on until it is unlocked.
+    /// Seals the vault: nothing that needs a secret goes on until it is unlocked, and the link ends.
     pub async fn vault_seal(&self) -> Result<VaultStatus, NodeError> {
-        let client = self.core.vault.opened()?.0.clone();
-        self.audited("vault.seal", "the vault", async move { Ok(client.seal().await?) }).await?;
+        let (client, core) = (self.core.vault.client().clone(), Arc::clone(&self.core));
+        let sealing = async move {
+            client.seal().await?;
+            core.identity.seal().await;
+            Ok(())
+        };
+        self.audited("vault.seal", "the vault", sealing).await?;
         tracing::info!(target: "nisse::event::vault", step = "sealed");
         self.vault_status().await
     }
@@ -62,7 +73,7 @@ impl Node {
         credential: bool,
         key_file: bool,
     ) -> Result<VaultStatus, NodeError> {
-        let client = self.core.vault.opened()?.0.clone();
+        let client = self.core.vault.client().clone();
         let passphrase = Some(passphrase).filter(|words| !words.is_empty());
         let ways = [(passphrase.is_some(), "passphrase"), (credential, "systemd credential"), (key_file, "key file")];
         let ways: Vec<_> = ways.into_iter().filter(|(wanted, _)| *wanted).map(|(_, way)| way).collect();
@@ -74,8 +85,7 @@ impl Node {
 
     /// The owner's secrets, by name.
     pub async fn secrets(&self) -> Result<Vec<SecretEntry>, NodeError> {
-        let (client, tenant) = self.core.vault.opened()?;
-        let secrets = client.list(tenant).await?;
+        let secrets = self.core.vault.client().list(self.core.vault.tenant()).await?;
         let running = self.core.all_running();
         let users = |name: &SecretName| {
             let uses =
@@ -109,8 +119,8 @@ impl Node {
         setting: Setting,
         act: &'static str,
     ) -> Result<SecretSet, NodeError> {
-        let (client, tenant) = self.core.vault.opened()?;
-        let (client, tenant, name) = (client.clone(), tenant.to_owned(), secret_name(name)?);
+        let vault = &self.core.vault;
+        let (client, tenant, name) = (vault.client().clone(), vault.tenant().to_owned(), secret_name(name)?);
         let of = name.clone();
         let setting = async move { Ok(client.set(&tenant, &of, value, setting).await?) };
         let version = self.audited(act, name.as_str(), setting).await?;
@@ -120,8 +130,8 @@ impl Node {
 
     /// Forgets a secret.
     pub async fn secret_remove(&self, name: &str) -> Result<(), NodeError> {
-        let (client, tenant) = self.core.vault.opened()?;
-        let (client, tenant, name) = (client.clone(), tenant.to_owned(), secret_name(name)?);
+        let vault = &self.core.vault;
+        let (client, tenant, name) = (vault.client().clone(), vault.tenant().to_owned(), secret_name(name)?);
         let of = name.clone();
         let removing = async move { Ok(client.remove(&tenant, &of).await?) };
         self.audited("secret.remove", name.as_str(), removing).await?;

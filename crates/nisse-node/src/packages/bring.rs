@@ -10,16 +10,15 @@ use std::time::Duration;
 
 use nisse_content::download::{DownloadError, DownloadLimits};
 use nisse_content::{Batch, BlockStore, GatewayUrl, PinError, PinHold, PinKind, StoreError, VerifiedBlock};
-use nisse_market::Signer as _;
 use nisse_model::{Address, ContentId, DeploymentId, Package, PackageRef};
 use nisse_orchestrator::{FailureStage, Placement, PrepareError};
 
 use super::needed::{config_of, package_pin};
 use crate::core::Core;
-use crate::error::{NodeError, chain};
-use crate::home::KeyName;
+use crate::error::chain;
 use crate::prepare::SMALL_BLOCK_BYTES_MAX;
 use crate::supervisor::CutOff;
+use crate::wallets::KeyName;
 use crate::watcher::named_provider;
 
 /// How long the chain may take to say where a node is.
@@ -75,8 +74,7 @@ pub(crate) async fn bring(
     let (own, batch, wanted) = (Arc::clone(core), Arc::new(core.content.shared_batch()), package.clone());
     let (taking, owner) = (Arc::clone(&batch), placement.owner);
     let look = move || {
-        // A key that cannot be read opens nothing.
-        let is_own = owner == own.operator || own_keys(&own).is_ok_and(|keys| keys.contains(&owner));
+        let is_own = own_keys(&own).contains(&owner);
         let missing = parts(&wanted).filter(|(cid, _)| !taking.take(*cid, !is_own));
         (is_own, missing.collect::<Vec<_>>())
     };
@@ -227,13 +225,11 @@ pub(crate) async fn near(core: &Core, owner: Address) -> Vec<GatewayUrl> {
     }
 }
 
-/// The addresses of this home's keys; reads a key's file.
-pub(crate) fn own_keys(core: &Core) -> Result<BTreeSet<Address>, NodeError> {
+/// The addresses of this home's keys.
+pub(crate) fn own_keys(core: &Core) -> BTreeSet<Address> {
     let mut own = BTreeSet::from([core.operator]);
-    if core.home.has_key(KeyName::Deployer) {
-        own.insert(core.home.key(KeyName::Deployer, core.entropy.as_ref())?.address());
-    }
-    Ok(own)
+    own.extend(core.wallets.address(KeyName::Deployer));
+    own
 }
 
 fn failed(error: &dyn std::error::Error) -> PrepareError {

@@ -10,7 +10,7 @@ use super::meaning::reopened;
 use super::reorg::view;
 use crate::core::Core;
 use crate::error::chain;
-use crate::home::KeyName;
+use crate::wallets::KeyName;
 
 /// The first rest after the chain did not say; it doubles.
 const RETRY_FIRST: Duration = Duration::from_millis(250);

@@ -49,8 +49,7 @@ impl OwnOrders {
 /// The numbers of all orders of this home's keys on one version of the market.
 pub(crate) fn own_numbers(core: &Core, addresses: &MarketAddresses) -> Result<BTreeSet<u64>, DatabaseError> {
     let mut numbers = BTreeSet::new();
-    // A key that cannot be read has no orders that this home could speak for.
-    for owner in packages::own_keys(core).unwrap_or_default() {
+    for owner in packages::own_keys(core) {
         numbers.extend(OwnOrders::read(&core.database, addresses, owner)?.numbers);
     }
     Ok(numbers)

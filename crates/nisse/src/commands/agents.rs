@@ -30,16 +30,18 @@ pub(crate) async fn run(shared: &Shared, command: Command) -> Result<(), Failure
                 key: deploy.key,
                 wait_ms: deploy.wait.map(|seconds| seconds.saturating_mul(1_000)),
             };
-            let client = client(shared)?;
+            let client = client(shared).await?;
             let deployed: Deployed = progress::during("deploying", client.post("/api/v1/agents", &request)).await?;
             show(shared, &deployed, print_deployed);
             if deploy.wait == Some(0) { Ok(()) } else { live(deployed) }
         }
         Command::Status { agent: None } | Command::Ls => list(shared).await,
-        Command::Status { agent: Some(agent) } => status(shared, client(shared)?.get(&agent_path(&agent, "")?).await?),
+        Command::Status { agent: Some(agent) } => {
+            status(shared, client(shared).await?.get(&agent_path(&agent, "")?).await?)
+        }
         Command::Logs { agent, follow, lines } => logs(shared, &agent, follow, lines).await,
         Command::Start { agent } => {
-            let (client, path) = (client(shared)?, agent_path(&agent, "/start")?);
+            let (client, path) = (client(shared).await?, agent_path(&agent, "/start")?);
             let deployed: Deployed = progress::during("starting", client.post_nothing(&path)).await?;
             show(shared, &deployed, print_deployed);
             live(deployed)
@@ -54,7 +56,7 @@ pub(crate) async fn run(shared: &Shared, command: Command) -> Result<(), Failure
             send(shared, &update.agent, "/update", &request, status).await
         }
         Command::Destroy { agent } => {
-            let (client, path) = (client(shared)?, agent_path(&agent, "/destroy")?);
+            let (client, path) = (client(shared).await?, agent_path(&agent, "/destroy")?);
             let destroyed: Destroyed = progress::during("destroying", client.post_nothing(&path)).await?;
             show(shared, &destroyed, |destroyed| {
                 output::line(format!("destroyed {}", destroyed.agent_id));
@@ -114,7 +116,7 @@ pub(super) fn show<T: Serialize>(shared: &Shared, value: &T, print: impl FnOnce(
 }
 
 async fn act(shared: &Shared, agent: &str, rest: &str) -> Result<(), Failure> {
-    let (client, path) = (client(shared)?, agent_path(agent, rest)?);
+    let (client, path) = (client(shared).await?, agent_path(agent, rest)?);
     status(shared, progress::during("waiting for the node", client.post_nothing(&path)).await?)
 }
 
@@ -125,13 +127,13 @@ async fn send<T: DeserializeOwned>(
     body: &impl Serialize,
     then: impl FnOnce(&Shared, T) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
-    let (client, path) = (client(shared)?, agent_path(agent, rest)?);
+    let (client, path) = (client(shared).await?, agent_path(agent, rest)?);
     let answer = progress::during("waiting for the node", client.post(&path, body)).await?;
     then(shared, answer)
 }
 
 async fn list(shared: &Shared) -> Result<(), Failure> {
-    let AgentList { agents, incomplete, .. } = client(shared)?.get("/api/v1/agents").await?;
+    let AgentList { agents, incomplete, .. } = client(shared).await?.get("/api/v1/agents").await?;
     show(shared, &agents, |agents| {
         if agents.is_empty() {
             return output::line("no agents yet: `nisse deploy DIR` runs one");
@@ -206,7 +208,7 @@ pub(crate) fn print_deployed(deployed: &Deployed) {
 }
 
 async fn logs(shared: &Shared, agent: &str, follow: bool, lines: usize) -> Result<(), Failure> {
-    let client: Client = client(shared)?;
+    let client: Client = client(shared).await?;
     let print = |line: &LogLine| {
         if shared.json {
             // One document a line, so that a followed log can be read as it comes.

@@ -22,7 +22,7 @@ const LINE_BYTES_MAX: usize = 64 << 10;
 pub(crate) async fn run(shared: &Shared, command: AuditCommand) -> Result<(), Failure> {
     match command {
         AuditCommand::Ls { lines } => {
-            let entries: Vec<AuditEntry> = client(shared)?.get(&format!("/api/v1/audit?lines={lines}")).await?;
+            let entries: Vec<AuditEntry> = client(shared).await?.get(&format!("/api/v1/audit?lines={lines}")).await?;
             if shared.json {
                 output::json(&entries);
             } else {
@@ -41,7 +41,7 @@ pub(crate) async fn run(shared: &Shared, command: AuditCommand) -> Result<(), Fa
             let mut chain = Chain { since, ..Chain::default() };
             match file {
                 Some(file) => read(&file, |entry| chain.take(&entry))?,
-                None => each(&client(shared)?, |entry| chain.take(&entry)).await?,
+                None => each(&client(shared).await?, |entry| chain.take(&entry)).await?,
             }
             chain.tell(shared)
         }
@@ -98,7 +98,7 @@ fn read(file: &Path, mut take: impl FnMut(AuditEntry) -> Result<(), Failure>) ->
 async fn export(shared: &Shared, file: &Path) -> Result<(), Failure> {
     let failed =
         |error: std::io::Error| Failure::new(Exit::Failed, format!("failed to write {}: {error}", file.display()));
-    let client = client(shared)?;
+    let client = client(shared).await?;
     let created = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(file);
     let created = created.map_err(|error| failed(error).hint("name a file that is not there yet"))?;
     let mut out = std::io::BufWriter::new(created);

@@ -6,6 +6,7 @@ use nisse_node::{NodeOptions, Seams, rebuild_chain, upgrade_market};
 use nisse_store::{SystemClock, SystemDisk, SystemEntropy};
 use serde_json::json;
 
+use super::vault::with_passphrase;
 use crate::cli::Shared;
 use crate::config;
 use crate::failure::{Exit, Failure};
@@ -19,14 +20,18 @@ fn standing(shared: &Shared, verb: &str) -> Result<(NodeOptions, Seams), Failure
         return Err(Failure::new(Exit::Refused, text).hint("`nisse up` makes one"));
     }
     let options = config::load(&home, &crate::cli::Up::default())?.options;
-    let seams =
-        Seams { disk: Arc::new(SystemDisk), clock: Arc::new(SystemClock::default()), entropy: Arc::new(SystemEntropy) };
-    Ok((options, seams))
+    Ok((options, seams()))
+}
+
+/// This machine.
+pub(super) fn seams() -> Seams {
+    Seams { disk: Arc::new(SystemDisk), clock: Arc::new(SystemClock::default()), entropy: Arc::new(SystemEntropy) }
 }
 
 pub(crate) async fn upgrade(shared: &Shared) -> Result<(), Failure> {
     let (options, seams) = standing(shared, "upgrade the market")?;
-    let upgraded = upgrade_market(&options, seams).await?;
+    let upgraded = with_passphrase(async |passphrase| upgrade_market(&options, seams.clone(), passphrase).await);
+    let upgraded = upgraded.await?;
     if shared.json {
         output::json(&json!({
             "version": upgraded.version,
@@ -48,7 +53,8 @@ pub(crate) async fn upgrade(shared: &Shared) -> Result<(), Failure> {
 
 pub(crate) async fn rebuild(shared: &Shared) -> Result<(), Failure> {
     let (options, seams) = standing(shared, "rebuild the chain")?;
-    let rebuilt = rebuild_chain(&options, seams).await?;
+    let rebuilt = with_passphrase(async |passphrase| rebuild_chain(&options, seams.clone(), passphrase).await);
+    let rebuilt = rebuilt.await?;
     if shared.json {
         let deployments: Vec<_> = rebuilt
             .deployments

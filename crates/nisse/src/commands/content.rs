@@ -17,7 +17,7 @@ use crate::{output, progress};
 const FILE_BYTES_MAX: u64 = 96 << 20;
 
 pub(crate) async fn run(shared: &Shared, command: Content) -> Result<(), Failure> {
-    let client = client(shared)?;
+    let client = client(shared).await?;
     match command {
         Content::Add { file } => {
             let bytes = files::read(&file, FILE_BYTES_MAX)?;

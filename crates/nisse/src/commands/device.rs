@@ -1,16 +1,16 @@
 //! device pair, ls, revoke, rename.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use nisse_api::client::Client;
 use nisse_link::pairing::Code;
 use nisse_model::Label;
 use nisse_node::control::{DeviceEntry, DeviceName, PairingRequest, PairingStatus};
-use nisse_node::{Joined, Seams, Ticket, join, meet};
-use nisse_store::{SystemClock, SystemDisk, SystemEntropy};
+use nisse_node::{Joined, Speaker, Ticket, join, meet};
 use serde_json::json;
 
+use super::chain::seams;
+use super::vault::with_typed_passphrase;
 use super::{check_home, client};
 use crate::cli::{DeviceCommand, Shared};
 use crate::failure::{Exit, Failure};
@@ -35,8 +35,12 @@ pub(crate) async fn run(shared: &Shared, command: DeviceCommand) -> Result<(), F
             let home = config::home(shared.home.as_deref())?;
             check_home(&home)?;
             let as_name = as_name.map(|name| label(&name)).transpose()?;
-            let (ticket, options) = (ticket(&text)?, remote::options(&home)?);
-            let name = meet(&home, seams(), &options, &ticket, as_name.as_ref()).await?;
+            let (ticket, (node, peers)) = (ticket(&text)?, remote::options(&home)?);
+            let name = with_typed_passphrase(async |passphrase| {
+                let speaker = Speaker { node: &node, peers: &peers, seams: seams(), passphrase };
+                meet(speaker, &ticket, as_name.as_ref()).await
+            });
+            let name = name.await?;
             if shared.json {
                 output::json(&json!({ "remote": name, "device": ticket.did.to_string() }));
             } else {
@@ -44,15 +48,15 @@ pub(crate) async fn run(shared: &Shared, command: DeviceCommand) -> Result<(), F
             }
             Ok(())
         }
-        DeviceCommand::Ls => list(shared, &client(shared)?.get::<Vec<_>>("/api/v1/devices").await?),
+        DeviceCommand::Ls => list(shared, &client(shared).await?.get::<Vec<_>>("/api/v1/devices").await?),
         DeviceCommand::Revoke { device } => {
             let path = path(&device, "revoke");
-            let gone: DeviceEntry = client(shared)?.post_nothing(&path).await?;
+            let gone: DeviceEntry = client(shared).await?.post_nothing(&path).await?;
             told(shared, &gone, &format!("revoked {} {}", gone.name, gone.device))
         }
         DeviceCommand::Rename { device, name } => {
             let path = path(&device, "rename");
-            let renamed: DeviceEntry = client(shared)?.post(&path, &DeviceName { name }).await?;
+            let renamed: DeviceEntry = client(shared).await?.post(&path, &DeviceName { name }).await?;
             told(shared, &renamed, &format!("{} is called {}", renamed.device, renamed.name))
         }
     }
@@ -60,7 +64,7 @@ pub(crate) async fn run(shared: &Shared, command: DeviceCommand) -> Result<(), F
 
 /// Shows a code until somebody joined or nobody can any more.
 async fn host(shared: &Shared, request: &PairingRequest) -> Result<(), Failure> {
-    let client = client(shared)?;
+    let client = client(shared).await?;
     let open: PairingStatus = client.post(PAIRING, request).await?;
     let (ticket, code) = (open.ticket.clone().unwrap_or_default(), open.code.clone().unwrap_or_default());
     if shared.json {
@@ -112,12 +116,15 @@ async fn end_of_code(client: &Client, number: u64) -> Result<PairingStatus, Fail
 async fn guest(shared: &Shared, ticket: &Ticket, name: Label, as_name: Option<String>) -> Result<(), Failure> {
     let home = config::home(shared.home.as_deref())?;
     check_home(&home)?;
-    let options = remote::options(&home)?;
+    let (node, peers) = remote::options(&home)?;
     let as_name = as_name.map(|name| label(&name)).transpose()?;
     let typed = secret_input::read_line("code that the other machine shows").await?;
     let code: Code = typed.parse().map_err(|error| Failure::usage(format!("failed to {error}")))?;
-    let joined = join(&home, seams(), &options, (ticket, &code), &name, as_name.as_ref()).await?;
-    tell_joined(shared, &joined);
+    let joined = with_typed_passphrase(async |passphrase| {
+        let speaker = Speaker { node: &node, peers: &peers, seams: seams(), passphrase };
+        join(speaker, (ticket, &code), &name, as_name.as_ref()).await
+    });
+    tell_joined(shared, &joined.await?);
     Ok(())
 }
 
@@ -190,11 +197,6 @@ fn label(text: &str) -> Result<Label, Failure> {
 
 pub(super) fn ticket(text: &str) -> Result<Ticket, Failure> {
     text.parse().map_err(|error: nisse_node::ParseTicketError| Failure::usage(format!("failed to {error}")))
-}
-
-/// The seams of a command that opens a home itself.
-pub(super) fn seams() -> Seams {
-    Seams { disk: Arc::new(SystemDisk), clock: Arc::new(SystemClock::default()), entropy: Arc::new(SystemEntropy) }
 }
 
 /// A device's path: whatever it is called stands in it as one segment.

@@ -110,7 +110,7 @@ async fn read(home: PathBuf, chain: Option<ChainChoice>, seams: Seams) -> Vec<Ch
 
 /// What the running node says of what it holds.
 async fn asked(shared: &Shared, holder: u32) -> Vec<Check> {
-    let client = match super::client(shared) {
+    let client = match super::client(shared).await {
         Ok(client) => client,
         Err(failure) if failure.is_unreachable() => {
             let text = format!("process {holder} holds this home and does not serve");

@@ -3,12 +3,14 @@
 use nisse_api::client::Client;
 use nisse_model::{Claim, Did, Label, Statement, Timestamp};
 use nisse_node::control::IdentityStatus;
-use nisse_node::recover;
+use nisse_node::{Speaker, recover};
 use nisse_store::{Clock as _, Entropy as _, SystemClock, SystemEntropy};
 use serde_json::json;
 use zeroize::Zeroizing;
 
+use super::chain::seams;
 use super::device::{self, name_or_machine};
+use super::vault::with_typed_passphrase;
 use super::{check_home, client};
 use crate::cli::{IdentityCommand, Shared};
 use crate::failure::{Exit, Failure};
@@ -22,7 +24,7 @@ pub(crate) async fn run(shared: &Shared, command: IdentityCommand) -> Result<(),
     match command {
         IdentityCommand::New { name } => new(shared, name_or_machine(name)?).await,
         IdentityCommand::Show => {
-            let status = client(shared)?.get("/api/v1/identity").await?;
+            let status = client(shared).await?.get("/api/v1/identity").await?;
             tell(shared, &status);
             Ok(())
         }
@@ -32,7 +34,7 @@ pub(crate) async fn run(shared: &Shared, command: IdentityCommand) -> Result<(),
 
 async fn new(shared: &Shared, name: Label) -> Result<(), Failure> {
     secret_input::keep_memory_closed();
-    let client = client(shared)?;
+    let client = client(shared).await?;
     let status: IdentityStatus = client.get("/api/v1/identity").await?;
     if let Some(identity) = status.identity {
         let text = format!("failed to begin an identity: this home belongs to {identity}");
@@ -125,7 +127,7 @@ fn tell(shared: &Shared, status: &IdentityStatus) {
 
 pub(crate) async fn check_kit(shared: &Shared) -> Result<(), Failure> {
     secret_input::keep_memory_closed();
-    let status: IdentityStatus = client(shared)?.get("/api/v1/identity").await?;
+    let status: IdentityStatus = client(shared).await?.get("/api/v1/identity").await?;
     let Some(identity) = status.identity else {
         return Err(Failure::new(Exit::Refused, "failed to check the recovery kit: this home belongs to nobody yet")
             .hint("`nisse identity new` begins an identity and shows its kit"));
@@ -148,10 +150,14 @@ async fn bring_back(shared: &Shared, from: Option<String>, name: Label) -> Resul
     let home = config::home(shared.home.as_deref())?;
     check_home(&home)?;
     let ticket = from.map(|text| device::ticket(&text)).transpose()?;
-    let options = remote::options(&home)?;
+    let (node, peers) = remote::options(&home)?;
     let kit = Kit::read(&secret_input::read_line("24 words").await?)?;
-    let joined = recover(&home, device::seams(), &options, kit.into_seed(), ticket.as_ref(), &name).await?;
-    device::tell_joined(shared, &joined);
+    let root = kit.into_seed();
+    let joined = with_typed_passphrase(async |passphrase| {
+        let speaker = Speaker { node: &node, peers: &peers, seams: seams(), passphrase };
+        recover(speaker, root.clone(), ticket.as_ref(), &name).await
+    });
+    device::tell_joined(shared, &joined.await?);
     if ticket.is_none() {
         output::note(
             shared.json,

@@ -21,7 +21,7 @@ pub(crate) async fn run(shared: &Shared, command: MarketCommand) -> Result<(), F
     if let MarketCommand::Rehearse { nodes } = command {
         return rehearsal::run(nodes, shared.json).await;
     }
-    let client = client(shared)?;
+    let client = client(shared).await?;
     match command {
         MarketCommand::Upgrade | MarketCommand::Rehearse { .. } => unreachable!("it asks no node"),
         MarketCommand::Ls => {
@@ -162,7 +162,7 @@ fn heartbeat(seconds: Option<u64>, last: Option<u64>) -> String {
 }
 
 pub(crate) async fn node(shared: &Shared, command: NodeCommand) -> Result<(), Failure> {
-    let client = client(shared)?;
+    let client = client(shared).await?;
     match command {
         // It is the node, and asks none.
         NodeCommand::Serve(_) => {}
@@ -198,7 +198,7 @@ pub(crate) async fn node(shared: &Shared, command: NodeCommand) -> Result<(), Fa
                 ("cpu", format!("{} of {} in use", node.cpu[1], node.cpu[0])),
                 ("memory", format!("{} of {} in use", node.memory[1], node.memory[0])),
                 ("agents", node.agents.to_string()),
-                ("vault", node.vault.as_ref().map(vault::in_words).unwrap_or_default()),
+                ("vault", vault::in_words(&node.vault)),
                 ("exceptions", node.exceptions.join("; ")),
                 ("up since", output::time(node.since)),
                 ("api", node.api),

@@ -16,7 +16,7 @@ use crate::output;
 pub(crate) async fn run(shared: &Shared, command: ReceiptCommand) -> Result<(), Failure> {
     match command {
         ReceiptCommand::Show { receipt } => {
-            let bundle = fetch(&client(shared)?, &receipt).await?;
+            let bundle = fetch(&client(shared).await?, &receipt).await?;
             if shared.json {
                 output::json(&bundle)
             } else {
@@ -79,7 +79,7 @@ async fn heartbeat(shared: &Shared, deployment: &str) -> Result<(), Failure> {
             "failed to read `{deployment}` as a deployment: its number or full name is expected"
         )));
     }
-    let client = client(shared)?;
+    let client = client(shared).await?;
     let proof: HeartbeatProof = client.get(&format!("/api/v1/heartbeats/{deployment}")).await?;
     if shared.json {
         output::json(&proof);
@@ -121,7 +121,7 @@ async fn verify(shared: &Shared, receipt: &str, node: Option<String>, depth: u64
         check(&bundle, parse_node(&node)?)?;
         return said(shared, &bundle, &node, 1);
     }
-    let client = client(shared)?;
+    let client = client(shared).await?;
     let last = fetch(&client, receipt).await?;
     // This home's own node has looked who made it: itself, or the one that the market gave the deployment to.
     let node = node.unwrap_or_else(|| last.node.clone());

@@ -8,12 +8,14 @@ use nisse_api::client::Client;
 use nisse_model::{CredentialId, Did};
 use nisse_node::control::{TokenCreated, TokenRequest, TokenRevoke};
 use nisse_node::{NodeError, Token, TokenSigner, device_seed};
-use nisse_store::{Disk, Home, HomeError, SystemClock, SystemDisk, SystemEntropy};
+use nisse_store::{Home, HomeError, SystemClock, SystemDisk, SystemEntropy};
 use serde_json::json;
 use zeroize::Zeroizing;
 
+use super::chain::seams;
+use super::vault::with_typed_passphrase;
 use super::{client, files};
-use crate::cli::{Shared, TokenCommand};
+use crate::cli::{Shared, TokenCommand, Up};
 use crate::failure::{Exit, Failure, unreadable};
 use crate::{config, duration, output, secret_input};
 
@@ -35,7 +37,7 @@ pub(crate) async fn run(shared: &Shared, command: TokenCommand) -> Result<(), Fa
 
 async fn create(shared: &Shared, request: &TokenRequest) -> Result<(), Failure> {
     secret_input::keep_memory_closed();
-    let created: TokenCreated = client(shared)?.post("/api/v1/tokens", request).await?;
+    let created: TokenCreated = client(shared).await?.post("/api/v1/tokens", request).await?;
     if shared.json {
         output::json(&created);
         return Ok(());
@@ -83,7 +85,7 @@ async fn revoke(shared: &Shared, named: &str) -> Result<(), Failure> {
         Err(_) => read(Path::new(named))?.chains().given().map(|(id, ..)| id).collect(),
     };
     let ids: Vec<_> = ids.iter().map(CredentialId::to_string).collect();
-    client(shared)?.post::<()>("/api/v1/tokens/revoke", &TokenRevoke { ids: ids.clone() }).await?;
+    client(shared).await?.post::<()>("/api/v1/tokens/revoke", &TokenRevoke { ids: ids.clone() }).await?;
     if shared.json {
         output::json(&json!({ "revoked": ids }));
     } else {
@@ -112,11 +114,10 @@ fn read(path: &Path) -> Result<Token, Failure> {
 }
 
 /// A client by the token in a file: of the node at `--at`, or the one on this home, or where a node listens by itself.
-pub(super) fn client_by_token(shared: &Shared, file: &Path) -> Result<Client, Failure> {
+pub(super) async fn client_by_token(shared: &Shared, file: &Path) -> Result<Client, Failure> {
     let token = read(file)?;
     let home = config::home(shared.home.as_deref())?;
-    let disk: Arc<dyn Disk> = Arc::new(SystemDisk);
-    let own = if token.has_key() { None } else { device_seed(&disk, &home)? };
+    let own = if token.has_key() { None } else { own_seed(&home).await? };
     let signer = TokenSigner::new(&token, own.as_ref(), Arc::new(SystemClock::default()), Arc::new(SystemEntropy));
     let signer = signer.map_err(|error| {
         Failure::new(Exit::Refused, format!("failed to {error}"))
@@ -124,6 +125,12 @@ pub(super) fn client_by_token(shared: &Shared, file: &Path) -> Result<Client, Fa
     })?;
     let address = shared.at.or_else(|| runs_at(home.join("run.json"))).unwrap_or(API);
     Ok(Client::by_token(address, Arc::new(signer)))
+}
+
+/// The seed of the key of the device that a home is.
+async fn own_seed(home: &Path) -> Result<Option<Zeroizing<[u8; 32]>>, Failure> {
+    let options = config::load(home, &Up::default())?.options;
+    with_typed_passphrase(async |passphrase| device_seed(&options, &seams(), passphrase).await).await
 }
 
 /// Where the node of a home says that it listens. Nothing secret goes there: a token's key stays here.

@@ -109,7 +109,7 @@ pub(crate) async fn run(shared: &Shared, flags: &Up) -> Result<(), Failure> {
 
 /// What there is to say of a vault that did not open by itself.
 async fn vault_told(node: &Node) -> Option<String> {
-    let status = node.vault_at_start().await.filter(|status| status.sealed)?;
+    let status = Some(node.vault_at_start().await).filter(|status| status.sealed)?;
     let trouble = status.trouble.unwrap_or_else(|| "`nisse unlock` opens it".to_owned());
     Some(format!("the vault is sealed: {trouble}"))
 }

@@ -1,21 +1,28 @@
-//! unlock, seal, vault status, vault protect, secret set, ls, rotate, rm.
+//! unlock, seal, vault status, protect, export, restore, secret set, ls, rotate, rm.
+
+use std::path::Path;
 
 use bytes::Bytes;
 use nisse_model::SecretName;
-use nisse_node::control::{SecretEntry, SecretSet, VaultStatus};
+use nisse_node::control::{ExportRequest, SecretEntry, SecretSet, VaultStatus};
+use nisse_node::{NodeError, restore_vault};
+use nisse_store::{Disk as _, SystemDisk};
 use serde_json::json;
+use zeroize::Zeroizing;
 
-use super::client;
-use crate::cli::{SecretCommand, Shared, VaultCommand};
-use crate::failure::Failure;
+use super::{chain, client};
+use crate::cli::{SecretCommand, Shared, Up, VaultCommand};
+use crate::failure::{Exit, Failure, unreadable};
 use crate::secret_input::Input;
-use crate::{output, progress, secret_input};
+use crate::{config, output, progress, secret_input};
 
 /// What the way is called that somebody has to bring.
 const PASSPHRASE: &str = "passphrase";
+/// The code of what is refused because nobody has brought it.
+const SEALED: &str = "vault_sealed";
 
 pub(crate) async fn unlock(shared: &Shared) -> Result<(), Failure> {
-    let client = client(shared)?;
+    let client = client(shared).await?;
     let before: VaultStatus = client.get("/api/v1/vault").await?;
     if !before.sealed {
         output::note(shared.json, "it is open already: no passphrase was tried");
@@ -29,7 +36,7 @@ pub(crate) async fn unlock(shared: &Shared) -> Result<(), Failure> {
 }
 
 pub(crate) async fn seal(shared: &Shared) -> Result<(), Failure> {
-    let sealed: VaultStatus = client(shared)?.post_nothing("/api/v1/vault/seal").await?;
+    let sealed: VaultStatus = client(shared).await?.post_nothing("/api/v1/vault/seal").await?;
     let by_itself: Vec<_> = sealed.unlocked_by.iter().filter(|way| *way != PASSPHRASE).cloned().collect();
     if !by_itself.is_empty() {
         let note = format!("the node's next start unlocks it again, by its {}", by_itself.join(" or its "));
@@ -39,10 +46,16 @@ pub(crate) async fn seal(shared: &Shared) -> Result<(), Failure> {
 }
 
 pub(crate) async fn run(shared: &Shared, command: VaultCommand) -> Result<(), Failure> {
-    let client = client(shared)?;
     match command {
-        VaultCommand::Status => tell(shared, &client.get("/api/v1/vault").await?),
+        VaultCommand::Status => tell(shared, &client(shared).await?.get("/api/v1/vault").await?),
+        VaultCommand::Export { to } => export(shared, to).await,
+        VaultCommand::Keygen => {
+            keygen(shared);
+            Ok(())
+        }
+        VaultCommand::Restore { file, identity } => restore(shared, &file, &identity).await,
         VaultCommand::Protect { passphrase, credential, key_file } => {
+            let client = client(shared).await?;
             let words = if passphrase { secret_input::read_new("new passphrase").await? } else { Input::default() };
             let path = format!("/api/v1/vault/protect?credential={credential}&key_file={key_file}");
             let protecting = client.post_bytes(&path, sent(words));
@@ -55,6 +68,87 @@ pub(crate) async fn run(shared: &Shared, command: VaultCommand) -> Result<(), Fa
             }
             tell(shared, &status)
         }
+    }
+}
+
+async fn export(shared: &Shared, recipients: Vec<String>) -> Result<(), Failure> {
+    let exported = client(shared).await?.post_for_bytes("/api/v1/vault/export", &ExportRequest { recipients }).await?;
+    let text = std::str::from_utf8(&exported)
+        .map_err(|_| Failure::new(Exit::Failed, "failed to read the node's answer: it is no text"))?;
+    match shared.json {
+        true => output::json(&json!({ "age": text })),
+        false => output::line(text.trim_end()),
+    }
+    Ok(())
+}
+
+fn keygen(shared: &Shared) {
+    secret_input::keep_memory_closed();
+    let (identity, recipient) = nisse_vault::draw_identity();
+    if shared.json {
+        return output::json(&json!({ "identity": identity.trim_end(), "recipient": recipient }));
+    }
+    output::note(
+        shared.json,
+        &format!("keep this away from the home; `nisse vault export --to {recipient}` writes what it opens"),
+    );
+    output::line(identity.trim_end());
+}
+
+/// Bytes of the longest export or identity that is read.
+const EXPORT_BYTES_MAX: u64 = 64 << 20;
+
+async fn restore(shared: &Shared, file: &Path, identity: &Path) -> Result<(), Failure> {
+    secret_input::keep_memory_closed();
+    let read = |path: &Path| {
+        let bytes = SystemDisk.read(path, EXPORT_BYTES_MAX).map_err(|error| unreadable(path, &error))?;
+        Ok::<_, Failure>(Zeroizing::new(bytes))
+    };
+    let (document, identity) = (read(file)?, read(identity)?);
+    let identity = std::str::from_utf8(&identity)
+        .map_err(|_| Failure::usage("failed to read the identity: it is no text of `age-keygen`"))?;
+    let home = config::home(shared.home.as_deref())?;
+    let (options, seams) = (config::load(&home, &Up::default())?.options, chain::seams());
+    let restored = with_passphrase(async |passphrase| {
+        restore_vault(&options, seams.clone(), passphrase, &document, identity).await
+    });
+    let restored = restored.await?;
+    if shared.json {
+        output::json(&json!({ "keys": restored.keys, "secrets": restored.secrets }));
+    } else {
+        output::line(format!("put in, of what was not there: keys {}, secrets {}", restored.keys, restored.secrets));
+    }
+    Ok(())
+}
+
+/// Does what needs an open vault where no node runs: a passphrase is asked for where nothing else opens it.
+pub(super) async fn with_passphrase<T>(
+    work: impl AsyncFn(Option<Zeroizing<Vec<u8>>>) -> Result<T, NodeError>,
+) -> Result<T, Failure> {
+    match work(None).await {
+        Err(error) if error.code == SEALED => {
+            let passphrase = secret_input::read(PASSPHRASE).await?;
+            Ok(work(Some(passphrase)).await?)
+        }
+        done => Ok(done?),
+    }
+}
+
+/// The same for the key of this device, where stdin is for something else: a passphrase is typed, or the work is refused.
+pub(super) async fn with_typed_passphrase<T>(
+    work: impl AsyncFn(Option<Zeroizing<Vec<u8>>>) -> Result<T, NodeError>,
+) -> Result<T, Failure> {
+    secret_input::keep_memory_closed();
+    match work(None).await {
+        Err(error) if error.code == SEALED && secret_input::is_terminal() => {
+            let passphrase = secret_input::read(PASSPHRASE).await?;
+            Ok(work(Some(passphrase)).await?)
+        }
+        Err(error) if error.code == SEALED => Err(Failure::from(error).hint(
+            "the key of this device lies in it, and its passphrase is asked for at a terminal alone: run the command at one, or \
+             let a key file or a systemd credential open the vault as well (`nisse vault protect`)",
+        )),
+        done => Ok(done?),
     }
 }
 
@@ -103,7 +197,7 @@ pub(super) fn in_words(status: &VaultStatus) -> String {
 }
 
 pub(crate) async fn secret(shared: &Shared, command: SecretCommand) -> Result<(), Failure> {
-    let client = client(shared)?;
+    let client = client(shared).await?;
     match command {
         SecretCommand::Set { name } => {
             let path = path(&name)?;

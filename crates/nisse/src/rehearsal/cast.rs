@@ -73,7 +73,7 @@ impl Actor {
     }
 
     async fn status(&self) -> Result<NodeStatus, Failure> {
-        Ok(self.client()?.get("/api/v1/node").await?)
+        Ok(self.client().await?.get("/api/v1/node").await?)
     }
 
     /// Waits until it is so.
@@ -102,7 +102,7 @@ impl Actor {
 
     /// Draws all that it can draw, if there is something.
     pub(super) async fn withdraw(&self) -> Result<Option<Amount>, Failure> {
-        let client = self.client()?;
+        let client = self.client().await?;
         let earnings: NodeEarnings = client.get("/api/v1/node/earnings").await?;
         if amount(&earnings.withdrawable)? == Amount(0) {
             return Ok(None);
@@ -111,8 +111,9 @@ impl Actor {
         amount(&drawn.amount).map(Some)
     }
 
-    fn client(&self) -> Result<Client, Failure> {
-        commands::client(&Shared { home: Some(self.home.clone()), json: false, remote: None, token: None, at: None })
+    async fn client(&self) -> Result<Client, Failure> {
+        let home = Some(self.home.clone());
+        commands::client(&Shared { home, json: false, remote: None, token: None, at: None }).await
     }
 }
 

@@ -12,6 +12,7 @@ use nisse_store::{SystemClock, SystemDisk, SystemEntropy};
 use serde_json::{Value, json};
 
 use crate::harness::{Home, Node, eventually, example, host_of};
+use crate::wallets::key_of;
 use crate::web;
 
 const COUNTER: &str = "nisse.test.counter";
@@ -40,8 +41,7 @@ impl RpcPost for Post {
 
 /// Does something on the chain with one of the home's keys, behind the node's back.
 pub(crate) fn as_owner<F: Future<Output = ()>>(home: &Home, rpc: &str, key: &str, act: impl FnOnce(Market) -> F) {
-    let secret = std::fs::read_to_string(home.path().join("keys").join(key)).unwrap();
-    with_key(home, rpc, LocalKey::from_bytes(&hex::decode(secret.trim()).unwrap().try_into().unwrap()).unwrap(), act);
+    with_key(home, rpc, key_of(home, key), act);
 }
 
 /// The same with any key.

@@ -1,5 +1,6 @@
 //! Homes of one identity: paired by a code, controlled from afar, cut off, and brought back by the words of the kit.
 
+mod key;
 mod kills;
 
 use std::time::Instant;

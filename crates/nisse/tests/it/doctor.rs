@@ -173,7 +173,7 @@ fn a_running_node_names_the_content_that_it_lost_and_the_agents_that_failed() {
     assert_ne!(failed.code, 0, "{failed:?}");
     let artifact = fs::read(Path::new(&example("counter")).join("counter.wasm")).unwrap();
     damages::flip(&home.path().join("content/00000000.pack"), &artifact[..4_096]);
-    fs::set_permissions(home.path().join("keys/operator"), Permissions::from_mode(0o640)).unwrap();
+    fs::set_permissions(home.path().join("keys/vault"), Permissions::from_mode(0o640)).unwrap();
 
     let found = Found::in_home(&home);
     assert_eq!((found.code, &found.told["running"]), (1, &json!(true)));
@@ -192,7 +192,7 @@ fn a_running_node_names_the_content_that_it_lost_and_the_agents_that_failed() {
     assert!(told.err.starts_with("error: failed to find all of this home in order\nhint: "), "{told:?}");
     home.ok(&["content", "add", Path::new(&example("counter")).join("counter.wasm").to_str().unwrap()]);
     home.ok(&["destroy", "nisse.test.trap-at-start"]);
-    fs::set_permissions(home.path().join("keys/operator"), Permissions::from_mode(0o600)).unwrap();
+    fs::set_permissions(home.path().join("keys/vault"), Permissions::from_mode(0o600)).unwrap();
     Found::in_home(&home).is_sound(true);
 
     damages::flip_early(&home.path().join("journal"));

@@ -121,18 +121,23 @@ fn a_home_that_is_open_to_others_is_used_by_no_command() {
 #[test]
 fn an_operator_key_that_was_lost_is_asked_for_and_never_replaced() {
     let home = Home::new();
-    let key = home.path().join("keys/operator");
     home.up(&[]).kill();
-    let kept = fs::read(&key).unwrap();
-    fs::remove_file(&key).unwrap();
+    // All of the vault, and what would have said that there was one.
+    let parts = ["vault", "keys/vault", "keys/vault.begun"].map(|part| home.path().join(part));
+    let kept = |at: usize| home.beside(&format!("kept-{at}"));
+    parts.iter().enumerate().for_each(|(at, part)| fs::rename(part, kept(at)).unwrap());
     assert_snapshot!(told(&home, &UP), @r"
     exit 3
-    error: failed to read TEMP/home/keys/operator: it is gone, and TEMP/home/journal shows that it was used
-    hint: put TEMP/home/keys/operator back from a copy: no other key reaches what it owns. Another home begins anew with --home DIR
+    error: failed to find the key `operator`: the vault has none, and TEMP/home/journal shows that it was used
+    hint: put `vault` and `keys` of this home back from a copy, or what `nisse vault export` made by `nisse vault restore`: no other key reaches what it owns. Another home begins anew with --home DIR
     ");
-    assert!(!key.exists());
-    fs::write(&key, kept).unwrap();
-    set_mode(&key, 0o600);
+    assert_snapshot!(told(&home, &UP), @r"
+    exit 3
+    error: failed to find the key `operator`: the vault has none, and TEMP/home/journal shows that it was used
+    hint: put `vault` and `keys` of this home back from a copy, or what `nisse vault export` made by `nisse vault restore`: no other key reaches what it owns. Another home begins anew with --home DIR
+    ");
+    fs::remove_dir_all(&parts[0]).unwrap();
+    parts.iter().enumerate().for_each(|(at, part)| fs::rename(kept(at), part).unwrap());
     home.up(&[]);
 }
 

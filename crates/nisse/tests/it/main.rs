@@ -1,6 +1,7 @@
 //! Stories of the binary: what a person does with `nisse`, and what it refuses, judged from outside.
 #![allow(clippy::unwrap_used, reason = "a test ends at the first thing that is not as it should be")]
 
+mod access;
 mod audit;
 mod bidding;
 mod by_cid;
@@ -41,4 +42,5 @@ mod tokens;
 mod updates;
 mod upgrade;
 mod vault;
+mod wallets;
 mod web;

@@ -3,12 +3,13 @@
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::TcpListener;
 
-use nisse_market::{LocalKey, Receipt};
+use nisse_market::Receipt;
 use nisse_model::{Hash256, InvocationRecord};
 use nisse_store::{Disk as _, SystemDisk};
 use serde_json::{Value, json};
 
 use crate::harness::{Ended, Home, eventually, example};
+use crate::wallets::key_of;
 
 /// Changes one hex digit in the middle.
 fn flip(value: &Value) -> Value {
@@ -82,8 +83,7 @@ fn a_receipt_verifies_and_one_changed_digit_is_caught() {
 fn rewritten(home: &Home, bundle: &Value) -> Value {
     let mut record = InvocationRecord::decode(&hex::decode(bundle["record"].as_str().unwrap()).unwrap()).unwrap();
     record.output = Hash256::of(b"something that was never answered");
-    let secret = std::fs::read_to_string(home.path().join("keys/operator")).unwrap();
-    let key = LocalKey::from_bytes(&hex::decode(secret.trim()).unwrap().try_into().unwrap()).unwrap();
+    let key = key_of(home, "operator");
     let receipt = Receipt { deployment: record.deployment, seq: record.seq, record: record.hash() };
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let signed = runtime.block_on(receipt.sign(&key)).unwrap();

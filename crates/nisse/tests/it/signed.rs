@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 
 use crate::harness::{Home, Node, PATIENCE, eventually, example};
 use crate::rented::{operator, renter, serve, serving};
+use crate::wallets::key_of;
 use crate::web;
 
 /// Seconds for which a request may be good (docs/remote.md).
@@ -45,11 +46,6 @@ struct Sent {
     authorization: Option<String>,
     content_digest: Option<String>,
     body: &'static [u8],
-}
-
-fn key_of(home: &Home, name: &str) -> LocalKey {
-    let secret = std::fs::read_to_string(home.path().join("keys").join(name)).unwrap();
-    LocalKey::from_bytes(&hex::decode(secret.trim()).unwrap().try_into().unwrap()).unwrap()
 }
 
 fn now() -> u64 {

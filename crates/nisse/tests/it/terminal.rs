@@ -63,7 +63,7 @@ fn words_are_coloured_on_a_terminal_unless_its_owner_wants_none() {
 }
 
 /// Runs one command on a terminal, types a line once something is asked for, and gives its exit code and what was shown.
-fn typed(home: &Home, args: &[&str], asked: &str, line: &[u8]) -> (i32, String) {
+pub(crate) fn typed(home: &Home, args: &[&str], asked: &str, line: &[u8]) -> (i32, String) {
     let (mut near, far) = terminal();
     let mut command = Command::new(env!("CARGO_BIN_EXE_nisse"));
     command.arg("--home").arg(home.path()).args(args).env("NO_COLOR", "1");

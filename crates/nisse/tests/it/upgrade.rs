@@ -4,13 +4,12 @@ use std::net::TcpListener;
 use std::sync::Arc;
 
 use nisse_market::embedded::{ChainOptions, EmbeddedChain, draw_chain_id};
-use nisse_market::{
-    ChainClient, ContractSettings, LocalKey, MarketAddresses, TxQueue, TxQueueOptions, deploy_contracts,
-};
+use nisse_market::{ChainClient, ContractSettings, MarketAddresses, TxQueue, TxQueueOptions, deploy_contracts};
 use nisse_store::{SystemClock, SystemDisk, SystemEntropy};
 use serde_json::json;
 
 use crate::harness::{Home, Node, eventually, example, host_of};
+use crate::wallets::key_of;
 use crate::web;
 
 const COUNTER: &str = "nisse.test.counter";
@@ -119,8 +118,7 @@ fn a_crash_between_the_upgrade_and_the_reopening_loses_nothing_and_a_second_upgr
 fn by_another_release(home: &Home) -> MarketAddresses {
     let folder = home.path().join("chain");
     std::fs::remove_dir_all(&folder).unwrap();
-    let secret = std::fs::read_to_string(home.path().join("keys/operator")).unwrap();
-    let key = LocalKey::from_bytes(&hex::decode(secret.trim()).unwrap().try_into().unwrap()).unwrap();
+    let key = key_of(home, "operator");
     let settings = ContractSettings { ack_timeout_seconds: 61, unbonding_seconds: 1, ..ContractSettings::default() };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     runtime.block_on(async {

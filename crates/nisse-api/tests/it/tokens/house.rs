@@ -23,11 +23,11 @@ pub(super) const ROOT: u8 = 41;
 const AHEAD_MS: i64 = 4_500;
 const PATIENCE: Duration = Duration::from_secs(20);
 
-pub(super) fn key(number: u8) -> SigningKey {
+pub(crate) fn key(number: u8) -> SigningKey {
     SigningKey::from_seed(&[number; 32])
 }
 
-pub(super) fn now() -> Timestamp {
+pub(crate) fn now() -> Timestamp {
     SystemClock::default().now()
 }
 

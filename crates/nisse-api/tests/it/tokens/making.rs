@@ -142,3 +142,35 @@ fn code<T>(answer: Result<T, ClientError>) -> String {
         Err(other) => panic!("{other}"),
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_done_has_its_lines_and_what_a_token_does_few_of_them() {
+    let house = House::new().await;
+    let (owner, token) = (house.owner(), house.token(HOLDER, &["/agent/stop"]));
+    let client = house.client(&token);
+    for _ in 0..3 {
+        let stopped = owner.post_nothing::<serde_json::Value>("/api/v1/agents/nobody/stop").await;
+        assert_eq!(code(stopped), "404 agent_unknown");
+    }
+    for number in 0..20 {
+        let path = format!("/api/v1/agents/nobody{number}/stop");
+        assert_eq!(code(client.post_nothing::<serde_json::Value>(&path).await), "404 agent_unknown");
+    }
+    let lines: Vec<AuditEntry> = owner.get("/api/v1/audit?lines=1000").await.unwrap();
+    let of = |by: &str| {
+        let theirs = lines.iter().filter(|line| line.act == "agent.stop" && line.by.starts_with(by));
+        theirs.map(|line| (line.about.clone(), line.outcome.clone())).collect::<Vec<_>>()
+    };
+    let owners = of("owner");
+    assert_eq!(owners.len(), 6, "{owners:?}");
+    assert_eq!(owners[0], ("nobody".to_owned(), "asked".to_owned()));
+    assert!(owners[1].1.starts_with("refused: failed to "), "{owners:?}");
+    // A name of its own each time, and no more lines for it.
+    let tokens = of(&format!("token of {}", key(HOLDER).did()));
+    assert_eq!(
+        tokens.iter().map(|(about, _)| about.as_str()).collect::<Vec<_>>(),
+        ["nobody0", "nobody0"],
+        "{tokens:?}"
+    );
+    house.end().await;
+}

@@ -8,7 +8,9 @@ use nisse_store::{Clock, Disk, Entropy};
 use nisse_testkit::{SimClock, SimDisk, SimEntropy};
 
 use super::*;
+use crate::fixtures::vault_of;
 use crate::home::Home;
+use crate::identity::device::Device;
 
 const NOW: Timestamp = Timestamp(1_000_000);
 const LATER: Timestamp = Timestamp(2_000_000);
@@ -35,7 +37,9 @@ async fn begun() -> Identity {
     let clock: Arc<dyn Clock> = Arc::new(SimClock::new(NOW));
     let entropy: Arc<dyn Entropy> = Arc::new(SimEntropy::new(1));
     let home = Home::open(Arc::clone(&disk), entropy.as_ref(), Path::new("/h")).expect("a home");
-    let identity = Identity::open(&disk, &clock, &entropy, &home).expect("an identity");
+    let vault = vault_of(home.path(), &disk, &clock, &entropy);
+    let device = Device::open(vault, &home).await.expect("a device");
+    let identity = Identity::open(&disk, &clock, &entropy, &home, device).expect("an identity");
     let device = identity.drawn_device().await.expect("a key").key.did();
     let genesis = Claim::IdentityGenesis { device, name: label("home") };
     let genesis = identity.statement(root().did(), root().did(), Vec::new(), genesis).sign(&root()).expect("a genesis");

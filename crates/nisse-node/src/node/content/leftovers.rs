@@ -70,7 +70,7 @@ impl Node {
         }
         let ordered = if packages.is_empty() || !own_too { Ok(None) } else { self.ordered().await };
         // Behind the lists: what was needed when they were made and is not now is found the next time.
-        let own = self.owners()?;
+        let own = self.owners();
         let look = move |all: &_| (packages::needed(all, &own), packages::left_by_others(all, &own));
         let (needed, left) = self.look(look).await?;
         states.retain(|pin| !needed.contains_key(pin.name()));

@@ -7,30 +7,33 @@ use nisse_orchestrator::{Agent, Assignment};
 use crate::bids::{SEALED_WINDOW_SECONDS_MAX, SEALED_WINDOW_SECONDS_MIN};
 use crate::control::DeployRequest;
 use crate::error::{ErrorKind, NodeError};
-use crate::home::KeyName;
 use crate::node::life::may_be_open;
 use crate::node::orders::Order;
 use crate::node::{Node, market_error};
 use crate::packages::Stored;
+use crate::wallets::KeyName;
 
 /// The longest that the contracts collect bids: `BID_WINDOW_MAX`.
 const BID_WINDOW_SECONDS_MAX: u32 = 7 * 24 * 3_600;
 
 impl Node {
-    pub(in crate::node) fn deploying_key(
+    pub(in crate::node) async fn deploying_key(
         &self,
         name: Option<&str>,
         payment: Option<Amount>,
     ) -> Result<KeyName, NodeError> {
         match name {
-            None if payment.is_some() && self.core.home.has_key(KeyName::Deployer) => Ok(KeyName::Deployer),
+            None if payment.is_some() && self.core.wallets.has(KeyName::Deployer) => Ok(KeyName::Deployer),
             None | Some("operator") => Ok(KeyName::Operator),
             Some("deployer") if payment.is_none() => {
                 let text = "failed to deploy at home with the key `deployer`: a home lease is its node operator's";
                 Err(NodeError::new(ErrorKind::Refused, "home_lease_foreign", text)
                     .with_hint("add --payment TALOS for a lease on the market, or leave --key out".to_owned()))
             }
-            Some("deployer") => Ok(KeyName::Deployer),
+            Some("deployer") => {
+                self.core.keys.draw(&self.core.home, KeyName::Deployer).await?;
+                Ok(KeyName::Deployer)
+            }
             Some(other) => {
                 let text = format!("failed to find the key `{other}`: a home has `operator` and `deployer`");
                 Err(NodeError::new(ErrorKind::Usage, "key_unknown", text))

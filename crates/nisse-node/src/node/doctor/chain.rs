@@ -1,25 +1,24 @@
 //! The home's own chain and the transactions that its keys sent there.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use nisse_market::embedded::{ChainSurvey, EmbeddedChain, OpenChainError};
-use nisse_market::{QueueError, QueueSurvey, Signer as _, TxQueue};
+use nisse_market::{QueueError, QueueSurvey, TxQueue};
 use nisse_model::Address;
-use nisse_store::{Disk, Entropy, JournalError};
+use nisse_store::{Disk, JournalError};
 
 use super::journal::Told;
 use super::{NEWER, RESTORE, UNREADABLE, count};
 use crate::control::Check;
 use crate::error::{ErrorKind, NodeError};
-use crate::home::{Home, KeyName};
-use crate::keys::maker_key;
+use crate::home::Home;
 use crate::node::start::chain::{FOLDER, REBUILD};
 use crate::options::ChainChoice;
+use crate::wallets::{self, KeyName};
 
 /// What stands before the name of a key in the folder of its transactions.
 const QUEUE: &str = "queue-";
-/// What stands before the version in the name of the key that made a set of contracts.
-const MAKER: &str = "contracts-";
 
 /// Which chain a home is on, as far as its files say.
 enum Kind {
@@ -112,19 +111,16 @@ fn seen(found: &ChainSurvey) -> String {
 }
 
 /// Reads what the home's keys sent. `chain`: the home's own, where it is in order.
-pub(super) fn transactions(
-    disk: &dyn Disk,
-    home: &Home,
-    entropy: &dyn Entropy,
-    chain: Option<&ChainSurvey>,
-) -> Vec<Check> {
+pub(super) fn transactions(disk: &dyn Disk, home: &Home, chain: Option<&ChainSurvey>) -> Vec<Check> {
+    // What cannot be read is told of at the door.
+    let keys = wallets::listed(disk, home).unwrap_or_default();
     let names = disk.read_dir(&home.join(FOLDER)).unwrap_or_default();
     let mut problems = Vec::new();
     let mut sound = Vec::new();
     for folder in names {
         let Some(name) = folder.file_name().and_then(|name| name.to_str()?.strip_prefix(QUEUE)) else { continue };
         let queue = Queue { folder: folder.clone(), name: name.to_owned() };
-        match queue.look(disk, home, entropy, chain) {
+        match queue.look(disk, &keys, chain) {
             Ok(records) => sound.push(format!("{name}: {}", count(records, "record"))),
             Err(problem) => problems.push(problem),
         }
@@ -145,8 +141,7 @@ impl Queue {
     fn look(
         &self,
         disk: &dyn Disk,
-        home: &Home,
-        entropy: &dyn Entropy,
+        keys: &BTreeMap<String, Address>,
         chain: Option<&ChainSurvey>,
     ) -> Result<u64, Check> {
         let problem = |text: String, remedy: &str| Check::problem("transactions", text, remedy);
@@ -161,8 +156,9 @@ impl Queue {
         })?;
         let Some((key, chain_id)) = found.of else { return Ok(found.records) };
         let of = || format!("failed to use {}: it belongs to key {key} on chain {chain_id}", self.folder.display());
-        if let Some(own) = self.key(home, entropy)
-            && own != key
+        // One whose key is not in the home is another's business.
+        if let Some(own) = keys.get(&self.name)
+            && *own != key
         {
             return Err(problem(format!("{}, and this home's is {own}", of()), "put that key back from a copy"));
         }
@@ -172,20 +168,5 @@ impl Queue {
             }
             _ => Ok(found.records),
         }
-    }
-
-    /// The address that sends here, where its key is in the home.
-    fn key(&self, home: &Home, entropy: &dyn Entropy) -> Option<Address> {
-        let own = |name: KeyName| home.has_key(name).then(|| home.key(name, entropy).ok()).flatten();
-        let key = match self.name.strip_prefix(MAKER) {
-            Some(version) => {
-                own(KeyName::Operator)?;
-                maker_key(home, entropy, version.parse().ok()?).ok()
-            }
-            None => {
-                [KeyName::Operator, KeyName::Deployer].into_iter().find(|name| name.as_str() == self.name).and_then(own)
-            }
-        };
-        key.map(|key| key.address())
     }
 }

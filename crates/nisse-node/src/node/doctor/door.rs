@@ -3,14 +3,15 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use nisse_market::Signer as _;
 use nisse_store::{CopyOnWrite, Disk, HOME_FORMAT};
 
 use super::RESTORE;
 use crate::control::Check;
 use crate::error::{ErrorKind, NodeError};
-use crate::home::{Home, KeyName, TOKEN_DIGITS};
+use crate::home::{Home, TOKEN_DIGITS};
+use crate::identity::device;
 use crate::node::Seams;
+use crate::wallets::{self, KeyName};
 
 /// Longest token file that is read.
 const TOKEN_BYTES_MAX: u64 = 4 << 10;
@@ -24,22 +25,32 @@ pub fn check_door(folder: &Path, seams: &Seams) -> Vec<Check> {
         Err(error) => return vec![Check::refused("home", error, RESTORE)],
     };
     let mut checks = vec![Check::sound("home", format!("format {HOME_FORMAT}"))];
-    checks.extend(keys(&home, &*seams.disk, seams));
+    checks.extend(keys(&home, &*seams.disk));
     checks.push(token(&*seams.disk, &folder.join("token")));
     checks
 }
 
-fn keys(home: &Home, disk: &dyn Disk, seams: &Seams) -> Vec<Check> {
+fn keys(home: &Home, disk: &dyn Disk) -> Vec<Check> {
     let (mut found, mut problems) = (Vec::new(), Vec::new());
-    for name in [KeyName::Operator, KeyName::Deployer] {
-        let stood = home.has_key(name);
-        match home.key(name, seams.entropy.as_ref()) {
-            Ok(key) if stood => found.push(format!("{} {}", name.as_str(), key.address())),
-            // One that was never needed was drawn just now, and goes with the disk above.
-            Ok(_) => {}
-            Err(error) => problems.push(Check::refused("keys", error, RESTORE)),
+    match wallets::listed(disk, home) {
+        Ok(listed) => {
+            for name in KeyName::ALL {
+                match listed.get(name.as_str()) {
+                    Some(address) => found.push(format!("{} {address}", name.as_str())),
+                    // One that was never needed is drawn when it is.
+                    None => problems.extend(home.check_never_used(name).err()),
+                }
+            }
         }
+        Err(error) => problems.push(error),
     }
+    match device::listed(disk, home.path()) {
+        Ok(did) => found.extend(did.map(|did| format!("{} {did}", device::NAME))),
+        // What is wrong with the vault is told once.
+        Err(error) if problems.iter().all(|told| told.text != error.text) => problems.push(error),
+        Err(_) => {}
+    }
+    let mut problems: Vec<Check> = problems.into_iter().map(|error| Check::refused("keys", error, RESTORE)).collect();
     problems.extend(open_files(home, disk));
     match (problems.is_empty(), found.is_empty()) {
         (true, true) => vec![Check::sound("keys", "none yet")],
@@ -50,7 +61,9 @@ fn keys(home: &Home, disk: &dyn Disk, seams: &Seams) -> Vec<Check> {
 
 /// Copies and whatever else lies beside the keys: as secret as they are.
 fn open_files(home: &Home, disk: &dyn Disk) -> Vec<Check> {
-    let known = [KeyName::Operator, KeyName::Deployer].map(|name| home.join("keys").join(name.as_str()));
+    // Those were looked at above.
+    let known = KeyName::ALL.map(KeyName::as_str).into_iter().chain([device::NAME]);
+    let known: Vec<_> = known.map(|name| home.join("keys").join(name)).collect();
     let beside = disk.read_dir(&home.join("keys")).unwrap_or_default();
     let checked = beside.iter().filter(|path| !known.contains(path));
     let refused = checked.filter_map(|path| nisse_store::Home::check_secret(disk, path).err());

@@ -8,10 +8,10 @@ use super::{agents, content, count};
 use crate::control::{Check, VaultStatus};
 use crate::core::Core;
 use crate::error::NodeError;
-use crate::home::KeyName;
 use crate::node::{Node, market_error};
 use crate::options::ChainChoice;
 use crate::packages::on_disk;
+use crate::wallets::KeyName;
 
 /// What a node needs to show life.
 const SHOWN_AGAIN: &str =
@@ -27,7 +27,7 @@ impl Node {
         let mut checks = vec![disk(&self.core)];
         checks.push(on_disk(&self.core, "read the journal", |core| Ok(journal(core))).await?);
         checks.push(self.check_chain().await);
-        checks.extend(self.check_vault().await);
+        checks.push(self.check_vault().await);
         let audit = self.core.audit.failure();
         checks.extend(
             audit.map(|why| Check::problem("audit", format!("the audit log takes no lines: {why}"), RESTARTED)),
@@ -41,15 +41,14 @@ impl Node {
         Ok(checks)
     }
 
-    /// Nothing where this node has no vault.
-    async fn check_vault(&self) -> Option<Check> {
-        Some(match self.vault_at_start().await? {
+    async fn check_vault(&self) -> Check {
+        match self.vault_at_start().await {
             VaultStatus { trouble: Some(trouble), .. } => {
                 Check::problem("vault", trouble, "`nisse vault status` says what opens it")
             }
             status if status.sealed => Check::sound("vault", "sealed: `nisse unlock` opens it"),
             status => Check::sound("vault", format!("open, unlocked by {}", status.unlocked_by.join(" or "))),
-        })
+        }
     }
 
     async fn check_chain(&self) -> Check {

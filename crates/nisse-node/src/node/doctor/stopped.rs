@@ -11,7 +11,7 @@ use super::{RESTORE, chain, content, count, databases, journal};
 use crate::control::Check;
 use crate::error::{ErrorKind, NodeError};
 use crate::home::Home;
-use crate::identity::Identity;
+use crate::identity::{self, device};
 use crate::node::Seams;
 use crate::options::ChainChoice;
 
@@ -30,8 +30,9 @@ pub fn check_stopped(folder: &Path, choice: Option<&ChainChoice>, seams: &Seams)
     let mut checks = vec![check, journal, chain];
     match Home::open(Arc::clone(&above), seams.entropy.as_ref(), folder) {
         Ok(home) => {
-            checks.extend(chain::transactions(disk, &home, seams.entropy.as_ref(), own.as_ref()));
-            checks.extend([identity(&above, &home, seams), audit(&above, &home, seams)]);
+            checks.extend(chain::transactions(disk, &home, own.as_ref()));
+            checks.extend(identity(&above, &home, seams));
+            checks.push(audit(&above, &home, seams));
         }
         Err(error) => checks.push(Check::refused("transactions", error, RESTORE)),
     }
@@ -51,15 +52,19 @@ fn lock(disk: &Arc<dyn Disk>, folder: &Path) -> Result<Kept, Check> {
     }
 }
 
-/// Whose home it is: every credential is read, and its signature verified.
-fn identity(above: &Arc<dyn Disk>, home: &Home, seams: &Seams) -> Check {
-    match Identity::open(above, &seams.clock, &seams.entropy, home) {
-        Ok(identity) => match identity.known().identity {
-            Some(of) => Check::sound("identity", format!("{of}, {}", count(identity.length(), "credential"))),
-            None => Check::sound("identity", "none"),
-        },
-        Err(error) => Check::refused("identity", error, RESTORE),
+/// Whose home it is: every credential is read, and its signature verified. Where there is one, there is the device's key.
+fn identity(above: &Arc<dyn Disk>, home: &Home, seams: &Seams) -> Vec<Check> {
+    let (of, length) = match identity::look(above, seams.entropy.as_ref(), home) {
+        Ok((Some(of), length)) => (of, length),
+        Ok((None, _)) => return vec![Check::sound("identity", "none")],
+        Err(error) => return vec![Check::refused("identity", error, RESTORE)],
+    };
+    let mut checks = vec![Check::sound("identity", format!("{of}, {}", count(length, "credential")))];
+    // A vault that cannot be read is told of at the door.
+    if matches!(device::listed(&*seams.disk, home.path()), Ok(None)) {
+        checks.push(Check::refused("keys", device::missing(home), RESTORE));
     }
+    checks
 }
 
 /// The audit log: every line is read.

@@ -16,14 +16,14 @@ use super::history::{History, acknowledged};
 use super::{PastClock, RebuiltDeployment};
 use crate::driver::shortened;
 use crate::error::NodeError;
-use crate::home::{Home, KeyName};
+use crate::home::Home;
 use crate::keys::Keys;
 use crate::node::market_error;
-use crate::node::start::Seams;
 use crate::node::start::market::lay_down_stake;
 use crate::options::NodeOptions;
 use crate::packages::terms;
 use crate::supervisor::Supervisor;
+use crate::wallets::{KeyName, Wallets};
 
 /// The agent that stands where the journal has forgotten which one did.
 const FORGOTTEN: &str = "nisse.rebuilt.forgotten@v0.0.0";
@@ -42,7 +42,7 @@ struct Opened {
 pub(super) struct Builder<'a> {
     options: &'a NodeOptions,
     home: &'a Home,
-    seams: &'a Seams,
+    wallets: &'a Wallets,
     keys: &'a Keys,
     supervisor: &'a Supervisor,
     clock: &'a Arc<PastClock>,
@@ -53,13 +53,12 @@ pub(super) struct Builder<'a> {
 impl<'a> Builder<'a> {
     pub(super) fn new(
         options: &'a NodeOptions,
-        home: &'a Home,
-        seams: &'a Seams,
+        (home, wallets): (&'a Home, &'a Wallets),
         keys: &'a Keys,
         supervisor: &'a Supervisor,
         clock: &'a Arc<PastClock>,
     ) -> Self {
-        Self { options, home, seams, keys, supervisor, clock, told: Vec::new(), names: 0 }
+        Self { options, home, wallets, keys, supervisor, clock, told: Vec::new(), names: 0 }
     }
 
     /// Makes everything; what became of each deployment, and what is not as it was.
@@ -227,8 +226,8 @@ impl<'a> Builder<'a> {
 
     /// The market as an owner sees it, where this home has the owner's key.
     fn key_of(&self, owner: Address, contract: Address) -> Result<Option<Market>, MarketError> {
-        for name in [KeyName::Operator, KeyName::Deployer] {
-            if self.home.has_key(name) {
+        for name in KeyName::ALL {
+            if self.wallets.has(name) {
                 let market = self.market(name, contract)?;
                 if market.key() == owner {
                     return Ok(Some(market));

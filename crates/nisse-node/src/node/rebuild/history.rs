@@ -3,14 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use nisse_market::Signer as _;
 use nisse_model::{Address, ByteSize, Cpu, DeploymentId, Timestamp};
 use nisse_orchestrator::{Accept, Agent, Capacity, Decision, Life, Orchestrator, Policy, Prices};
 use nisse_store::{Database, Journal, JournalError};
 
 use crate::entry::Entry;
 use crate::error::{ErrorKind, NodeError};
-use crate::home::{Home, KeyName};
+use crate::home::Home;
 use crate::node::start::Seams;
 use crate::records;
 
@@ -42,8 +41,7 @@ impl From<JournalError> for ReadError {
 
 impl History {
     /// Reads the journal of a home, changing nothing but a torn end.
-    pub(in crate::node) fn read(home: &Home, seams: &Seams) -> Result<Self, NodeError> {
-        let operator = home.key(KeyName::Operator, seams.entropy.as_ref())?.address();
+    pub(in crate::node) fn read(home: &Home, operator: Address, seams: &Seams) -> Result<Self, NodeError> {
         let make = || Orchestrator::new(reader(operator));
         let mut orchestrator = make();
         // What the journal has let go still has its records, and its number.

@@ -14,10 +14,11 @@ use nisse_orchestrator::Orchestrator;
 use nisse_store::Disk;
 
 use crate::error::{ErrorKind, NodeError, chain};
-use crate::home::{Home, KeyName};
+use crate::home::Home;
 use crate::node::Seams;
 use crate::options::{ChainChoice, NodeOptions};
 use crate::timeline::Timeline;
+use crate::wallets::KeyName;
 
 /// The folder of the embedded chain and of the transaction queues.
 pub(crate) const FOLDER: &str = "chain";

@@ -9,12 +9,13 @@ use nisse_model::{Address, Amount, Resources};
 use crate::core::Core;
 use crate::error::NodeError;
 use crate::heartbeats;
-use crate::home::{Home, KeyName};
+use crate::home::Home;
 use crate::keys::Keys;
 use crate::node::market_error;
 use crate::options::{ChainChoice, NodeOptions};
 use crate::supervisor::{Stop, Supervisor};
 use crate::timeline::Timeline;
+use crate::wallets::KeyName;
 use crate::watcher::{self, Standing};
 use crate::{bids, reopening, reputation, second_looks};
 
@@ -51,7 +52,7 @@ pub(super) async fn open_market(core: &Core, timeline: &mut Timeline) -> Result<
         let stake = lay_down_stake(&core.keys, home, supervisor, &core.options).await?;
         timeline.note("stake", stake.told());
     }
-    if home.has_key(KeyName::Deployer) {
+    if core.wallets.has(KeyName::Deployer) {
         // What it had under way when the node went down goes on now, and not as a surprise when it next deploys.
         core.keys.queue(home, supervisor, KeyName::Deployer)?;
     }

@@ -14,8 +14,8 @@ use crate::core::Core;
 use crate::driver::outbox;
 use crate::entry::Entry;
 use crate::error::{ErrorKind, NodeError, chain};
-use crate::home::KeyName;
 use crate::packages::terms;
+use crate::wallets::KeyName;
 
 /// Reopens what can be reopened. What cannot stays where it is and is tried again at the next start.
 pub(super) async fn reopen_home_leases(

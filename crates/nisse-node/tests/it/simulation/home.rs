@@ -9,6 +9,7 @@ use nisse_model::{Amount, AmountPerHour, ByteSize, Cpu, Timestamp};
 use nisse_node::control::PackageUpload;
 use nisse_node::{
     AcceptList, ChainChoice, CompileCommand, JournalLimits, Node, NodeError, NodeOptions, Prices, Seams, Timeline,
+    VaultChoice,
 };
 use nisse_store::{Clock, Disk as _, SystemDisk};
 use nisse_testkit::{PausedClock, SimDisk, SimEntropy};
@@ -46,7 +47,8 @@ fn options(compile_command: CompileCommand) -> NodeOptions {
         stake: None,
         connect_to: Vec::new(),
         compile_command,
-        vault_command: None,
+        vault: VaultChoice::Within,
+        recovery: Vec::new(),
         peers: None,
         journal: JournalLimits { records_max: 12, looked_at_every: Duration::from_millis(250), segment_bytes: 1 << 10 },
     }

@@ -75,28 +75,31 @@ fn check(home: &Home, which: &str, damage: impl FnOnce(&Path), words: &[&str]) {
 fn each_damage_of_keys_and_settings_is_named_with_what_to_do() {
     let home = lived_in();
     let unset = "it is open to other users (mode 644); see that nothing in it was changed, then `chmod 600 ";
-    check(&home, "keys", |home| set_mode(home.join("keys/operator"), 0o644), &["keys/operator: ", unset]);
-    check(&home, "keys", |home| set_mode(home.join("keys/deployer"), 0o644), &["keys/deployer: ", unset]);
-    check(
-        &home,
-        "keys",
-        |home| fs::remove_file(home.join("keys/operator")).unwrap(),
-        &["keys/operator: it is gone, and ", "; put ", " back from a copy"],
-    );
-    check(&home, "keys", |home| fs::remove_file(home.join("keys/deployer")).unwrap(), &["keys/deployer: it is gone"]);
-    check(
-        &home,
-        "keys",
-        |home| fs::write(home.join("keys/deployer"), "mine").unwrap(),
-        &["keys/deployer: it holds no secp256k1 key of 64 hex digits; put the key back from a copy"],
-    );
+    check(&home, "keys", |home| set_mode(home.join("keys/vault"), 0o644), &["keys/vault: ", unset]);
+    let missing =
+        ["failed to find the key `operator`: the vault has none, and ", "; put `vault` and `keys` of this home back"];
+    let all_of_it = |home: &Path| fs::remove_dir_all(home.join("vault")).unwrap();
+    check(&home, "keys", all_of_it, &[&missing[..], &["failed to find the key `deployer`: "]].concat());
+    let file = |text: &'static str| {
+        move |home: &Path| {
+            fs::write(home.join("keys/deployer"), text).unwrap();
+            set_mode(home.join("keys/deployer"), 0o600);
+        }
+    };
+    let invalid = "keys/deployer: it holds no secp256k1 key of 64 hex digits; put the key back from a copy";
+    check(&home, "keys", file("mine"), &[invalid]);
+    let damaged = |home: &Path| fs::write(home.join("vault/secrets"), "mine").unwrap();
+    check(&home, "keys", damaged, &["failed to open the vault's file: it is not what was put there; "]);
     let beside = |home: &Path| {
         fs::write(home.join("keys/operator.old"), "copied").unwrap();
         set_mode(home.join("keys/operator.old"), 0o604);
     };
     check(&home, "keys", beside, &["keys/operator.old: it is open to other users (mode 604)"]);
     // Whose transactions these are is known from what was sent.
-    let other = |home: &Path| fs::write(home.join("keys/operator"), "11".repeat(32)).unwrap();
+    let other = |home: &Path| {
+        fs::write(home.join("keys/operator"), "11".repeat(32)).unwrap();
+        set_mode(home.join("keys/operator"), 0o600);
+    };
     check(&home, "transactions", other, &["/queue-operator: it belongs to key 0x", "; put that key back from a copy"]);
     check(&home, "token", |home| set_mode(home.join("token"), 0o644), &[unset]);
     check(&home, "token", |home| fs::write(home.join("token"), "guess").unwrap(), &["it holds no token"]);
@@ -113,6 +116,23 @@ fn each_damage_of_keys_and_settings_is_named_with_what_to_do() {
     );
     check(&home, "home", |home| fs::remove_file(home.join("format")).unwrap(), &["and no `format` file; "]);
     check(&home, "home", |home| set_mode(home.to_owned(), 0o755), &["open to other users (mode 755); "]);
+}
+
+#[test]
+fn a_device_key_that_is_gone_is_named_with_what_to_do() {
+    let home = Home::new();
+    let node = home.up(&[]);
+    crate::devices::begin(&home, "home");
+    node.kill();
+    let told = home.ok(&["doctor"]);
+    assert!(told.contains(", device did:key:z6Mk"), "{told}");
+    let gone = |home: &Path| fs::remove_dir_all(home.join("vault")).unwrap();
+    check(
+        &home,
+        "keys",
+        gone,
+        &["failed to find the key `device`: the vault has none, and ", "`nisse identity recover`"],
+    );
 }
 
 #[test]

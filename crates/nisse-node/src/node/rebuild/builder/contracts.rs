@@ -1,13 +1,10 @@
 //! The market's contracts on a chain that is made anew: every version that the journal speaks of, where it was.
 
-use nisse_market::{
-    ContractSettings, FIRST_MANAGER_NONCE, Signer as _, VERSIONS_MAX, deploy_contracts, made_by, upgrade_contracts,
-};
+use nisse_market::{ContractSettings, FIRST_MANAGER_NONCE, VERSIONS_MAX, deploy_contracts, made_by, upgrade_contracts};
 use nisse_model::Address;
 
 use super::{Builder, History, KeyName, NodeError};
 use crate::error::ErrorKind;
-use crate::keys::maker_key;
 use crate::node::market_error;
 
 impl Builder<'_> {
@@ -26,17 +23,22 @@ impl Builder<'_> {
             if version > VERSIONS_MAX {
                 return Err(elsewhere(&wanted));
             }
-            let key = maker_key(self.home, self.seams.entropy.as_ref(), version)?;
-            let later = (version..=VERSIONS_MAX).map(|at| maker_key(self.home, self.seams.entropy.as_ref(), at));
-            let later: Vec<Address> =
-                later.map(|key| Ok(made_by(key?.address(), 0))).collect::<Result<_, NodeError>>()?;
-            if !wanted.iter().all(|manager| later.contains(manager)) {
-                return Err(elsewhere(&wanted));
+            let mut unknown = wanted.clone();
+            // Before anything is made: what no key of this home has made is found nowhere.
+            for at in version..=VERSIONS_MAX {
+                if unknown.is_empty() {
+                    break;
+                }
+                let manager = made_by(self.keys.maker_address(at).await?, 0);
+                unknown.retain(|wanted| *wanted != manager);
             }
-            let maker = self.keys.maker(self.home, self.supervisor, version)?;
+            if !unknown.is_empty() {
+                return Err(elsewhere(&unknown));
+            }
+            let maker = self.keys.maker(self.home, self.supervisor, version).await?;
             let made = upgrade_contracts(client, &queue, &maker, &settings, &newest).await;
             versions.push(made.map_err(|error| market_error(&error))?);
-            wanted.retain(|manager| *manager != made_by(key.address(), 0));
+            wanted.retain(|manager| *manager != made_by(maker.address(), 0));
         }
         self.keys.set_versions(versions);
         Ok(())
