@@ -151,7 +151,7 @@ pub const ROUTES: &[Route] = &[
     route!("GET" "/api/v1/devices/pairing" Owner device_pair_status(Nothing) -> json::<control::PairingStatus>(), "How that code goes; it is not told again."),
     route!("DELETE" "/api/v1/devices/pairing" Owner device_pair_close(Nothing) -> Nothing, "Take that code back."),
     route!("POST" "/api/v1/devices/{device}/rename" Owner device_rename(json::<control::DeviceName>()) -> json::<control::DeviceEntry>(), "Call a device, named by its name or its key, something else."),
-    route!("POST" "/api/v1/devices/{device}/revoke" Owner device_revoke(Nothing) -> json::<control::DeviceEntry>(), "Cut a device or an agent off."),
+    route!("POST" "/api/v1/devices/{device}/revoke" Owner device_revoke(Nothing) -> json::<control::DeviceRevoked>(), "Cut a device or an agent off; and which secrets it knows."),
     route!("POST" "/api/v1/tokens" Owner token_create(json::<control::TokenRequest>()) -> json::<control::TokenCreated>(), "Make a token that gives a part of what the owner may do, for a time."),
     route!("POST" "/api/v1/tokens/revoke" Owner token_revoke(json::<control::TokenRevoke>()) -> Nothing, "Take capabilities of tokens back, by name: what goes on by them ends."),
     route!("GET" "/api/v1/receipts/{deployment}/{seq}" Owner receipt_show(Nothing) -> json::<control::ReceiptBundle>(), "An invocation record and the node's signature over it."),

@@ -26,7 +26,7 @@ pub use check::Check;
 pub use content::{ContentAdded, ContentCollected, ContentEntry, ContentProvided, ContentProvider, ContentProviders};
 pub use deploy::{DeployRequest, Deployed, PackageUpload, Step, UpdateRequest};
 pub use heartbeat::{HeartbeatProof, VerifyHeartbeatError};
-pub use identity::{DeviceEntry, DeviceName, IdentityStatus, PairingRequest, PairingStatus};
+pub use identity::{DeviceEntry, DeviceName, DeviceRevoked, IdentityStatus, PairingRequest, PairingStatus};
 pub use node::{
     EarnedLease, MarketEntry, MarketEventLine, MarketList, MarketRates, NodeEarnings, NodeStatus, NodeWithdrawn,
 };

@@ -4,7 +4,7 @@ use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{Path, State};
 use http::StatusCode;
-use nisse_node::control::{DeviceEntry, DeviceName, IdentityStatus, PairingRequest, PairingStatus};
+use nisse_node::control::{DeviceEntry, DeviceName, DeviceRevoked, IdentityStatus, PairingRequest, PairingStatus};
 
 use super::{Answer, Sent, read};
 use crate::control::App;
@@ -43,7 +43,7 @@ pub(crate) async fn device_pair_close(State(app): State<App>) -> StatusCode {
     StatusCode::NO_CONTENT
 }
 
-pub(crate) async fn device_revoke(State(app): State<App>, Path(device): Path<String>) -> Answer<DeviceEntry> {
+pub(crate) async fn device_revoke(State(app): State<App>, Path(device): Path<String>) -> Answer<DeviceRevoked> {
     Ok(Json(app.node.device_revoke(&device).await?))
 }
 

@@ -1,5 +1,5 @@
-//! Attacks on the listeners that are known by a number in the field's lists: forms of foreign pages, bodies that swell,
-//! requests within requests, keys that are guessed.
+//! Attacks on the listeners, by the numbers of the threat model: forms of foreign pages, bodies that swell, requests within
+//! requests, keys that are guessed. A1, A2, A4, A7, A9 and A12 stand in `scopes.rs` and `tokens.rs`.
 
 use std::net::SocketAddr;
 

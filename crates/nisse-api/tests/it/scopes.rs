@@ -14,7 +14,7 @@ use crate::running::{FILES_MAX, concrete, running, status};
 const HEAD_TIME_MAX: Duration = Duration::from_secs(10);
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_route_is_closed_to_whom_its_scope_does_not_name() {
+async fn a1_every_route_is_closed_to_whom_its_scope_does_not_name() {
     let running = running().await;
     let (host, token) = (running.api, running.node.token().to_owned());
     for route in ROUTES {
@@ -55,7 +55,7 @@ async fn every_route_is_closed_to_whom_its_scope_does_not_name() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn unknown_paths_methods_hosts_and_tricks_are_refused() {
+async fn a9_unknown_paths_methods_hosts_and_tricks_are_refused() {
     let running = running().await;
     let (host, token) = (running.api, running.node.token().to_owned());
     let ask = async |line: &str| {
@@ -105,7 +105,7 @@ async fn a_bad_body_gets_a_sentence_and_a_stable_code() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn strangers_who_take_every_connection_leave_the_owner_theirs() {
+async fn a7_strangers_who_take_every_connection_leave_the_owner_theirs() {
     let running = running().await;
     let mut strangers = Vec::new();
     for _ in 0..FILES_MAX {
@@ -134,7 +134,7 @@ async fn half_asked(address: SocketAddr, begin: &str) -> Vec<TcpStream> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn whoever_asks_half_never_keeps_the_owner_out() {
+async fn a7_whoever_asks_half_never_keeps_the_owner_out() {
     let running = running().await;
     let host = running.api;
     let token = running.node.token().to_owned();

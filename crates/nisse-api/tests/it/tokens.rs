@@ -61,7 +61,7 @@ async fn the_right_token_passes_every_guard_and_no_handler_says_that_it_did_not(
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn no_token_garbage_or_a_wrong_one_of_the_home_opens_nothing() {
+async fn a1_no_token_garbage_or_a_wrong_one_of_the_home_opens_nothing() {
     let house = House::new().await;
     let token = house.token(HOLDER, &["/"]);
     refused(&house, 401, "token_needed", |_, sent| sent).await;
@@ -93,7 +93,7 @@ async fn no_token_garbage_or_a_wrong_one_of_the_home_opens_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_token_past_its_time_opens_nothing() {
+async fn a2_a_token_past_its_time_opens_nothing() {
     let house = House::new().await;
     let ended = Timestamp(now().0 - 1);
     refused(&house, 401, "token_expired", |route, sent| {
@@ -104,7 +104,7 @@ async fn a_token_past_its_time_opens_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_token_that_was_taken_back_opens_nothing() {
+async fn a2_a_token_that_was_taken_back_opens_nothing() {
     let house = House::new().await;
     // One for all of them: a home takes back what its owner says, and keeps each.
     let token = house.token(HOLDER, &["/"]);
@@ -116,7 +116,7 @@ async fn a_token_that_was_taken_back_opens_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_token_of_another_identity_or_by_nobodys_key_opens_nothing() {
+async fn a2_a_token_of_another_identity_or_by_nobodys_key_opens_nothing() {
     let house = House::new().await;
     refused(&house, 401, "token_invalid", |route, sent| sent.by(&house.forged(HOLDER, &right_of(route), OTHER, OTHER)))
         .await;
@@ -133,14 +133,14 @@ async fn a_token_of_another_identity_or_by_nobodys_key_opens_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_token_for_something_else_opens_nothing() {
+async fn a12_a_token_for_something_else_opens_nothing() {
     let house = House::new().await;
     refused(&house, 403, "not_permitted", |route, sent| sent.by(&house.token(HOLDER, &[&another_right(route)]))).await;
     house.end().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_another_key_proves_opens_nothing() {
+async fn a2_what_another_key_proves_opens_nothing() {
     let house = House::new().await;
     let mine = house.token(OTHER, &["/"]);
     // The thief shows the token and signs with a key of their own.
@@ -163,7 +163,7 @@ async fn what_another_key_proves_opens_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_proof_of_another_request_opens_nothing() {
+async fn a2_a_proof_of_another_request_opens_nothing() {
     let house = House::new().await;
     let token = house.token(HOLDER, &["/"]);
     refused(&house, 401, "signature_other", |_, sent| sent.by_for(&token, |other| other.path.push_str("?more=1")))
@@ -200,7 +200,7 @@ async fn keys_leave_the_home_by_no_token_whatever_it_gives() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_request_counts_once() {
+async fn a2_a_request_counts_once() {
     let house = House::new().await;
     let mut seen = Vec::new();
     for route in owners() {
@@ -236,7 +236,7 @@ async fn a_body_that_is_not_the_one_that_was_signed_reaches_no_handler() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn no_other_name_and_no_page_comes_in_with_a_token() {
+async fn a4_no_other_name_and_no_page_comes_in_with_a_token() {
     let house = House::new().await;
     let token = house.token(HOLDER, &["/"]);
     refused(&house, 421, "host_refused", |_, sent| sent.by(&token).with("host", "evil.example")).await;

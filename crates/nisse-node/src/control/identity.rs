@@ -41,6 +41,16 @@ pub struct DeviceEntry {
     pub expires: Option<u64>,
 }
 
+/// A device or an agent that was cut off.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct DeviceRevoked {
+    /// It.
+    #[serde(flatten)]
+    pub device: DeviceEntry,
+    /// Secrets whose values it knows, since it set them last, as far as the audit log goes back.
+    pub knows: Vec<String>,
+}
+
 /// Who is to join by a code that is shown.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

@@ -1,12 +1,15 @@
 //! The home's identity and its devices as their owner meets them.
 
+use std::collections::BTreeMap;
+
 use nisse_link::Connection;
 use nisse_model::{Claim, Credential, Device, Did, Label, Scope, Standing, Timestamp, wallet_digest};
 use tokio::sync::mpsc;
 
 use super::Node;
+use crate::audit::LISTED_MAX;
 use crate::caller::{self, Asker};
-use crate::control::{DeviceEntry, IdentityStatus};
+use crate::control::{AuditEntry, DeviceEntry, DeviceRevoked, IdentityStatus};
 use crate::core::Core;
 use crate::error::{ErrorKind, NodeError};
 use crate::identity::join::Ticket;
@@ -90,7 +93,7 @@ impl Node {
     }
 
     /// Cuts a device or an agent off: its connections end at once, and nothing that it says from now on counts.
-    pub async fn device_revoke(&self, named: &str) -> Result<DeviceEntry, NodeError> {
+    pub async fn device_revoke(&self, named: &str) -> Result<DeviceRevoked, NodeError> {
         let known = self.core.identity.known();
         let device = self.device_named(&known, named).or_else(|unknown| self.key_named(named).ok_or(unknown))?;
         if Some(device.did) == known.own || Some(device.did) == caller::device() {
@@ -110,7 +113,20 @@ impl Node {
         };
         self.audited("device.revoke", &about, saying).await?;
         tracing::info!(target: "nisse::event::device", step = "revoked", device = %did);
-        Ok(entry(&known, &device))
+        Ok(DeviceRevoked { knows: self.set_by(&did).await, device: entry(&known, &device) })
+    }
+
+    /// Secrets that a key has set last: it knows their values.
+    async fn set_by(&self, key: &Did) -> Vec<String> {
+        // Cut off it is, whatever can be read of what it did.
+        let by = key.to_string();
+        let (secrets, lines) = (self.secrets().await.unwrap_or_default(), self.audit(None, LISTED_MAX).await);
+        let lines = lines.unwrap_or_default();
+        let sets =
+            |line: &&AuditEntry| matches!(line.act.as_str(), "secret.set" | "secret.rotate") && line.outcome == "done";
+        let last: BTreeMap<_, _> = lines.iter().filter(sets).map(|line| (&line.about, &line.by)).collect();
+        let knows = secrets.into_iter().filter(|secret| last.get(&secret.name).is_some_and(|last| last.ends_with(&by)));
+        knows.map(|secret| secret.name).collect()
     }
 
     /// Calls a device or an agent something else.

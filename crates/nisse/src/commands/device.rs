@@ -5,7 +5,7 @@ use std::time::Duration;
 use nisse_api::client::Client;
 use nisse_link::pairing::Code;
 use nisse_model::Label;
-use nisse_node::control::{DeviceEntry, DeviceName, PairingRequest, PairingStatus};
+use nisse_node::control::{DeviceEntry, DeviceName, DeviceRevoked, PairingRequest, PairingStatus};
 use nisse_node::{Joined, Speaker, Ticket, join, meet};
 use serde_json::json;
 
@@ -51,8 +51,22 @@ pub(crate) async fn run(shared: &Shared, command: DeviceCommand) -> Result<(), F
         DeviceCommand::Ls => list(shared, &client(shared).await?.get::<Vec<_>>("/api/v1/devices").await?),
         DeviceCommand::Revoke { device } => {
             let path = path(&device, "revoke");
-            let gone: DeviceEntry = client(shared).await?.post_nothing(&path).await?;
-            told(shared, &gone, &format!("revoked {} {}", gone.name, gone.device))
+            let gone: DeviceRevoked = client(shared).await?.post_nothing(&path).await?;
+            if shared.json {
+                output::json(&gone);
+                return Ok(());
+            }
+            output::line(format!("revoked {} {}", gone.device.name, gone.device.device));
+            if !gone.knows.is_empty() {
+                let knows = gone.knows.join(", ");
+                output::note(
+                    false,
+                    &format!(
+                        "it knows the value of {knows}: change it where it comes from, then `nisse secret rotate`"
+                    ),
+                );
+            }
+            Ok(())
         }
         DeviceCommand::Rename { device, name } => {
             let path = path(&device, "rename");

@@ -62,6 +62,7 @@ fn without_a_file_every_value_is_built_in() {
     link.listen            0.0.0.0:7475    built-in
     link.relays            (none)          built-in
     link.nearby            true            built-in
+    vault.recovery         (none)          built-in
     ");
     assert!(!home.path().exists(), "nothing is made");
 }
@@ -148,7 +149,7 @@ fn what_the_file_may_not_say_is_refused_in_one_sentence_with_its_line() {
     ");
     assert_snapshot!(refused(&home, "[markets]\n"), @r"
     exit 2
-    error: failed to read HOME/nisse.toml: line 1: unknown field `markets`, expected one of `listen`, `market`, `limits`, `content`, `egress`, `link`
+    error: failed to read HOME/nisse.toml: line 1: unknown field `markets`, expected one of `listen`, `market`, `limits`, `content`, `egress`, `link`, `vault`
     hint: mend that line, or take it out: every key has a value that is built in
     ");
     assert_snapshot!(refused(&home, "[market]\nprice = \"3\"\naccept = \"any\"\n"), @r#"

@@ -194,7 +194,7 @@ fn a_home_lease_that_does_not_fit_is_refused_before_it_is_published() {
 }
 
 #[test]
-fn of_two_deployments_of_one_name_at_once_one_is_made() {
+fn a15_of_two_deployments_of_one_name_at_once_one_is_made() {
     let home = Home::new();
     let _node = home.up(&[]);
     let counter = example("counter");
