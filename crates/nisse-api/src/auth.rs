@@ -83,6 +83,9 @@ impl Guard {
     /// What a device or an agent may do that came over the link.
     fn admit_peer<B>(&self, Peer(peer): &Peer, request: &http::Request<B>) -> Result<Admitted, Problem> {
         if self.scope == Scope::Here {
+            if let (Some(node), Some(right)) = (&self.node, self.needs.right(request.uri().path())) {
+                node.peer_tried(peer, &right);
+            }
             return Err(here_alone());
         }
         let (node, right) = (self.node.as_ref().ok_or_else(not_permitted)?, self.needs.right(request.uri().path()));
@@ -108,7 +111,9 @@ impl Guard {
         if let (Some(given), None) = (tokens.next().and_then(|value| value.to_str().ok()), tokens.next()) {
             if let Some(node) = self.node.as_ref().filter(|_| Node::is_capability(given)) {
                 if self.scope == Scope::Here {
-                    return Err(here_alone());
+                    let why = here_alone();
+                    node.refused_at_the_door(request.method().as_str(), request.uri().path(), &why.title);
+                    return Err(why);
                 }
                 return self.admit_token(node, request);
             }

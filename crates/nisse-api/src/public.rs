@@ -102,6 +102,9 @@ async fn to_agent(public: &Public, agent: PublicAgent, from: IpAddr, request: Re
     if let Err(other) = call.check_body(&bytes) {
         return text(StatusCode::BAD_REQUEST, &other.text);
     }
+    if !node.still_admits(&call) {
+        return not_taken(&CallRefused::NotAdmitted, false);
+    }
     call.write_head(&mut head.headers);
     let answer = agent.http(Request::from_parts(head, bytes));
     let answer = match &mut ended {

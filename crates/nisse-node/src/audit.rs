@@ -30,6 +30,18 @@ const AT_ONCE_MAX: usize = 256;
 const OFTEN_EVERY: Duration = Duration::from_secs(60);
 /// What is counted at once; when there is more, the counting begins anew.
 const OFTEN_MAX: usize = 4_096;
+/// What takes rights away, makes room, or stops something: it is done while the disk takes no line, too, and said aloud.
+const TAKES_AWAY: [&str; 9] = [
+    "vault.seal",
+    "device.revoke",
+    "device.pair.close",
+    "token.revoke",
+    "agent.pause",
+    "agent.stop",
+    "content.collect",
+    "content.remove",
+    "node.drain",
+];
 /// Lines that are read at once.
 pub(crate) const LISTED_MAX: usize = 10_000;
 
@@ -152,21 +164,16 @@ impl Audit {
         doing: impl Future<Output = Result<T, NodeError>>,
     ) -> Result<T, NodeError> {
         let deed = |outcome: String| Deed { by: by.to_owned(), act: act.into(), about: about.to_owned(), outcome };
-        let failed = |error: AuditError| NodeError::caused(ErrorKind::Failed, "audit_failed", &error);
-        self.note(deed("asked".to_owned())).await.map_err(failed)?;
+        unless_it_takes_away(act, self.note(deed("asked".to_owned())).await).map_err(|error| unwritten(&error))?;
         let done = doing.await;
         let outcome = match &done {
             Ok(_) => "done".to_owned(),
             Err(error) if error.kind == ErrorKind::Unreachable => format!("unknown: {}", error.text),
             Err(error) => format!("refused: {}", error.text),
         };
-        let (written, was_done) = (self.note(deed(outcome)).await, done.is_ok());
-        let unwritten = |error: AuditError| {
-            let text = format!("failed to {error}: what was asked for is done, and the log does not say so");
-            NodeError::new(ErrorKind::Failed, "audit_failed", text)
-        };
+        let written = unless_it_takes_away(act, self.note(deed(outcome)).await);
         match written {
-            Err(error) if was_done => Err(unwritten(error)),
+            Err(error) if done.is_ok() => Err(done_and_unwritten(&error)),
             _ => done,
         }
     }
@@ -226,14 +233,39 @@ impl Audit {
     }
 }
 
+/// What is said where a line could not be written, and so nothing was done.
+pub(crate) fn unwritten(error: &AuditError) -> NodeError {
+    NodeError::caused(ErrorKind::Failed, "audit_failed", error)
+        .with_hint("nothing was done; make room on that disk, or see what is wrong with it".to_owned())
+}
+
+/// What is said where it was done by then.
+pub(crate) fn done_and_unwritten(error: &AuditError) -> NodeError {
+    let text = format!("failed to {error}: what was asked for is done, and the log does not say so");
+    NodeError::new(ErrorKind::Failed, "audit_failed", text)
+}
+
+/// A full disk refuses nobody what protects from it.
+pub(crate) fn unless_it_takes_away(act: &str, written: Result<(), AuditError>) -> Result<(), AuditError> {
+    match written {
+        Err(error) if TAKES_AWAY.contains(&act) => {
+            tracing::error!(act, %error, "it is done without its line in the audit log");
+            Ok(())
+        }
+        written => written,
+    }
+}
+
 impl AuditWriter {
     /// Writes until the node ends, and what waits then, too.
     pub(crate) async fn run(mut self, mut stop: Stop) {
         let mut batch = Vec::new();
+        // Whatever comes in between: what was counted is told.
+        let mut due = tokio::time::interval(OFTEN_EVERY);
         loop {
             tokio::select! {
                 count = self.waiting.recv_many(&mut batch, AT_ONCE_MAX) => if count == 0 { break },
-                () = tokio::time::sleep(OFTEN_EVERY) => batch.extend(self.due(OFTEN_EVERY)),
+                _ = due.tick() => batch.extend(self.due(OFTEN_EVERY)),
                 () = stop.requested() => break,
             }
             self.write(&mut batch).await;

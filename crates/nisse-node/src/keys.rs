@@ -116,7 +116,7 @@ impl Keys {
 
     /// The key that makes them.
     pub(crate) async fn maker_address(&self, version: u64) -> Result<Address, NodeError> {
-        Ok(self.wallets.maker(version).await?.address())
+        self.wallets.maker_address(version).await
     }
 
     fn open(

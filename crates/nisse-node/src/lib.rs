@@ -64,8 +64,9 @@ pub use nisse_orchestrator::Prices;
 pub use nisse_sandbox::CompileCommand;
 pub use nisse_vault::VaultCommand;
 pub use node::{
-    AdmittedCall, CallRefused, Frequency, Node, OFFER_PATH, OwnersRequest, RebuiltChain, RebuiltDeployment, Seams,
-    TokensRequest, UpgradedMarket, check_door, check_stopped, rebuild_chain, restore_vault, upgrade_market,
+    AdmittedCall, CallRefused, Frequency, Node, OFFER_PATH, OwnersRequest, RebuiltChain, RebuiltDeployment,
+    RestoredVault, Seams, TokensRequest, UpgradedMarket, check_door, check_stopped, rebuild_chain, restore_vault,
+    upgrade_market,
 };
 pub use options::{AcceptList, ChainChoice, JournalLimits, NodeOptions, VaultChoice};
 pub use public::{AgentCallError, PublicAgent, PublicAnswer, PublicRoute};

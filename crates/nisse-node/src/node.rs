@@ -39,7 +39,7 @@ pub use audit::Frequency;
 pub use doctor::{check_door, check_stopped};
 pub use offer::OFFER_PATH;
 pub(crate) use offline::Offline;
-pub use offline::restore_vault;
+pub use offline::{RestoredVault, restore_vault};
 pub use rebuild::{RebuiltChain, RebuiltDeployment, rebuild_chain};
 pub use start::Seams;
 pub use upgrade::{UpgradedMarket, upgrade_market};
@@ -228,7 +228,7 @@ fn market_error(error: &nisse_market::MarketError) -> NodeError {
             NodeError::new(ErrorKind::Refused, "market_refused", text)
         }
         MarketError::Queue(QueueError::Sign(_)) => NodeError::caused(ErrorKind::Conflict, "signing_failed", error)
-            .with_hint("`nisse vault status` says whether the vault is open".to_owned()),
+            .with_hint("`nisse unlock` opens the vault; `nisse vault status` says what it waits for".to_owned()),
         MarketError::Queue(_) => NodeError::caused(ErrorKind::Unreachable, "market_unreachable", error),
         _ => NodeError::caused(ErrorKind::Failed, "market_failed", error),
     }

@@ -56,7 +56,7 @@ fn start_as(choice: VaultChoice, options: &NodeOptions, seams: &Seams, superviso
 pub(crate) fn sealed(trouble: Option<String>) -> NodeError {
     let text = trouble.unwrap_or_else(|| "failed to use the vault: it is sealed".to_owned());
     NodeError::new(ErrorKind::Conflict, "vault_sealed", text)
-        .with_hint("`nisse vault status` says what opens it".to_owned())
+        .with_hint("`nisse unlock` opens it; `nisse vault status` says by what".to_owned())
 }
 
 /// The vault of a home, as the node and its agents use it.
@@ -152,14 +152,16 @@ impl From<VaultCallError> for NodeError {
                     ErrorKind::Conflict,
                     "key_other",
                     Some(
-                        "one of the two is a copy from elsewhere: keep both, and move the one that is not this home's away",
+                        "one of the two is of another home: keep both. A file moves out of `keys`, a vault with `vault` and `keys/vault*`",
                     ),
                 ),
                 RefusalKind::Limit => (ErrorKind::Usage, "vault_limit", None),
                 RefusalKind::Tampered => (
                     ErrorKind::Refused,
                     "vault_tampered",
-                    Some("put `vault/secrets` of the home back from a copy; nisse makes nothing anew over it"),
+                    Some(
+                        "put the folder `vault` back from a copy; or move `vault` and `keys/vault*` away and run `nisse vault restore` on an export",
+                    ),
                 ),
                 RefusalKind::Failed => (ErrorKind::Failed, "vault_failed", None),
             },

@@ -130,6 +130,12 @@ impl Wallets {
         self.take(self.vault.derive_key(&from, &purpose, &name).await?)
     }
 
+    /// The address of the key that makes the contracts of one version, which is not kept for it.
+    pub(crate) async fn maker_address(&self, version: u64) -> Result<Address, NodeError> {
+        let (from, purpose) = (KeyName::Operator.in_vault(), format!("contracts/{version}"));
+        Ok(public_of(&self.vault.derived_key(&from, &purpose).await?)?.1)
+    }
+
     fn find(&self, name: &str) -> Option<Arc<dyn Signer>> {
         self.known.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
     }
@@ -205,7 +211,7 @@ fn public_of(entry: &KeyEntry) -> Result<([u8; 33], Address), NodeError> {
         let text =
             format!("failed to use the key `{}` of the vault: its public part is no point of the curve", entry.name);
         NodeError::new(ErrorKind::Refused, "vault_tampered", text)
-            .with_hint("put `vault/secrets` of the home back from a copy; nisse makes nothing anew over it".to_owned())
+            .with_hint("put the folder `vault` back from a copy; or move `vault` and `keys/vault*` away and run `nisse vault restore` on an export".to_owned())
     })
 }
 

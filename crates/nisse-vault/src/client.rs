@@ -62,6 +62,11 @@ pub(crate) fn client() -> (VaultClient, mpsc::Receiver<Call>, watch::Sender<Vaul
 }
 
 impl VaultClient {
+    /// Tells whenever that changes.
+    pub fn changes(&self) -> watch::Receiver<VaultState> {
+        self.state.clone()
+    }
+
     /// How it stood when it last changed; asks nobody.
     pub fn glance(&self) -> VaultState {
         self.state.borrow().clone()
@@ -170,6 +175,12 @@ impl VaultClient {
     ) -> Result<KeyEntry, VaultCallError> {
         asked(purpose.len(), "keep a key: what it is derived for has at most 1,024 bytes")?;
         self.key(Request::DeriveKey { from: from.clone(), purpose: purpose.to_owned(), name: name.clone() }).await
+    }
+
+    /// What that key would be, under the name of the one that it is derived from: it is not kept.
+    pub async fn derived_key(&self, from: &SecretName, purpose: &str) -> Result<KeyEntry, VaultCallError> {
+        asked(purpose.len(), "derive a key: what it is derived for has at most 1,024 bytes")?;
+        self.key(Request::DerivedKey { from: from.clone(), purpose: purpose.to_owned() }).await
     }
 
     /// Signs a digest as it is with a secp256k1 key: `r`, `s` in the lower half of the curve's order, and 27 or 28. The

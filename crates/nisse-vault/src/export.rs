@@ -24,8 +24,6 @@ pub(crate) const EXPORT_BYTES_MAX: usize = 32 << 20;
 const RECIPIENTS_MAX: usize = 16;
 /// No secret was set as often.
 const VERSIONS_END: u64 = 1 << 53;
-/// Characters of a recipient in an error's text.
-const SHOWN_LENGTH_MAX: usize = 80;
 
 /// Why a vault was not exported, or an export not read. Each text completes "failed to …".
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -33,10 +31,10 @@ pub enum ExportError {
     /// None, or too many.
     #[error("export the vault: it is encrypted to 1 to 16 age recipients, not to {0}")]
     Recipients(usize),
-    /// One of them is none.
-    #[error("export the vault: {0:?} is no age recipient, `age1…`")]
-    Recipient(String),
-    /// One of them is a secret, and so is not told.
+    /// One of them is none. What it is is not told: it may be a secret that was mistaken for one.
+    #[error("export the vault: recipient {0} is no age recipient, `age1…`")]
+    Recipient(usize),
+    /// One of them is a secret.
     #[error("export the vault: one of its recipients is an age identity, which is secret; its recipient is `age1…`")]
     SecretRecipient,
     /// Age did not do it.
@@ -151,8 +149,16 @@ fn decrypted(bytes: &[u8], identities: &[x25519::Identity]) -> Result<Zeroizing<
 }
 
 /// Refuses what no export can be encrypted to.
-pub fn check_recipient(text: &str) -> Result<(), ExportError> {
-    recipient(text).map(drop)
+pub fn check_recipients(recipients: &[String]) -> Result<(), ExportError> {
+    read_recipients(recipients).map(drop)
+}
+
+fn read_recipients(recipients: &[String]) -> Result<Vec<x25519::Recipient>, ExportError> {
+    if recipients.iter().any(|text| text.to_ascii_uppercase().contains("AGE-SECRET-KEY")) {
+        return Err(ExportError::SecretRecipient);
+    }
+    let read = recipients.iter().enumerate();
+    read.map(|(at, text)| text.parse().map_err(|_| ExportError::Recipient(at + 1))).collect()
 }
 
 /// A new identity of age, as `age-keygen` writes it, and its recipient.
@@ -160,13 +166,6 @@ pub fn draw_identity() -> (Zeroizing<String>, String) {
     let identity = x25519::Identity::generate();
     let (secret, recipient) = (identity.to_string(), identity.to_public().to_string());
     (Zeroizing::new(format!("# public key: {recipient}\n{}\n", secret.expose_secret())), recipient)
-}
-
-fn recipient(text: &str) -> Result<x25519::Recipient, ExportError> {
-    if text.trim_start().to_ascii_uppercase().starts_with("AGE-SECRET-KEY") {
-        return Err(ExportError::SecretRecipient);
-    }
-    text.parse().map_err(|_| ExportError::Recipient(text.chars().take(SHOWN_LENGTH_MAX).collect()))
 }
 
 impl Export {
@@ -185,7 +184,7 @@ impl Export {
         if !(1..=RECIPIENTS_MAX).contains(&recipients.len()) {
             return Err(ExportError::Recipients(recipients.len()));
         }
-        let recipients = recipients.iter().map(|text| recipient(text)).collect::<Result<Vec<_>, _>>()?;
+        let recipients = read_recipients(recipients)?;
         let encryptor = age::Encryptor::with_recipients(recipients.iter().map(|one| one as _));
         let encryptor = encryptor.map_err(|_| ExportError::Encrypt)?;
         let plain = self.encode();

@@ -305,6 +305,11 @@ impl Keeper {
         self.vault.draw_key(name, kind, self.clock.now())
     }
 
+    /// What a key that is derived from another one would be, which is not kept.
+    pub fn derived_key(&self, from: &SecretName, purpose: &str) -> Result<KeyEntry, VaultError> {
+        self.vault.derived_key(from, purpose, self.clock.now())
+    }
+
     /// Keeps a key of 32 secret bytes, unless it is there. Another one under its name is refused.
     pub fn import_key(
         &mut self,

@@ -23,7 +23,7 @@ mod within;
 pub use child::{VaultChildError, vault_child_main, vault_reader_main};
 pub use client::{VaultCallError, VaultClient, VaultState};
 pub use error::VaultError;
-pub use export::{Export, ExportError, check_recipient, draw_identity, read_export};
+pub use export::{Export, ExportError, check_recipients, draw_identity, read_export};
 pub use keeper::{Keeper, VaultPaths};
 pub use process::{VaultCommand, VaultDriver, vault_process};
 pub use signing::{KeyEntry, KeyKind};

@@ -199,10 +199,8 @@ pub(crate) fn load(home: &Path, flags: &Up) -> Result<Config, Failure> {
     let nearby = picker.pick("link.nearby", None, said(file.link.nearby), said(built_in.link.nearby))?;
 
     let recovery = picker.list("vault.recovery", &[], file.vault.recovery, String::clone);
-    for recipient in &recovery {
-        nisse_vault::check_recipient(recipient)
-            .map_err(|error| Failure::usage(format!("failed to read `vault.recovery`: {error}")))?;
-    }
+    nisse_vault::check_recipients(&recovery)
+        .map_err(|error| Failure::usage(format!("failed to read `vault.recovery`: failed to {error}")))?;
 
     check_flags(&chain, flags)?;
     let options = NodeOptions {

@@ -8,16 +8,17 @@ use std::sync::Arc;
 
 use nisse_model::{Did, SecretName, SigningKey};
 use nisse_store::Disk;
-use nisse_vault::{KeyEntry, KeyKind, RefusalKind, UnlockKind, VaultCallError, VaultClient, VaultStatus};
+use nisse_vault::{KeyEntry, KeyKind, RefusalKind, UnlockKind, VaultCallError, VaultClient, VaultState, VaultStatus};
 use tokio::sync::watch;
 use zeroize::Zeroizing;
 
 use super::none;
+use crate::core::Core;
 use crate::error::{ErrorKind, NodeError};
 use crate::home::{self, Home};
 use crate::node::Seams;
 use crate::options::NodeOptions;
-use crate::supervisor::Supervisor;
+use crate::supervisor::{Stop, Supervisor};
 use crate::vault;
 use crate::wallets::VAULT_FOLDER;
 
@@ -129,6 +130,24 @@ impl Device {
     }
 }
 
+/// Holds the seed while the vault is open, and forgets it when that is sealed, whoever did so.
+pub(crate) async fn follow_vault(core: Arc<Core>, mut stop: Stop) {
+    let mut changes = core.vault.client().changes();
+    loop {
+        tokio::select! {
+            () = stop.requested() => return,
+            changed = changes.changed() => if changed.is_err() { return },
+        }
+        let state = changes.borrow_and_update().clone();
+        let VaultState::Known(status) = state else { continue };
+        if status.sealed {
+            core.identity.seal().await;
+        } else if let Err(error) = core.identity.unseal(&core.home).await {
+            tracing::warn!(error = error.text, "the vault is open, and the key of this device is not taken out of it");
+        }
+    }
+}
+
 /// The device that a home is, as it lies in its files: nothing is opened for it, and nothing proven.
 pub(crate) fn listed(disk: &dyn Disk, home: &Path) -> Result<Option<Did>, NodeError> {
     if let Some(seed) = home::device_key_file(disk, home)? {
@@ -212,7 +231,7 @@ fn did_among(entries: &[KeyEntry]) -> Result<Option<Did>, NodeError> {
     let public = entry.public.as_slice().try_into().map_err(|_| {
         let text = format!("failed to use the key `{NAME}` of the vault: its public part has not 32 bytes");
         NodeError::new(ErrorKind::Refused, "vault_tampered", text)
-            .with_hint("put `vault/secrets` of the home back from a copy; nisse makes nothing anew over it".to_owned())
+            .with_hint("put the folder `vault` back from a copy; or move `vault` and `keys/vault*` away and run `nisse vault restore` on an export".to_owned())
     })?;
     Ok(Some(Did(public)))
 }

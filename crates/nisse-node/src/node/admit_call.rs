@@ -240,6 +240,12 @@ fn read_chains(shown: &str) -> Option<Chains> {
 
 /// What was asked, for the owner. A query may hold what is nobody else's to read.
 fn told(method: &str, path: &str, key: Option<Did>) -> String {
+    // As text that shows what it is: a path's bytes may be any.
+    let safe = |byte: u8| byte.is_ascii_graphic();
+    let path: String = path
+        .bytes()
+        .map(|byte| if safe(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") })
+        .collect();
     let shown = &path[..path.floor_char_boundary(PATH_TOLD_MAX)];
     let more = if shown.len() < path.len() { "…" } else { "" };
     let by = key.map(|key| format!(" by {key}")).unwrap_or_default();

@@ -3,10 +3,10 @@
 use nisse_model::{AuditLine, Did, Scope};
 
 use super::Node;
-use crate::audit::{AuditError, Deed, LISTED_MAX};
+use crate::audit::{self, Deed, LISTED_MAX};
 use crate::caller;
 use crate::control::AuditEntry;
-use crate::error::{ErrorKind, NodeError};
+use crate::error::NodeError;
 use crate::packages::on_disk;
 
 /// How often something is done.
@@ -42,22 +42,19 @@ impl Node {
         let (by, is_bounded) = (caller::caller(), caller::is_bounded());
         let tell = async |outcome: String| {
             let deed = Deed { by: by.clone(), act: act.to_owned().into(), about: about.to_owned(), outcome };
-            // What came of it, without its reason: whoever makes reasons up fills no log.
+            // What was done is told of each; whoever makes up names and reasons for what is not done fills no log.
             let kind = deed.outcome.split(':').next().unwrap_or_default();
-            let key = format!("{by} {kind}");
-            match (is_bounded, frequency) {
+            let key = if kind == "done" { format!("{by} {kind} {about}") } else { format!("{by} {kind}") };
+            let written = match (is_bounded, frequency) {
                 (true, _) => self.core.audit.counted(deed, key).await,
                 (false, Frequency::Often) => self.core.audit.often(deed).await,
                 (false, Frequency::Each) => self.core.audit.note(deed).await,
-            }
+            };
+            audit::unless_it_takes_away(act, written)
         };
-        let failed = |error: AuditError| NodeError::caused(ErrorKind::Failed, "audit_failed", &error);
-        tell("asked".to_owned()).await.map_err(failed)?;
+        tell("asked".to_owned()).await.map_err(|error| audit::unwritten(&error))?;
         let done = doing.await;
-        tell(outcome(&done)).await.map_err(|error| {
-            let text = format!("failed to {error}: what was asked for is done, and the log does not say so");
-            NodeError::new(ErrorKind::Failed, "audit_failed", text)
-        })?;
+        tell(outcome(&done)).await.map_err(|error| audit::done_and_unwritten(&error))?;
         Ok(done)
     }
 

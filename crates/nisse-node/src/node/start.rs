@@ -28,8 +28,8 @@ use crate::driver::{Driver, DriverHandle, outbox};
 use crate::error::{ErrorKind, NodeError};
 use crate::heartbeats::Heard;
 use crate::home::Home;
-use crate::identity::Identity;
 use crate::identity::device::Device;
+use crate::identity::{self, Identity};
 use crate::keys::Keys;
 use crate::lane::Lanes;
 use crate::link::{self, Peers};
@@ -165,6 +165,8 @@ impl Node {
         });
         let reached = Arc::clone(&core);
         core.supervisor.spawn("link", |stop| link::run(reached, stop));
+        let holding = Arc::clone(&core);
+        core.supervisor.spawn("device key", |stop| identity::device::follow_vault(holding, stop));
         let logging = Arc::clone(&core);
         core.supervisor.spawn("logs", |stop| async move { logging.logs.run(stop).await });
         conclude::conclude(&core, &completed, &mut orchestrator).await?;

@@ -59,6 +59,9 @@ impl Node {
         let client = self.core.vault.client().clone();
         let mut all = self.core.options.recovery.clone();
         all.extend(recipients.into_iter().filter(|recipient| !self.core.options.recovery.contains(recipient)));
+        // Before anything is told of it: what is no recipient may be a secret that was mistaken for one.
+        nisse_vault::check_recipients(&all)
+            .map_err(|error| NodeError::caused(ErrorKind::Usage, "recipient_invalid", &error))?;
         let about = all.join(", ");
         self.audited("vault.export", &about, async move { Ok(client.export(&all).await?) }).await
     }

@@ -36,6 +36,7 @@ impl Keeper {
             Request::DrawKey { name, kind } => self.draw_key(&name, kind).map(key),
             Request::ImportKey { name, kind, secret } => self.import_key(&name, kind, &secret).map(key),
             Request::DeriveKey { from, purpose, name } => self.derive_key(&from, &purpose, &name).map(key),
+            Request::DerivedKey { from, purpose } => self.derived_key(&from, &purpose).map(key),
             Request::SignDigest { name, digest } => self.sign_digest(&name, &digest).map(|signed| bytes(&signed)),
             Request::SignMessage { name, message } => self.sign_message(&name, &message).map(|signed| bytes(&signed)),
             Request::RevealKey { name } => self.reveal_key(&name).map(Answer::Value),

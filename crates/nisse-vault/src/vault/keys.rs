@@ -59,13 +59,23 @@ impl Vault {
         name: &SecretName,
         now: Timestamp,
     ) -> Result<KeyEntry, VaultError> {
+        let (secret, key) = self.derived(from, purpose)?;
+        let entry = KeyEntry { name: name.clone(), kind: KeyKind::Secp256k1, public: key.public(), created: now };
+        self.keep_key(entry, &secret)
+    }
+
+    /// What that key would be, under the name of the one that it is derived from: it is not kept.
+    pub fn derived_key(&self, from: &SecretName, purpose: &str, now: Timestamp) -> Result<KeyEntry, VaultError> {
+        let (_, key) = self.derived(from, purpose)?;
+        Ok(KeyEntry { name: from.clone(), kind: KeyKind::Secp256k1, public: key.public(), created: now })
+    }
+
+    fn derived(&self, from: &SecretName, purpose: &str) -> Result<(Key, SigningKey), VaultError> {
         if purpose.len() > Self::PURPOSE_LENGTH_MAX {
             return Err(VaultError::UnfitKey("what it is derived for has at most 1,024 bytes"));
         }
-        let kind = KeyKind::Secp256k1;
-        self.check_kind(from, kind)?;
-        let (secret, key) = SigningKey::derive(&self.key_secret(from)?, purpose);
-        self.keep_key(KeyEntry { name: name.clone(), kind, public: key.public(), created: now }, &secret)
+        self.check_kind(from, KeyKind::Secp256k1)?;
+        Ok(SigningKey::derive(&self.key_secret(from)?, purpose))
     }
 
     /// Signs a digest as it is, with a secp256k1 key: `r`, `s` in the lower half of the curve's order, and 27 or 28.

@@ -28,6 +28,7 @@ pub(crate) enum Request {
     RevealKey { name: SecretName },
     Export { recipients: Vec<String> },
     Restore { document: Bytes, identity: Bytes },
+    DerivedKey { from: SecretName, purpose: String },
 }
 
 impl Request {
@@ -53,6 +54,7 @@ impl Request {
             | Self::SignDigest { .. }
             | Self::SignMessage { .. }
             | Self::RevealKey { .. }
+            | Self::DerivedKey { .. }
             | Self::Export { .. } => false,
         }
     }
@@ -84,6 +86,7 @@ impl Request {
             Self::RevealKey { name } => (14, vec![text(name.as_str())]),
             Self::Export { recipients } => (15, recipients.iter().map(|recipient| text(recipient)).collect()),
             Self::Restore { document, identity } => (Self::RESTORE, vec![document.clone(), identity.clone()]),
+            Self::DerivedKey { from, purpose } => (17, vec![text(from.as_str()), text(purpose)]),
         };
         Message { kind, parts }.encode()
     }
@@ -113,6 +116,7 @@ impl Request {
             14 => Self::RevealKey { name: parts.name()? },
             15 => Self::Export { recipients: parts.rest(Parts::text)? },
             Self::RESTORE => Self::Restore { document: parts.bytes()?, identity: parts.bytes()? },
+            17 => Self::DerivedKey { from: parts.name()?, purpose: parts.text()? },
             _ => return Err(malformed()),
         };
         parts.end(request)

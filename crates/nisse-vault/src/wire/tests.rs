@@ -32,6 +32,7 @@ fn requests() -> Vec<Request> {
         Request::SignMessage { name: name("device"), message: bytes(b"") },
         Request::RevealKey { name: name("wallet") },
         Request::Restore { document: bytes(b"document"), identity: bytes(b"identity") },
+        Request::DerivedKey { from: name("wallet"), purpose: "renting".to_owned() },
     ]
 }
 

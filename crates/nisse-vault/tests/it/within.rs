@@ -116,7 +116,7 @@ async fn an_export_goes_to_another_vault() {
         let entry = client.draw_key(&name("wallet"), KeyKind::Secp256k1).await.unwrap();
         client.set("home", &name("a"), Zeroizing::new(b"12345678".to_vec()), Setting::New).await.unwrap();
         let bad = refused(client.export(&["age1nobody".to_owned()]).await);
-        let text = "failed to export the vault: \"age1nobody\" is no age recipient, `age1…`";
+        let text = "failed to export the vault: recipient 1 is no age recipient, `age1…`";
         assert_eq!(bad, (RefusalKind::Limit, text.to_owned()));
         (client.export(&[identity.to_public().to_string()]).await.unwrap(), entry)
     })

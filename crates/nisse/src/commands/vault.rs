@@ -42,6 +42,7 @@ pub(crate) async fn seal(shared: &Shared) -> Result<(), Failure> {
         let note = format!("the node's next start unlocks it again, by its {}", by_itself.join(" or its "));
         output::note(shared.json, &note);
     }
+    output::note(shared.json, "no other device reaches this home until it is unlocked on its own machine");
     tell(shared, &sealed)
 }
 
@@ -114,9 +115,19 @@ async fn restore(shared: &Shared, file: &Path, identity: &Path) -> Result<(), Fa
     });
     let restored = restored.await?;
     if shared.json {
-        output::json(&json!({ "keys": restored.keys, "secrets": restored.secrets }));
+        let wallet =
+            |(name, address): &(String, nisse_model::Address)| json!({ "name": name, "address": address.to_string() });
+        let wallets: Vec<_> = restored.wallets.iter().map(wallet).collect();
+        output::json(&json!({ "keys": restored.keys, "secrets": restored.secrets, "wallets": wallets }));
     } else {
         output::line(format!("put in, of what was not there: keys {}, secrets {}", restored.keys, restored.secrets));
+        for (name, address) in &restored.wallets {
+            output::line(format!("{name:<9} {address}"));
+        }
+        if restored.keys > 0 {
+            let note = "see that these are your own wallets: whoever knows a recipient can make an export for it";
+            output::note(false, note);
+        }
     }
     Ok(())
 }

@@ -243,6 +243,7 @@ fn a_vault_that_its_owner_sealed_stays_sealed_until_they_say_otherwise() {
     unlocked by  key file
     weak         its key file lies beside it: whoever reads this disk reads the secrets, too
     note: the node's next start unlocks it again, by its key file
+    note: no other device reaches this home until it is unlocked on its own machine
     ");
     let after = vault_process(&home);
     assert_ne!(before, after, "what knew the root key has ended");
@@ -269,7 +270,7 @@ fn a_vault_that_its_owner_sealed_stays_sealed_until_they_say_otherwise() {
     assert_snapshot!(told(home.run(&["up"]).refusal()), @r"
     exit 3
     error: failed to open the vault: it is gone, and HOME/keys/vault.begun says that there was one
-    hint: put `vault/secrets` of the home back from a copy; nisse makes nothing anew over it
+    hint: put the folder `vault` back from a copy; or move `vault` and `keys/vault*` away and run `nisse vault restore` on an export
     ");
     let doctor = home.run(&["doctor"]);
     assert!(doctor.code == 1 && doctor.out.contains("\nkeys  "), "{doctor:?}");

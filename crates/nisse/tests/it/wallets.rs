@@ -89,7 +89,7 @@ fn keys_in_files_go_into_the_vault_and_the_home_lives_on() {
     assert_snapshot!(home.run(&["up"]).refusal().replace(home.path().to_str().unwrap(), "HOME"), @r"
     exit 3
     error: failed to keep the key `operator`: the vault has another one of that name
-    hint: one of the two is a copy from elsewhere: keep both, and move the one that is not this home's away
+    hint: one of the two is of another home: keep both. A file moves out of `keys`, a vault with `vault` and `keys/vault*`
     ");
     std::fs::remove_file(home.path().join("keys/operator")).unwrap();
     let _node = home.up(&[]);
@@ -110,7 +110,7 @@ fn a_sealed_node_signs_nothing_and_goes_on_when_it_is_unlocked() {
     assert_snapshot!(home.run(&["deploy", &example("echo")]).refusal(), @r"
     exit 3
     error: failed to sign a transaction: the vault is sealed
-    hint: `nisse vault status` says whether the vault is open
+    hint: `nisse unlock` opens the vault; `nisse vault status` says what it waits for
     ");
     assert_snapshot!(home.run(&["wallet", "export"]).refusal(), @r"
     exit 3
@@ -138,9 +138,19 @@ fn what_was_exported_brings_a_home_back_and_nobody_else_reads_it() {
     });
     let exported = home.ok(&["vault", "export", "--to", &own.1]);
     assert!(exported.starts_with("-----BEGIN AGE ENCRYPTED FILE-----\n"), "{exported}");
-    for (args, told) in [(vec!["vault", "export"], "none"), (vec!["vault", "export", "--to", "age1wrong"], "wrong")] {
+    let identity = std::fs::read_to_string(&own.0).unwrap();
+    let identity = identity.lines().last().unwrap();
+    for (args, told) in [
+        (vec!["vault", "export"], "none"),
+        (vec!["vault", "export", "--to", "age1wrong"], "wrong"),
+        (vec!["vault", "export", "--to", identity], "an identity"),
+    ] {
         let refused = home.run(&args);
         assert!(refused.code != 0 && refused.out.is_empty(), "{told}: {refused:?}");
+        assert!(
+            !refused.err.contains(identity) && !home.ok(&["audit", "ls"]).contains(identity),
+            "{told}: {refused:?}"
+        );
     }
     node.kill();
     let file = home.beside("exported");
@@ -149,17 +159,20 @@ fn what_was_exported_brings_a_home_back_and_nobody_else_reads_it() {
 
     // A lost vault, and with it the operator's key: nothing is begun anew over what it owned.
     take_vault_away(&home, "lost");
+    assert_snapshot!(restoring(&other.0).refusal(), @r"
+    exit 3
+    error: failed to restore an export: it is not encrypted to this identity
+    ");
+    assert!(!home.path().join("vault/secrets").exists(), "nothing was begun for it");
     assert_snapshot!(home.run(&["up"]).refusal().replace(home.path().to_str().unwrap(), "HOME"), @r"
     exit 3
     error: failed to find the key `operator`: the vault has none, and HOME/journal shows that it was used
     hint: put `vault` and `keys` of this home back from a copy, or what `nisse vault export` made by `nisse vault restore`: no other key reaches what it owns. Another home begins anew with --home DIR
     ");
-    assert_snapshot!(restoring(&other.0).refusal(), @r"
-    exit 3
-    error: failed to restore an export: it is not encrypted to this identity
-    hint: nothing was changed; name the key that it was exported to with --identity
-    ");
-    assert_snapshot!(restoring(&own.0).out, @"put in, of what was not there: keys 1, secrets 1");
+    let restored = restoring(&own.0);
+    assert_eq!(restored.out, format!("put in, of what was not there: keys 1, secrets 1\noperator  {before}\n"));
+    let note = "note: see that these are your own wallets: whoever knows a recipient can make an export for it\n";
+    assert_eq!(restored.err, note);
     let node = home.up(&[]);
     assert_eq!((operator(&home), secret_of(&home, "operator")), (before, secret));
     assert_eq!(home.json(&["secret", "ls"])[0]["name"], "api");
@@ -168,13 +181,16 @@ fn what_was_exported_brings_a_home_back_and_nobody_else_reads_it() {
     node.kill();
 
     // It is what lies there already; in another home, another key has that name.
-    assert_snapshot!(restoring(&own.0).out, @"put in, of what was not there: keys 0, secrets 0");
+    assert!(restoring(&own.0).out.starts_with("put in, of what was not there: keys 0, secrets 0\n"));
+    let node = home.up(&[]);
+    assert!(home.ok(&["audit", "ls"]).contains("vault.restore"));
+    drop(node);
     let stranger = Home::new();
     stranger.up(&[]).kill();
     let refused = stranger.run(&["vault", "restore", file.to_str().unwrap(), "--identity", &own.0]);
     assert_snapshot!(refused.refusal(), @r"
     exit 3
     error: failed to keep the key `operator`: the vault has another one of that name
-    hint: one of the two is a copy from elsewhere: keep both, and move the one that is not this home's away
+    hint: one of the two is of another home: keep both. A file moves out of `keys`, a vault with `vault` and `keys/vault*`
     ");
 }

@@ -85,6 +85,14 @@ impl Node {
         }
     }
 
+    /// Whether whoever asks is admitted still: a body may take its time.
+    pub fn still_admits(&self, call: &AdmittedCall) -> bool {
+        let Some(By { guard, rule, caller: Some(caller), .. }) = &call.by else { return true };
+        let (to, known) = (&guard.rule(*rule).to, self.core.identity.known());
+        caller.stands == Stands::Named
+            || admits(&self.core, guard, to, caller.key, || caller.chains.clone(), &known).is_ok()
+    }
+
     /// Returns once whoever asks is not admitted any more: cut off, or past the time of what they showed. Nothing, where
     /// only an update of the agent ends it.
     pub fn call_ended(&self, call: &AdmittedCall) -> Option<impl Future<Output = ()> + Send + 'static + use<>> {

@@ -49,8 +49,15 @@ pub(super) async fn open_market(core: &Core, timeline: &mut Timeline) -> Result<
     };
     timeline.note("contracts", format!("address book {book}, {came}"));
     if core.chain.is_some() {
-        let stake = lay_down_stake(&core.keys, home, supervisor, &core.options).await?;
-        timeline.note("stake", stake.told());
+        match lay_down_stake(&core.keys, home, supervisor, &core.options).await {
+            Ok(stake) => timeline.note("stake", stake.told()),
+            // A sealed vault keeps no home from serving; the next start lays it down.
+            Err(error) if error.code == "signing_failed" => {
+                tracing::error!(error = error.text, "this node's stake is not what it should be");
+                core.set_unregistered(Some(format!("its stake is not laid down: {}", error.text)));
+            }
+            Err(error) => return Err(error),
+        }
     }
     if core.wallets.has(KeyName::Deployer) {
         // What it had under way when the node went down goes on now, and not as a surprise when it next deploys.
