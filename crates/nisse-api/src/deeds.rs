@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use axum::Extension;
 use axum::extract::Request;
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
@@ -74,12 +75,24 @@ impl Doing<'_> {
     }
 }
 
-/// What came of it, from the answer.
-fn outcome(response: &Response) -> String {
-    match response.extensions().get::<Refused>() {
+/// What came of it, from the answer, and what it was about, where that alone says so.
+fn outcome(response: &Response) -> (String, Option<String>) {
+    let about = response.extensions().get::<About>().map(|About(about)| about.clone());
+    let outcome = match response.extensions().get::<Refused>() {
         Some(Refused(why)) => format!("refused: {why}"),
         None if response.status().is_success() => "done".to_owned(),
         None => format!("refused: {}", response.status()),
+    };
+    (outcome, about)
+}
+
+/// Stands on an answer: what was done, where its route's path does not say so.
+#[derive(Debug, Clone)]
+pub(crate) struct About(String);
+
+impl About {
+    pub(crate) fn extension(about: String) -> Extension<Self> {
+        Extension(Self(about))
     }
 }
 

@@ -7,12 +7,12 @@ mod vault;
 use std::convert::Infallible;
 use std::time::Duration;
 
-use axum::Json;
 use axum::body::Bytes;
 use axum::extract::rejection::{JsonRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
 use axum::response::Response;
 use axum::response::sse::{Event, KeepAlive, Sse};
+use axum::{Extension, Json};
 use futures::{Stream, StreamExt as _};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use nisse_node::control::{
@@ -24,6 +24,7 @@ use nisse_node::control::{
 use serde::Deserialize;
 
 use crate::control::App;
+use crate::deeds::About;
 use crate::problem::Problem;
 
 /// Log lines given when the caller does not say how many.
@@ -51,6 +52,8 @@ const SIGNED_LOG_BYTES_MAX: usize = 1 << 20;
 const SIGNED_FOLLOW_MAX: Duration = Duration::from_secs(120);
 
 type Answer<T> = Result<Json<T>, Problem>;
+/// With what it was about, where its path does not say so.
+type Told<T> = Result<(Extension<About>, Json<T>), Problem>;
 type Sent<T> = Result<Json<T>, JsonRejection>;
 type Asked<T> = Result<Query<T>, QueryRejection>;
 
@@ -91,9 +94,10 @@ pub(crate) async fn node_earnings(State(app): State<App>) -> Answer<NodeEarnings
     Ok(Json(app.node.earnings().await?))
 }
 
-pub(crate) async fn node_withdraw(State(app): State<App>, to: Sent<Option<String>>) -> Answer<NodeWithdrawn> {
+pub(crate) async fn node_withdraw(State(app): State<App>, to: Sent<Option<String>>) -> Told<NodeWithdrawn> {
     let to: Option<String> = read(to)?;
-    Ok(Json(app.node.withdraw(to.as_deref()).await?))
+    let drawn = app.node.withdraw(to.as_deref()).await?;
+    Ok((About::extension(format!("{} TALOS to {}", drawn.amount, drawn.to)), Json(drawn)))
 }
 
 pub(crate) async fn node_drain(State(app): State<App>, draining: Sent<bool>) -> Result<StatusCode, Problem> {
@@ -105,8 +109,9 @@ pub(crate) async fn agent_list(State(app): State<App>) -> Answer<AgentList> {
     Ok(Json(app.node.agents().await?))
 }
 
-pub(crate) async fn agent_deploy(State(app): State<App>, request: Sent<DeployRequest>) -> Answer<Deployed> {
-    Ok(Json(app.node.deploy(read(request)?, &mut app.node.timeline()).await?))
+pub(crate) async fn agent_deploy(State(app): State<App>, request: Sent<DeployRequest>) -> Told<Deployed> {
+    let deployed = app.node.deploy(read(request)?, &mut app.node.timeline()).await?;
+    Ok((About::extension(format!("{} {}", deployed.agent_id, deployed.deployment)), Json(deployed)))
 }
 
 pub(crate) async fn agent_status(State(app): State<App>, Path(agent): Path<String>) -> Answer<AgentStatus> {
@@ -207,8 +212,9 @@ pub(crate) async fn agent_update(
     State(app): State<App>,
     Path(agent): Path<String>,
     request: Sent<UpdateRequest>,
-) -> Answer<AgentStatus> {
-    Ok(Json(app.node.update(&agent, read(request)?).await?))
+) -> Told<AgentStatus> {
+    let updated = app.node.update(&agent, read(request)?).await?;
+    Ok((About::extension(format!("{agent} to {}", updated.agent_id)), Json(updated)))
 }
 
 pub(crate) async fn agent_rollback(State(app): State<App>, Path(agent): Path<String>) -> Answer<AgentStatus> {
@@ -239,8 +245,9 @@ pub(crate) async fn content_list(State(app): State<App>) -> Answer<Vec<ContentEn
     Ok(Json(app.node.content_list().await?))
 }
 
-pub(crate) async fn content_add(State(app): State<App>, bytes: Bytes) -> Answer<ContentAdded> {
-    Ok(Json(app.node.content_add(bytes).await?))
+pub(crate) async fn content_add(State(app): State<App>, bytes: Bytes) -> Told<ContentAdded> {
+    let added = app.node.content_add(bytes).await?;
+    Ok((About::extension(added.cid.clone()), Json(added)))
 }
 
 pub(crate) async fn content_get(State(app): State<App>, Path(cid): Path<String>) -> Result<Response, Problem> {

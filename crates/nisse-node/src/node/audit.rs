@@ -37,10 +37,10 @@ impl Node {
         about: &str,
         frequency: Frequency,
         doing: impl Future<Output = T>,
-        outcome: impl FnOnce(&T) -> String,
+        outcome: impl FnOnce(&T) -> (String, Option<String>),
     ) -> Result<T, NodeError> {
         let (by, is_bounded) = (caller::caller(), caller::is_bounded());
-        let tell = async |outcome: String| {
+        let tell = async |outcome: String, about: &str| {
             let deed = Deed { by: by.clone(), act: act.to_owned().into(), about: about.to_owned(), outcome };
             // What was done is told of each; whoever makes up names and reasons for what is not done fills no log.
             let kind = deed.outcome.split(':').next().unwrap_or_default();
@@ -52,9 +52,10 @@ impl Node {
             };
             audit::unless_it_takes_away(act, written)
         };
-        tell("asked".to_owned()).await.map_err(|error| audit::unwritten(&error))?;
+        tell("asked".to_owned(), about).await.map_err(|error| audit::unwritten(&error))?;
         let done = doing.await;
-        tell(outcome(&done)).await.map_err(|error| audit::done_and_unwritten(&error))?;
+        let (outcome, more) = outcome(&done);
+        tell(outcome, more.as_deref().unwrap_or(about)).await.map_err(|error| audit::done_and_unwritten(&error))?;
         Ok(done)
     }
 

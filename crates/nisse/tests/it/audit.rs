@@ -60,7 +60,8 @@ fn what_is_done_to_rights_and_secrets_is_told_before_it_is_answered() {
 fn an_agent_that_wants_more_than_it_has_is_refused_and_told_of() {
     let home = Home::new();
     let node = home.up(&[]);
-    home.ok(&["deploy", &crate::harness::example("egress-prober")]);
+    let deployed = home.json(&["deploy", &crate::harness::example("egress-prober")]);
+    let deployment = deployed["deployment"].as_str().unwrap();
     let ask = |spec: Value| {
         let headers = [("host", "nisse.test.egress-prober.localhost")];
         web::request(&node.public, "POST", "/", &headers, spec.to_string().as_bytes()).unwrap().json()
@@ -73,11 +74,11 @@ fn an_agent_that_wants_more_than_it_has_is_refused_and_told_of() {
         let told = deeds(&home);
         told.iter().any(|deed| deed.contains("agent.try")).then_some(told)
     });
-    assert_snapshot!(told.join("\n"), @r"
+    assert_snapshot!(told.join("\n").replace(deployment, "DEPLOYMENT"), @r"
     node vault.unlock the vault: done, by its key file
     owner agent.deploy : asked
     node agent.start nisse.test.egress-prober: with network_outbound:allowed.example.org
-    owner agent.deploy : done
+    owner agent.deploy nisse.test.egress-prober@v1.0.0 DEPLOYMENT: done
     agent nisse.test.egress-prober agent.try evil.example.org: refused: failed to reach https://evil.example.org: none of the permissions of `nisse.test.egress-prober` match
     ");
 }
