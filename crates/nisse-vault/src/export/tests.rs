@@ -73,7 +73,7 @@ fn another_document_is_refused_and_what_it_says_is_not_repeated() {
 }
 
 #[test]
-fn a_recipient_that_is_none_is_named_and_one_that_is_a_secret_is_not() {
+fn a_recipient_that_is_none_is_counted_and_never_told() {
     let identity = x25519::Identity::generate();
     let secret = age::secrecy::ExposeSecret::expose_secret(&identity.to_string()).to_owned();
     let good = identity.to_public().to_string();
@@ -86,13 +86,14 @@ fn a_recipient_that_is_none_is_named_and_one_that_is_a_secret_is_not() {
     );
     assert!(export("h").encrypt(&vec![good.clone(); 16]).is_ok());
     let bad = [good.as_str(), "x"].concat();
-    let told = refused(&[good.clone(), bad.clone()]);
-    assert_eq!(told, format!("failed to export the vault: {bad:?} is no age recipient, `age1…`"));
-    for secret in [secret.clone(), secret.to_lowercase(), format!(" {secret}")] {
+    let told = refused(&[good.clone(), bad]);
+    // It may be a secret that was mistaken for one.
+    assert_eq!(told, "failed to export the vault: recipient 2 is no age recipient, `age1…`");
+    for secret in [secret.clone(), secret.to_lowercase(), format!(" {secret}"), format!("x {secret}")] {
         let told = refused(&[good.clone(), secret.clone()]);
         assert!(told.contains("is secret") && !told.contains(&secret[20..]), "{told}");
     }
-    assert!(refused(&["\u{1b}[2J".to_owned()]).contains("\\u{1b}"));
+    assert!(!refused(&["\u{1b}[2J".to_owned()]).contains('\u{1b}'));
 }
 
 #[test]
