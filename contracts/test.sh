@@ -1,13 +1,17 @@
 #!/bin/sh
-# Run the contracts' tests; with --long, over a million calls in the invariants and wider fuzzing. What each
-# action, each edge between states and each kind of refusal came to is summed over all histories and printed. With
-# --only PATTERN, just the tests whose names match it, and what follows goes to forge.
+# Run the contracts' tests; with --ci, over a hundred thousand calls in the invariants; with --long, over a million and
+# wider fuzzing. What each action, each edge between states and each kind of refusal came to is summed over all histories
+# and printed. With --only PATTERN, just the tests whose names match it, and what follows goes to forge.
 . "$(dirname "$0")/env.sh"
 # A failure of an older source would be replayed in place of a fresh history.
 rm -rf cache/invariant out/market-calls
 case "${1:-}" in
-  --long)
+  --ci)
     export FOUNDRY_PROFILE=ci
+    each_min=10 refusal_min=1 all_min=100000 lines_min=218
+    ;;
+  --long)
+    export FOUNDRY_PROFILE=long
     each_min=1000 refusal_min=100 all_min=1000000 lines_min=222
     ;;
   --only)
@@ -18,7 +22,7 @@ case "${1:-}" in
     ;;
   "") each_min=1 refusal_min=0 all_min=1000 lines_min=195 ;;
   *)
-    echo "usage: test.sh [--long | --only PATTERN [FLAG...]]" >&2
+    echo "usage: test.sh [--ci | --long | --only PATTERN [FLAG...]]" >&2
     exit 2
     ;;
 esac

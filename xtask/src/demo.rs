@@ -1,4 +1,4 @@
-//! `cargo xtask demo`: a new user's first minute with the release binary.
+//! `cargo xtask demo`: a new user's first minute with the release binary; in a short check, with that of the tests.
 //!
 //! An empty home, an unprivileged user where this runs as root: `up --demo` must print a URL that answers a price,
 //! go on answering after kill -9 and a second `up --demo`, and leave nothing running.
@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail, ensure};
 
-use crate::check::say;
-use crate::command::{is_root, target_folder};
+use crate::check::{Length, say};
+use crate::command::is_root;
 
 /// The unprivileged user of the run where root builds.
 const NOBODY: &str = "65534";
@@ -20,11 +20,12 @@ const NOBODY: &str = "65534";
 const DEMO_MAX: Duration = Duration::from_secs(60);
 
 /// Runs the demo twice over one home, with a kill between.
-pub(crate) fn run() -> anyhow::Result<()> {
+pub(crate) fn run(length: Length) -> anyhow::Result<()> {
+    let built = length.program()?;
     let home = std::env::temp_dir().join(format!("nisse-demo-{}", std::process::id()));
     std::fs::create_dir_all(&home)?;
     let program = home.join("nisse");
-    std::fs::copy(target_folder().join("release/nisse"), &program).context("the release build comes first")?;
+    std::fs::copy(&built, &program).with_context(|| format!("copy {}", built.display()))?;
     if is_root() {
         let status = Command::new("chown").args(["-R", NOBODY]).arg(&home).status()?;
         ensure!(status.success(), "chown {}", home.display());

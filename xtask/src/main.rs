@@ -17,7 +17,9 @@ mod planted;
 use anyhow::bail;
 
 const HELP: &str = "\
-cargo xtask check [[--without] STAGE...]   all that CI runs, the stages named, or all but those
+cargo xtask check [--long] [[--without] STAGE...]
+                               all that CI runs, the stages named, or all but those; with --long also what CI has no
+                               time for: the release build, a million calls of the contracts, every planted bug
 cargo xtask bench [GROUP...]   every aim beside what is measured now, in one table; or the groups named
 cargo xtask deny [--live]      licences, bans, sources, advisories
 cargo xtask demo               the release binary's demo, as another user, with an empty home
@@ -25,7 +27,7 @@ cargo xtask guests [--check]   rebuild the committed guests, or compare them byt
 cargo xtask interop [STORY...] real counterparts and networks, installed here: anvil, browser, cast, egress, helia,
                                namespaces, slither, urls
 cargo xtask planted [NAME...|--share]
-                               plant each known bug, those named, or this commit's fifth, and demand that a test notices";
+                               plant each known bug, those named, or this commit's share, and demand that a test notices";
 
 fn main() -> anyhow::Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -34,7 +36,7 @@ fn main() -> anyhow::Result<()> {
         "bench" => bench::table(rest),
         "check" => check::all(rest),
         "deny" => deny::run(rest),
-        "demo" => demo::run(),
+        "demo" => demo::run(check::Length::Long),
         "guests" => guests::run(rest),
         "interop" => interop::run(rest),
         "planted" => planted::run(rest),

@@ -26,7 +26,7 @@ use anyhow::ensure;
 
 use super::{build, install_tools};
 use crate::check::say;
-use crate::command::{cargo, is_root, run, target_folder};
+use crate::command::{is_root, target_folder};
 
 use case::Run;
 use direct::Direct;
@@ -47,7 +47,6 @@ const TOOLS: &[(&str, &str)] = &[
 pub(super) fn tell(_packages: &Path) -> anyhow::Result<()> {
     ensure!(is_root(), "run as root: network namespaces are made with `ip netns add`");
     install_tools(TOOLS)?;
-    run(cargo(["build", "--release"]))?;
     build()?;
     // Apart from the build's folders, since another user runs in it.
     let folder = std::env::temp_dir().join(format!("nisse-egress-{}", std::process::id()));

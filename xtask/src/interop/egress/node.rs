@@ -90,7 +90,7 @@ impl<'a> Node<'a> {
     /// Starts it on an empty home and deploys every agent.
     pub(super) fn start(network: &'a Network, folder: &Path, certificates: &Certificates) -> anyhow::Result<Self> {
         let program = folder.join("nisse");
-        std::fs::copy(target_folder().join("release/nisse"), &program).context("copy the binary")?;
+        std::fs::copy(target_folder().join("debug/nisse"), &program).context("copy the binary")?;
         let home = folder.join("home");
         std::fs::create_dir_all(&home)?;
         let authority = folder.join("authority.pem");
