@@ -33,6 +33,7 @@ const EDGES: &[(&str, &[&str])] = &[
             "nisse-model",
             "nisse-orchestrator",
             "nisse-sandbox",
+            "nisse-space",
             "nisse-store",
             "nisse-vault",
         ],
@@ -43,6 +44,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("nisse-link", &["nisse-model", "nisse-store"]),
     ("nisse-market", &["nisse-model", "nisse-store"]),
     ("nisse-egress", &["nisse-model", "nisse-store"]),
+    ("nisse-space", &["nisse-model", "nisse-store"]),
     ("nisse-vault", &["nisse-model", "nisse-store"]),
     ("nisse-store", &["nisse-model"]),
     ("nisse-model", &[]),
@@ -54,6 +56,7 @@ const EDGES: &[(&str, &[&str])] = &[
 /// Heavy dependencies and the one crate whose manifest names each.
 const OWNERS: &[(&str, &str)] = &[
     ("alloy", "nisse-market"),
+    ("automerge", "nisse-space"),
     ("axum", "nisse-api"),
     ("clap", "nisse"),
     ("hickory-resolver", "nisse-egress"),

@@ -45,10 +45,11 @@ const STAGES: &[Stage] = &[
     Stage { name: "egress", minutes: 2, act: |_| crate::interop::run(&["egress".to_owned()]) },
     Stage { name: "cast", minutes: 1, act: |_| crate::interop::run(&["cast".to_owned()]) },
     Stage { name: "helia", minutes: 1, act: |_| crate::interop::run(&["helia".to_owned()]) },
+    Stage { name: "spaces", minutes: 1, act: |_| crate::interop::run(&["spaces".to_owned()]) },
     Stage { name: "namespaces", minutes: 4, act: |_| crate::interop::run(&["namespaces".to_owned()]) },
     Stage { name: "contracts", minutes: 5, act: contracts },
     Stage { name: "guests", minutes: 3, act: |_| crate::guests::run(&["--check".to_owned()]) },
-    Stage { name: "planted bugs", minutes: 8, act: planted },
+    Stage { name: "planted bugs", minutes: 7, act: planted },
 ];
 
 impl Length {

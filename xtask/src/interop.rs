@@ -10,6 +10,7 @@ mod egress;
 mod helia;
 mod namespaces;
 mod nisse;
+mod spaces;
 mod urls;
 
 use std::path::{Path, PathBuf};
@@ -48,6 +49,8 @@ const STORIES: &[Story] = &[
     Story { name: "namespaces", npm: true, tell: namespaces::tell },
     // Its script installs what it needs.
     Story { name: "slither", npm: false, tell: |_| script("contracts/slither.sh", &[]) },
+    Story { name: "spaces", npm: true, tell: spaces::tell },
+    Story { name: "spaces-browser", npm: true, tell: spaces::tell_browser },
     Story { name: "urls", npm: true, tell: urls::tell },
 ];
 

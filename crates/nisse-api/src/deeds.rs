@@ -12,7 +12,7 @@ use crate::problem::Problem;
 use crate::routes::{Route, Scope};
 
 /// What tells of itself, with more than its route knows.
-const TELL_OF_THEMSELVES: [&str; 14] = [
+const TELL_OF_THEMSELVES: [&str; 16] = [
     "vault_unlock",
     "vault_seal",
     "vault_protect",
@@ -25,11 +25,15 @@ const TELL_OF_THEMSELVES: [&str; 14] = [
     "device_pair",
     "device_rename",
     "device_revoke",
+    "space_create",
+    "space_ticket",
     "token_create",
     "token_revoke",
 ];
 /// What is done as often as somebody likes, and changes no right.
-const OFTEN: [&str; 1] = ["agent_invoke"];
+const OFTEN: [&str; 4] = ["agent_invoke", "space_put", "space_patch", "space_remove"];
+/// What changes nothing, though it is no `GET`: what it asks does not fit into a URL.
+const READS: [&str; 1] = ["space_query"];
 
 /// What a route does, as the log names it.
 #[derive(Debug, Clone)]
@@ -43,7 +47,7 @@ impl Deed {
     /// `agent_stop` is `agent.stop`. Nothing for what changes nothing, and for what tells of itself.
     pub(crate) fn of(route: &Route) -> Option<Self> {
         let changes = route.method != "GET" && route.scope == Scope::Owner;
-        if !changes || TELL_OF_THEMSELVES.contains(&route.operation) {
+        if !changes || TELL_OF_THEMSELVES.contains(&route.operation) || READS.contains(&route.operation) {
             return None;
         }
         let frequency = if OFTEN.contains(&route.operation) { Frequency::Often } else { Frequency::Each };

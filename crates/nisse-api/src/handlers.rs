@@ -1,6 +1,7 @@
 //! One function for each control route: read what came, ask the node, answer.
 
 mod identity;
+mod space;
 mod token;
 mod vault;
 
@@ -35,6 +36,10 @@ const KEEP_ALIVE: Duration = Duration::from_secs(15);
 pub(crate) use identity::{
     device_list, device_pair, device_pair_close, device_pair_status, device_rename, device_revoke, identity_begin,
     identity_device, identity_show,
+};
+pub(crate) use space::{
+    space_create, space_get, space_history, space_list, space_members, space_patch, space_put, space_query,
+    space_remove, space_show, space_ticket,
 };
 pub(crate) use token::{token_create, token_revoke};
 pub(crate) use vault::{

@@ -13,6 +13,7 @@ mod cookies;
 mod deeds;
 mod door;
 mod handlers;
+mod leaving;
 mod listen;
 mod needs;
 mod openapi;

@@ -8,7 +8,6 @@ use axum::Router;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::GracefulShutdown;
 use nisse_node::{Node, Stop};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::OwnedSemaphorePermit;
@@ -16,9 +15,10 @@ use tower::ServiceExt as _;
 
 use crate::body::Bodies;
 use crate::door::{Caller, Door};
-use crate::public::Public;
+use crate::leaving::{Leaving, Told};
+use crate::public::{Public, Spaces};
 use crate::remote::Remote;
-use crate::slots::Slots;
+use crate::slots::{Slot, Slots};
 use crate::stall::Impatient;
 use crate::{control, peers, public, rpc};
 
@@ -106,9 +106,10 @@ impl Listeners {
             let rpc = rpc::router(Arc::clone(node));
             node.spawn("chain JSON-RPC", |stop| serve_router(listener, Slots::loopback(files_max), rpc, stop));
         }
-        let remote = Remote::new(Arc::clone(node));
-        let agents = Arc::new(Public { node: Arc::clone(node), bodies: Bodies::default(), remote });
-        node.spawn("public listener", |stop| serve_public(self.public, Slots::public(files_max), agents, stop));
+        let (remote, slots) = (Remote::new(Arc::clone(node)), Slots::public(files_max));
+        let spaces = Spaces::new(slots.all_max());
+        let agents = Arc::new(Public { node: Arc::clone(node), bodies: Bodies::default(), remote, spaces });
+        node.spawn("public listener", |stop| serve_public(self.public, slots, agents, stop));
     }
 }
 
@@ -128,7 +129,7 @@ async fn bind_loopback(address: SocketAddr, purpose: &'static str) -> Result<Tcp
 }
 
 async fn serve_router(listener: TcpListener, slots: Slots, router: Router, stop: Stop) {
-    serve(listener, slots, Some(Door::default()), stop, move |io, _, caller, graceful| {
+    serve(listener, slots, Some(Door::default()), stop, move |io, Comer { caller, .. }, told| {
         let (router, caller) = (router.clone(), caller.cloned());
         let service = service_fn(move |mut request: http::Request<hyper::body::Incoming>| {
             if let Some(caller) = &caller {
@@ -136,17 +137,17 @@ async fn serve_router(listener: TcpListener, slots: Slots, router: Router, stop:
             }
             router.clone().oneshot(request)
         });
-        graceful.watch(server().serve_connection(io, service))
+        told.serve(server().serve_connection(io, service).with_upgrades())
     })
     .await;
 }
 
 async fn serve_public(listener: TcpListener, slots: Slots, agents: Arc<Public>, stop: Stop) {
-    serve(listener, slots, None, stop, move |io, from, _, graceful| {
-        let agents = Arc::clone(&agents);
-        let service = service_fn(move |request| public::answer(Arc::clone(&agents), from, request));
-        let connection = server().serve_connection(io, service);
-        graceful.watch(connection)
+    serve(listener, slots, None, stop, move |io, Comer { from, slot, .. }, told| {
+        let (agents, slot) = (Arc::clone(&agents), Arc::clone(slot));
+        let service =
+            service_fn(move |request| public::answer(Arc::clone(&agents), (from, Arc::clone(&slot)), request));
+        told.serve(server().serve_connection(io, service).with_upgrades())
     })
     .await;
 }
@@ -158,13 +159,22 @@ pub(crate) fn server() -> http1::Builder {
     builder
 }
 
+/// Whose connection it is.
+struct Comer<'c> {
+    from: IpAddr,
+    /// Where there is a door.
+    caller: Option<&'c Caller>,
+    /// The place of the connection, and of what it becomes.
+    slot: &'c Arc<Slot>,
+}
+
 /// Accepts connections until the node stops, then lets open ones finish for a while.
 async fn serve<F, C>(listener: TcpListener, slots: Slots, door: Option<Door>, mut stop: Stop, connect: F)
 where
-    F: Fn(Impatient<TokioIo<TcpStream>>, IpAddr, Option<&Caller>, &GracefulShutdown) -> C,
+    F: Fn(Impatient<TokioIo<TcpStream>>, Comer<'_>, Told) -> C,
     C: Future<Output = Result<(), hyper::Error>> + Send + 'static,
 {
-    let graceful = GracefulShutdown::new();
+    let leaving = Leaving::default();
     let mut connections = tokio::task::JoinSet::new();
     loop {
         let accepted = tokio::select! {
@@ -177,11 +187,12 @@ where
             continue;
         };
         // Closed without a word: an answer would be one more thing that this address can ask for.
-        let Some(slot) = slots.take(place, from.ip()) else { continue };
+        let Some(slot) = slots.take(place, from.ip()).map(Arc::new) else { continue };
         // Small answers leave at once; a failure here only costs latency.
         let _ = stream.set_nodelay(true);
         let caller = door.as_ref().map(Door::enter);
-        let connection = connect(Impatient::new(TokioIo::new(stream)), from.ip(), caller.as_ref(), &graceful);
+        let comer = Comer { from: from.ip(), caller: caller.as_ref(), slot: &slot };
+        let connection = connect(Impatient::new(TokioIo::new(stream)), comer, leaving.told());
         connections.spawn(async move {
             let told_to_go = async {
                 match &caller {
@@ -197,7 +208,7 @@ where
             drop(slot);
         });
     }
-    let _ = tokio::time::timeout(DRAIN_TIME_MAX, graceful.shutdown()).await;
+    let _ = tokio::time::timeout(DRAIN_TIME_MAX, leaving.all()).await;
 }
 
 /// Waits for a place, then for a connection. Where there is a door, one place is always kept free for the next who

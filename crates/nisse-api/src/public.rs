@@ -5,6 +5,7 @@
 
 mod bounded;
 mod refusals;
+mod spaces;
 
 use std::convert::Infallible;
 use std::net::IpAddr;
@@ -16,15 +17,18 @@ use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, heade
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt as _, Either, Full, StreamBody};
 use hyper::body::{Body as _, Frame, Incoming};
-use nisse_node::{AnswerBody, CallRefused, Node, OFFER_PATH, PROVIDERS_PATH, PublicAgent, PublicRoute, REMOTE_PATH};
+use nisse_node::{
+    AnswerBody, CallRefused, Node, OFFER_PATH, PROVIDERS_PATH, PublicAgent, PublicRoute, REMOTE_PATH, SPACE_PATH,
+};
 
 use self::bounded::Bounded;
 use self::refusals::{not_answered, not_taken, without_body};
+pub(crate) use self::spaces::Spaces;
 use crate::authority::Authority;
 use crate::body::{Bodies, BodyError, Held};
 use crate::cookies;
 use crate::remote::Remote;
-use crate::slots::counted;
+use crate::slots::{Slot, counted};
 
 /// Names the receipt of an answer.
 const RECEIPT: HeaderName = HeaderName::from_static("nisse-receipt");
@@ -41,16 +45,17 @@ pub(crate) struct Public {
     pub(crate) node: Arc<Node>,
     pub(crate) bodies: Bodies,
     pub(crate) remote: Remote,
+    pub(crate) spaces: Spaces,
 }
 
-/// Answers one request.
+/// Answers one request. What goes on after its answer keeps the place of its connection.
 pub(crate) async fn answer(
     public: Arc<Public>,
-    from: IpAddr,
+    (from, slot): (IpAddr, Arc<Slot>),
     request: Request<Incoming>,
 ) -> Result<Response<Body>, Infallible> {
     let public = &*public;
-    let Public { node, bodies, remote } = public;
+    let Public { node, bodies, remote, spaces } = public;
     let Some(asked) = Authority::of(&request) else {
         return Ok(text(StatusCode::BAD_REQUEST, "a request names its host once, as HOST or HOST:PORT"));
     };
@@ -69,6 +74,9 @@ pub(crate) async fn answer(
         PublicRoute::Node if request.uri().path().starts_with(REMOTE_PATH) => {
             let answer = remote.answer(node, bodies, from, request).await;
             answer.map(|body| Either::Right(body.map_err(|_| BrokenOff).boxed_unsync()))
+        }
+        PublicRoute::Node if request.uri().path().starts_with(SPACE_PATH) => {
+            spaces.answer(node, (from, &slot), request).await
         }
         PublicRoute::Node => to_node(node, from, &request).await,
         PublicRoute::Unknown => {
@@ -137,7 +145,8 @@ async fn to_node(node: &Node, from: IpAddr, request: &Request<Incoming>) -> Resp
     if !is_routing && !path.starts_with("/ipfs/") {
         let words = format!(
             "this node serves agents by their names, content under /ipfs/, who provides it under /routing/v1/, its offers \
-             at {OFFER_PATH}, and under {REMOTE_PATH}DEPLOYMENT what the owner of an agent signs for"
+             at {OFFER_PATH}, its spaces under {SPACE_PATH} to whoever has a ticket, and under {REMOTE_PATH}DEPLOYMENT what \
+             the owner of an agent signs for"
         );
         return text(StatusCode::NOT_FOUND, &words);
     }

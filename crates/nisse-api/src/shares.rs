@@ -25,9 +25,23 @@ impl Shares {
 
     /// A place, if there is one at this moment.
     pub(crate) fn take(&self, owner: String) -> Option<Share> {
+        self.take_within(owner, self.one_max)
+    }
+
+    /// A place for whoever counts as nobody, if there is one at this moment.
+    pub(crate) fn take_of_all(&self) -> Option<Share> {
+        self.take_within(String::new(), self.all_max)
+    }
+
+    /// Whether all places are taken at this moment.
+    pub(crate) fn is_full(&self) -> bool {
+        lock(&self.held).values().sum::<usize>() >= self.all_max
+    }
+
+    fn take_within(&self, owner: String, one_max: usize) -> Option<Share> {
         let mut held = lock(&self.held);
         let own = held.get(&owner).copied().unwrap_or(0);
-        if own >= self.one_max || held.values().sum::<usize>() >= self.all_max {
+        if own >= one_max || held.values().sum::<usize>() >= self.all_max {
             return None;
         }
         held.insert(owner.clone(), own + 1);
@@ -65,5 +79,15 @@ mod tests {
         assert!(last.is_some() && take("d").is_none(), "all of them are taken");
         drop(held);
         assert!(take("a").is_some() && take("d").is_some());
+    }
+
+    #[test]
+    fn nobody_in_particular_takes_what_there_is() {
+        let shares = Shares::new(5, 2);
+        let held: Vec<_> = (0..5).map(|_| shares.take_of_all()).collect();
+        assert!(held.iter().all(Option::is_some) && shares.is_full());
+        assert!(shares.take_of_all().is_none() && shares.take("a".to_owned()).is_none());
+        drop(held);
+        assert!(!shares.is_full());
     }
 }

@@ -23,6 +23,7 @@ pub(crate) const ADDRESS_SHARE: usize = 8;
 /// The connections of one listener.
 pub(crate) struct Slots {
     all: Arc<Semaphore>,
+    all_max: usize,
     from_one_max: usize,
     held: Arc<Mutex<HashMap<IpAddr, usize>>>,
 }
@@ -47,9 +48,14 @@ impl Slots {
     }
 
     fn new(connections_max: u64) -> Self {
-        let all = usize::try_from(connections_max.max(1)).expect("the limits are small");
-        let from_one_max = (all / ADDRESS_SHARE).max(1);
-        Self { all: Arc::new(Semaphore::new(all)), from_one_max, held: Arc::default() }
+        let all_max = usize::try_from(connections_max.max(1)).expect("the limits are small");
+        let from_one_max = (all_max / ADDRESS_SHARE).max(1);
+        Self { all: Arc::new(Semaphore::new(all_max)), all_max, from_one_max, held: Arc::default() }
+    }
+
+    /// How many there are.
+    pub(crate) fn all_max(&self) -> usize {
+        self.all_max
     }
 
     /// Waits for a place.

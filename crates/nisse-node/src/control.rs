@@ -14,6 +14,7 @@ mod node;
 mod offer;
 mod receipt;
 mod reputation;
+mod space;
 mod token;
 mod vault;
 mod wallet;
@@ -33,6 +34,10 @@ pub use node::{
 pub use offer::{MarketOffer, MarketOffers, NodeOffer, OfferAsked};
 pub use receipt::{ReceiptBundle, VerifyReceiptError};
 pub use reputation::{MarketNode, MarketNodes, NodeReputation};
+pub use space::{
+    ObjectChange, ObjectHistory, ObjectTouched, SpaceEntry, SpaceMember, SpaceRequest, SpaceStatus, SpaceTicket,
+    SpaceTicketRequest,
+};
 pub use token::{TokenCreated, TokenRequest, TokenRevoke};
 pub use vault::{SecretEntry, SecretSet, VaultStatus};
 pub use wallet::{ExportRequest, Wallet};

@@ -33,6 +33,7 @@ use crate::prepare::{Checked, Preparer};
 use crate::public::PublicAgent;
 use crate::records::Records;
 use crate::routes::{Route, Routes, host_names};
+use crate::spaces::Spaces;
 use crate::supervisor::Supervisor;
 use crate::timeline::Timeline;
 use crate::unapplied::Unapplied;
@@ -83,6 +84,7 @@ pub(crate) struct Core {
     pub(crate) audit: Arc<Audit>,
     pub(crate) identity: Identity,
     pub(crate) peers: Peers,
+    pub(crate) spaces: Spaces,
 }
 
 /// What changes while the node runs; spoken to through [`Core`] alone.

@@ -25,7 +25,7 @@ pub(crate) const TOKEN_DIGITS: usize = TOKEN_BYTES * 2;
 const DEVICE_KEY: &str = "keys/device";
 
 /// The folders of DESIGN §5.16 that this nisse uses.
-const FOLDERS: [&str; 6] = ["keys", "chain", "content", "journal", "state", "cwasm"];
+const FOLDERS: [&str; 7] = ["keys", "chain", "content", "journal", "state", "spaces", "cwasm"];
 
 /// What is written once a home's operator key is durable: where one of these holds anything, that key was once there.
 const TRACES: [&str; 3] = ["journal", "chain", "state"];
@@ -68,6 +68,11 @@ impl Home {
     /// The disk that it lies on.
     pub(crate) fn disk(&self) -> &dyn Disk {
         self.disk.as_ref()
+    }
+
+    /// The same, to keep.
+    pub(crate) fn shared_disk(&self) -> Arc<dyn Disk> {
+        Arc::clone(&self.disk)
     }
 
     /// The token that opens the control API.

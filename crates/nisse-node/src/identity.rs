@@ -10,9 +10,12 @@ pub(crate) mod remotes;
 pub(crate) mod tokens;
 pub(crate) mod wire;
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use nisse_model::{Claim, Credential, CredentialId, Did, InsertError, Inserted, Log, Scope, Statement, Timestamp};
+use nisse_model::{
+    Claim, Credential, CredentialId, Did, InsertError, Inserted, Log, Role, Scope, Statement, Timestamp,
+};
 use nisse_store::{Clock, Disk, Entropy, Journal, JournalError, JournalOptions, Position};
 use tokio::sync::watch;
 
@@ -158,6 +161,18 @@ impl Identity {
             Added { count: 0, refusal: Some(error) } => Err(refused(&error)),
             Added { .. } => Ok(id),
         }
+    }
+
+    /// The members of a space.
+    pub(crate) fn members(&self, space: CredentialId) -> BTreeMap<Did, Role> {
+        self.log().state().members(space)
+    }
+
+    /// The newest credentials that somebody who writes in a space has seen of it, in order.
+    pub(crate) fn seen_of(&self, space: CredentialId) -> Vec<CredentialId> {
+        let Some(identity) = self.known().identity else { return Vec::new() };
+        let about = Claim::Member { space, member: identity, role: Role::Admin };
+        self.log().parents(identity, &about)
     }
 
     /// The delegation by which this key, if it is an agent's, has these rights for so long.

@@ -41,6 +41,7 @@ mod rights;
 mod routes;
 pub mod rules;
 mod second_looks;
+mod spaces;
 mod supervisor;
 mod timeline;
 mod token;
@@ -71,6 +72,7 @@ pub use node::{
 pub use options::{AcceptList, ChainChoice, JournalLimits, NodeOptions, VaultChoice};
 pub use public::{AgentCallError, PublicAgent, PublicAnswer, PublicRoute};
 pub use remote::REMOTE_PATH;
+pub use spaces::{SPACE_MESSAGE_BYTES_MAX, SPACE_PATH, SpaceConnection, SpaceEar, SpaceMouth, SpaceSaid};
 pub use supervisor::Stop;
 pub use timeline::Timeline;
 pub use token::{ParseTokenError, Token, TokenKeyError, TokenSigner};

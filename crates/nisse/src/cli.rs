@@ -1,6 +1,7 @@
 //! The command line's grammar.
 
 mod identity;
+mod space;
 mod vault;
 
 use std::net::SocketAddr;
@@ -9,6 +10,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use identity::{DeviceCommand, IdentityCommand, KitCommand, TokenCommand};
+pub(crate) use space::{SpaceCommand, TicketRole};
 pub(crate) use vault::{AuditCommand, SecretCommand, VaultCommand, WalletCommand};
 
 /// Your own agent: always on, on your machine or one you rent, and able to prove what it did.
@@ -138,6 +140,9 @@ pub(crate) enum Command {
     /// A part of what you may do on this node, for others and for a time
     #[command(subcommand)]
     Token(TokenCommand),
+    /// Documents that many write, kept here while they sleep
+    #[command(subcommand)]
+    Space(SpaceCommand),
     /// Check the home, running or not, and change nothing: format, keys, journal, chain, content
     Doctor {
         /// Make the home's own chain anew from the journal; what is there is kept as a copy

@@ -14,6 +14,7 @@ mod market;
 mod pkg;
 mod receipt;
 mod reputation;
+mod space;
 mod token;
 mod up;
 mod vault;
@@ -66,6 +67,7 @@ pub(crate) fn run(cli: Cli) -> Result<(), Failure> {
         Command::Kit(KitCommand::Check) => block_on(identity::check_kit(&shared)),
         Command::Device(command) => block_on(device::run(&shared, command)),
         Command::Token(command) => block_on(token::run(&shared, command)),
+        Command::Space(command) => block_on(space::run(&shared, command)),
         Command::Receipt(command) => block_on(receipt::run(&shared, command)),
         other => block_on(agents::run(&shared, other)),
     }
@@ -172,6 +174,13 @@ pub(crate) fn agent_path(agent: &str, rest: &str) -> Result<String, Failure> {
         .hint("`nisse ls` lists the agents of this node"));
     }
     Ok(format!("/api/v1/agents/{agent}{rest}"))
+}
+
+/// A name as one segment of a path, whatever it is.
+fn segment(name: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b':');
+    let escape = |byte: u8| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") };
+    name.bytes().map(escape).collect()
 }
 
 fn completions(shell: Shell) {

@@ -35,7 +35,7 @@ pub(super) fn tell(packages: &Path) -> anyhow::Result<()> {
 }
 
 /// From the machine's packages, where it is not there yet.
-fn install() -> anyhow::Result<()> {
+pub(super) fn install() -> anyhow::Result<()> {
     if Path::new(CHROMIUM).exists() {
         return Ok(());
     }

@@ -1,5 +1,6 @@
 //! The product in a story: the built binary, serving on a home of its own.
 
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -31,8 +32,10 @@ impl Nisse {
         up.args(flags);
         up.stdin(Stdio::null()).stdout(Stdio::null());
         let mut up = Running::start(up)?;
+        let pid = up.0.id();
         let (api, public) = up.until("nisse to serve", || {
-            let run = json(&home.join("run.json")).ok()?;
+            // That of one that was killed still lies there.
+            let run = json(&home.join("run.json")).ok().filter(|run| run["pid"] == pid)?;
             let address = |key: &str| run[key].as_str()?.parse::<SocketAddr>().ok();
             Some((address("api")?, address("public")?))
         })?;
@@ -50,6 +53,26 @@ impl Nisse {
     pub(super) fn json(&self, arguments: &[&str]) -> anyhow::Result<serde_json::Value> {
         let said = self.ok(&[arguments, &["--json"]].concat())?;
         serde_json::from_str(&said).with_context(|| format!("nisse {arguments:?}: {said}"))
+    }
+
+    /// Begins an identity with this home: the words are read, and typed again.
+    pub(super) fn begin_identity(&self) -> anyhow::Result<()> {
+        let mut new = command(&self.home, &["identity", "new", "--name", "home", "--json"]);
+        new.stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut new = Running::start(new)?;
+        let mut said = BufReader::new(new.0.stdout.take().context("its stdout is piped")?).lines();
+        let mut kit = String::new();
+        while !kit.ends_with('}') {
+            kit += &said.next().context("it shows its words")??;
+        }
+        let kit: serde_json::Value = serde_json::from_str(&kit)?;
+        let words = kit["words"].as_array().context("it shows its words")?.iter().filter_map(|word| word.as_str());
+        let words = words.collect::<Vec<_>>().join(" ");
+        writeln!(new.0.stdin.take().context("its stdin is piped")?, "{words}")?;
+        said.try_for_each(|line| line.map(drop))?;
+        let status = new.0.wait()?;
+        ensure!(status.success(), "begin an identity: {status}");
+        Ok(())
     }
 
     /// Runs one command that must fail, and gives why it did.

@@ -7,4 +7,5 @@ mod attacks;
 mod openapi;
 mod running;
 mod scopes;
+mod spaces;
 mod tokens;

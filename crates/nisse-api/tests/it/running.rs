@@ -91,6 +91,8 @@ pub(crate) fn concrete(path: &str) -> String {
     path.replace("{agent}", "nobody")
         .replace("{device}", "nobody")
         .replace("{secret}", "none")
+        .replace("{object}", "01HQRS7T4V8WXYZ0123456789A")
+        .replace("{space}", "nothing")
         .replace("{wallet}", "deployer")
         .replace("{cid}", "bafkreigh2akiscaildcqabsyg3dfr6chu3fgpregiymsck7e7aqa4s52zy")
         .replace("{deployment}", "1:0x0000000000000000000000000000000000000000:1")

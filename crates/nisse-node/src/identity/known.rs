@@ -20,7 +20,7 @@ pub(crate) struct Known {
 }
 
 impl Known {
-    pub(super) fn of(log: &Log, own: Option<Did>, now: Timestamp) -> Self {
+    pub(crate) fn of(log: &Log, own: Option<Did>, now: Timestamp) -> Self {
         let identity = log.iter().next().map(|credential| credential.statement().subject);
         let state = log.state();
         let devices = identity.map(|identity| state.devices(identity, now)).unwrap_or_default();

@@ -41,6 +41,7 @@ use crate::records::Records;
 use crate::recovery::{Recovered, Recovery};
 use crate::remote::{Moments, Nonces};
 use crate::routes::Routes;
+use crate::spaces::Spaces;
 use crate::supervisor::Supervisor;
 use crate::timeline::Timeline;
 use crate::unapplied::Unapplied;
@@ -154,6 +155,7 @@ impl Node {
             audit,
             identity,
             peers: Peers::default(),
+            spaces: Spaces::default(),
         });
         let failing = Arc::clone(&core);
         core.supervisor.spawn("records", |stop| async move {

@@ -11,7 +11,7 @@ use serde_json::json;
 
 use super::chain::seams;
 use super::vault::with_typed_passphrase;
-use super::{check_home, client};
+use super::{check_home, client, segment};
 use crate::cli::{DeviceCommand, Shared};
 use crate::failure::{Exit, Failure};
 use crate::{config, duration, output, remote, secret_input};
@@ -215,12 +215,7 @@ pub(super) fn ticket(text: &str) -> Result<Ticket, Failure> {
 
 /// A device's path: whatever it is called stands in it as one segment.
 fn path(device: &str, what: &str) -> String {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b':');
-    let escaped: String = device
-        .bytes()
-        .map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") })
-        .collect();
-    format!("/api/v1/devices/{escaped}/{what}")
+    format!("/api/v1/devices/{}/{what}", segment(device))
 }
 
 #[cfg(test)]

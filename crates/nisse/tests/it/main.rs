@@ -35,6 +35,7 @@ mod receipts;
 mod refusals;
 mod rented;
 mod signed;
+mod spaces;
 mod stalled;
 mod stream;
 mod terminal;

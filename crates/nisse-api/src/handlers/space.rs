@@ -1,0 +1,76 @@
+//! Spaces: begun, looked at, tickets to them, and their objects.
+
+use axum::Json;
+use axum::extract::{Path, State};
+use http::StatusCode;
+use nisse_node::control::{
+    ObjectHistory, SpaceEntry, SpaceMember, SpaceRequest, SpaceStatus, SpaceTicket, SpaceTicketRequest,
+};
+use serde_json::Value;
+
+use super::{Answer, Sent, read};
+use crate::control::App;
+use crate::problem::Problem;
+
+pub(crate) async fn space_list(State(app): State<App>) -> Answer<Vec<SpaceEntry>> {
+    Ok(Json(app.node.space_list().await?))
+}
+
+pub(crate) async fn space_create(State(app): State<App>, sent: Sent<SpaceRequest>) -> Answer<SpaceStatus> {
+    Ok(Json(app.node.space_create(&read(sent)?).await?))
+}
+
+pub(crate) async fn space_show(State(app): State<App>, Path(space): Path<String>) -> Answer<SpaceStatus> {
+    Ok(Json(app.node.space_show(&space).await?))
+}
+
+pub(crate) async fn space_members(State(app): State<App>, Path(space): Path<String>) -> Answer<Vec<SpaceMember>> {
+    Ok(Json(app.node.space_members(&space).await?))
+}
+
+pub(crate) async fn space_ticket(
+    State(app): State<App>,
+    Path(space): Path<String>,
+    sent: Sent<SpaceTicketRequest>,
+) -> Answer<SpaceTicket> {
+    Ok(Json(app.node.space_ticket(&space, &read(sent)?).await?))
+}
+
+pub(crate) async fn space_put(State(app): State<App>, Path(space): Path<String>, sent: Sent<Value>) -> Answer<Value> {
+    Ok(Json(app.node.space_put(&space, read(sent)?).await?))
+}
+
+pub(crate) async fn space_patch(
+    State(app): State<App>,
+    Path((space, object)): Path<(String, String)>,
+    sent: Sent<Value>,
+) -> Answer<Value> {
+    Ok(Json(app.node.space_patch(&space, &object, read(sent)?).await?))
+}
+
+pub(crate) async fn space_get(State(app): State<App>, Path((space, object)): Path<(String, String)>) -> Answer<Value> {
+    Ok(Json(app.node.space_get(&space, &object).await?))
+}
+
+pub(crate) async fn space_remove(
+    State(app): State<App>,
+    Path((space, object)): Path<(String, String)>,
+) -> Result<StatusCode, Problem> {
+    app.node.space_delete(&space, &object).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+pub(crate) async fn space_history(
+    State(app): State<App>,
+    Path((space, object)): Path<(String, String)>,
+) -> Answer<ObjectHistory> {
+    Ok(Json(app.node.space_history(&space, &object).await?))
+}
+
+pub(crate) async fn space_query(
+    State(app): State<App>,
+    Path(space): Path<String>,
+    sent: Sent<Value>,
+) -> Answer<Vec<Value>> {
+    Ok(Json(app.node.space_query(&space, &read(sent)?).await?))
+}

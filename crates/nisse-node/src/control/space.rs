@@ -1,0 +1,108 @@
+//! Spaces, and who is let into them.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// `nisse space create`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SpaceRequest {
+    /// What this home calls it: lower-case letters, digits and hyphens.
+    pub name: String,
+}
+
+/// A space that this home holds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct SpaceEntry {
+    /// The space: the name of the credential that began it.
+    pub space: String,
+    /// What this home calls it.
+    pub name: String,
+    /// The role of this home's identity: `relay`, `read`, `edit` or `admin`; none: it has none any more.
+    pub role: Option<String>,
+    /// Documents that are held.
+    pub documents: u64,
+    /// Bytes of their changes.
+    pub bytes: u64,
+}
+
+/// `nisse space show`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct SpaceStatus {
+    /// The space.
+    #[serde(flatten)]
+    pub entry: SpaceEntry,
+    /// The document that everybody in the space finds first: `automerge:…`.
+    pub root: String,
+    /// How many are connected now.
+    pub connected: u64,
+    /// Why nothing more is taken, if that is so.
+    pub trouble: Option<String>,
+}
+
+/// A member of a space.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct SpaceMember {
+    /// The identity, `did:key:…`.
+    pub identity: String,
+    /// Its role.
+    pub role: String,
+    /// Whether it is this home's own.
+    pub own: bool,
+}
+
+/// `nisse space ticket`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SpaceTicketRequest {
+    /// What whoever has the ticket may do: `read` or `edit`.
+    pub role: String,
+    /// For how long: milliseconds, at most 30 days.
+    pub expires_ms: u64,
+}
+
+/// A ticket: whoever has it is let in, so it is a secret.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct SpaceTicket {
+    /// What a client of automerge-repo is given: `ws://…`.
+    pub url: String,
+    /// The role.
+    pub role: String,
+    /// When it is good for nothing: Unix milliseconds.
+    pub expires: u64,
+}
+
+/// `nisse space history`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ObjectHistory {
+    /// The newest changes of the object's document, newest first.
+    pub changes: Vec<ObjectChange>,
+    /// How many there are in all.
+    pub total: u64,
+}
+
+/// One change of an object.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ObjectChange {
+    /// Its hash.
+    pub change: String,
+    /// When, by the clock of whoever made it: Unix milliseconds.
+    pub time: u64,
+    /// The device that vouches for it, `did:key:…`.
+    pub device: Option<String>,
+    /// What that device is called here.
+    pub name: Option<String>,
+    /// The identity whose change it is.
+    pub identity: Option<String>,
+    /// What it touched.
+    pub touched: Vec<ObjectTouched>,
+}
+
+/// What a change touched.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ObjectTouched {
+    /// The object.
+    pub object: String,
+    /// The key of it; none: the object as a whole.
+    pub key: Option<String>,
+}

@@ -1,0 +1,132 @@
+//! Objects of a space as this home reads and writes them.
+
+use nisse_model::Role;
+use nisse_space::objects::{ObjectId, Query};
+use nisse_space::{SpaceError, SpaceObjectError, Write};
+use serde_json::{Map, Value};
+
+use super::Node;
+use crate::control::{ObjectChange, ObjectHistory, ObjectTouched};
+use crate::error::{ErrorKind, NodeError};
+
+/// Changes of one answer.
+const CHANGES_MAX: usize = 200;
+
+impl Node {
+    /// Makes an object what the JSON says; without an `id` in it, it is a new one.
+    pub async fn space_put(&self, space: &str, json: Value) -> Result<Value, NodeError> {
+        let json = fields(json)?;
+        let id = match json.get("id") {
+            Some(id) => object_id(id.as_str().unwrap_or_default())?,
+            None => self.new_object_id(),
+        };
+        self.write_object(space, id, |json| Write::Put(json), json).await
+    }
+
+    /// Changes an object by a merge patch.
+    pub async fn space_patch(&self, space: &str, id: &str, patch: Value) -> Result<Value, NodeError> {
+        let (id, patch) = (object_id(id)?, fields(patch)?);
+        // A patch of what is not there would make it.
+        self.space_get(space, &id.to_string()).await?;
+        self.write_object(space, id, |patch| Write::Patch(patch), patch).await
+    }
+
+    /// Marks an object as deleted; its history stays.
+    pub async fn space_delete(&self, space: &str, id: &str) -> Result<Value, NodeError> {
+        self.write_object(space, object_id(id)?, |_| Write::Delete, Map::new()).await
+    }
+
+    async fn write_object(
+        &self,
+        space: &str,
+        id: ObjectId,
+        write: impl FnOnce(&Map<String, Value>) -> Write<'_> + Send + 'static,
+        json: Map<String, Value>,
+    ) -> Result<Value, NodeError> {
+        let registered = self.space_named(space)?;
+        self.may(&registered, Role::Edit)?;
+        let done = self.core.spaces.ask(&self.core, &registered, move |space, author| {
+            match space.write_object(id, write(&json), author) {
+                Ok((object, effects)) => (Ok(Value::Object(object.to_json())), effects),
+                Err(error) => (Err(error), Vec::new()),
+            }
+        });
+        done.await?.map_err(|error| refused(&error))
+    }
+
+    /// One object.
+    pub async fn space_get(&self, space: &str, id: &str) -> Result<Value, NodeError> {
+        let (registered, id) = (self.space_named(space)?, object_id(id)?);
+        self.may(&registered, Role::Read)?;
+        let read = self.core.spaces.ask(&self.core, &registered, move |space, _| (space.object(id), Vec::new()));
+        let object = read.await?.map_err(|error| refused(&error))?;
+        object.map(|object| Value::Object(object.to_json())).ok_or_else(|| refused(&SpaceObjectError::Unknown(id)))
+    }
+
+    /// The objects that a query of ECHO finds.
+    pub async fn space_query(&self, space: &str, query: &Value) -> Result<Vec<Value>, NodeError> {
+        let registered = self.space_named(space)?;
+        self.may(&registered, Role::Read)?;
+        let query = Query::from_json(&query.to_string()).map_err(|error| refused(&error.into()))?;
+        let found = self.core.spaces.ask(&self.core, &registered, move |space, _| (space.query(&query), Vec::new()));
+        let found = found.await?.map_err(|error| refused(&error))?;
+        Ok(found.iter().map(|object| Value::Object(object.to_json())).collect())
+    }
+
+    /// The newest changes of an object, and whose they are.
+    pub async fn space_history(&self, space: &str, id: &str) -> Result<ObjectHistory, NodeError> {
+        let (registered, id) = (self.space_named(space)?, object_id(id)?);
+        self.may(&registered, Role::Read)?;
+        let read =
+            self.core.spaces.ask(&self.core, &registered, move |space, _| (space.history(id, CHANGES_MAX), Vec::new()));
+        let (history, vouched) = read.await?.map_err(|error| refused(&error))?;
+        let known = self.core.identity.known();
+        let changes = history.changes.into_iter().map(|change| {
+            let voucher = vouched.get(&change.hash);
+            ObjectChange {
+                change: change.hash.to_string(),
+                time: change.time.0,
+                device: voucher.map(|voucher| voucher.author.to_string()),
+                name: voucher.and_then(|voucher| known.name(&voucher.author)).map(str::to_owned),
+                identity: voucher.map(|voucher| voucher.subject.unwrap_or(voucher.identity).to_string()),
+                touched: change
+                    .touched
+                    .into_iter()
+                    .map(|touched| ObjectTouched { object: touched.object.to_string(), key: touched.key })
+                    .collect(),
+            }
+        });
+        Ok(ObjectHistory { changes: changes.collect(), total: history.changes_total as u64 })
+    }
+
+    fn new_object_id(&self) -> ObjectId {
+        let mut random = [0; 10];
+        self.core.entropy.fill(&mut random);
+        ObjectId::new(self.core.clock.now().0, random)
+    }
+}
+
+fn object_id(text: &str) -> Result<ObjectId, NodeError> {
+    text.parse().map_err(|error| NodeError::caused(ErrorKind::Usage, "object_id_invalid", &error))
+}
+
+fn fields(json: Value) -> Result<Map<String, Value>, NodeError> {
+    match json {
+        Value::Object(json) => Ok(json),
+        _ => {
+            let text = "failed to read the object: a JSON object is expected";
+            Err(NodeError::new(ErrorKind::Usage, "object_invalid", text))
+        }
+    }
+}
+
+fn refused(error: &SpaceObjectError) -> NodeError {
+    let (kind, code) = match error {
+        SpaceObjectError::Unknown(_) => (ErrorKind::NotFound, "object_unknown"),
+        SpaceObjectError::Object(_) => (ErrorKind::Usage, "object_invalid"),
+        SpaceObjectError::Query(_) => (ErrorKind::Usage, "query_invalid"),
+        SpaceObjectError::Space(SpaceError::Sealed) => (ErrorKind::Conflict, "vault_sealed"),
+        SpaceObjectError::Space(_) => (ErrorKind::Failed, "space_failed"),
+    };
+    NodeError::caused(kind, code, error)
+}

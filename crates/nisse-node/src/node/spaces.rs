@@ -1,0 +1,216 @@
+//! Spaces as their owner meets them: made, shown, and a ticket given.
+
+use std::sync::Arc;
+
+use nisse_model::{Claim, Label, Role};
+use nisse_space::{Admission, Registered, Store, Ticket, root_document};
+
+use super::Node;
+use crate::control::{SpaceEntry, SpaceMember, SpaceRequest, SpaceStatus, SpaceTicket, SpaceTicketRequest};
+use crate::error::{ErrorKind, NodeError};
+use crate::identity::none;
+use crate::spaces::{SPACE_PATH, SpaceConnection, failed, rights};
+
+/// For how long a ticket can be good.
+const EXPIRES_MS_MAX: u64 = 30 * 24 * 3_600_000;
+/// Digits of a space's id that name it, where no other begins with them.
+const DIGITS_MIN: usize = 8;
+
+impl Node {
+    /// Begins a space; this home's identity is its first admin.
+    pub async fn space_create(&self, request: &SpaceRequest) -> Result<SpaceStatus, NodeError> {
+        let name = space_name(&request.name)?;
+        self.core.identity.known().identity.ok_or_else(none)?;
+        let spaces = self.core.spaces.all(&self.core)?;
+        if spaces.iter().any(|space| space.name == name) {
+            let text = format!("failed to make the space {name}: there is one of that name here");
+            return Err(NodeError::new(ErrorKind::Conflict, "space_exists", text)
+                .with_hint(format!("`nisse space show {name}` shows it")));
+        }
+        let mut replica = [0; 16];
+        self.core.entropy.fill(&mut replica);
+        let core = Arc::clone(&self.core);
+        let about = name.clone();
+        let making = async move {
+            let database = core.spaces.database(&core)?;
+            let space = core.identity.say(Claim::SpaceGenesis).await?;
+            let registered = Registered { space, name, replica };
+            registered.keep(&database).map_err(|error| failed(&error))?;
+            Ok(registered)
+        };
+        let registered = self.audited("space.create", &about, making).await?;
+        tracing::info!(target: "nisse::event::space", step = "made", space = %registered.space);
+        self.status_of(&registered)
+    }
+
+    /// The spaces that this home holds.
+    pub async fn space_list(&self) -> Result<Vec<SpaceEntry>, NodeError> {
+        let spaces = self.core.spaces.all(&self.core)?;
+        spaces.iter().map(|registered| self.entry_of(registered)).collect()
+    }
+
+    /// One of them, by its name or its id, or the first digits of that.
+    pub async fn space_show(&self, space: &str) -> Result<SpaceStatus, NodeError> {
+        self.status_of(&self.space_named(space)?)
+    }
+
+    /// Who is a member of it.
+    pub async fn space_members(&self, space: &str) -> Result<Vec<SpaceMember>, NodeError> {
+        let space = self.space_named(space)?.space;
+        let known = self.core.identity.known();
+        let members = self.core.identity.members(space);
+        let member = |(identity, role): (nisse_model::Did, Role)| SpaceMember {
+            identity: identity.to_string(),
+            role: role.as_str().to_owned(),
+            own: known.identity == Some(identity),
+        };
+        Ok(members.into_iter().map(member).collect())
+    }
+
+    /// A ticket of this device, by which a client of automerge-repo comes in.
+    pub async fn space_ticket(&self, space: &str, request: &SpaceTicketRequest) -> Result<SpaceTicket, NodeError> {
+        let registered = self.space_named(space)?;
+        let role = ticket_role(&request.role)?;
+        if !(1..=EXPIRES_MS_MAX).contains(&request.expires_ms) {
+            let text = "failed to make a ticket: it would be good for no time at all, or for more than 30 days";
+            return Err(NodeError::new(ErrorKind::Usage, "expires_invalid", text)
+                .with_hint("name a time such as 1h; a client that is cut off asks for another".to_owned()));
+        }
+        let known = self.core.identity.known();
+        let subject = known.identity.ok_or_else(none)?;
+        let device = self.core.identity.device()?;
+        let mut nonce = [0; 12];
+        self.core.entropy.fill(&mut nonce);
+        let (issuer, expires) = (device.key.did(), self.core.clock.now().plus_ms(request.expires_ms));
+        let admission = Admission { space: registered.space, subject, issuer, role, expires, nonce };
+        self.may(&registered, role)?;
+        if rights(&known, &admission, self.core.clock.now()).is_none() {
+            let text = "failed to make a ticket: this device may not act for the identity";
+            return Err(NodeError::new(ErrorKind::Refused, "device_revoked", text)
+                .with_hint("`nisse device ls` on another device shows which may".to_owned()));
+        }
+        // Nobody has it before its line stands there, which says nothing by which somebody would be let in.
+        let about = format!("{} {} until {}", registered.name, role.as_str(), expires.seconds());
+        self.audited("space.ticket", &about, async { Ok(()) }).await?;
+        let signature = device.key.sign(Admission::CONTEXT, &admission.signed_bytes());
+        let ticket = admission.with_signature(signature);
+        let ticket = ticket.map_err(|error| NodeError::caused(ErrorKind::Failed, "ticket_failed", &error))?;
+        let base = self.public_url().to_string().replacen("http", "ws", 1);
+        let url = format!("{}{SPACE_PATH}{}?ticket={ticket}", base.trim_end_matches('/'), registered.space);
+        Ok(SpaceTicket { url, role: role.as_str().to_owned(), expires: expires.0 })
+    }
+
+    /// Lets a client in that has a ticket; it is told nothing of why it is not.
+    pub async fn space_open(&self, space: &str, ticket: &str) -> Result<SpaceConnection, NodeError> {
+        let refused = || {
+            let text = "failed to let you in: this ticket lets nobody in here";
+            NodeError::new(ErrorKind::Refused, "ticket_refused", text)
+                .with_hint("`nisse space ticket` makes another".to_owned())
+        };
+        let ticket: Ticket = ticket.parse().map_err(|_| refused())?;
+        let admission = ticket.admission();
+        if space.parse() != Ok(admission.space) {
+            return Err(refused());
+        }
+        let (known, now) = (self.core.identity.known(), self.core.clock.now());
+        rights(&known, admission, now).ok_or_else(refused)?;
+        let spaces = self.core.spaces.all(&self.core)?;
+        let registered = spaces.into_iter().find(|held| held.space == admission.space).ok_or_else(refused)?;
+        self.core.spaces.connect(&self.core, &registered, admission.clone()).await
+    }
+
+    /// Refuses what this home has no role for any more.
+    pub(super) fn may(&self, registered: &Registered, role: Role) -> Result<(), NodeError> {
+        let known = self.core.identity.known();
+        let has = known.identity.and_then(|identity| known.role(&registered.space, &identity));
+        if has.is_some_and(|has| has >= role) {
+            return Ok(());
+        }
+        let text =
+            format!("failed to use the space {}: this home has not the role {} there", registered.name, role.as_str());
+        Err(NodeError::new(ErrorKind::Refused, "role_missing", text)
+            .with_hint(format!("`nisse space members {}` shows who has which", registered.name)))
+    }
+
+    pub(super) fn space_named(&self, named: &str) -> Result<Registered, NodeError> {
+        let spaces = self.core.spaces.all(&self.core)?;
+        if let Some(space) = spaces.iter().find(|space| space.name == named) {
+            return Ok(space.clone());
+        }
+        let digits = named.len() >= DIGITS_MIN;
+        let mut begin = spaces.iter().filter(|space| digits && space.space.to_string().starts_with(named));
+        match (begin.next(), begin.next()) {
+            (Some(space), None) => Ok(space.clone()),
+            (Some(_), Some(_)) => {
+                let text = format!("failed to find the space {named}: more than one begins so");
+                Err(NodeError::new(ErrorKind::Usage, "space_ambiguous", text)
+                    .with_hint("`nisse space ls` lists them".to_owned()))
+            }
+            (None, _) => {
+                let shown: String = named.chars().take(80).collect();
+                let text = format!("failed to find the space {shown}: this home holds none of that name");
+                Err(NodeError::new(ErrorKind::NotFound, "space_unknown", text).with_hint(
+                    "`nisse space ls` lists those that it holds; `nisse space create NAME` makes one".to_owned(),
+                ))
+            }
+        }
+    }
+
+    fn entry_of(&self, registered: &Registered) -> Result<SpaceEntry, NodeError> {
+        let store = Store::new(self.core.spaces.database(&self.core)?, registered.space);
+        let (mut documents, mut bytes) = (0, 0);
+        let counted = store.documents(|_, summary| {
+            documents += 1;
+            bytes += summary.bytes;
+            true
+        });
+        counted.map_err(|error| failed(&error))?;
+        let known = self.core.identity.known();
+        let role = known.identity.and_then(|identity| known.role(&registered.space, &identity));
+        Ok(SpaceEntry {
+            space: registered.space.to_string(),
+            name: registered.name.clone(),
+            role: role.map(|role| role.as_str().to_owned()),
+            documents,
+            bytes,
+        })
+    }
+
+    fn status_of(&self, registered: &Registered) -> Result<SpaceStatus, NodeError> {
+        let standing = self.core.spaces.standing(registered.space);
+        Ok(SpaceStatus {
+            entry: self.entry_of(registered)?,
+            root: format!("automerge:{}", root_document(registered.space)),
+            connected: standing.connected,
+            trouble: standing.trouble,
+        })
+    }
+}
+
+fn space_name(text: &str) -> Result<String, NodeError> {
+    let sound = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-');
+    let name: Option<Label> = text.parse().ok();
+    match name {
+        Some(_) if text.len() <= Registered::NAME_MAX && text.bytes().all(sound) && !text.starts_with('-') => {
+            Ok(text.to_owned())
+        }
+        _ => {
+            let shown: String = text.chars().take(80).collect();
+            let text = format!("failed to name a space `{shown}`: lower-case letters, digits and hyphens, at most 64");
+            Err(NodeError::new(ErrorKind::Usage, "space_name_invalid", text)
+                .with_hint("`nisse space create notes`, for one".to_owned()))
+        }
+    }
+}
+
+fn ticket_role(text: &str) -> Result<Role, NodeError> {
+    match text {
+        "read" => Ok(Role::Read),
+        "edit" => Ok(Role::Edit),
+        _ => {
+            let shown: String = text.chars().take(80).collect();
+            let text = format!("failed to make a ticket for the role `{shown}`: it is `read` or `edit`");
+            Err(NodeError::new(ErrorKind::Usage, "role_invalid", text))
+        }
+    }
+}

@@ -1,0 +1,168 @@
+//! The spaces that this home holds: one database for all of them, one task for each that somebody is connected to.
+//!
+//! A space is opened for its first connection and closed a while after its last. Its turns are taken where waiting for the
+//! disk is allowed, one behind the other; between two of them all that was said meanwhile is gathered.
+
+mod author;
+mod connection;
+mod rights;
+mod worker;
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use nisse_model::CredentialId;
+use nisse_space::{Admission, Author, Effect, PeerKey, Registered, Space, StoreError};
+use nisse_store::Database;
+use tokio::sync::{mpsc, oneshot, watch};
+
+pub use self::connection::{SpaceConnection, SpaceEar, SpaceMouth, SpaceSaid};
+pub(crate) use self::rights::rights;
+use self::worker::Told;
+use crate::core::Core;
+use crate::error::{ErrorKind, NodeError};
+
+/// Where clients connect to a space, on the public listener.
+pub const SPACE_PATH: &str = "/spaces/";
+/// Bytes of one message of a client.
+pub const SPACE_MESSAGE_BYTES_MAX: usize = nisse_space::repo_protocol::FRAME_BYTES_MAX;
+
+/// The database of all spaces, in the home.
+const FILE: &str = "spaces/spaces.redb";
+/// Messages of all clients of one space that wait for its turn.
+const TOLD_MAX: usize = 256;
+
+/// What the node knows of its spaces.
+#[derive(Default)]
+pub(crate) struct Spaces {
+    /// Opened when it is first needed: a home without spaces has none.
+    database: Mutex<Option<Arc<Database>>>,
+    open: Mutex<BTreeMap<CredentialId, Handle>>,
+    /// Numbers connections.
+    connections: AtomicU64,
+}
+
+/// An open space.
+#[derive(Clone)]
+struct Handle {
+    told: mpsc::Sender<Told>,
+    standing: watch::Receiver<Standing>,
+}
+
+/// How an open space stands.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Standing {
+    pub(crate) connected: u64,
+    pub(crate) trouble: Option<String>,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+pub(crate) fn failed(error: &StoreError) -> NodeError {
+    NodeError::caused(ErrorKind::Failed, "space_failed", error)
+}
+
+impl Spaces {
+    /// The database of all spaces.
+    pub(crate) fn database(&self, core: &Core) -> Result<Arc<Database>, NodeError> {
+        let mut held = lock(&self.database);
+        if let Some(database) = &*held {
+            return Ok(Arc::clone(database));
+        }
+        let opened = Database::open(core.home.shared_disk(), &core.home.join(FILE));
+        let opened = Arc::new(opened.map_err(|error| {
+            NodeError::caused(ErrorKind::Failed, "space_failed", &error)
+                .with_hint(format!("put {} back from a copy", core.home.join(FILE).display()))
+        })?);
+        *held = Some(Arc::clone(&opened));
+        Ok(opened)
+    }
+
+    /// The spaces that this home holds.
+    pub(crate) fn all(&self, core: &Core) -> Result<Vec<Registered>, NodeError> {
+        let none = lock(&self.database).is_none() && !core.home.disk().exists(&core.home.join(FILE));
+        if none {
+            return Ok(Vec::new());
+        }
+        Registered::all(&*self.database(core)?).map_err(|error| failed(&error))
+    }
+
+    /// How a space stands; one that nobody is connected to rests.
+    pub(crate) fn standing(&self, space: CredentialId) -> Standing {
+        lock(&self.open).get(&space).map(|handle| handle.standing.borrow().clone()).unwrap_or_default()
+    }
+
+    /// Connects somebody whose ticket was looked at.
+    pub(crate) async fn connect(
+        &self,
+        core: &Arc<Core>,
+        registered: &Registered,
+        admission: Admission,
+    ) -> Result<SpaceConnection, NodeError> {
+        let peer = PeerKey(self.connections.fetch_add(1, Ordering::Relaxed));
+        // One that closes just now is opened again.
+        for _ in 0..3 {
+            let handle = self.handle(core, registered)?;
+            let (said, mouth) = connection::mouth();
+            let opened = Told::Opened { peer, admission: admission.clone(), said };
+            if handle.told.send(opened).await.is_ok() {
+                return Ok(SpaceConnection::new(peer, handle.told, mouth));
+            }
+        }
+        Err(NodeError::new(ErrorKind::Busy, "space_closing", "failed to open the space: it is closing"))
+    }
+
+    /// Does something in a space for this home itself.
+    pub(crate) async fn ask<T: Send + 'static>(
+        &self,
+        core: &Arc<Core>,
+        registered: &Registered,
+        work: impl FnOnce(&mut Space, &dyn Author) -> (T, Vec<Effect>) + Send + 'static,
+    ) -> Result<T, NodeError> {
+        let closed = || NodeError::new(ErrorKind::Busy, "space_closing", "failed to use the space: it is closing");
+        let (done, reached) = oneshot::channel();
+        let mut asked = Told::Asked(Box::new(move |space, author| {
+            let (result, effects) = work(space, author);
+            // Nobody waiting is no error.
+            let _ = done.send(result);
+            effects
+        }));
+        for _ in 0..3 {
+            match self.handle(core, registered)?.told.send(asked).await {
+                Ok(()) => return reached.await.map_err(|_| closed()),
+                // One that closes just now is opened again.
+                Err(mpsc::error::SendError(back)) => asked = back,
+            }
+        }
+        Err(closed())
+    }
+
+    fn handle(&self, core: &Arc<Core>, registered: &Registered) -> Result<Handle, NodeError> {
+        let database = self.database(core)?;
+        let mut open = lock(&self.open);
+        if let Some(handle) = open.get(&registered.space).filter(|handle| !handle.told.is_closed()) {
+            return Ok(handle.clone());
+        }
+        let (told, inbox) = mpsc::channel(TOLD_MAX);
+        let (tell, standing) = watch::channel(Standing::default());
+        let handle = Handle { told, standing };
+        open.insert(registered.space, handle.clone());
+        let (core_of, registered) = (Arc::clone(core), registered.clone());
+        core.supervisor.spawn("space", |stop| worker::run(core_of, database, registered, inbox, tell, stop));
+        Ok(handle)
+    }
+
+    /// Forgets an open space that rests, unless somebody came meanwhile.
+    fn close(&self, space: CredentialId, inbox: &mut mpsc::Receiver<Told>) -> bool {
+        let mut open = lock(&self.open);
+        if !inbox.is_empty() {
+            return false;
+        }
+        inbox.close();
+        open.remove(&space);
+        true
+    }
+}

@@ -1,0 +1,26 @@
+//! Spaces: documents that many write, in signed chunks. The owner of automerge.
+//!
+//! [`Space`] is one open space, without a socket, a clock or a thread: it admits what clients of automerge-repo bring by
+//! their rights, signs it ([`Chunk`]), keeps it ([`Store`]) and tells the others. [`objects`] reads and writes documents
+//! as ECHO's objects. [`gauge`] measures what automerge would be given before it is.
+#![forbid(unsafe_code)]
+
+mod chunk;
+mod document_id;
+mod documents;
+pub mod gauge;
+pub mod objects;
+pub mod repo_protocol;
+mod root;
+mod space;
+mod store;
+mod ticket;
+mod vouched;
+
+pub use chunk::{Changes, Chunk, ChunkError, ChunkId};
+pub use document_id::{DocumentId, ParseDocumentIdError};
+pub use root::root_document;
+pub use space::{Author, Effect, Event, PeerKey, Rights, Space, SpaceError, SpaceLimits, SpaceObjectError, Write};
+pub use store::{Registered, Store, StoreError, Summary};
+pub use ticket::{Admission, Ticket, TicketError};
+pub use vouched::{Vouched, Voucher};

@@ -1,0 +1,71 @@
+//! Which spaces a home holds, and what it calls them.
+
+use minicbor::{Decoder, Encoder};
+use nisse_model::{CredentialId, Hash256};
+use nisse_store::{Database, Rows, Table};
+
+use super::StoreError;
+
+const REGISTER: Table = Table::new("space.register");
+/// The first item of a row.
+const VERSION: u64 = 1;
+
+/// A space that a home holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Registered {
+    /// The space.
+    pub space: CredentialId,
+    /// What this home calls it.
+    pub name: String,
+    /// Names this replica among all that hold the space: drawn where it was made.
+    pub replica: [u8; 16],
+}
+
+impl Registered {
+    /// The longest name, in bytes.
+    pub const NAME_MAX: usize = 64;
+
+    /// Notes a space, durable when this returns.
+    pub fn keep(&self, database: &Database) -> Result<(), StoreError> {
+        let mut row = Vec::new();
+        self.write(&mut Encoder::new(&mut row)).expect("writing to memory does not fail");
+        database.write(|rows| Ok(rows.put(REGISTER, &self.space.0.0, &row)?))
+    }
+
+    fn write(
+        &self,
+        encoder: &mut Encoder<&mut Vec<u8>>,
+    ) -> Result<(), minicbor::encode::Error<core::convert::Infallible>> {
+        encoder.array(3)?.u64(VERSION)?.str(&self.name)?.bytes(&self.replica)?;
+        Ok(())
+    }
+
+    /// All of them, by the space's name.
+    pub fn all(database: &Database) -> Result<Vec<Self>, StoreError> {
+        let (mut all, mut damaged) = (Vec::new(), None);
+        database.read::<_, StoreError>(|rows| {
+            rows.with_prefix(REGISTER, &[], &mut |key, row| {
+                match key.try_into().ok().and_then(|space| Self::read(CredentialId(Hash256(space)), row)) {
+                    Some(registered) => all.push(registered),
+                    None => damaged = Some(Hash256::of(row)),
+                }
+                true
+            })?;
+            Ok(())
+        })?;
+        match damaged {
+            Some(row) => Err(StoreError::Register(format!("a row of it, {row}, is none of ours"))),
+            None => Ok(all),
+        }
+    }
+
+    fn read(space: CredentialId, row: &[u8]) -> Option<Self> {
+        let mut decoder = Decoder::new(row);
+        if decoder.array().ok()? != Some(3) || decoder.u64().ok()? != VERSION {
+            return None;
+        }
+        let name = decoder.str().ok()?.to_owned();
+        let replica = decoder.bytes().ok()?.try_into().ok()?;
+        Some(Self { space, name, replica })
+    }
+}

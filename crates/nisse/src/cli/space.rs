@@ -1,0 +1,89 @@
+//! Spaces: documents that many write.
+
+use clap::{Subcommand, ValueEnum};
+
+#[derive(Subcommand)]
+pub(crate) enum SpaceCommand {
+    /// Begin one, with this home's identity as its first member
+    Create {
+        /// What this home calls it: lower-case letters, digits and hyphens
+        name: String,
+    },
+    /// List those that this home holds
+    Ls,
+    /// Show one: its first document, what it holds, who is connected
+    Show {
+        /// Its name, or its id, or the first digits of that
+        space: String,
+    },
+    /// List who has which role in one
+    Members {
+        /// Its name, or its id, or the first digits of that
+        space: String,
+    },
+    /// Make a ticket and print it, this once: the URL by which a client of automerge-repo comes in
+    Ticket {
+        /// Its name, or its id, or the first digits of that
+        space: String,
+        /// What whoever has it may do
+        #[arg(long, value_name = "ROLE", default_value = "edit")]
+        role: TicketRole,
+        /// For how long: 90s, 10m, 1h, 30d at most
+        #[arg(long = "for", value_name = "TIME", default_value = "1h")]
+        lasting: String,
+    },
+    /// Write an object and print it: a new one, or the one whose `id` the JSON names
+    Put {
+        /// The space
+        space: String,
+        /// What it is from now on, in JSON; without it, what stdin says
+        #[arg(value_name = "JSON")]
+        value: Option<String>,
+    },
+    /// Change a part of an object and print it
+    Patch {
+        /// The space
+        space: String,
+        /// The object's id
+        object: String,
+        /// A merge patch in JSON: null removes a key; without it, what stdin says
+        #[arg(value_name = "JSON")]
+        value: Option<String>,
+    },
+    /// Print an object
+    Get {
+        /// The space
+        space: String,
+        /// The object's id
+        object: String,
+    },
+    /// Mark an object as deleted; its history stays
+    Rm {
+        /// The space
+        space: String,
+        /// The object's id
+        object: String,
+    },
+    /// Print the objects that a query finds, one a line
+    Query {
+        /// The space
+        space: String,
+        /// A query as ECHO writes it; without it, all objects
+        query: Option<String>,
+    },
+    /// Show the newest changes of an object, and whose they are
+    History {
+        /// The space
+        space: String,
+        /// The object's id
+        object: String,
+    },
+}
+
+#[derive(ValueEnum, Clone, Copy)]
+pub(crate) enum TicketRole {
+    /// See all documents
+    Read,
+    /// Change them too
+    Edit,
+}

@@ -1,0 +1,165 @@
+//! space create, ls, show, members, ticket; put, patch, get, rm, query, history.
+
+use std::io::Read as _;
+
+use nisse_node::control::{
+    ObjectHistory, SpaceEntry, SpaceMember, SpaceRequest, SpaceStatus, SpaceTicket, SpaceTicketRequest,
+};
+use serde_json::{Value, json};
+
+use super::{client, segment};
+use crate::cli::{Shared, SpaceCommand, TicketRole};
+use crate::failure::Failure;
+use crate::{duration, output};
+
+const SPACES: &str = "/api/v1/spaces";
+/// Bytes of an object or a query that is typed.
+const JSON_BYTES_MAX: u64 = 1 << 20;
+
+pub(crate) async fn run(shared: &Shared, command: SpaceCommand) -> Result<(), Failure> {
+    match command {
+        SpaceCommand::Create { name } => {
+            let space: SpaceStatus = client(shared).await?.post(SPACES, &SpaceRequest { name }).await?;
+            show(shared, &space);
+            if !shared.json {
+                output::note(false, &format!("`nisse space ticket {}` lets a client in", space.entry.name));
+            }
+        }
+        SpaceCommand::Ls => list(shared, &client(shared).await?.get::<Vec<_>>(SPACES).await?),
+        SpaceCommand::Show { space } => show(shared, &client(shared).await?.get(&path(&space, "")).await?),
+        SpaceCommand::Members { space } => {
+            members(shared, &client(shared).await?.get::<Vec<_>>(&path(&space, "/members")).await?);
+        }
+        SpaceCommand::Ticket { space, role, lasting } => {
+            let role = match role {
+                TicketRole::Read => "read",
+                TicketRole::Edit => "edit",
+            };
+            let request = SpaceTicketRequest { role: role.to_owned(), expires_ms: duration::milliseconds(&lasting)? };
+            ticket(shared, &client(shared).await?.post(&path(&space, "/ticket"), &request).await?);
+        }
+        SpaceCommand::Put { space, value } => {
+            let value = typed(value)?;
+            object(&client(shared).await?.post(&path(&space, "/objects"), &value).await?);
+        }
+        SpaceCommand::Patch { space, object: id, value } => {
+            let value = typed(value)?;
+            object(&client(shared).await?.post(&at(&space, &id, ""), &value).await?);
+        }
+        SpaceCommand::Get { space, object: id } => object(&client(shared).await?.get(&at(&space, &id, "")).await?),
+        SpaceCommand::Rm { space, object: id } => client(shared).await?.delete(&at(&space, &id, "")).await?,
+        SpaceCommand::Query { space, query } => {
+            let query = match query {
+                Some(query) => parsed(&query)?,
+                None => json!({ "type": "select", "filter": { "type": "object", "typename": null, "props": {} } }),
+            };
+            let found: Vec<Value> = client(shared).await?.post(&path(&space, "/query"), &query).await?;
+            found.iter().for_each(object);
+        }
+        SpaceCommand::History { space, object: id } => {
+            history(shared, &client(shared).await?.get(&at(&space, &id, "/history")).await?);
+        }
+    }
+    Ok(())
+}
+
+fn at(space: &str, object: &str, what: &str) -> String {
+    path(space, &format!("/objects/{}{what}", segment(object)))
+}
+
+/// What was typed, or stands on stdin.
+fn typed(json: Option<String>) -> Result<Value, Failure> {
+    let text = match json {
+        Some(json) => json,
+        None => {
+            let mut text = String::new();
+            let read = std::io::stdin().take(JSON_BYTES_MAX + 1).read_to_string(&mut text);
+            read.map_err(|error| Failure::usage(format!("failed to read stdin: {error}")))?;
+            text
+        }
+    };
+    parsed(&text)
+}
+
+fn parsed(text: &str) -> Result<Value, Failure> {
+    if text.len() as u64 > JSON_BYTES_MAX {
+        return Err(Failure::usage("failed to read the JSON: more than 1 MiB"));
+    }
+    serde_json::from_str(text).map_err(|error| Failure::usage(format!("failed to read the JSON: {error}")))
+}
+
+/// One line, with `--json` or without.
+fn object(object: &Value) {
+    output::line(object.to_string());
+}
+
+fn history(shared: &Shared, history: &ObjectHistory) {
+    if shared.json {
+        return output::json(history);
+    }
+    let row = |change: &nisse_node::control::ObjectChange| {
+        let by = change.name.clone().or_else(|| change.device.clone()).unwrap_or_default();
+        let touched: Vec<_> = change.touched.iter().filter_map(|touched| touched.key.clone()).collect();
+        vec![output::time(change.time), by, touched.join(" ")]
+    };
+    output::table(&["time", "through", "changed"], &history.changes.iter().map(row).collect::<Vec<_>>());
+    let left = history.total.saturating_sub(history.changes.len() as u64);
+    if left > 0 {
+        output::note(false, &format!("{left} older changes are not shown"));
+    }
+}
+
+fn path(space: &str, what: &str) -> String {
+    format!("{SPACES}/{}{what}", segment(space))
+}
+
+fn show(shared: &Shared, status: &SpaceStatus) {
+    if shared.json {
+        return output::json(status);
+    }
+    let SpaceStatus { entry: SpaceEntry { space, name, role, documents, bytes }, root, connected, trouble } = status;
+    output::pairs(&[
+        ("space", name.clone()),
+        ("id", space.clone()),
+        ("role", role.clone().unwrap_or_else(|| "none any more".to_owned())),
+        ("root", root.clone()),
+        ("documents", documents.to_string()),
+        ("bytes", bytes.to_string()),
+        ("connected", connected.to_string()),
+        ("trouble", trouble.clone().unwrap_or_default()),
+    ]);
+}
+
+fn list(shared: &Shared, spaces: &[SpaceEntry]) {
+    if shared.json {
+        return output::json(&spaces);
+    }
+    let row = |entry: &SpaceEntry| {
+        let role = entry.role.clone().unwrap_or_default();
+        let (documents, bytes) = (entry.documents.to_string(), entry.bytes.to_string());
+        vec![entry.name.clone(), role, documents, bytes, entry.space.clone()]
+    };
+    output::table(&["space", "role", "documents", "bytes", "id"], &spaces.iter().map(row).collect::<Vec<_>>());
+}
+
+fn members(shared: &Shared, members: &[SpaceMember]) {
+    if shared.json {
+        return output::json(&members);
+    }
+    let row = |member: &SpaceMember| {
+        let role = if member.own { format!("{}, this home's", member.role) } else { member.role.clone() };
+        vec![member.identity.clone(), role]
+    };
+    output::table(&["identity", "role"], &members.iter().map(row).collect::<Vec<_>>());
+}
+
+/// The URL stands alone on stdout, so that it can be passed on.
+fn ticket(shared: &Shared, ticket: &SpaceTicket) {
+    if shared.json {
+        return output::json(ticket);
+    }
+    output::line(&ticket.url);
+    let SpaceTicket { role, expires, .. } = ticket;
+    let text = format!("good until {} for the role `{role}`; whoever has it is let in", output::time(*expires));
+    output::note(false, &text);
+}
