@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use nisse_model::CredentialId;
 use nisse_space::{Admission, Author, Effect, PeerKey, Registered, Space, StoreError};
 use nisse_store::Database;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
 pub use self::connection::{SpaceConnection, SpaceEar, SpaceMouth, SpaceSaid};
 pub(crate) use self::rights::rights;
@@ -32,6 +32,8 @@ pub const SPACE_MESSAGE_BYTES_MAX: usize = nisse_space::repo_protocol::FRAME_BYT
 const FILE: &str = "spaces/spaces.redb";
 /// Messages of all clients of one space that wait for its turn.
 const TOLD_MAX: usize = 256;
+/// Bytes of them, and of what the turn itself reads.
+const TOLD_BYTES_MAX: usize = 64 << 20;
 
 /// What the node knows of its spaces.
 #[derive(Default)]
@@ -47,6 +49,8 @@ pub(crate) struct Spaces {
 #[derive(Clone)]
 struct Handle {
     told: mpsc::Sender<Told>,
+    /// Room for what clients said, byte by byte.
+    room: Arc<Semaphore>,
     standing: watch::Receiver<Standing>,
 }
 
@@ -109,7 +113,7 @@ impl Spaces {
             let (said, mouth) = connection::mouth();
             let opened = Told::Opened { peer, admission: admission.clone(), said };
             if handle.told.send(opened).await.is_ok() {
-                return Ok(SpaceConnection::new(peer, handle.told, mouth));
+                return Ok(SpaceConnection::new(peer, handle.told, handle.room, mouth));
             }
         }
         Err(NodeError::new(ErrorKind::Busy, "space_closing", "failed to open the space: it is closing"))
@@ -148,7 +152,7 @@ impl Spaces {
         }
         let (told, inbox) = mpsc::channel(TOLD_MAX);
         let (tell, standing) = watch::channel(Standing::default());
-        let handle = Handle { told, standing };
+        let handle = Handle { told, room: Arc::new(Semaphore::new(TOLD_BYTES_MAX)), standing };
         open.insert(registered.space, handle.clone());
         let (core_of, registered) = (Arc::clone(core), registered.clone());
         core.supervisor.spawn("space", |stop| worker::run(core_of, database, registered, inbox, tell, stop));

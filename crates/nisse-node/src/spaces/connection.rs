@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use nisse_space::PeerKey;
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 
 use super::worker::Told;
 
@@ -32,6 +32,7 @@ pub struct SpaceConnection {
 pub struct SpaceEar {
     peer: PeerKey,
     told: mpsc::Sender<Told>,
+    room: Arc<Semaphore>,
 }
 
 /// What tells what the client is to hear.
@@ -54,8 +55,8 @@ pub(super) fn mouth() -> (Said, SpaceMouth) {
 }
 
 impl SpaceConnection {
-    pub(super) fn new(peer: PeerKey, told: mpsc::Sender<Told>, mouth: SpaceMouth) -> Self {
-        Self { ear: SpaceEar { peer, told }, mouth }
+    pub(super) fn new(peer: PeerKey, told: mpsc::Sender<Told>, room: Arc<Semaphore>, mouth: SpaceMouth) -> Self {
+        Self { ear: SpaceEar { peer, told, room }, mouth }
     }
 
     /// Both halves.
@@ -67,7 +68,10 @@ impl SpaceConnection {
 impl SpaceEar {
     /// Gives what the client said; waits while there is no room. `false`: the connection is over.
     pub async fn hear(&self, message: Vec<u8>) -> bool {
-        self.told.send(Told::Frame { peer: self.peer, bytes: message }).await.is_ok()
+        // No message is longer than all the room there is.
+        let bytes = u32::try_from(message.len()).unwrap_or(u32::MAX);
+        let Ok(room) = Arc::clone(&self.room).acquire_many_owned(bytes).await else { return false };
+        self.told.send(Told::Frame { peer: self.peer, bytes: message, room }).await.is_ok()
     }
 }
 
@@ -108,5 +112,42 @@ impl Said {
     /// Returns once nobody listens any more.
     pub(super) fn is_gone(&self) -> bool {
         self.said.is_closed()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::FutureExt as _;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_is_said_waits_for_room_and_room_is_free_when_it_was_read() {
+        let (told, mut inbox) = mpsc::channel(8);
+        let (_said, mouth) = mouth();
+        let (ear, _mouth) = SpaceConnection::new(PeerKey(1), told, Arc::new(Semaphore::new(10)), mouth).split();
+        assert!(ear.hear(vec![1; 8]).await);
+        let mut second = Box::pin(ear.hear(vec![2; 8]));
+        assert_eq!((&mut second).now_or_never(), None);
+        drop(inbox.recv().await);
+        assert!(second.await);
+        assert!(matches!(inbox.recv().await, Some(Told::Frame { bytes, .. }) if bytes == [2; 8]));
+        drop(ear);
+        assert!(matches!(inbox.recv().await, Some(Told::Closed { peer: PeerKey(1) })));
+    }
+
+    #[tokio::test]
+    async fn a_client_that_reads_too_slowly_finds_no_more_room_and_is_told_why_it_ends() {
+        let (said, mut mouth) = mouth();
+        for _ in 0..4 {
+            assert!(said.say(vec![0; 16 << 20]));
+        }
+        assert!(!said.say(vec![0]), "more than there is room for");
+        said.end("it reads too slowly".to_owned());
+        for _ in 0..4 {
+            assert!(matches!(mouth.say().await, SpaceSaid::Message(bytes) if bytes.len() == 16 << 20));
+        }
+        assert_eq!(mouth.say().await, SpaceSaid::End("it reads too slowly".to_owned()));
+        assert_eq!(mouth.say().await, SpaceSaid::End("the space was closed".to_owned()));
     }
 }

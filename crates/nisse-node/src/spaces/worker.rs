@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use nisse_space::{Admission, Effect, Event, PeerKey, Registered, Rights, Space, SpaceLimits, Store};
 use nisse_store::Database;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
 
 use super::author::ThisDevice;
 use super::connection::Said;
@@ -25,8 +25,8 @@ const TURN_MAX: usize = 512;
 pub(super) enum Told {
     /// Somebody came.
     Opened { peer: PeerKey, admission: Admission, said: Said },
-    /// Somebody said something.
-    Frame { peer: PeerKey, bytes: Vec<u8> },
+    /// Somebody said something; its room is free again once the turn that reads it is over.
+    Frame { peer: PeerKey, bytes: Vec<u8>, room: OwnedSemaphorePermit },
     /// Somebody is gone.
     Closed { peer: PeerKey },
     /// This home wants something itself.
@@ -53,6 +53,8 @@ struct Worker {
     slow: Vec<PeerKey>,
     /// What this home wants done with the next turn.
     asked: Vec<Work>,
+    /// The room of what the next turn reads.
+    held: Vec<OwnedSemaphorePermit>,
     tell: watch::Sender<Standing>,
 }
 
@@ -68,7 +70,8 @@ pub(super) async fn run(
     let space = Space::open(store, &hex::encode(registered.replica), SpaceLimits::default());
     let (mut credentials, mut device) = (core.identity.changes(), core.identity.device_changes());
     let (space, connected) = (Some(Box::new(space)), BTreeMap::new());
-    let mut worker = Worker { core, registered, space, connected, slow: Vec::new(), asked: Vec::new(), tell };
+    let mut worker =
+        Worker { core, registered, space, connected, slow: Vec::new(), asked: Vec::new(), held: Vec::new(), tell };
     loop {
         let mut events = Vec::new();
         tokio::select! {
@@ -120,7 +123,10 @@ impl Worker {
                     None => said.end("the ticket lets nobody in any more".to_owned()),
                 }
             }
-            Told::Frame { peer, bytes } => events.push(Event::Frame { peer, bytes }),
+            Told::Frame { peer, bytes, room } => {
+                self.held.push(room);
+                events.push(Event::Frame { peer, bytes });
+            }
             Told::Asked(work) => self.asked.push(work),
             Told::Closed { peer } => {
                 if self.connected.remove(&peer).is_some() {
@@ -174,7 +180,9 @@ impl Worker {
             }
             (space, effects)
         });
-        let Ok((space, effects)) = turned.await else { return false };
+        let turned = turned.await;
+        self.held.clear();
+        let Ok((space, effects)) = turned else { return false };
         for effect in effects {
             match effect {
                 Effect::Send { peer, bytes } => {

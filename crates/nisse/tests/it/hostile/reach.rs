@@ -180,7 +180,7 @@ fn what_an_allowed_host_answers_leads_nowhere_else() {
         }
         // A guest that gives no time gets none, and one that gives all of it gets the node's.
         for timeout_ms in [json!(0), json!(1), json!(u64::MAX)] {
-            let (seen, _) = send(json!({ "timeout_ms": timeout_ms }));
+            let (seen, _) = send(json!({ "path": "/late", "timeout_ms": timeout_ms }));
             assert!(seen["refused"].is_string() || seen["status"] == 200, "{timeout_ms}: {seen}");
         }
         // What a guest says of the connection, the host or the framing never leaves.
@@ -199,6 +199,10 @@ fn what_an_allowed_host_answers_leads_nowhere_else() {
             let (_, heads) = send(json!({ "method": "POST", "body": "hello", "headers": [[name, value]] }));
             for head in heads {
                 let head = head.to_ascii_lowercase();
+                // One that had no time may come later than its caller waited.
+                if head.starts_with("get /late http/1.1\r\n") {
+                    continue;
+                }
                 assert!(head.starts_with("post / http/1.1\r\n"), "{name}: {head}");
                 assert_eq!(head.matches("\r\nhost: allowed.example.org\r\n").count(), 1, "{name}: {head}");
                 assert_eq!(head.matches("\r\nhost:").count(), 1, "{name}: {head}");
