@@ -6,6 +6,7 @@ use nisse_model::{Claim, Label, Role};
 use nisse_space::{Admission, Registered, Store, Ticket, root_document};
 
 use super::Node;
+use crate::caller;
 use crate::control::{SpaceEntry, SpaceMember, SpaceRequest, SpaceStatus, SpaceTicket, SpaceTicketRequest};
 use crate::error::{ErrorKind, NodeError};
 use crate::identity::none;
@@ -69,12 +70,13 @@ impl Node {
 
     /// A ticket of this device, by which a client of automerge-repo comes in.
     pub async fn space_ticket(&self, space: &str, request: &SpaceTicketRequest) -> Result<SpaceTicket, NodeError> {
+        caller::refuse_bounded("failed to make a ticket: it would outlast what a token or an agent has")?;
         let registered = self.space_named(space)?;
         let role = ticket_role(&request.role)?;
         if !(1..=EXPIRES_MS_MAX).contains(&request.expires_ms) {
             let text = "failed to make a ticket: it would be good for no time at all, or for more than 30 days";
             return Err(NodeError::new(ErrorKind::Usage, "expires_invalid", text)
-                .with_hint("name a time such as 1h; a client that is cut off asks for another".to_owned()));
+                .with_hint("name a time such as 1h; make another ticket when it is over".to_owned()));
         }
         let known = self.core.identity.known();
         let subject = known.identity.ok_or_else(none)?;

@@ -66,7 +66,8 @@ impl SpaceConnection {
 }
 
 impl SpaceEar {
-    /// Gives what the client said; waits while there is no room. `false`: the connection is over.
+    /// Gives what the client said; waits while there is no room. `false`: the space was closed. Why a connection ends is
+    /// for the other half to say.
     pub async fn hear(&self, message: Vec<u8>) -> bool {
         // No message is longer than all the room there is.
         let bytes = u32::try_from(message.len()).unwrap_or(u32::MAX);
@@ -83,7 +84,7 @@ impl Drop for SpaceEar {
 }
 
 impl SpaceMouth {
-    /// What is to be said next; [`SpaceSaid::End`] last.
+    /// What is to be said next; [`SpaceSaid::End`] last. Nothing is lost where the wait is broken off.
     pub async fn say(&mut self) -> SpaceSaid {
         match self.said.recv().await {
             Some(SpaceSaid::Message(bytes)) => {
