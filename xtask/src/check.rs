@@ -64,8 +64,8 @@ impl Length {
     /// Builds the program that is looked at, and says where it lies.
     pub(crate) fn program(self) -> anyhow::Result<PathBuf> {
         let (command, folder) = match self {
-            // As the tests are built: the program alone would choose fewer features and build its dependencies anew.
-            Self::Short => (cargo(["build", "--workspace", "--bins"]), "debug"),
+            // As the tests are built, examples and all: fewer features would build the dependencies anew.
+            Self::Short => (cargo(["build", "--workspace", "--bins", "--examples"]), "debug"),
             Self::Long => (cargo(["build", "--release"]), "release"),
         };
         run(command)?;
