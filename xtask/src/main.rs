@@ -19,7 +19,7 @@ use anyhow::bail;
 const HELP: &str = "\
 cargo xtask check [--long] [[--without] STAGE...]
                                all that CI runs, the stages named, or all but those; with --long also what CI has no
-                               time for: the release build, a million calls of the contracts, every planted bug
+                               time for: the release build, egress, a million calls of the contracts, every planted bug
 cargo xtask bench [GROUP...]   every aim beside what is measured now, in one table; or the groups named
 cargo xtask deny [--live]      licences, bans, sources, advisories
 cargo xtask demo               the release binary's demo, as another user, with an empty home
