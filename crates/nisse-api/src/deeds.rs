@@ -12,7 +12,7 @@ use crate::problem::Problem;
 use crate::routes::{Route, Scope};
 
 /// What tells of itself, with more than its route knows.
-const TELL_OF_THEMSELVES: [&str; 16] = [
+const TELL_OF_THEMSELVES: [&str; 20] = [
     "vault_unlock",
     "vault_seal",
     "vault_protect",
@@ -27,6 +27,10 @@ const TELL_OF_THEMSELVES: [&str; 16] = [
     "device_revoke",
     "space_create",
     "space_ticket",
+    "space_invite",
+    "space_join",
+    "space_leave",
+    "space_member",
     "token_create",
     "token_revoke",
 ];

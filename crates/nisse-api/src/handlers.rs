@@ -38,8 +38,8 @@ pub(crate) use identity::{
     identity_device, identity_show,
 };
 pub(crate) use space::{
-    space_create, space_get, space_history, space_list, space_members, space_patch, space_put, space_query,
-    space_remove, space_show, space_ticket,
+    space_create, space_get, space_history, space_invite, space_join, space_leave, space_list, space_member,
+    space_members, space_patch, space_put, space_query, space_remove, space_show, space_ticket,
 };
 pub(crate) use token::{token_create, token_revoke};
 pub(crate) use vault::{

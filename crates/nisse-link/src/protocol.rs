@@ -9,14 +9,18 @@ pub enum Protocol {
     Control,
     /// Two who do not know each other yet (see [`crate::pairing`]).
     Pair,
-    /// Spaces.
+    /// What devices of one identity know of it.
     Sync,
     /// Blocks.
     Content,
+    /// Spaces: who is in them, and their documents.
+    Space,
+    /// Somebody takes an invitation to a space, by its key.
+    Invite,
 }
 
 impl Protocol {
-    pub(crate) const ALL: [Self; 4] = [Self::Control, Self::Pair, Self::Sync, Self::Content];
+    pub(crate) const ALL: [Self; 6] = [Self::Control, Self::Pair, Self::Sync, Self::Content, Self::Space, Self::Invite];
 
     /// Its name in the handshake (ALPN, RFC 7301), with its version.
     pub(crate) const fn name(self) -> &'static [u8] {
@@ -25,6 +29,8 @@ impl Protocol {
             Self::Pair => b"nisse/pair/1",
             Self::Sync => b"nisse/sync/1",
             Self::Content => b"nisse/content/1",
+            Self::Space => b"nisse/space/1",
+            Self::Invite => b"nisse/invite/1",
         }
     }
 

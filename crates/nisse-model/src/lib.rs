@@ -40,8 +40,8 @@ pub use config::{Config, ConfigError, ConfigSetting, ParseConfigSettingError};
 pub use content_id::{CidCodec, ContentId, ParseContentIdError};
 pub use credential::{
     Chains, ChainsError, Claim, Command, Credential, CredentialError, CredentialId, Device, Did, InsertError, Inserted,
-    Label, Log, ParseDidError, ParseLabelError, ParseScopeError, Role, Scope, SigningKey, Standing, State, Statement,
-    TokenError, wallet_digest,
+    Label, Log, ParseDidError, ParseLabelError, ParseScopeError, Role, Scope, Settled, SigningKey, Standing, State,
+    Statement, TokenError, Word, wallet_digest,
 };
 pub use deployment::{DeploymentId, ParseDeploymentIdError};
 pub use effect::{AssetName, EFFECTS_MAX, Effect, ParseAssetNameError, STATE_KEY_LENGTH_MAX, STATE_VALUE_LENGTH_MAX};

@@ -135,7 +135,7 @@ impl Guard {
             AccessTo::Keys(_) => Err(FlawKind::Key.into()),
             AccessTo::Owner if is_device() => Ok(Stands::ByIdentity),
             AccessTo::Owner => Err(FlawKind::Device.into()),
-            AccessTo::Space { space, role } => match known.role(space, key) {
+            AccessTo::Space { space, role } => match known.role(space, key, now) {
                 Some(has) if has >= *role => Ok(Stands::ByIdentity),
                 Some(_) => Err(FlawKind::Role.into()),
                 None if known.has_space(space) => Err(FlawKind::Member.into()),

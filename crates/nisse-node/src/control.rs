@@ -35,8 +35,8 @@ pub use offer::{MarketOffer, MarketOffers, NodeOffer, OfferAsked};
 pub use receipt::{ReceiptBundle, VerifyReceiptError};
 pub use reputation::{MarketNode, MarketNodes, NodeReputation};
 pub use space::{
-    ObjectChange, ObjectHistory, ObjectTouched, SpaceEntry, SpaceMember, SpaceRequest, SpaceStatus, SpaceTicket,
-    SpaceTicketRequest,
+    InvitationRequest, JoinRequest, MemberRequest, ObjectChange, ObjectHistory, ObjectTouched, SpaceEntry,
+    SpaceInvitation, SpaceKey, SpaceMember, SpaceRequest, SpaceStatus, SpaceTicket, SpaceTicketRequest,
 };
 pub use token::{TokenCreated, TokenRequest, TokenRevoke};
 pub use vault::{SecretEntry, SecretSet, VaultStatus};

@@ -10,11 +10,11 @@ pub(crate) mod remotes;
 pub(crate) mod tokens;
 pub(crate) mod wire;
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use nisse_model::{
-    Claim, Credential, CredentialId, Did, InsertError, Inserted, Log, Role, Scope, Statement, Timestamp,
+    Claim, Credential, CredentialId, Did, InsertError, Inserted, Log, Role, Scope, Settled, Statement, Timestamp, Word,
 };
 use nisse_store::{Clock, Disk, Entropy, Journal, JournalError, JournalOptions, Position};
 use tokio::sync::watch;
@@ -36,6 +36,8 @@ pub(crate) struct Identity {
     device: Device,
     journal: Journal,
     log: Mutex<Log>,
+    /// Which of them count, as it was found last.
+    settled: Mutex<Settled>,
     /// One who adds at a time: what is said next names all that is here as seen.
     adding: tokio::sync::Mutex<()>,
     known: watch::Sender<Arc<Known>>,
@@ -81,6 +83,7 @@ impl Identity {
             device,
             journal,
             log: Mutex::new(log),
+            settled: Mutex::default(),
             adding: tokio::sync::Mutex::default(),
             known,
         })
@@ -138,9 +141,42 @@ impl Identity {
     }
 
     /// Adds credentials, each behind its parents, to the end of it, and gives how many were new. They are of this home's identity, which the
-    /// first of all decides. What others may hold that is not valid here is left out, and the rest is taken.
+    /// first of all decides, and of those that are followed. What others may hold that is not valid here is left out, and the rest is taken.
     pub(crate) async fn take(&self, credentials: Vec<Credential>) -> Result<usize, NodeError> {
         let _turn = self.adding.lock().await;
+        self.taken(credentials).await
+    }
+
+    /// As [`Self::take`], and follows whomever they are of: what another device of this home's own identity holds.
+    pub(crate) async fn take_all(&self, credentials: Vec<Credential>) -> Result<usize, NodeError> {
+        let _turn = self.adding.lock().await;
+        if self.known().identity.is_some() {
+            let mut log = self.log();
+            for credential in &credentials {
+                log.follow(credential.statement().subject);
+            }
+        }
+        self.taken(credentials).await
+    }
+
+    /// Takes what a peer holds of a space: of its members, as far as those who may say so said that they are.
+    pub(crate) async fn take_about(
+        &self,
+        space: CredentialId,
+        credentials: Vec<Credential>,
+    ) -> Result<usize, NodeError> {
+        let _turn = self.adding.lock().await;
+        let named = named_of(&self.log(), space, &credentials);
+        {
+            let mut log = self.log();
+            for identity in &named {
+                log.follow(*identity);
+            }
+        }
+        self.taken(credentials).await
+    }
+
+    async fn taken(&self, credentials: Vec<Credential>) -> Result<usize, NodeError> {
         let Added { count, refusal } = self.add(credentials).await?;
         if let Some(error) = refusal {
             tracing::debug!(%error, "credentials were left out");
@@ -163,9 +199,27 @@ impl Identity {
         }
     }
 
-    /// The members of a space.
-    pub(crate) fn members(&self, space: CredentialId) -> BTreeMap<Did, Role> {
-        self.log().state().members(space)
+    /// What somebody's word in a space counts for, where it needs this role, by whoever had seen these credentials then.
+    pub(crate) fn word(
+        &self,
+        (key, identity): (Did, Did),
+        (space, role): (CredentialId, Role),
+        seen: &[CredentialId],
+        then: Timestamp,
+    ) -> Word {
+        let mut settled = self.settled.lock().unwrap_or_else(PoisonError::into_inner);
+        self.log().state_by(&mut settled).word(key, identity, space, role, seen, then)
+    }
+
+    /// All that is to be known to judge what is said in a space.
+    pub(crate) fn about(&self, space: CredentialId) -> Vec<Credential> {
+        self.log().about(space).into_iter().cloned().collect()
+    }
+
+    /// What this home's identity says of itself.
+    pub(crate) fn of_itself(&self) -> Vec<Credential> {
+        let Some(identity) = self.known().identity else { return Vec::new() };
+        self.log().of_identity(identity).into_iter().cloned().collect()
     }
 
     /// The newest credentials that somebody who writes in a space has seen of it, in order.
@@ -173,6 +227,17 @@ impl Identity {
         let Some(identity) = self.known().identity else { return Vec::new() };
         let about = Claim::Member { space, member: identity, role: Role::Admin };
         self.log().parents(identity, &about)
+    }
+
+    /// The heads of those spaces of which a key said something, in order: as many as a revocation of it can name.
+    pub(crate) fn heads_of_spaces_by(&self, key: Did) -> Vec<CredentialId> {
+        let spaces: BTreeSet<CredentialId> = {
+            let log = self.log();
+            let by = log.iter().filter(|credential| credential.statement().issuer == key);
+            by.filter_map(|credential| log.space(&credential.id())).collect()
+        };
+        let heads: BTreeSet<_> = spaces.into_iter().flat_map(|space| self.seen_of(space)).collect();
+        heads.into_iter().take(Claim::SEEN_MAX).collect()
     }
 
     /// The delegation by which this key, if it is an agent's, has these rights for so long.
@@ -264,6 +329,33 @@ pub(crate) fn look(disk: &Arc<dyn Disk>, entropy: &dyn Entropy, home: &Home) -> 
     Ok((log.iter().next().map(|credential| credential.statement().subject), journal.durable().0))
 }
 
+/// The identities that valid credentials about a space name, with those that somebody brought.
+fn named_of(log: &Log, space: CredentialId, brought: &[Credential]) -> BTreeSet<Did> {
+    let mut all = Log::new();
+    for credential in log.about(space).into_iter().chain(brought) {
+        all.follow(credential.statement().subject);
+        // One that is not valid is left out of the home's log, too.
+        let _ = all.insert(credential.clone());
+    }
+    let state = all.state();
+    let mut named = BTreeSet::new();
+    for credential in all.about(space) {
+        let member = match credential.claim() {
+            Claim::Member { member, .. } | Claim::MemberRevoke { member, .. } | Claim::Join { member, .. } => {
+                Some(*member)
+            }
+            Claim::Invitation { invitee, .. } => *invitee,
+            Claim::SpaceGenesis => None,
+            _ => continue,
+        };
+        if state.is_valid(&credential.id()) {
+            named.insert(credential.statement().subject);
+            named.extend(member);
+        }
+    }
+    named
+}
+
 fn open_log(disk: &Arc<dyn Disk>, entropy: &dyn Entropy, home: &Home) -> Result<(Journal, Log), NodeError> {
     let folder = home.join(FOLDER);
     let layout = JournalOptions { segment_bytes: SEGMENT_BYTES };
@@ -283,9 +375,8 @@ fn open_log(disk: &Arc<dyn Disk>, entropy: &dyn Entropy, home: &Home) -> Result<
 /// Puts back a credential that was taken before.
 fn restore(log: &mut Log, bytes: &[u8]) -> Result<(), String> {
     let credential = Credential::decode(bytes).map_err(|error| error.to_string())?;
-    if log.is_empty() {
-        log.follow(credential.statement().subject);
-    }
+    // Nobody's was kept who was not followed.
+    log.follow(credential.statement().subject);
     log.insert(credential).map(drop).map_err(|error| error.to_string())
 }
 

@@ -4,7 +4,9 @@
 //! is turned away before anything of them is read, but for one who joins while a code is shown. A connection ends with the
 //! right to it.
 
+mod inviting;
 mod pairing;
+mod spaces;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -12,12 +14,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use nisse_link::{Connection, Gate, Limits, Link, LinkError, LinkOptions, Protocol};
-use nisse_model::{Credential, Did, Log, Standing};
+use nisse_model::{Credential, CredentialId, Did, Log, Role, Standing};
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
 use zeroize::Zeroizing;
 
+pub(crate) use self::inviting::{Accepted, accept};
 pub(crate) use self::pairing::{Pairing, PairingState, Rights};
+use self::spaces::Together;
 use crate::audit::Deed;
 use crate::core::Core;
 use crate::error::{ErrorKind, NodeError, chain};
@@ -76,6 +80,8 @@ pub(crate) struct Peers {
     exchanging_with: Mutex<BTreeSet<Did>>,
     /// From where devices came that run a node: they listen there.
     seen: Mutex<BTreeMap<Did, SocketAddr>>,
+    /// Who is connected for spaces.
+    together: Together,
     served: mpsc::Sender<Connection>,
     to_serve: Mutex<Option<mpsc::Receiver<Connection>>>,
 }
@@ -93,6 +99,7 @@ impl Default for Peers {
             exchanging_agents: Semaphore::new(EXCHANGING_MAX),
             exchanging_with: Mutex::default(),
             seen: Mutex::default(),
+            together: Together::default(),
             served,
             to_serve: Mutex::new(Some(to_serve)),
         }
@@ -103,6 +110,11 @@ impl Peers {
     /// The link, while this node listens.
     pub(crate) fn link(&self) -> Option<Link> {
         self.link.borrow().clone()
+    }
+
+    /// Whether a member's device or agent is connected for its spaces.
+    pub(crate) fn is_together(&self, peer: &Did) -> bool {
+        self.together.has(peer)
     }
 
     /// Why it does not listen, though it should.
@@ -134,6 +146,8 @@ impl Gate for Door<'_> {
         match protocol {
             Protocol::Pair => self.0.pairing_is_open(),
             Protocol::Control | Protocol::Sync => standing != Standing::Nothing,
+            Protocol::Space => self.0.admits_to_spaces(peer),
+            Protocol::Invite => self.0.identity.known().invitation(peer, self.0.clock.now()).is_some(),
             // Nothing is served to peers yet that the public listener does not serve to everybody.
             Protocol::Content => false,
         }
@@ -168,6 +182,8 @@ async fn accepting(core: &Arc<Core>, link: Link, stop: &mut Stop) -> bool {
     let mut peers = JoinSet::new();
     let (exchanging, over) = (Arc::clone(core), link.clone());
     peers.spawn(apart("the exchange of credentials", async move { exchange_with_all(&exchanging, &over).await }));
+    let (speaking, over) = (Arc::clone(core), link.clone());
+    peers.spawn(apart("what spaces have in common", async move { spaces::keep_together(&speaking, &over).await }));
     let mut held = core.identity.device_changes();
     let sealed = async {
         let _ = held.wait_for(|held| held.key.is_none()).await;
@@ -233,10 +249,16 @@ async fn serve(core: &Arc<Core>, link: &Link, connection: Connection) {
                     connection.closed().await;
                 }
             }
+            Protocol::Space => spaces::serve(core, connection.clone(), false).await,
+            Protocol::Invite => match core.peers.joining.try_acquire() {
+                Ok(_place) => inviting::host(core, &connection).await,
+                Err(_) => connection.close("others are trying"),
+            },
             Protocol::Content => {}
         }
     };
-    if connection.protocol() == Protocol::Pair {
+    // The right to these is looked at where they are served.
+    if matches!(connection.protocol(), Protocol::Pair | Protocol::Space | Protocol::Invite) {
         return serving.await;
     }
     tokio::select! {
@@ -288,8 +310,9 @@ async fn answer_exchange(core: &Arc<Core>, connection: &Connection) {
         let places = if standing == Standing::Device { &core.peers.exchanging } else { &core.peers.exchanging_agents };
         let _turn = places.acquire().await;
         let before = core.identity.known();
-        let take = |credentials| core.take_credentials(credentials);
-        let answering = wire::answer_exchange(&mut stream, &core.identity, most, take);
+        let is_device = standing == Standing::Device;
+        let take = |credentials| core.take_credentials(credentials, is_device);
+        let answering = wire::answer_exchange(&mut stream, core.identity.all().await, most, take);
         match tokio::time::timeout(EXCHANGE_TIME_MAX, answering).await {
             Ok(Ok(())) => note_changes(core, &before, &peer).await,
             Ok(Err(error)) => {
@@ -303,9 +326,42 @@ async fn answer_exchange(core: &Arc<Core>, connection: &Connection) {
 
 impl Core {
     /// Takes what another device gave, to its end: whoever brought it may go away meanwhile.
-    async fn take_credentials(self: &Arc<Self>, credentials: Vec<Credential>) -> Result<usize, NodeError> {
+    async fn take_credentials(
+        self: &Arc<Self>,
+        credentials: Vec<Credential>,
+        by_device: bool,
+    ) -> Result<usize, NodeError> {
         let own = Arc::clone(self);
-        let taking = async move { own.identity.take(credentials).await };
+        let taking = async move {
+            match by_device {
+                true => own.identity.take_all(credentials).await,
+                false => own.identity.take(credentials).await,
+            }
+        };
+        self.to_its_end(taking).await
+    }
+
+    /// Takes what a peer gave of a space, likewise.
+    async fn take_credentials_about(
+        self: &Arc<Self>,
+        space: CredentialId,
+        credentials: Vec<Credential>,
+    ) -> Result<usize, NodeError> {
+        let own = Arc::clone(self);
+        self.to_its_end(async move { own.identity.take_about(space, credentials).await }).await
+    }
+
+    /// Whether somebody may speak of spaces here: a device of this home's identity, or whoever may read one that it may read.
+    fn admits_to_spaces(&self, peer: &Did) -> bool {
+        let (known, now) = (self.identity.known(), self.clock.now());
+        let shares = |space| known.access(space, peer, now).is_some_and(|access| access.role >= Role::Read);
+        known.standing(peer, now) == Standing::Device || known.own_spaces().iter().any(shares)
+    }
+
+    async fn to_its_end(
+        &self,
+        taking: impl Future<Output = Result<usize, NodeError>> + Send + 'static,
+    ) -> Result<usize, NodeError> {
         let taken = self.supervisor.to_its_end("credentials of another device", taking).await;
         taken.map_err(|error| NodeError::caused(ErrorKind::Failed, "cut_off", &error))?
     }
@@ -396,5 +452,5 @@ async fn exchange_with(core: &Arc<Core>, link: &Link, did: Did, at: &[SocketAddr
     let own = core.identity.all().await;
     let new = wire::exchange(&mut stream, &own).await.map_err(|error| chain(&error))?;
     connection.close("done");
-    core.take_credentials(new).await.map_err(|error| error.text)
+    core.take_credentials(new, true).await.map_err(|error| error.text)
 }

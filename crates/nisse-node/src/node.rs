@@ -16,6 +16,7 @@ mod identity;
 mod invoke;
 mod life;
 mod market;
+mod members;
 mod nodes;
 mod objects;
 mod offer;
@@ -43,6 +44,7 @@ pub use offer::OFFER_PATH;
 pub(crate) use offline::Offline;
 pub use offline::{RestoredVault, restore_vault};
 pub use rebuild::{RebuiltChain, RebuiltDeployment, rebuild_chain};
+pub(crate) use spaces::space_name;
 pub use start::Seams;
 pub use upgrade::{UpgradedMarket, upgrade_market};
 

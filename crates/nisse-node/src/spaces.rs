@@ -5,19 +5,24 @@
 
 mod author;
 mod connection;
+mod invitation;
 mod rights;
+mod ways;
 mod worker;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use nisse_model::CredentialId;
-use nisse_space::{Admission, Author, Effect, PeerKey, Registered, Space, StoreError};
+use nisse_model::{CredentialId, Did};
+use nisse_space::chunk_sync::{Frame, Wanted};
+use nisse_space::{Admission, Author, Effect, PeerKey, Registered, Space, Speaks, StoreError};
 use nisse_store::Database;
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
 pub use self::connection::{SpaceConnection, SpaceEar, SpaceMouth, SpaceSaid};
+pub(crate) use self::invitation::Invitation;
+use self::rights::Who;
 pub(crate) use self::rights::rights;
 use self::worker::Told;
 use crate::core::Core;
@@ -34,6 +39,8 @@ const FILE: &str = "spaces/spaces.redb";
 const TOLD_MAX: usize = 256;
 /// Bytes of them, and of what the turn itself reads.
 const TOLD_BYTES_MAX: usize = 64 << 20;
+/// Bytes of one frame of a peer.
+pub(crate) const SPACE_FRAME_BYTES_MAX: usize = Frame::BYTES_MAX;
 
 /// What the node knows of its spaces.
 #[derive(Default)]
@@ -41,6 +48,8 @@ pub(crate) struct Spaces {
     /// Opened when it is first needed: a home without spaces has none.
     database: Mutex<Option<Arc<Database>>>,
     open: Mutex<BTreeMap<CredentialId, Handle>>,
+    /// Counts the spaces that came to this home.
+    came: watch::Sender<u64>,
     /// Numbers connections.
     connections: AtomicU64,
 }
@@ -91,7 +100,22 @@ impl Spaces {
         if none {
             return Ok(Vec::new());
         }
-        Registered::all(&*self.database(core)?).map_err(|error| failed(&error))
+        Registered::all(&self.database(core)?).map_err(|error| failed(&error))
+    }
+
+    /// Holds a space from now on. `name` is one that no other has here.
+    pub(crate) fn hold(&self, core: &Core, space: CredentialId, name: String) -> Result<Registered, NodeError> {
+        let mut replica = [0; 16];
+        core.entropy.fill(&mut replica);
+        let registered = Registered { space, name, replica };
+        registered.keep(&*self.database(core)?).map_err(|error| failed(&error))?;
+        self.came.send_modify(|count| *count += 1);
+        Ok(registered)
+    }
+
+    /// Tells whenever a space came.
+    pub(crate) fn came(&self) -> watch::Receiver<u64> {
+        self.came.subscribe()
     }
 
     /// How a space stands; one that nobody is connected to rests.
@@ -99,19 +123,39 @@ impl Spaces {
         lock(&self.open).get(&space).map(|handle| handle.standing.borrow().clone()).unwrap_or_default()
     }
 
-    /// Connects somebody whose ticket was looked at.
+    /// Connects a client whose ticket was looked at.
     pub(crate) async fn connect(
         &self,
         core: &Arc<Core>,
         registered: &Registered,
         admission: Admission,
     ) -> Result<SpaceConnection, NodeError> {
+        self.connect_with(core, registered, Who::Client(admission), Speaks::AutomergeRepo).await
+    }
+
+    /// Connects a peer whose key was proven; `first`: this home begins.
+    pub(crate) async fn connect_peer(
+        &self,
+        core: &Arc<Core>,
+        registered: &Registered,
+        (peer, first): (Did, bool),
+    ) -> Result<SpaceConnection, NodeError> {
+        self.connect_with(core, registered, Who::Peer(peer), Speaks::Chunks { first, wanted: Wanted::All }).await
+    }
+
+    async fn connect_with(
+        &self,
+        core: &Arc<Core>,
+        registered: &Registered,
+        who: Who,
+        speaks: Speaks,
+    ) -> Result<SpaceConnection, NodeError> {
         let peer = PeerKey(self.connections.fetch_add(1, Ordering::Relaxed));
         // One that closes just now is opened again.
         for _ in 0..3 {
             let handle = self.handle(core, registered)?;
             let (said, mouth) = connection::mouth();
-            let opened = Told::Opened { peer, admission: admission.clone(), said };
+            let opened = Told::Opened { peer, who: who.clone(), speaks: speaks.clone(), said };
             if handle.told.send(opened).await.is_ok() {
                 return Ok(SpaceConnection::new(peer, handle.told, handle.room, mouth));
             }

@@ -2,7 +2,8 @@
 //! kept of a document is made from them and can be thrown away.
 //!
 //! A chunk names the credentials that its author had seen, so that its right to write can be judged where it stands in
-//! the space's history and not by when it arrives, and the heads that it stands on and leads to.
+//! the space's history and not by when it arrives, and the heads that it stands on and leads to. Its author vouches for
+//! the changes that it brings and for all that it stands on.
 
 mod codec;
 
@@ -50,7 +51,7 @@ pub struct Changes {
     pub after: Vec<ChangeHash>,
     /// When, by the author's own clock. It orders nothing.
     pub signed: Timestamp,
-    /// What automerge loads: its chunks, one behind the other.
+    /// What automerge loads: its chunks, one behind the other. None where it only vouches.
     pub bytes: Vec<u8>,
 }
 
@@ -63,6 +64,17 @@ impl Changes {
     pub const SEEN_MAX: usize = nisse_model::Statement::PARENTS_MAX;
     /// Heads of one document.
     pub const HEADS_MAX: usize = 4096;
+
+    /// Whether it changes nothing, and only vouches for what its author has: so much of it stays even where whoever made
+    /// it is cut off.
+    pub fn only_vouches(&self) -> bool {
+        self.bytes.is_empty()
+    }
+
+    /// Reads what [`Self::signed_bytes`] gives.
+    pub(crate) fn decode_unsigned(bytes: &[u8]) -> Result<Self, ChunkError> {
+        codec::decode_unsigned(bytes)
+    }
 
     /// The bytes that a signature in [`Self::CONTEXT`] covers.
     pub fn signed_bytes(&self) -> Vec<u8> {

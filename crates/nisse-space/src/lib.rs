@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 mod chunk;
+pub mod chunk_sync;
 mod document_id;
 mod documents;
 pub mod gauge;
@@ -20,7 +21,9 @@ mod vouched;
 pub use chunk::{Changes, Chunk, ChunkError, ChunkId};
 pub use document_id::{DocumentId, ParseDocumentIdError};
 pub use root::root_document;
-pub use space::{Author, Effect, Event, PeerKey, Rights, Space, SpaceError, SpaceLimits, SpaceObjectError, Write};
+pub use space::{
+    Author, Effect, Event, Made, PeerKey, Rights, Space, SpaceError, SpaceLimits, SpaceObjectError, Speaks, Write,
+};
 pub use store::{Registered, Store, StoreError, Summary};
 pub use ticket::{Admission, Ticket, TicketError};
 pub use vouched::{Vouched, Voucher};

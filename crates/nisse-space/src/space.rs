@@ -4,27 +4,35 @@
 //! turn become durable together, and nothing that depends on them is told before that: whoever hears of heads from us
 //! may take them for kept. Each change is admitted by the rights of whoever brought it before automerge sees it, which
 //! is why automerge's own sync runs here, document by document, and no ready-made repository does.
+//!
+//! Who is connected speaks one of two protocols ([`Speaks`]): clients that have no key bring changes, which are signed
+//! here; peers of nisse bring chunks, which somebody signed.
 
+mod chunks;
+mod held;
 mod objects;
-mod peer;
+mod protocol;
+mod repo;
+mod resolve;
 mod sound;
-mod sync;
+mod taking;
 #[cfg(test)]
 mod tests;
 mod unchanged;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
-use automerge::ChangeHash;
-use nisse_model::{CredentialId, Did, Role, Timestamp};
+use nisse_model::{CredentialId, Did, Role, Timestamp, Word};
 
 use crate::chunk::{Changes, Chunk, ChunkError};
+use crate::chunk_sync::Wanted;
 use crate::document_id::DocumentId;
-use crate::documents::Documents;
 use crate::gauge;
 use crate::repo_protocol::{PeerMetadata, PeerName, StorageName};
 use crate::store::{Store, StoreError};
-use peer::Peer;
+use held::Held;
+use protocol::{Passing, Refusal, SyncProtocol};
 
 pub use objects::{SpaceObjectError, Write};
 
@@ -41,6 +49,20 @@ pub struct Rights {
     pub role: Role,
 }
 
+/// What is spoken on a connection.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Speaks {
+    /// The messages of automerge-repo, by a client without a key.
+    AutomergeRepo,
+    /// Chunks, by a peer of nisse.
+    Chunks {
+        /// Whether this home begins.
+        first: bool,
+        /// Which documents are wanted here.
+        wanted: Wanted,
+    },
+}
+
 /// What happened.
 #[derive(Debug)]
 pub enum Event {
@@ -50,7 +72,11 @@ pub enum Event {
         peer: PeerKey,
         /// What they may do.
         rights: Rights,
+        /// What they speak.
+        speaks: Speaks,
     },
+    /// Credentials of the space arrived.
+    Credentials,
     /// They may do something else from now on.
     Rights {
         /// The connection.
@@ -97,12 +123,36 @@ pub trait Author {
     fn names(&self) -> (Did, Did);
     /// The newest credentials of the space that are known here, in order.
     fn seen(&self) -> Vec<CredentialId>;
+    /// What is known here of whoever made a chunk.
+    fn word(&self, by: Made<'_>) -> Word;
     /// What time it is.
     fn now(&self) -> Timestamp;
     /// Whether the key can be used now.
     fn can_sign(&self) -> bool;
     /// Signs bytes in a context; `None` while the key can't be used.
     fn sign(&self, context: &str, bytes: &[u8]) -> Option<[u8; 64]>;
+}
+
+/// What a chunk says of who made it.
+#[derive(Debug, Clone, Copy)]
+pub struct Made<'c> {
+    /// The device or agent that signed it.
+    pub author: Did,
+    /// The identity that it acted for.
+    pub identity: Did,
+    /// Whose changes it let in, if they are not its own.
+    pub subject: Option<Did>,
+    /// The newest credentials of the space that it had seen.
+    pub seen: &'c [CredentialId],
+    /// When, by its own clock.
+    pub signed: Timestamp,
+}
+
+impl<'c> Made<'c> {
+    fn of(changes: &'c Changes) -> Self {
+        let Changes { author, identity, subject, seen, signed, .. } = changes;
+        Self { author: *author, identity: *identity, subject: *subject, seen, signed: *signed }
+    }
 }
 
 /// How much a space takes of anybody.
@@ -120,6 +170,10 @@ pub struct SpaceLimits {
     pub loaded_bytes_max: u64,
     /// Bytes of one message that is passed on and not kept.
     pub ephemeral_bytes_max: usize,
+    /// Bytes of chunks of one peer that wait for what they stand on.
+    pub waiting_bytes_max: usize,
+    /// Bytes of chunks that a peer is sent at a time.
+    pub portion_bytes: usize,
 }
 
 impl Default for SpaceLimits {
@@ -131,6 +185,8 @@ impl Default for SpaceLimits {
             followed_max: 20_000,
             loaded_bytes_max: 64 << 20,
             ephemeral_bytes_max: 64 << 10,
+            waiting_bytes_max: 16 << 20,
+            portion_bytes: 4 << 20,
         }
     }
 }
@@ -157,29 +213,66 @@ pub enum SpaceError {
 
 /// An open space.
 pub struct Space {
-    store: Store,
-    limits: SpaceLimits,
-    documents: Documents,
+    held: Held,
     peers: BTreeMap<PeerKey, Peer>,
     /// What we call ourselves to clients.
-    name: PeerName,
-    metadata: PeerMetadata,
-    /// Why nothing more is taken.
-    fault: Option<String>,
+    us: Arc<(PeerName, PeerMetadata)>,
+}
+
+/// Somebody who is connected.
+struct Peer {
+    rights: Rights,
+    protocol: Box<dyn SyncProtocol>,
 }
 
 /// What one turn brought so far.
 struct Turn<'a> {
     author: &'a dyn Author,
-    chunks: Vec<Chunk>,
-    /// Who is owed an answer about which document, once all is durable.
-    due: BTreeSet<(PeerKey, DocumentId)>,
+    chunks: Vec<Admitted>,
+    /// Documents that are others now.
+    changed: BTreeSet<DocumentId>,
+    /// Documents that lost something: what was said of them to clients is not so any more.
+    lost: BTreeSet<DocumentId>,
+    /// What was said that is kept nowhere.
+    passing: Vec<Passing>,
     effects: Vec<Effect>,
+}
+
+/// A chunk that is taken.
+struct Admitted {
+    chunk: Chunk,
+    /// Who brought it, if it was signed before it came here.
+    from: Option<PeerKey>,
+    /// Whether it is durable already.
+    durable: bool,
 }
 
 impl<'a> Turn<'a> {
     fn new(author: &'a dyn Author) -> Self {
-        Self { author, chunks: Vec::new(), due: BTreeSet::new(), effects: Vec::new() }
+        Self {
+            author,
+            chunks: Vec::new(),
+            changed: BTreeSet::new(),
+            lost: BTreeSet::new(),
+            passing: Vec::new(),
+            effects: Vec::new(),
+        }
+    }
+
+    fn say(&mut self, peer: PeerKey, bytes: Vec<u8>) {
+        self.effects.push(Effect::Send { peer, bytes });
+    }
+
+    /// Takes a chunk that was signed here.
+    fn take(&mut self, chunk: Chunk) {
+        self.changed.insert(chunk.changes().document);
+        self.chunks.push(Admitted { chunk, from: None, durable: false });
+    }
+
+    /// What it has of a document that is not durable yet.
+    fn of(&self, document: DocumentId) -> impl Iterator<Item = &Chunk> {
+        let here = move |one: &&Admitted| !one.durable && one.chunk.changes().document == document;
+        self.chunks.iter().filter(here).map(|one| &one.chunk)
     }
 }
 
@@ -189,28 +282,22 @@ impl Space {
         let name = PeerName::new(&format!("nisse-{replica}")).expect("a replica's name is short");
         let storage = StorageName::new(replica).expect("a replica's name is short");
         let metadata = PeerMetadata { storage: Some(storage), is_ephemeral: false };
-        let documents = Documents::new(limits.loaded_bytes_max);
-        Self { store, limits, documents, peers: BTreeMap::new(), name, metadata, fault: None }
+        Self { held: Held::new(store, limits), peers: BTreeMap::new(), us: Arc::new((name, metadata)) }
     }
 
     /// Why nothing more is taken; what was taken is served all the same.
     pub fn fault(&self) -> Option<&str> {
-        self.fault.as_deref()
-    }
-
-    /// Who is connected.
-    pub fn peers(&self) -> usize {
-        self.peers.len()
+        self.held.fault.as_deref()
     }
 
     /// Documents that are loaded.
     pub fn loaded(&self) -> usize {
-        self.documents.len()
+        self.held.documents.len()
     }
 
     /// Where its chunks stand.
     pub fn store(&self) -> &Store {
-        &self.store
+        &self.held.store
     }
 
     /// Takes what happened, in order, and says what is to be done, when all of it is durable.
@@ -218,10 +305,9 @@ impl Space {
         let mut turn = Turn::new(author);
         for event in events {
             match event {
-                Event::Opened { peer, rights } => {
-                    self.peers.insert(peer, Peer::new(rights));
-                }
+                Event::Opened { peer, rights, speaks } => self.open_peer(peer, rights, speaks, &mut turn),
                 Event::Rights { peer, rights } => self.rights(peer, rights, &mut turn),
+                Event::Credentials => self.judge_again(&mut turn),
                 Event::Frame { peer, bytes } => self.frame(peer, &bytes, &mut turn),
                 Event::Closed { peer } => self.forget(peer),
             }
@@ -230,71 +316,57 @@ impl Space {
         turn.effects
     }
 
+    fn open_peer(&mut self, key: PeerKey, rights: Rights, speaks: Speaks, turn: &mut Turn<'_>) {
+        let mut protocol: Box<dyn SyncProtocol> = match speaks {
+            Speaks::AutomergeRepo => Box::new(repo::Client::new(key, Arc::clone(&self.us))),
+            Speaks::Chunks { first, wanted } => Box::new(chunks::Replica::new(key, first, wanted)),
+        };
+        let begun = protocol.begin(&mut self.held, turn);
+        self.peers.insert(key, Peer { rights, protocol });
+        self.settled(key, begun, turn);
+    }
+
+    fn frame(&mut self, key: PeerKey, bytes: &[u8], turn: &mut Turn<'_>) {
+        let Some(peer) = self.peers.get_mut(&key) else { return };
+        let heard = peer.protocol.hear(bytes, peer.rights, &mut self.held, turn);
+        self.settled(key, heard, turn);
+        for passing in std::mem::take(&mut turn.passing) {
+            for (_, other) in self.peers.iter_mut().filter(|(other, _)| **other != key) {
+                other.protocol.pass_on(&passing, turn);
+            }
+        }
+    }
+
+    /// Sends those away who said what is refused.
+    fn settled(&mut self, key: PeerKey, heard: Result<(), Refusal>, turn: &mut Turn<'_>) {
+        let Err(refusal) = heard else { return };
+        let last = self.peers.get(&key).and_then(|peer| peer.protocol.farewell(&refusal));
+        if let Some(last) = last {
+            turn.say(key, last);
+        }
+        self.close(key, &refusal.to_string(), turn);
+    }
+
     /// Keeps what a turn brought, and then answers for it.
     fn conclude(&mut self, turn: &mut Turn<'_>) {
-        self.keep(turn);
-        for (peer, document) in std::mem::take(&mut turn.due) {
-            self.answer(peer, document, turn);
+        if !turn.changed.is_empty() {
+            self.take_waiting(turn);
         }
-        if let Err(error) = self.documents.settle(&self.store) {
-            self.broken(&error);
-        }
-    }
-
-    /// Those who sync a document.
-    fn followers(&self, document: DocumentId) -> impl Iterator<Item = PeerKey> {
-        let followers = self.peers.iter().filter(move |(_, peer)| peer.followed.contains_key(&document));
-        followers.map(|(key, _)| *key)
-    }
-
-    /// Makes durable what was admitted. What could not be kept is not answered, and nothing more is taken.
-    fn keep(&mut self, turn: &mut Turn<'_>) {
-        if turn.chunks.is_empty() {
-            return;
-        }
-        match self.store.commit(&turn.chunks) {
-            Ok(()) => {
-                for chunk in &turn.chunks {
-                    let changes = chunk.changes();
-                    if let Some(loaded) = self.documents.peek(changes.document) {
-                        loaded.grew(changes.bytes.len());
-                    }
-                }
-            }
-            Err(error) => {
-                // What is loaded has changes that the disk has not.
-                for chunk in &turn.chunks {
-                    self.documents.drop(chunk.changes().document);
-                }
-                self.broken(&error);
-                turn.due.clear();
-                for peer in std::mem::take(&mut self.peers).into_keys() {
-                    turn.effects.push(Effect::Close { peer, why: format!("failed to keep changes: {error}") });
-                }
+        if let Err(error) = self.held.keep(turn) {
+            for peer in std::mem::take(&mut self.peers).into_keys() {
+                turn.effects.push(Effect::Close { peer, why: format!("failed to keep changes: {error}") });
             }
         }
-    }
-
-    fn broken(&mut self, error: &StoreError) {
-        tracing::error!(space = %self.store.space(), %error, "the space takes no more changes");
-        self.fault = Some(error.to_string());
-    }
-
-    /// Changes that were just applied, signed.
-    fn admit(
-        &mut self,
-        document: DocumentId,
-        subject: Option<Did>,
-        (before, after): (Vec<ChangeHash>, Vec<ChangeHash>),
-        bytes: Vec<u8>,
-        author: &dyn Author,
-    ) -> Result<Chunk, SpaceError> {
-        let (key, identity) = author.names();
-        let (space, seen, signed) = (self.store.space(), author.seen(), author.now());
-        let subject = subject.filter(|subject| *subject != identity);
-        let changes = Changes { space, document, author: key, identity, subject, seen, before, after, signed, bytes };
-        let signature = author.sign(Changes::CONTEXT, &changes.signed_bytes()).ok_or(SpaceError::Sealed)?;
-        Ok(changes.with_signature(signature)?)
+        let mut refused = Vec::new();
+        for (key, peer) in &mut self.peers {
+            if let Err(refusal) = peer.protocol.tell(peer.rights, &mut self.held, turn) {
+                refused.push((*key, refusal));
+            }
+        }
+        for (key, refusal) in refused {
+            self.settled(key, Err(refusal), turn);
+        }
+        self.held.settle();
     }
 
     fn rights(&mut self, key: PeerKey, rights: Rights, turn: &mut Turn<'_>) {
@@ -304,27 +376,50 @@ impl Space {
         if rights.role < Role::Read {
             return self.close(key, "the right to read is gone", turn);
         }
-        let writes = rights.role >= Role::Edit;
-        for (document, followed) in &mut peer.followed {
-            followed.state.set_read_only(!writes);
-            turn.due.insert((key, *document));
-        }
+        peer.protocol.rights(rights);
         if less {
             // What waits in a document may be theirs.
-            self.documents.drop_waiting();
+            self.held.documents.drop_waiting();
+        }
+    }
+
+    /// Looks anew at what is here by credentials that arrived.
+    fn judge_again(&mut self, turn: &mut Turn<'_>) {
+        if let Err(error) = self.held.judge_again(turn) {
+            self.held.broken(&error);
+        }
+        self.take_waiting(turn);
+    }
+
+    /// Takes what waited for what this turn brought, whoever brought it.
+    fn take_waiting(&mut self, turn: &mut Turn<'_>) {
+        loop {
+            let (mut taken, mut refused) = (false, Vec::new());
+            for (key, peer) in &mut self.peers {
+                match peer.protocol.take_waiting(&mut self.held, turn) {
+                    Ok(some) => taken |= some,
+                    Err(refusal) => refused.push((*key, refusal)),
+                }
+            }
+            for (key, refusal) in refused {
+                self.settled(key, Err(refusal), turn);
+            }
+            if !taken {
+                return;
+            }
         }
     }
 
     fn forget(&mut self, key: PeerKey) {
         if self.peers.remove(&key).is_some() {
-            self.documents.drop_waiting();
+            self.held.documents.drop_waiting();
         }
     }
 
     /// Ends a connection of ours.
     fn close(&mut self, key: PeerKey, why: &str, turn: &mut Turn<'_>) {
         if self.peers.remove(&key).is_some() {
-            self.documents.drop_waiting();
+            self.held.documents.drop_waiting();
             turn.effects.push(Effect::Close { peer: key, why: why.to_owned() });
         }
     }

@@ -2,7 +2,11 @@
 //!
 //! A document's chunks stand in the order in which they were taken, each behind what it stands on. Its view is what
 //! automerge saved of them at some time, so that loading need not read them all; every view can be thrown away.
+//!
+//! A chunk whose author was cut off, and that nobody else vouches for, is set aside: it is held, and is in no document.
 
+mod aside;
+mod items;
 mod register;
 mod summary;
 
@@ -15,14 +19,18 @@ use std::sync::Arc;
 use nisse_model::{CredentialId, Hash256};
 use nisse_store::{Database, DatabaseError, Rows, Table, WriteTransaction};
 
+pub(crate) use aside::{Held, Standing};
+
 pub use register::Registered;
 pub use summary::Summary;
 
 use crate::chunk::{Chunk, ChunkError, ChunkId};
 use crate::document_id::DocumentId;
+use crate::store::items::Place;
 
 const CHUNKS: Table = Table::new("space.chunks");
-const IDS: Table = Table::new("space.ids");
+/// Which chunks are here, by document and name, and where each is.
+const ITEMS: Table = Table::new("space.items");
 const SUMMARIES: Table = Table::new("space.documents");
 const VIEWS: Table = Table::new("space.views");
 
@@ -97,9 +105,9 @@ impl Store {
         failed.map_or(Ok(()), Err)
     }
 
-    /// Whether a chunk is here.
-    pub fn holds(&self, chunk: ChunkId) -> Result<bool, StoreError> {
-        Ok(self.database.read(|rows| rows.get(IDS, &self.id_key(chunk)))?.is_some())
+    /// Whether a chunk is here, in its document or set aside.
+    pub fn holds(&self, document: DocumentId, chunk: ChunkId) -> Result<bool, StoreError> {
+        Ok(self.database.read(|rows| rows.get(ITEMS, &self.item_key(document, chunk)))?.is_some())
     }
 
     /// Hands each chunk of a document to `each`, in the order in which they were taken, until it says `false`.
@@ -145,13 +153,13 @@ impl Store {
     }
 
     /// Takes chunks, each behind what it stands on, durable when this returns. Those that are here already are left out.
-    pub fn commit(&self, chunks: &[Chunk]) -> Result<(), StoreError> {
+    pub fn commit<'c>(&self, chunks: impl IntoIterator<Item = &'c Chunk>) -> Result<(), StoreError> {
         self.database.write(|rows| {
             let mut summaries: BTreeMap<DocumentId, Summary> = BTreeMap::new();
             for chunk in chunks {
                 let changes = chunk.changes();
-                let id_key = self.id_key(chunk.id());
-                if rows.get(IDS, &id_key)?.is_some() {
+                let item_key = self.item_key(changes.document, chunk.id());
+                if rows.get(ITEMS, &item_key)?.is_some() {
                     continue;
                 }
                 let key = self.key(changes.document);
@@ -164,7 +172,8 @@ impl Store {
                     }
                 };
                 rows.put(CHUNKS, &numbered(&key, summary.chunks), chunk.stored())?;
-                rows.put(IDS, &id_key, &numbered(&changes.document.0, summary.chunks))?;
+                rows.put(ITEMS, &item_key, &Place::Numbered(summary.chunks).encode())?;
+                self.note_standing(rows, changes)?;
                 summary.take(changes);
             }
             for (document, summary) in summaries {
@@ -201,9 +210,9 @@ impl Store {
         [self.space.0.0.as_slice(), &document.0].concat()
     }
 
-    fn id_key(&self, chunk: ChunkId) -> Vec<u8> {
+    fn item_key(&self, document: DocumentId, chunk: ChunkId) -> Vec<u8> {
         let ChunkId(Hash256(name)) = chunk;
-        [self.space.0.0.as_slice(), &name].concat()
+        [self.space.0.0.as_slice(), &document.0, &name].concat()
     }
 }
 

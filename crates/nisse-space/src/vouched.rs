@@ -30,8 +30,8 @@ pub(crate) fn of(store: &Store, document: DocumentId) -> Result<Vouched, StoreEr
     store.chunks(document, |stored| {
         if let Ok(changes) = Chunk::decode_own(stored) {
             let voucher = Voucher { author: changes.author, identity: changes.identity, subject: changes.subject };
-            for hash in hashes(&changes.bytes) {
-                vouched.entry(hash).or_insert(voucher);
+            for change in changes_in(&changes.bytes).unwrap_or_default() {
+                vouched.entry(change.hash()).or_insert(voucher);
             }
         }
         true
@@ -39,25 +39,24 @@ pub(crate) fn of(store: &Store, document: DocumentId) -> Result<Vouched, StoreEr
     Ok(vouched)
 }
 
-/// The changes in what automerge loads. They were in a document of ours before they were signed.
-fn hashes(bytes: &[u8]) -> Vec<ChangeHash> {
-    let mut hashes = Vec::new();
+/// The changes in what automerge loads; none if it is not that. What a stranger sent is measured before.
+pub(crate) fn changes_in(bytes: &[u8]) -> Option<Vec<Change>> {
+    let mut changes = Vec::new();
     let mut rest = bytes;
-    while let Some(length) = chunk_length(rest) {
-        let (chunk, behind) = rest.split_at(length);
-        let one = guarded(|| Change::from_bytes(chunk.to_vec()).map(|change| change.hash()));
+    while !rest.is_empty() {
+        let (chunk, behind) = rest.split_at(chunk_length(rest)?);
+        let one = guarded(|| Change::from_bytes(chunk.to_vec()));
         match one {
-            Ok(Ok(hash)) => hashes.push(hash),
+            Ok(Ok(change)) => changes.push(change),
             // A whole document.
             _ => {
                 let all = guarded(|| Automerge::load(chunk).map(|loaded| loaded.get_changes(&[])));
-                let all = all.ok().and_then(Result::ok).unwrap_or_default();
-                hashes.extend(all.iter().map(Change::hash));
+                changes.extend(all.ok()?.ok()?);
             }
         }
         rest = behind;
     }
-    hashes
+    Some(changes)
 }
 
 /// Bytes of the chunk that something begins with: magic, check sum, type, and an unsigned LEB128 of what follows.

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use identity::{DeviceCommand, IdentityCommand, KitCommand, TokenCommand};
-pub(crate) use space::{SpaceCommand, TicketRole};
+pub(crate) use space::{MemberRole, SpaceCommand, TicketRole};
 pub(crate) use vault::{AuditCommand, SecretCommand, VaultCommand, WalletCommand};
 
 /// Your own agent: always on, on your machine or one you rent, and able to prove what it did.

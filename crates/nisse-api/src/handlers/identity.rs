@@ -29,7 +29,7 @@ pub(crate) async fn device_list(State(app): State<App>) -> Answer<Vec<DeviceEntr
 pub(crate) async fn device_pair(State(app): State<App>, sent: Sent<PairingRequest>) -> Answer<PairingStatus> {
     let request = read(sent)?;
     for scope in request.scopes()? {
-        needs::check_known(&scope)?;
+        needs::check_known_of_agents(&scope)?;
     }
     Ok(Json(app.node.pairing_open(&request).await?))
 }

@@ -4,7 +4,8 @@ use axum::Json;
 use axum::extract::{Path, State};
 use http::StatusCode;
 use nisse_node::control::{
-    ObjectHistory, SpaceEntry, SpaceMember, SpaceRequest, SpaceStatus, SpaceTicket, SpaceTicketRequest,
+    InvitationRequest, JoinRequest, MemberRequest, ObjectHistory, SpaceEntry, SpaceInvitation, SpaceMember,
+    SpaceRequest, SpaceStatus, SpaceTicket, SpaceTicketRequest,
 };
 use serde_json::Value;
 
@@ -26,6 +27,30 @@ pub(crate) async fn space_show(State(app): State<App>, Path(space): Path<String>
 
 pub(crate) async fn space_members(State(app): State<App>, Path(space): Path<String>) -> Answer<Vec<SpaceMember>> {
     Ok(Json(app.node.space_members(&space).await?))
+}
+
+pub(crate) async fn space_member(
+    State(app): State<App>,
+    Path(space): Path<String>,
+    sent: Sent<MemberRequest>,
+) -> Answer<Vec<SpaceMember>> {
+    Ok(Json(app.node.space_member(&space, &read(sent)?).await?))
+}
+
+pub(crate) async fn space_invite(
+    State(app): State<App>,
+    Path(space): Path<String>,
+    sent: Sent<InvitationRequest>,
+) -> Answer<SpaceInvitation> {
+    Ok(Json(app.node.space_invite(&space, &read(sent)?).await?))
+}
+
+pub(crate) async fn space_join(State(app): State<App>, sent: Sent<JoinRequest>) -> Answer<SpaceStatus> {
+    Ok(Json(app.node.space_join(&read(sent)?).await?))
+}
+
+pub(crate) async fn space_leave(State(app): State<App>, Path(space): Path<String>) -> Answer<SpaceStatus> {
+    Ok(Json(app.node.space_leave(&space).await?))
 }
 
 pub(crate) async fn space_ticket(

@@ -12,7 +12,7 @@ use crate::world::{
 #[tokio::test]
 async fn a_peer_is_dialled_by_its_key_and_answers() {
     let (alice, bob) = (link(1).await, link(2).await);
-    for protocol in [Protocol::Control, Protocol::Pair, Protocol::Sync, Protocol::Content] {
+    for protocol in [Protocol::Control, Protocol::Pair, Protocol::Sync, Protocol::Content, Protocol::Space] {
         let gate = everybody();
         let at = bob.addresses();
         let (dialled, accepted) = tokio::join!(alice.dial(bob.did(), &at, protocol), soon(bob.accept(&gate)));

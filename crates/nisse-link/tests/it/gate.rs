@@ -35,7 +35,7 @@ async fn a_stranger_is_refused_and_told() {
 async fn the_gate_hears_what_is_to_be_spoken() {
     let (alice, bob) = (link(1).await, link(2).await);
     let _serving = keep_accepting(&bob, When(|_: &_, protocol| protocol == Protocol::Pair));
-    for protocol in [Protocol::Control, Protocol::Sync, Protocol::Content] {
+    for protocol in [Protocol::Control, Protocol::Sync, Protocol::Content, Protocol::Space] {
         let refused = soon(alice.dial(bob.did(), &bob.addresses(), protocol)).await;
         assert!(matches!(refused, Err(LinkError::Refused { .. })), "{protocol:?}");
     }

@@ -18,10 +18,14 @@
 //! Rights that a revocation does not take but an expiry does are bounded by claims of time: whoever must be shut out for
 //! certain is revoked.
 //!
+//! **What is said elsewhere.** The documents of a space are signed outside of its log. They name what of it their author
+//! had seen, and are judged as if they stood there: see [`State::word`].
+//!
 //! **Who fills it.** A log takes only what is said for the identities that it follows, each of them up to a share, agents
 //! and invitations less; the last places of a share are for devices that take rights away, and each root key has some of its
 //! own. Two logs that were told the same are the same as long as neither is full.
 
+mod about;
 mod ancestors;
 mod door;
 mod index;
@@ -29,16 +33,20 @@ mod judge;
 mod rules;
 mod seniority;
 mod settle;
+mod settled;
 mod state;
 mod token;
 mod verdict;
 mod waiting;
+mod word;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 pub use door::{InsertError, Inserted};
+pub use settled::Settled;
 pub use state::{Device, Standing, State};
 pub use token::TokenError;
+pub use word::Word;
 
 use self::ancestors::Ancestors;
 use self::index::Index;
@@ -153,7 +161,7 @@ impl Log {
     /// The parents of what an identity says next: the newest of what it said of itself, and of the space that it is about.
     /// What others say of themselves, and what is said of other spaces, is left out, since not everybody reads it.
     pub fn parents(&self, subject: Did, claim: &Claim) -> Vec<CredentialId> {
-        let space = self.space_of(claim);
+        let space = self.space_of(claim, At::End);
         let mut covered = Ancestors::default();
         let mut parents = Vec::new();
         for (place, entry) in self.entries.iter().enumerate().rev() {
@@ -173,14 +181,14 @@ impl Log {
         parents
     }
 
-    /// The space that a claim is about; that of a space's beginning is named by the credential itself.
-    fn space_of(&self, claim: &Claim) -> Option<CredentialId> {
+    /// The space that a claim is about, as is seen from there; that of a space's beginning is named by the credential itself.
+    fn space_of(&self, claim: &Claim, at: At<'_>) -> Option<CredentialId> {
         match claim {
             Claim::Member { space, .. } | Claim::MemberRevoke { space, .. } | Claim::Invitation { space, .. } => {
                 Some(*space)
             }
             Claim::Join { invitation: about, .. } | Claim::Withdraw { credential: about } => {
-                self.place_of(about).and_then(|place| self.entries[place].space)
+                self.place_seen(about, at).and_then(|place| self.entries[place].space)
             }
             _ => None,
         }
@@ -210,6 +218,11 @@ impl Log {
     /// All, each behind its parents.
     pub fn iter(&self) -> impl Iterator<Item = &Credential> {
         self.entries.iter().map(|entry| &entry.credential)
+    }
+
+    /// The space that one of them is about.
+    pub fn space(&self, id: &CredentialId) -> Option<CredentialId> {
+        self.place_of(id).and_then(|place| self.entries[place].space)
     }
 
     fn place_of(&self, id: &CredentialId) -> Option<usize> {

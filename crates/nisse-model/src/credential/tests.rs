@@ -3,10 +3,12 @@
 mod chains;
 mod codec;
 mod identities;
+mod invitations;
 mod naive;
 mod random;
 mod spaces;
 mod tokens;
+mod words;
 
 use std::sync::LazyLock;
 

@@ -49,6 +49,68 @@ pub struct SpaceMember {
     pub role: String,
     /// Whether it is this home's own.
     pub own: bool,
+    /// Its devices and agents.
+    pub keys: Vec<SpaceKey>,
+}
+
+/// A device or an agent of a member.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct SpaceKey {
+    /// Its key, `did:key:…`.
+    pub key: String,
+    /// What it may do: an agent has what its delegation says.
+    pub role: String,
+    /// What it is called, if it is one of this home's identity.
+    pub name: Option<String>,
+    /// Whether it is connected with this home for its spaces now.
+    pub connected: bool,
+}
+
+/// `nisse space invite`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct InvitationRequest {
+    /// The role of whoever takes it: `relay`, `read`, `edit` or `admin`.
+    pub role: String,
+    /// For how long: milliseconds, at most 30 days.
+    pub expires_ms: u64,
+    /// How many may take it: 1 to 1000.
+    pub uses: u32,
+    /// Who alone may: an identity, `did:key:…`.
+    pub invitee: Option<String>,
+}
+
+/// An invitation: whoever has the text is let in, so it is a secret.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct SpaceInvitation {
+    /// What the other home is given: `nsi1_…`.
+    pub invitation: String,
+    /// The role.
+    pub role: String,
+    /// When it is good for nothing: Unix milliseconds.
+    pub expires: u64,
+    /// How many may take it.
+    pub uses: u32,
+}
+
+/// `nisse space join`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct JoinRequest {
+    /// What `nisse space invite` printed elsewhere.
+    pub invitation: String,
+    /// What this home calls the space; without it, what the other home does.
+    pub name: Option<String>,
+}
+
+/// `nisse space role` and `nisse space revoke`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct MemberRequest {
+    /// The identity, `did:key:…`.
+    pub identity: String,
+    /// Its role from now on; without one, it is no member any more.
+    pub role: Option<String>,
 }
 
 /// `nisse space ticket`.

@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use nisse_model::{Address, CredentialId, Device, Did, Log, Role, Scope, Standing, Timestamp};
+use nisse_model::{
+    Address, Claim, Credential, CredentialId, Device, Did, Log, Role, Scope, Standing, State, Timestamp,
+};
 
 /// Who may do what for the identity of a home.
 #[derive(Debug, Clone, Default)]
@@ -15,8 +17,31 @@ pub(crate) struct Known {
     devices: BTreeMap<Did, Device>,
     /// Wallets that are bound to it.
     pub(crate) wallets: BTreeSet<Address>,
-    /// Each space that there is: the role of each member, and of this identity's devices if it is one.
+    /// Each space that there is: the role of each member.
     spaces: BTreeMap<CredentialId, BTreeMap<Did, Role>>,
+    /// What each device and each agent of a member may do in each space.
+    keys: BTreeMap<Did, BTreeMap<CredentialId, Access>>,
+    /// Invitations that let somebody in, by their keys.
+    invitations: BTreeMap<Did, Invited>,
+}
+
+/// What a key may do in a space.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Access {
+    /// The member that it acts for.
+    pub(crate) identity: Did,
+    pub(crate) role: Role,
+    /// The first moment at which it may not, if there is one.
+    until: Option<Timestamp>,
+}
+
+/// What an invitation gives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Invited {
+    pub(crate) invitation: CredentialId,
+    pub(crate) space: CredentialId,
+    pub(crate) role: Role,
+    expires: Timestamp,
 }
 
 impl Known {
@@ -25,11 +50,11 @@ impl Known {
         let state = log.state();
         let devices = identity.map(|identity| state.devices(identity, now)).unwrap_or_default();
         let wallets = identity.map(|identity| state.wallets(identity)).unwrap_or_default();
-        let own_keys: Vec<_> = devices.iter().filter(|device| device.standing == Standing::Device).collect();
-        let roles = |space| roles(state.members(space), identity, &own_keys);
-        let spaces = state.spaces().into_iter().map(|space| (space, roles(space))).collect();
+        let spaces: BTreeMap<_, _> = state.spaces().into_iter().map(|space| (space, state.members(space))).collect();
+        let keys = keys(&state, &spaces, now);
+        let invitations = log.iter().filter_map(|credential| invited(&state, credential, now)).collect();
         let devices = devices.into_iter().map(|device| (device.did, device)).collect();
-        Self { own, identity, wallets, devices, spaces }
+        Self { own, identity, wallets, devices, spaces, keys, invitations }
     }
 
     /// Whether this device may act for the identity.
@@ -64,9 +89,49 @@ impl Known {
         self.spaces.contains_key(space)
     }
 
-    /// What a key may do in a space: as a member, or as a device of one.
-    pub(crate) fn role(&self, space: &CredentialId, key: &Did) -> Option<Role> {
-        self.spaces.get(space)?.get(key).copied()
+    /// What a key may do in a space: as a member, or as a device or an agent of one.
+    pub(crate) fn role(&self, space: &CredentialId, key: &Did, now: Timestamp) -> Option<Role> {
+        let own = self.spaces.get(space)?.get(key).copied();
+        own.max(self.access(space, key, now).map(|access| access.role))
+    }
+
+    /// What a device or an agent of a member may do in a space.
+    pub(crate) fn access(&self, space: &CredentialId, key: &Did, now: Timestamp) -> Option<Access> {
+        let access = self.keys.get(key)?.get(space).copied()?;
+        access.until.is_none_or(|until| now < until).then_some(access)
+    }
+
+    /// The devices and agents of members that may read one of these spaces.
+    pub(crate) fn readers(&self, spaces: &BTreeSet<CredentialId>, now: Timestamp) -> BTreeSet<Did> {
+        let reads = |key: &Did| {
+            spaces.iter().any(|space| self.access(space, key, now).is_some_and(|access| access.role >= Role::Read))
+        };
+        self.keys.keys().copied().filter(reads).collect()
+    }
+
+    /// The spaces that this home's identity is a member of, and may read.
+    pub(crate) fn own_spaces(&self) -> BTreeSet<CredentialId> {
+        let Some(identity) = self.identity else { return BTreeSet::new() };
+        let reads = |members: &BTreeMap<Did, Role>| members.get(&identity).is_some_and(|role| *role >= Role::Read);
+        self.spaces.iter().filter(|(_, members)| reads(members)).map(|(space, _)| *space).collect()
+    }
+
+    /// Members of a space.
+    pub(crate) fn members(&self, space: &CredentialId) -> BTreeMap<Did, Role> {
+        self.spaces.get(space).cloned().unwrap_or_default()
+    }
+
+    /// The devices and agents of a member of a space.
+    pub(crate) fn keys_of<'k>(&'k self, space: &'k CredentialId, member: &'k Did) -> impl Iterator<Item = (Did, Role)> {
+        self.keys.iter().filter_map(move |(key, spaces)| {
+            let access = spaces.get(space).filter(|access| access.identity == *member)?;
+            Some((*key, access.role))
+        })
+    }
+
+    /// The invitation of a key, while it lets somebody in.
+    pub(crate) fn invitation(&self, key: &Did, now: Timestamp) -> Option<Invited> {
+        self.invitations.get(key).copied().filter(|invited| now < invited.expires)
     }
 
     /// What a key is called.
@@ -90,14 +155,40 @@ impl Known {
     }
 }
 
-/// Who is what in a space. Of the members' devices the log tells those of the home's own identity; agents of it have what
-/// their delegations say, and no role.
-fn roles(mut members: BTreeMap<Did, Role>, identity: Option<Did>, devices: &[&Device]) -> BTreeMap<Did, Role> {
-    if let Some(role) = identity.and_then(|identity| members.get(&identity).copied()) {
-        for device in devices {
-            let has = members.entry(device.did).or_insert(role);
-            *has = role.max(*has);
+/// What members' devices and agents may do: an agent what its delegation says, and no more than its identity may.
+fn keys(
+    state: &State<'_>,
+    spaces: &BTreeMap<CredentialId, BTreeMap<Did, Role>>,
+    now: Timestamp,
+) -> BTreeMap<Did, BTreeMap<CredentialId, Access>> {
+    let members: BTreeSet<Did> = spaces.values().flat_map(BTreeMap::keys).copied().collect();
+    let mut keys = BTreeMap::<Did, BTreeMap<CredentialId, Access>>::new();
+    for identity in members {
+        for device in state.devices(identity, now) {
+            for (space, members) in spaces {
+                let Some(has) = members.get(&identity).copied() else { continue };
+                let (role, until) = match &device.standing {
+                    Standing::Agent(held) => {
+                        let may = |role: &Role| *role <= has && state.acts_in(device.did, identity, *space, *role, now);
+                        let Some(role) = Role::ALL.into_iter().rev().find(may) else { continue };
+                        (role, held.iter().map(|(_, until)| *until).max())
+                    }
+                    _ => (has, None),
+                };
+                let access = Access { identity, role, until };
+                let spaces = keys.entry(device.did).or_default();
+                let most = spaces.entry(*space).or_insert(access);
+                if most.role < role {
+                    *most = access;
+                }
+            }
         }
     }
-    members
+    keys
+}
+
+fn invited(state: &State<'_>, credential: &Credential, now: Timestamp) -> Option<(Did, Invited)> {
+    let Claim::Invitation { key, role, expires, .. } = *credential.claim() else { return None };
+    let (invitation, space, ..) = state.invitation(key, now)?;
+    (invitation == credential.id()).then_some((key, Invited { invitation, space, role, expires }))
 }

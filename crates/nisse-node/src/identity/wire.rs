@@ -13,7 +13,6 @@ use minicbor::{Decoder, Encoder};
 use nisse_model::{Credential, CredentialId, Did, Hash256, Label, Log};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 
-use super::Identity;
 use crate::error::NodeError;
 
 /// Of every message.
@@ -89,7 +88,7 @@ impl Message {
     }
 }
 
-async fn send(to: &mut (impl AsyncWrite + Unpin), bytes: &[u8]) -> Result<(), WireError> {
+pub(crate) async fn send(to: &mut (impl AsyncWrite + Unpin), bytes: &[u8]) -> Result<(), WireError> {
     let length = u32::try_from(bytes.len()).map_err(|_| WireError::Malformed("it holds too much".to_owned()))?;
     let sending = async {
         to.write_all(&length.to_be_bytes()).await?;
@@ -99,7 +98,7 @@ async fn send(to: &mut (impl AsyncWrite + Unpin), bytes: &[u8]) -> Result<(), Wi
     tokio::time::timeout(PATIENCE, sending).await.map_err(|_| WireError::TimedOut)?.map_err(WireError::Broken)
 }
 
-async fn receive(from: &mut (impl AsyncRead + Unpin)) -> Result<Vec<u8>, WireError> {
+pub(crate) async fn receive(from: &mut (impl AsyncRead + Unpin)) -> Result<Vec<u8>, WireError> {
     let receiving = async {
         let mut length = [0; 4];
         from.read_exact(&mut length).await?;
@@ -115,7 +114,7 @@ async fn receive(from: &mut (impl AsyncRead + Unpin)) -> Result<Vec<u8>, WireErr
 }
 
 /// A message's items behind its version: how many they are, and where they stand.
-fn opened(bytes: &[u8]) -> Result<(u64, Decoder<'_>), WireError> {
+pub(crate) fn opened(bytes: &[u8]) -> Result<(u64, Decoder<'_>), WireError> {
     let mut decoder = Decoder::new(bytes);
     let items = decoder.array()?.ok_or_else(|| WireError::Malformed("a list without an end".to_owned()))?;
     match decoder.u64()? {
@@ -126,7 +125,7 @@ fn opened(bytes: &[u8]) -> Result<(u64, Decoder<'_>), WireError> {
     }
 }
 
-async fn send_all(to: &mut (impl AsyncWrite + Unpin), credentials: &[Credential]) -> Result<(), WireError> {
+pub(crate) async fn send_all(to: &mut (impl AsyncWrite + Unpin), credentials: &[Credential]) -> Result<(), WireError> {
     Message::of(1).number(credentials.len() as u64).send(to).await?;
     for credential in credentials {
         send(to, &credential.encode()).await?;
@@ -135,7 +134,10 @@ async fn send_all(to: &mut (impl AsyncWrite + Unpin), credentials: &[Credential]
 }
 
 /// A list of at most so many bytes.
-async fn receive_all(from: &mut (impl AsyncRead + Unpin), most: usize) -> Result<Vec<Credential>, WireError> {
+pub(crate) async fn receive_all(
+    from: &mut (impl AsyncRead + Unpin),
+    most: usize,
+) -> Result<Vec<Credential>, WireError> {
     let bytes = receive(from).await?;
     let count = opened(&bytes)?.1.u64()?;
     if count > LIST_MAX {
@@ -214,7 +216,7 @@ where
 /// At most so many bytes are heard.
 pub(crate) async fn answer_exchange<S, T>(
     stream: &mut S,
-    identity: &Identity,
+    own: Vec<Credential>,
     most: usize,
     take: impl FnOnce(Vec<Credential>) -> T,
 ) -> Result<(), WireError>
@@ -224,7 +226,6 @@ where
 {
     let bytes = receive(stream).await?;
     let theirs = Hash256(key(opened(&bytes)?.1.bytes()?)?);
-    let own = identity.all().await;
     let ours: BTreeSet<_> = own.iter().map(Credential::id).collect();
     if theirs == digest(&ours) {
         Message::of(0).send(stream).await?;
@@ -262,6 +263,6 @@ fn label(text: &str) -> Result<Label, WireError> {
     text.parse().map_err(|error: nisse_model::ParseLabelError| WireError::Malformed(error.to_string()))
 }
 
-fn key(bytes: &[u8]) -> Result<[u8; 32], WireError> {
+pub(crate) fn key(bytes: &[u8]) -> Result<[u8; 32], WireError> {
     bytes.try_into().map_err(|_| WireError::Malformed("a name that is cut".to_owned()))
 }

@@ -7,6 +7,7 @@ use nisse_model::{Claim, Credential, Device, Did, Label, Scope, Standing, Timest
 use tokio::sync::mpsc;
 
 use super::Node;
+use super::members::vouch_for;
 use crate::audit::LISTED_MAX;
 use crate::caller::{self, Asker};
 use crate::control::{AuditEntry, DeviceEntry, DeviceRevoked, IdentityStatus};
@@ -103,8 +104,13 @@ impl Node {
         }
         let (core, did) = (std::sync::Arc::clone(&self.core), device.did);
         let about = format!("{} {did}", device.name);
-        let claim = Claim::DeviceRevoke { device: did, seen: Vec::new() };
         let saying = async move {
+            // What it wrote in spaces until now stays.
+            for registered in core.spaces.all(&core)? {
+                vouch_for(&core, &registered, did).await?;
+            }
+            // And so do the spaces and memberships that it made.
+            let claim = Claim::DeviceRevoke { device: did, seen: core.identity.heads_of_spaces_by(did) };
             let said = core.identity.say(claim).await?;
             if let Some(link) = core.peers.link() {
                 link.cut(&did);

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use nisse_model::{Claim, Label, Role};
+use nisse_model::{Claim, Did, Label, Role};
 use nisse_space::{Admission, Registered, Store, Ticket, root_document};
 
 use super::Node;
 use crate::caller;
-use crate::control::{SpaceEntry, SpaceMember, SpaceRequest, SpaceStatus, SpaceTicket, SpaceTicketRequest};
+use crate::control::{SpaceEntry, SpaceKey, SpaceMember, SpaceRequest, SpaceStatus, SpaceTicket, SpaceTicketRequest};
 use crate::error::{ErrorKind, NodeError};
 use crate::identity::none;
 use crate::spaces::{SPACE_PATH, SpaceConnection, failed, rights};
@@ -28,16 +28,12 @@ impl Node {
             return Err(NodeError::new(ErrorKind::Conflict, "space_exists", text)
                 .with_hint(format!("`nisse space show {name}` shows it")));
         }
-        let mut replica = [0; 16];
-        self.core.entropy.fill(&mut replica);
         let core = Arc::clone(&self.core);
         let about = name.clone();
         let making = async move {
-            let database = core.spaces.database(&core)?;
+            core.spaces.database(&core)?;
             let space = core.identity.say(Claim::SpaceGenesis).await?;
-            let registered = Registered { space, name, replica };
-            registered.keep(&database).map_err(|error| failed(&error))?;
-            Ok(registered)
+            core.spaces.hold(&core, space, name)
         };
         let registered = self.audited("space.create", &about, making).await?;
         tracing::info!(target: "nisse::event::space", step = "made", space = %registered.space);
@@ -59,13 +55,19 @@ impl Node {
     pub async fn space_members(&self, space: &str) -> Result<Vec<SpaceMember>, NodeError> {
         let space = self.space_named(space)?.space;
         let known = self.core.identity.known();
-        let members = self.core.identity.members(space);
-        let member = |(identity, role): (nisse_model::Did, Role)| SpaceMember {
+        let key = |(key, role): (Did, Role)| SpaceKey {
+            key: key.to_string(),
+            role: role.as_str().to_owned(),
+            name: known.name(&key).map(str::to_owned),
+            connected: self.core.peers.is_together(&key),
+        };
+        let member = |(identity, role): (Did, Role)| SpaceMember {
             identity: identity.to_string(),
             role: role.as_str().to_owned(),
             own: known.identity == Some(identity),
+            keys: known.keys_of(&space, &identity).map(key).collect(),
         };
-        Ok(members.into_iter().map(member).collect())
+        Ok(known.members(&space).into_iter().map(member).collect())
     }
 
     /// A ticket of this device, by which a client of automerge-repo comes in.
@@ -124,7 +126,7 @@ impl Node {
     /// Refuses what this home has no role for any more.
     pub(super) fn may(&self, registered: &Registered, role: Role) -> Result<(), NodeError> {
         let known = self.core.identity.known();
-        let has = known.identity.and_then(|identity| known.role(&registered.space, &identity));
+        let has = known.identity.and_then(|identity| known.role(&registered.space, &identity, self.core.clock.now()));
         if has.is_some_and(|has| has >= role) {
             return Ok(());
         }
@@ -168,7 +170,7 @@ impl Node {
         });
         counted.map_err(|error| failed(&error))?;
         let known = self.core.identity.known();
-        let role = known.identity.and_then(|identity| known.role(&registered.space, &identity));
+        let role = known.identity.and_then(|identity| known.role(&registered.space, &identity, self.core.clock.now()));
         Ok(SpaceEntry {
             space: registered.space.to_string(),
             name: registered.name.clone(),
@@ -189,7 +191,7 @@ impl Node {
     }
 }
 
-fn space_name(text: &str) -> Result<String, NodeError> {
+pub(crate) fn space_name(text: &str) -> Result<String, NodeError> {
     let sound = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-');
     let name: Option<Label> = text.parse().ok();
     match name {

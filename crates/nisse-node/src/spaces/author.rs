@@ -2,14 +2,16 @@
 
 use std::sync::Arc;
 
-use nisse_model::{CredentialId, Did, Timestamp};
-use nisse_space::Author;
+use nisse_model::{CredentialId, Did, Role, Timestamp, Word};
+use nisse_space::{Author, Made};
 
 use crate::core::Core;
 use crate::identity::device::DeviceKey;
 
 /// The device of one turn.
 pub(super) struct ThisDevice {
+    core: Arc<Core>,
+    space: CredentialId,
     names: (Did, Did),
     key: Option<Arc<DeviceKey>>,
     seen: Vec<CredentialId>,
@@ -18,12 +20,13 @@ pub(super) struct ThisDevice {
 
 impl ThisDevice {
     /// As it is now; none while this home belongs to nobody.
-    pub(super) fn now(core: &Core, space: CredentialId) -> Option<Self> {
+    pub(super) fn now(core: &Arc<Core>, space: CredentialId) -> Option<Self> {
         let known = core.identity.known();
         let (own, identity) = (known.own?, known.identity?);
         let now = core.clock.now();
         let key = core.identity.device().ok().filter(|_| known.is_admitted(now));
-        Some(Self { names: (own, identity), key, seen: core.identity.seen_of(space), now })
+        let seen = core.identity.seen_of(space);
+        Some(Self { core: Arc::clone(core), space, names: (own, identity), key, seen, now })
     }
 }
 
@@ -34,6 +37,16 @@ impl Author for ThisDevice {
 
     fn seen(&self) -> Vec<CredentialId> {
         self.seen.clone()
+    }
+
+    fn word(&self, by: Made<'_>) -> Word {
+        let Made { author, identity, subject, seen, signed } = by;
+        let word = |key, identity| self.core.identity.word((key, identity), (self.space, Role::Edit), seen, signed);
+        match (word(author, identity), subject) {
+            // Who let them in vouches for who they were; whether they may write is for the space's members to say.
+            (Word::Counts, Some(subject)) => word(subject, subject),
+            (word, _) => word,
+        }
     }
 
     fn now(&self) -> Timestamp {

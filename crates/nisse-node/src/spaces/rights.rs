@@ -1,20 +1,53 @@
-//! What a ticket gives at the moment.
+//! What somebody who is connected may do at the moment.
 
-use nisse_model::{Role, Standing, Timestamp};
+use nisse_model::{CredentialId, Did, Role, Standing, Timestamp};
 use nisse_space::{Admission, Rights};
 
 use crate::identity::Known;
 
+/// By what somebody is let in.
+#[derive(Debug, Clone)]
+pub(super) enum Who {
+    /// A client, by a ticket.
+    Client(Admission),
+    /// A peer, by its key.
+    Peer(Did),
+}
+
+impl Who {
+    /// What they may do now, if they are let in.
+    pub(super) fn rights(&self, known: &Known, space: CredentialId, now: Timestamp) -> Option<Rights> {
+        match self {
+            Self::Client(admission) => rights(known, admission, now),
+            Self::Peer(key) => {
+                let access = known.access(&space, key, now).filter(|access| access.role >= Role::Read)?;
+                Some(Rights { subject: Some(access.identity), role: access.role })
+            }
+        }
+    }
+
+    /// For how long nothing but a credential ends that.
+    pub(super) fn lasts_ms(&self, now: Timestamp) -> Option<u64> {
+        match self {
+            Self::Client(admission) => Some(admission.expires.since_ms(now)),
+            Self::Peer(_) => None,
+        }
+    }
+}
+
 /// What whoever has a ticket may do now, if it lets them in. Its subject's role counts as it is now, and the ticket's as
 /// what is given at most; a device that was cut off lets nobody in any more.
 pub(crate) fn rights(known: &Known, admission: &Admission, now: Timestamp) -> Option<Rights> {
-    // The devices of this home's own identity are known; those of other members are not yet.
-    let vouched = known.identity == Some(admission.subject)
+    let own = known.identity == Some(admission.subject)
         && matches!(known.standing(&admission.issuer, now), Standing::Device | Standing::Root);
-    if !vouched || now >= admission.expires {
+    let of_member = || {
+        let access = known.access(&admission.space, &admission.issuer, now);
+        access.is_some_and(|access| access.identity == admission.subject)
+    };
+    if now >= admission.expires || !(own || of_member()) {
         return None;
     }
-    let role = known.role(&admission.space, &admission.subject)?.min(admission.role);
+    let role = known.role(&admission.space, &admission.subject, now)?.min(admission.role);
     (role >= Role::Read).then_some(Rights { subject: Some(admission.subject), role })
 }
 

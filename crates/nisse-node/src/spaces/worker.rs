@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use nisse_space::{Admission, Effect, Event, PeerKey, Registered, Rights, Space, SpaceLimits, Store};
+use nisse_space::{Effect, Event, PeerKey, Registered, Rights, Space, SpaceLimits, Speaks, Store};
 use nisse_store::Database;
 use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
 
+use super::Standing;
 use super::author::ThisDevice;
 use super::connection::Said;
-use super::{Standing, rights};
+use super::rights::Who;
 use crate::core::Core;
 use crate::supervisor::Stop;
 
@@ -24,7 +25,7 @@ const TURN_MAX: usize = 512;
 /// What a space is told.
 pub(super) enum Told {
     /// Somebody came.
-    Opened { peer: PeerKey, admission: Admission, said: Said },
+    Opened { peer: PeerKey, who: Who, speaks: Speaks, said: Said },
     /// Somebody said something; its room is free again once the turn that reads it is over.
     Frame { peer: PeerKey, bytes: Vec<u8>, room: OwnedSemaphorePermit },
     /// Somebody is gone.
@@ -38,7 +39,7 @@ pub(super) type Work = Box<dyn FnOnce(&mut Space, &ThisDevice) -> Vec<Effect> + 
 
 /// Somebody who is connected.
 struct Connected {
-    admission: Admission,
+    who: Who,
     rights: Rights,
     said: Said,
 }
@@ -72,6 +73,10 @@ pub(super) async fn run(
     let (space, connected) = (Some(Box::new(space)), BTreeMap::new());
     let mut worker =
         Worker { core, registered, space, connected, slow: Vec::new(), asked: Vec::new(), held: Vec::new(), tell };
+    // What was known when it was open last may be known better.
+    if !worker.turn(vec![Event::Credentials]).await {
+        return;
+    }
     loop {
         let mut events = Vec::new();
         tokio::select! {
@@ -80,7 +85,10 @@ pub(super) async fn run(
                 None => break,
             },
             changed = credentials.changed() => match changed {
-                Ok(()) => worker.look(false, &mut events),
+                Ok(()) => {
+                    worker.look(false, &mut events);
+                    events.push(Event::Credentials);
+                }
                 Err(_) => break,
             },
             changed = device.changed() => match changed {
@@ -114,13 +122,13 @@ pub(super) async fn run(
 impl Worker {
     fn take(&mut self, told: Told, events: &mut Vec<Event>) {
         match told {
-            Told::Opened { peer, admission, said } => {
-                match rights(&self.core.identity.known(), &admission, self.core.clock.now()) {
+            Told::Opened { peer, who, speaks, said } => {
+                match who.rights(&self.core.identity.known(), self.registered.space, self.core.clock.now()) {
                     Some(rights) => {
-                        self.connected.insert(peer, Connected { admission, rights, said });
-                        events.push(Event::Opened { peer, rights });
+                        self.connected.insert(peer, Connected { who, rights, said });
+                        events.push(Event::Opened { peer, rights, speaks });
                     }
-                    None => said.end("the ticket lets nobody in any more".to_owned()),
+                    None => said.end("the right to be here is gone".to_owned()),
                 }
             }
             Told::Frame { peer, bytes, room } => {
@@ -141,7 +149,7 @@ impl Worker {
         let (known, now) = (self.core.identity.known(), self.core.clock.now());
         let mut over = Vec::new();
         for (peer, connected) in &mut self.connected {
-            match rights(&known, &connected.admission, now) {
+            match connected.who.rights(&known, self.registered.space, now) {
                 Some(rights) if rights == connected.rights && !all => {}
                 Some(rights) => {
                     connected.rights = rights;
@@ -209,7 +217,7 @@ impl Worker {
     /// How long it is until somebody's ticket ends, or the space is closed.
     fn rest(&self) -> Duration {
         let now = self.core.clock.now();
-        let ends = self.connected.values().map(|connected| connected.admission.expires.since_ms(now)).min();
+        let ends = self.connected.values().filter_map(|connected| connected.who.lasts_ms(now)).min();
         ends.map_or(REST, |left| Duration::from_millis(left).min(LOOK_AGAIN))
     }
 }

@@ -51,9 +51,6 @@ impl From<CborError> for ChunkError {
 pub(super) fn check(changes: &Changes) -> Result<(), ChunkError> {
     let flaw = |flaw| Err(ChunkError::Flaw(flaw));
     let Changes { seen, before, after, bytes, .. } = changes;
-    if bytes.is_empty() {
-        return flaw("it changes nothing");
-    }
     if bytes.len() > Changes::BYTES_MAX {
         return flaw("its changes are longer than 12 MiB");
     }
@@ -63,7 +60,10 @@ pub(super) fn check(changes: &Changes) -> Result<(), ChunkError> {
     if before.len() > Changes::HEADS_MAX || after.len() > Changes::HEADS_MAX {
         return flaw("it names more than 4096 heads");
     }
-    if after.is_empty() || before == after {
+    if bytes.is_empty() && before != after {
+        return flaw("it changes nothing");
+    }
+    if after.is_empty() || before == after && !bytes.is_empty() {
         return flaw("it leads nowhere");
     }
     if !seen.is_sorted_by(|one, next| one < next) {
@@ -117,6 +117,20 @@ fn write(changes: &Changes, encoder: &mut Encoder<&mut Vec<u8>>) -> Written {
     }
     encoder.u64(changes.signed.0)?.bytes(&changes.bytes)?;
     Ok(())
+}
+
+/// Reads what is signed, without a signature.
+pub(super) fn decode_unsigned(bytes: &[u8]) -> Result<Changes, ChunkError> {
+    let mut decoder = Decoder::new(bytes);
+    let items = array(&mut decoder)?;
+    let version = decoder.u64()?;
+    if version != VERSION {
+        return Err(ChunkError::Version(version));
+    }
+    if items != ITEMS - 1 {
+        return Err(ChunkError::Malformed(format!("{items} items stand where {} must", ITEMS - 1)));
+    }
+    read(&mut decoder)
 }
 
 /// Reads the stored form; its signature is not verified here.

@@ -7,7 +7,7 @@ use automerge::{ActorId, Automerge, ReadDoc as _};
 use nisse_model::{Did, Hash256};
 use serde_json::{Map, Value};
 
-use super::{Author, Effect, PeerKey, Space, SpaceError, Turn};
+use super::{Author, Effect, Space, SpaceError, Turn};
 use crate::document_id::DocumentId;
 use crate::documents::news;
 use crate::gauge::guarded;
@@ -51,20 +51,20 @@ impl Space {
         write: Write<'_>,
         author: &dyn Author,
     ) -> Result<(Object, Vec<Effect>), SpaceObjectError> {
-        if let Some(fault) = &self.fault {
+        if let Some(fault) = &self.held.fault {
             return Err(SpaceError::ReadOnly(fault.clone()).into());
         }
         let mut turn = Turn::new(author);
         let written = self.write(id, write, &mut turn);
         if written.is_err() {
             // What was changed before it failed is nowhere.
-            for chunk in std::mem::take(&mut turn.chunks) {
-                self.documents.drop(chunk.changes().document);
+            for one in std::mem::take(&mut turn.chunks) {
+                self.held.documents.drop(one.chunk.changes().document);
             }
             return Err(written.err().unwrap_or(SpaceObjectError::Unknown(id)));
         }
         self.conclude(&mut turn);
-        if let Some(fault) = &self.fault {
+        if let Some(fault) = &self.held.fault {
             return Err(SpaceError::ReadOnly(fault.clone()).into());
         }
         let object = self.object(id)?.ok_or(SpaceObjectError::Unknown(id))?;
@@ -72,12 +72,13 @@ impl Space {
     }
 
     fn write(&mut self, id: ObjectId, write: Write<'_>, turn: &mut Turn<'_>) -> Result<(), SpaceObjectError> {
-        let (root, access) = (root_document(self.store.space()), Access::SpaceId(self.store.space().to_string()));
+        let (root, access) =
+            (root_document(self.held.store.space()), Access::SpaceId(self.held.store.space().to_string()));
         let inline = self.object_place(id)?;
         let place = match inline {
             Some(place) => place,
             None if write == Write::Delete => return Err(SpaceObjectError::Unknown(id)),
-            None => object_document(self.store.space(), id),
+            None => object_document(self.held.store.space(), id),
         };
         if inline.is_none() {
             self.edit(root, turn, |document, writer| {
@@ -104,36 +105,34 @@ impl Space {
         change: impl FnOnce(&mut Automerge, &Writer) -> Result<(), ObjectError>,
     ) -> Result<(), SpaceObjectError> {
         let (key, _) = turn.author.names();
-        let writer = Writer { actor: own_actor(key, self.name.as_str(), document), time: turn.author.now() };
-        let loaded = self.documents.get(&self.store, document, Vec::new).map_err(SpaceError::from)?;
+        let writer = Writer { actor: own_actor(key, self.us.0.as_str(), document), time: turn.author.now() };
+        let loaded = self.held.documents.get(&self.held.store, document, Vec::new).map_err(SpaceError::from)?;
         let automerge = &mut loaded.automerge;
         let before = automerge.get_heads();
         let changed = guarded(|| change(automerge, &writer));
         let sound = matches!(changed, Ok(Ok(())));
         let (after, bytes) = (automerge.get_heads(), if sound { news(automerge, &before) } else { Vec::new() });
         if !sound {
-            self.documents.drop(document);
+            self.held.documents.drop(document);
         }
         changed.map_err(|panic| SpaceError::Automerge(panic.to_string()))??;
         if before == after {
             return Ok(());
         }
-        match self.admit(document, None, (before, after), bytes, turn.author) {
-            Ok(chunk) => turn.chunks.push(chunk),
+        match self.held.admit(document, None, (before, after), bytes, turn.author) {
+            Ok(chunk) => turn.take(chunk),
             Err(error) => {
-                self.documents.drop(document);
+                self.held.documents.drop(document);
                 return Err(error.into());
             }
         }
-        let followers: Vec<PeerKey> = self.followers(document).collect();
-        turn.due.extend(followers.into_iter().map(|peer| (peer, document)));
         Ok(())
     }
 
     /// One object, if there is one of that id.
     pub fn object(&mut self, id: ObjectId) -> Result<Option<Object>, SpaceObjectError> {
         let Some(place) = self.object_place(id)? else { return Ok(None) };
-        let loaded = self.documents.get(&self.store, place, Vec::new).map_err(SpaceError::from)?;
+        let loaded = self.held.documents.get(&self.held.store, place, Vec::new).map_err(SpaceError::from)?;
         Ok(Object::read(&loaded.automerge, id)?)
     }
 
@@ -141,16 +140,16 @@ impl Space {
     pub fn query(&mut self, query: &Query) -> Result<Vec<Object>, SpaceObjectError> {
         let mut all = Vec::new();
         let directory = self.directory()?;
-        let root = root_document(self.store.space());
+        let root = root_document(self.held.store.space());
         let places = directory.links.iter().map(|(id, place)| (*id, *place));
         for (id, place) in directory.inline.iter().map(|id| (*id, root)).chain(places) {
-            let loaded = self.documents.get(&self.store, place, Vec::new).map_err(SpaceError::from)?;
+            let loaded = self.held.documents.get(&self.held.store, place, Vec::new).map_err(SpaceError::from)?;
             // One that is no object hides no other.
             match Object::read(&loaded.automerge, id) {
                 Ok(object) => all.extend(object),
                 Err(error) => tracing::debug!(%id, %error, "an object is left out"),
             }
-            self.documents.settle(&self.store).map_err(SpaceError::from)?;
+            self.held.documents.settle(&self.held.store).map_err(SpaceError::from)?;
         }
         Ok(query.run(&all)?.into_iter().cloned().collect())
     }
@@ -158,22 +157,22 @@ impl Space {
     /// The newest changes of an object's document, what each touched, and who vouches for it.
     pub fn history(&mut self, id: ObjectId, limit: usize) -> Result<(History, Vouched), SpaceObjectError> {
         let place = self.object_place(id)?.ok_or(SpaceObjectError::Unknown(id))?;
-        let loaded = self.documents.get(&self.store, place, Vec::new).map_err(SpaceError::from)?;
+        let loaded = self.held.documents.get(&self.held.store, place, Vec::new).map_err(SpaceError::from)?;
         let history = History::read_touched(&loaded.automerge, limit);
-        let vouched = vouched::of(&self.store, place).map_err(SpaceError::from)?;
+        let vouched = vouched::of(&self.held.store, place).map_err(SpaceError::from)?;
         Ok((history, vouched))
     }
 
     fn directory(&mut self) -> Result<Directory, SpaceObjectError> {
-        let root = root_document(self.store.space());
-        let loaded = self.documents.get(&self.store, root, Vec::new).map_err(SpaceError::from)?;
+        let root = root_document(self.held.store.space());
+        let loaded = self.held.documents.get(&self.held.store, root, Vec::new).map_err(SpaceError::from)?;
         Ok(Directory::read(&loaded.automerge)?)
     }
 
     /// The document that an object stands in.
     fn object_place(&mut self, id: ObjectId) -> Result<Option<DocumentId>, SpaceObjectError> {
         let directory = self.directory()?;
-        let root = root_document(self.store.space());
+        let root = root_document(self.held.store.space());
         Ok(directory.links.get(&id).copied().or(directory.inline.contains(&id).then_some(root)))
     }
 }

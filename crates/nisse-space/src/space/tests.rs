@@ -4,15 +4,17 @@ mod client;
 mod durable;
 mod hostile;
 mod objects;
+mod replicas;
 mod rights;
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
-use nisse_model::{CredentialId, Did, Hash256, Role, SigningKey, Timestamp};
+use nisse_model::{CredentialId, Did, Hash256, Role, SigningKey, Timestamp, Word};
 use nisse_store::{Database, Disk, SystemDisk};
 
-use super::{Author, Effect, Event, PeerKey, Rights, Space, SpaceLimits};
+use super::{Author, Effect, Event, Made, PeerKey, Rights, Space, SpaceLimits, Speaks};
 use crate::chunk::{Changes, Chunk};
 use crate::document_id::DocumentId;
 use crate::store::Store;
@@ -26,6 +28,14 @@ const NOTES: DocumentId = DocumentId([3; 16]);
 struct Keeper {
     key: SigningKey,
     sealed: Mutex<bool>,
+    /// What is known of authors, if it is not that all count.
+    words: Mutex<BTreeMap<Did, Word>>,
+}
+
+impl Keeper {
+    fn new(seed: u8) -> Self {
+        Self { key: SigningKey::from_seed(&[seed; 32]), sealed: Mutex::default(), words: Mutex::default() }
+    }
 }
 
 impl Author for Keeper {
@@ -35,6 +45,10 @@ impl Author for Keeper {
 
     fn seen(&self) -> Vec<CredentialId> {
         vec![SPACE]
+    }
+
+    fn word(&self, by: Made<'_>) -> Word {
+        self.words.lock().expect("no test panics here").get(&by.author).copied().unwrap_or(Word::Counts)
     }
 
     fn now(&self) -> Timestamp {
@@ -69,8 +83,7 @@ impl World {
     }
 
     fn with(space: Space) -> Self {
-        let keeper = Keeper { key: SigningKey::from_seed(&[4; 32]), sealed: Mutex::new(false) };
-        Self { space, keeper, clients: Vec::new(), closed: Vec::new() }
+        Self { space, keeper: Keeper::new(4), clients: Vec::new(), closed: Vec::new() }
     }
 
     /// Connects a client; it has joined when this returns.
@@ -83,7 +96,10 @@ impl World {
         let peer = PeerKey(place as u64);
         let join = client.join();
         self.clients.push(client);
-        self.turn(vec![Event::Opened { peer, rights }, Event::Frame { peer, bytes: join }]);
+        self.turn(vec![
+            Event::Opened { peer, rights, speaks: Speaks::AutomergeRepo },
+            Event::Frame { peer, bytes: join },
+        ]);
         place
     }
 

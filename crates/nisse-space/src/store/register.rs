@@ -1,14 +1,18 @@
 //! Which spaces a home holds, and what it calls them.
 
+use std::sync::Arc;
+
 use minicbor::{Decoder, Encoder};
 use nisse_model::{CredentialId, Hash256};
 use nisse_store::{Database, Rows, Table};
 
-use super::StoreError;
+use super::{StoreError, items};
 
 const REGISTER: Table = Table::new("space.register");
 /// The first item of a row.
-const VERSION: u64 = 1;
+const VERSION: u64 = 2;
+/// Of homes whose spaces had no names of chunks by document yet.
+const VERSION_BEFORE: u64 = 1;
 
 /// A space that a home holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,32 +44,44 @@ impl Registered {
         Ok(())
     }
 
-    /// All of them, by the space's name.
-    pub fn all(database: &Database) -> Result<Vec<Self>, StoreError> {
-        let (mut all, mut damaged) = (Vec::new(), None);
+    /// All of them, by the space's name. What an older nisse kept of them is brought into today's form.
+    pub fn all(database: &Arc<Database>) -> Result<Vec<Self>, StoreError> {
+        let (mut all, mut old, mut damaged) = (Vec::new(), Vec::new(), None);
         database.read::<_, StoreError>(|rows| {
             rows.with_prefix(REGISTER, &[], &mut |key, row| {
                 match key.try_into().ok().and_then(|space| Self::read(CredentialId(Hash256(space)), row)) {
-                    Some(registered) => all.push(registered),
+                    Some((registered, version)) => {
+                        if version == VERSION_BEFORE {
+                            old.push(registered.clone());
+                        }
+                        all.push(registered);
+                    }
                     None => damaged = Some(Hash256::of(row)),
                 }
                 true
             })?;
             Ok(())
         })?;
-        match damaged {
-            Some(row) => Err(StoreError::Register(format!("a row of it, {row}, is none of ours"))),
-            None => Ok(all),
+        if let Some(row) = damaged {
+            return Err(StoreError::Register(format!("a row of it, {row}, is none of ours")));
         }
+        for registered in old {
+            items::renew(database, registered.space)?;
+            registered.keep(database)?;
+        }
+        Ok(all)
     }
 
-    fn read(space: CredentialId, row: &[u8]) -> Option<Self> {
+    /// With the version of the row.
+    fn read(space: CredentialId, row: &[u8]) -> Option<(Self, u64)> {
         let mut decoder = Decoder::new(row);
-        if decoder.array().ok()? != Some(3) || decoder.u64().ok()? != VERSION {
+        let items = decoder.array().ok()?;
+        let version = decoder.u64().ok()?;
+        if items != Some(3) || !matches!(version, VERSION | VERSION_BEFORE) {
             return None;
         }
         let name = decoder.str().ok()?.to_owned();
         let replica = decoder.bytes().ok()?.try_into().ok()?;
-        Some(Self { space, name, replica })
+        Some((Self { space, name, replica }, version))
     }
 }

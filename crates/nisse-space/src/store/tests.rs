@@ -49,8 +49,8 @@ fn chunks_are_kept_once_and_in_order_and_summed_up() {
     assert_eq!(summary, Summary { heads, chunks: 3, bytes: 11 });
     let stored = store.load(DOCUMENT, true).expect("loaded");
     assert_eq!((stored.view.as_slice(), stored.later.as_slice(), stored.chunks), (&b""[..], &b"onetwothree"[..], 3));
-    assert!(store.holds(three.id()).expect("read"));
-    assert!(!store.holds(chunk(&[], &[9], b"nine").id()).expect("read"));
+    assert!(store.holds(DOCUMENT, three.id()).expect("read"));
+    assert!(!store.holds(DOCUMENT, chunk(&[], &[9], b"nine").id()).expect("read"));
 }
 
 #[test]

@@ -21,6 +21,52 @@ pub(crate) enum SpaceCommand {
         /// Its name, or its id, or the first digits of that
         space: String,
     },
+    /// Make an invitation and print it, this once: the text by which another home joins
+    Invite {
+        /// Its name, or its id, or the first digits of that
+        space: String,
+        /// The role of whoever takes it
+        #[arg(long, value_name = "ROLE", default_value = "edit")]
+        role: MemberRole,
+        /// For how long: 10m, 1h, 30d at most
+        #[arg(long = "for", value_name = "TIME", default_value = "1d")]
+        lasting: String,
+        /// How many may take it
+        #[arg(long, value_name = "COUNT", default_value_t = 1)]
+        uses: u32,
+        /// Who alone may: an identity, did:key:…
+        #[arg(long, value_name = "IDENTITY")]
+        only: Option<String>,
+    },
+    /// Take an invitation that another home made, and hold its space from then on
+    Join {
+        /// What `nisse space invite` printed there; `-` or nothing: what stdin says
+        invitation: Option<String>,
+        /// What this home calls the space
+        #[arg(long = "as", value_name = "NAME")]
+        name: Option<String>,
+    },
+    /// Leave one: this home's identity is no member any more
+    Leave {
+        /// Its name, or its id, or the first digits of that
+        space: String,
+    },
+    /// Give a member another role
+    Role {
+        /// Its name, or its id, or the first digits of that
+        space: String,
+        /// The member: an identity, did:key:…
+        identity: String,
+        /// What it may do from now on
+        role: MemberRole,
+    },
+    /// Take a member's role away: what it wrote stays, what it writes from now on is taken by nobody
+    Revoke {
+        /// Its name, or its id, or the first digits of that
+        space: String,
+        /// The member: an identity, did:key:…
+        identity: String,
+    },
     /// Make a ticket and print it, this once: the URL by which a client of automerge-repo comes in
     Ticket {
         /// Its name, or its id, or the first digits of that
@@ -86,4 +132,17 @@ pub(crate) enum TicketRole {
     Read,
     /// Change them too
     Edit,
+}
+
+/// What a member may do.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum MemberRole {
+    /// Stores and passes on
+    Relay,
+    /// Reads
+    Read,
+    /// Reads and writes
+    Edit,
+    /// Decides who is a member, besides
+    Admin,
 }

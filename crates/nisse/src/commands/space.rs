@@ -1,14 +1,15 @@
-//! space create, ls, show, members, ticket; put, patch, get, rm, query, history.
+//! space create, ls, show, members, invite, join, leave, role, revoke, ticket; put, patch, get, rm, query, history.
 
 use std::io::Read as _;
 
 use nisse_node::control::{
-    ObjectHistory, SpaceEntry, SpaceMember, SpaceRequest, SpaceStatus, SpaceTicket, SpaceTicketRequest,
+    InvitationRequest, JoinRequest, MemberRequest, ObjectHistory, SpaceEntry, SpaceInvitation, SpaceMember,
+    SpaceRequest, SpaceStatus, SpaceTicket, SpaceTicketRequest,
 };
 use serde_json::{Value, json};
 
 use super::{client, segment};
-use crate::cli::{Shared, SpaceCommand, TicketRole};
+use crate::cli::{MemberRole, Shared, SpaceCommand, TicketRole};
 use crate::failure::Failure;
 use crate::{duration, output};
 
@@ -29,6 +30,30 @@ pub(crate) async fn run(shared: &Shared, command: SpaceCommand) -> Result<(), Fa
         SpaceCommand::Show { space } => show(shared, &client(shared).await?.get(&path(&space, "")).await?),
         SpaceCommand::Members { space } => {
             members(shared, &client(shared).await?.get::<Vec<_>>(&path(&space, "/members")).await?);
+        }
+        SpaceCommand::Invite { space, role, lasting, uses, only } => {
+            let (role, expires_ms) = (word(role).to_owned(), duration::milliseconds(&lasting)?);
+            let request = InvitationRequest { role, expires_ms, uses, invitee: only };
+            invitation(shared, &client(shared).await?.post(&path(&space, "/invitations"), &request).await?);
+        }
+        SpaceCommand::Join { invitation, name } => {
+            let invitation = match invitation.filter(|invitation| invitation != "-") {
+                Some(invitation) => invitation,
+                None => from_stdin()?.trim().to_owned(),
+            };
+            let request = JoinRequest { invitation, name };
+            show(shared, &client(shared).await?.post("/api/v1/invitations", &request).await?);
+        }
+        SpaceCommand::Leave { space } => {
+            show(shared, &client(shared).await?.post_nothing(&path(&space, "/leave")).await?);
+        }
+        SpaceCommand::Role { space, identity, role } => {
+            let request = MemberRequest { identity, role: Some(word(role).to_owned()) };
+            members(shared, &client(shared).await?.post::<Vec<_>>(&path(&space, "/members"), &request).await?);
+        }
+        SpaceCommand::Revoke { space, identity } => {
+            let request = MemberRequest { identity, role: None };
+            members(shared, &client(shared).await?.post::<Vec<_>>(&path(&space, "/members"), &request).await?);
         }
         SpaceCommand::Ticket { space, role, lasting } => {
             let role = match role {
@@ -71,14 +96,25 @@ fn at(space: &str, object: &str, what: &str) -> String {
 fn typed(json: Option<String>) -> Result<Value, Failure> {
     let text = match json {
         Some(json) => json,
-        None => {
-            let mut text = String::new();
-            let read = std::io::stdin().take(JSON_BYTES_MAX + 1).read_to_string(&mut text);
-            read.map_err(|error| Failure::usage(format!("failed to read stdin: {error}")))?;
-            text
-        }
+        None => from_stdin()?,
     };
     parsed(&text)
+}
+
+fn from_stdin() -> Result<String, Failure> {
+    let mut text = String::new();
+    let read = std::io::stdin().take(JSON_BYTES_MAX + 1).read_to_string(&mut text);
+    read.map_err(|error| Failure::usage(format!("failed to read stdin: {error}")))?;
+    Ok(text)
+}
+
+fn word(role: MemberRole) -> &'static str {
+    match role {
+        MemberRole::Relay => "relay",
+        MemberRole::Read => "read",
+        MemberRole::Edit => "edit",
+        MemberRole::Admin => "admin",
+    }
 }
 
 fn parsed(text: &str) -> Result<Value, Failure> {
@@ -148,9 +184,23 @@ fn members(shared: &Shared, members: &[SpaceMember]) {
     }
     let row = |member: &SpaceMember| {
         let role = if member.own { format!("{}, this home's", member.role) } else { member.role.clone() };
-        vec![member.identity.clone(), role]
+        let connected = member.keys.iter().filter(|key| key.connected).count();
+        vec![member.identity.clone(), role, member.keys.len().to_string(), connected.to_string()]
     };
-    output::table(&["identity", "role"], &members.iter().map(row).collect::<Vec<_>>());
+    output::table(&["identity", "role", "devices", "connected"], &members.iter().map(row).collect::<Vec<_>>());
+}
+
+/// The invitation stands alone on stdout, so that it can be passed on.
+fn invitation(shared: &Shared, invitation: &SpaceInvitation) {
+    if shared.json {
+        return output::json(invitation);
+    }
+    output::line(&invitation.invitation);
+    let SpaceInvitation { role, expires, uses, .. } = invitation;
+    let who = if *uses == 1 { "whoever takes it first".to_owned() } else { format!("the first {uses} who take it") };
+    let text =
+        format!("good until {} for the role `{role}`; {who} with `nisse space join` is let in", output::time(*expires));
+    output::note(false, &text);
 }
 
 /// The URL stands alone on stdout, so that it can be passed on.

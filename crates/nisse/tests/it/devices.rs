@@ -13,7 +13,7 @@ use crate::harness::{Ended, Home, Running, eventually, example, say};
 const READER: &str = "nisse.test.config-reader";
 
 /// An address for the link that a home has again after a crash.
-fn free_address() -> String {
+pub(crate) fn free_address() -> String {
     let taken = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
     taken.local_addr().unwrap().to_string()
 }
@@ -63,11 +63,11 @@ fn join(guest: &Home, ticket: &str, name: &str, code: &str) -> Ended {
 }
 
 /// Pairs a home that no node runs on with one that has one.
-fn pair(home: &Home, guest: &Home, name: &str) {
+pub(crate) fn pair(home: &Home, guest: &Home, name: &str) {
     pair_for(home, guest, name, &[]);
 }
 
-fn pair_for(home: &Home, guest: &Home, name: &str, whom: &[&str]) {
+pub(crate) fn pair_for(home: &Home, guest: &Home, name: &str, whom: &[&str]) {
     let (shown, ticket, code) = show_code_for(home, whom);
     let joined = join(guest, &ticket, name, &code);
     assert_eq!(joined.code, 0, "{}", joined.err);

@@ -2,6 +2,7 @@
 
 mod objects;
 mod socket;
+mod together;
 
 use std::os::unix::fs::PermissionsExt as _;
 
@@ -44,7 +45,7 @@ fn a_space_is_made_and_a_client_with_a_ticket_comes_in() {
     ");
     let members = home.ok(&["space", "members", "notes"]);
     let members: Vec<_> = members.split_whitespace().collect();
-    assert_eq!(plain(&home, &members.join(" ")), "identity role DID admin, this home's");
+    assert_eq!(plain(&home, &members.join(" ")), "identity role devices connected DID admin, this home's 1 0");
     let space = home.json(&["space", "show", "notes"]);
     let id = space["space"].as_str().unwrap();
     assert_eq!(home.json(&["space", "show", &id[..8]]), space);

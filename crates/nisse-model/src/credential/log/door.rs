@@ -1,6 +1,6 @@
 //! The door of a log: what comes in, what waits for its parents, and what could never be valid.
 
-use super::rules::Rules;
+use super::rules::{At, Rules};
 use super::verdict::Verdict;
 use super::{Entry, Log};
 use crate::credential::{Claim, Credential, CredentialId, Did};
@@ -98,7 +98,8 @@ impl Log {
         let (id, parents) = (credential.id(), statement.parents.clone());
         let space = match &statement.claim {
             Claim::SpaceGenesis => Some(id),
-            claim => self.space_of(claim),
+            // By what it had seen alone: the same in every log, whatever else has arrived.
+            claim => self.space_of(claim, At::Outside { ancestors: &ancestors }),
         };
         self.entries.push(Entry { credential, distance, ancestors, space, handed_on });
         let rules = Rules { log: self, is_valid: &|_| Verdict::Yes, with_revocations: false };

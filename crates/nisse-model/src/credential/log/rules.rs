@@ -10,6 +10,12 @@ use crate::Timestamp;
 
 /// To say who is a member of a space.
 pub(super) const SPACE_ADMIN: &str = "/space/admin";
+/// To write in it.
+const SPACE_EDIT: &str = "/space/edit";
+/// To read it.
+const SPACE_READ: &str = "/space/read";
+/// To store it and pass it on.
+const SPACE_RELAY: &str = "/space/relay";
 /// The condition that names a space.
 pub(super) const SPACE: &str = "space";
 
@@ -20,6 +26,9 @@ pub(super) enum At<'l> {
     Place { place: usize, ancestors: &'l Ancestors },
     /// A statement outside the log: with what it had seen, and behind every revocation.
     Outside { ancestors: &'l Ancestors },
+    /// A statement outside the log that stands where it was made: with what it had seen, and cut off by what it had not, if
+    /// that is looked at.
+    Beside { ancestors: &'l Ancestors, with_unseen: bool },
     /// Behind all that the log holds.
     End,
 }
@@ -27,7 +36,9 @@ pub(super) enum At<'l> {
 impl At<'_> {
     pub(super) fn sees(&self, place: usize) -> bool {
         match self {
-            At::Place { ancestors, .. } | At::Outside { ancestors } => ancestors.contains(place),
+            At::Place { ancestors, .. } | At::Outside { ancestors } | At::Beside { ancestors, .. } => {
+                ancestors.contains(place)
+            }
             At::End => true,
         }
     }
@@ -100,6 +111,9 @@ impl<'l> Rules<'l> {
         }
         match at {
             At::End | At::Outside { .. } => true,
+            At::Beside { ancestors, with_unseen } => {
+                ancestors.contains(revocation) || with_unseen && !self.is_of_itself(revocation)
+            }
             At::Place { place, .. } if place == revocation => false,
             At::Place { ancestors, .. } if self.is_of_itself(revocation) => ancestors.contains(revocation),
             At::Place { place, .. } => !self.log.had_seen(revocation, place),
@@ -187,9 +201,35 @@ impl<'l> Rules<'l> {
         time: Timestamp,
         at: At<'l>,
     ) -> Finding {
-        let scope = Scope::about(SPACE_ADMIN, SPACE, space.to_string());
-        let acts = self.acts(key, identity, Need::Scope(&scope, time), at);
-        all_in_turn(acts, || self.has_role(identity, space, Role::Admin, at))
+        self.acts_in(key, identity, (space, Role::Admin), time, at)
+    }
+
+    /// Whether a key acts for an identity in a space, and may do what a role there allows. An agent may by a scope of that
+    /// role, or of a higher one.
+    pub(super) fn acts_in(
+        &self,
+        key: Did,
+        identity: Did,
+        (space, role): (CredentialId, Role),
+        time: Timestamp,
+        at: At<'l>,
+    ) -> Finding {
+        let enough = Role::ALL.into_iter().filter(|held| *held >= role);
+        let acts = Finding::any(enough.map(|held| {
+            let scope = Scope::about(command(held), SPACE, space.to_string());
+            self.acts(key, identity, Need::Scope(&scope, time), at)
+        }));
+        all_in_turn(acts, || self.has_role(identity, space, role, at))
+    }
+}
+
+/// The command that lets an agent do what a role allows.
+fn command(role: Role) -> &'static str {
+    match role {
+        Role::Relay => SPACE_RELAY,
+        Role::Read => SPACE_READ,
+        Role::Edit => SPACE_EDIT,
+        Role::Admin => SPACE_ADMIN,
     }
 }
 

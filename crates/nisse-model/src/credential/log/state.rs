@@ -47,6 +47,16 @@ impl Log {
     }
 }
 
+impl<'l> State<'l> {
+    pub(super) fn of(log: &'l Log, valid: Vec<bool>) -> Self {
+        Self { log, valid }
+    }
+
+    pub(super) fn into_valid(self) -> Vec<bool> {
+        self.valid
+    }
+}
+
 impl State<'_> {
     /// Asks a rule about the present.
     pub(super) fn ask(&self, question: impl FnOnce(&Rules<'_>) -> super::verdict::Finding) -> bool {
@@ -63,6 +73,12 @@ impl State<'_> {
     /// Whether a key may do this for an identity now.
     pub fn may(&self, key: Did, identity: Did, scope: &Scope, now: Timestamp) -> bool {
         self.ask(|rules| rules.acts(key, identity, Need::Scope(scope, now), At::End))
+    }
+
+    /// Whether a key may do for an identity what a role in a space allows, now: the identity has the role, and the key is its
+    /// own, one of its devices, or an agent with the scope of that role or of a higher one.
+    pub fn acts_in(&self, key: Did, identity: Did, space: CredentialId, role: Role, now: Timestamp) -> bool {
+        self.ask(|rules| rules.acts_in(key, identity, (space, role), now, At::End))
     }
 
     /// What a key is for an identity now. An agent whose delegations have all expired is nothing.
@@ -143,6 +159,27 @@ impl State<'_> {
     pub fn members(&self, space: CredentialId) -> BTreeMap<Did, Role> {
         let named = self.log.index.memberships.keys().filter(|(of, _)| *of == space).map(|(_, member)| *member);
         named.filter_map(|member| Some((member, self.role(member, space)?))).collect()
+    }
+
+    /// The invitation that has this key, its space, the identity that invites, and the role, if somebody new could join by it
+    /// now. Of several the first.
+    pub fn invitation(&self, key: Did, now: Timestamp) -> Option<(CredentialId, CredentialId, Did, Role)> {
+        let is_open = |(place, entry): (usize, &super::Entry)| {
+            let statement = entry.credential.statement();
+            let Claim::Invitation { space, key: of, role, expires, uses, .. } = statement.claim else { return None };
+            if of != key || now >= expires {
+                return None;
+            }
+            let (id, issuer, subject) = (entry.credential.id(), statement.issuer, statement.subject);
+            let joins = self.log.index.joins.get(&id).into_iter().flatten();
+            let is_left = joins.filter(|join| self.valid[**join]).count() < uses as usize;
+            let stands = is_left
+                && self.ask(|rules| rules.holds(place, At::End))
+                && self.ask(|rules| rules.administers(issuer, subject, space, now, At::End));
+            stands.then(|| (self.log.rank(place), (id, space, subject, role)))
+        };
+        let open = self.log.entries.iter().enumerate().filter_map(is_open);
+        open.min().map(|(_, invitation)| invitation)
     }
 
     /// Spaces that there are.

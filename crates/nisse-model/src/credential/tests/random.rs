@@ -17,7 +17,7 @@ const SIGNED: u64 = 32;
 
 /// One thing that somebody says; the numbers pick from what there is at that moment.
 #[derive(Debug, Clone)]
-struct Act {
+pub(super) struct Act {
     kind: u8,
     who: u8,
     whom: u8,
@@ -30,7 +30,7 @@ struct Act {
     forged: bool,
 }
 
-fn acts() -> impl Strategy<Value = Vec<Act>> {
+pub(super) fn acts() -> impl Strategy<Value = Vec<Act>> {
     let seen = prop::collection::vec(any::<Index>(), 1..4);
     let numbers = (0..24_u8, any::<u8>(), any::<u8>(), any::<u8>(), any::<u8>());
     let act = (numbers, seen, any::<Index>(), prop::bool::weighted(0.1), prop::bool::weighted(0.05)).prop_map(
@@ -55,7 +55,7 @@ const SCOPES: [&str; 4] = ["/", "/agent", "/agent/logs", "/space"];
 const DEVICES: [u8; 5] = [2, 3, 4, 5, 6];
 
 /// Whoever was admitted so far, with the credential that says so; a root key has none.
-fn voices(said: &[Credential]) -> Vec<(Voice, Option<CredentialId>)> {
+pub(super) fn voices(said: &[Credential]) -> Vec<(Voice, Option<CredentialId>)> {
     let mut voices = vec![(ALICE, None), (BOB, None)];
     for credential in said {
         let statement = credential.statement();
@@ -85,7 +85,7 @@ static BEGINNING: LazyLock<Vec<Credential>> = LazyLock::new(|| {
 });
 
 /// Makes it of the acts: identities and a space at the beginning, then whatever they say.
-fn told(acts: &[Act], signed: bool) -> Vec<Credential> {
+pub(super) fn told(acts: &[Act], signed: bool) -> Vec<Credential> {
     let mut said = BEGINNING.clone();
     let mut log = log(&said.iter().collect::<Vec<_>>());
     for act in acts {
@@ -160,7 +160,7 @@ fn summary(log: &Log, said: &[Credential]) -> String {
     format!("{valid:?} {devices:?} {:?} {:?}", state.members(said[2].id()), log.heads())
 }
 
-fn heard(said: impl Iterator<Item = Credential>) -> Log {
+pub(super) fn heard(said: impl Iterator<Item = Credential>) -> Log {
     let mut log = empty();
     for credential in said {
         let _ = log.insert(credential);

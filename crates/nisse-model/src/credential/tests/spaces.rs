@@ -3,18 +3,18 @@
 use super::*;
 
 /// Alice's space with Bob in it.
-fn shared(role: Role) -> (Vec<Credential>, Credential) {
+pub(super) fn shared(role: Role) -> (Vec<Credential>, Credential) {
     let (alice, bob, carol) = (genesis(ALICE, LAPTOP), genesis(BOB, BOBS), genesis(CAROL, CAROLS));
     let space = LAPTOP.says(Claim::SpaceGenesis, &[alice.id(), bob.id(), carol.id()]);
     let with_bob = LAPTOP.says(member(&space, BOB, role), &[space.id()]);
     (vec![alice, bob, carol, space.clone(), with_bob], space)
 }
 
-fn log_of(credentials: &[Credential], more: &[&Credential]) -> Log {
+pub(super) fn log_of(credentials: &[Credential], more: &[&Credential]) -> Log {
     log(&credentials.iter().chain(more.iter().copied()).collect::<Vec<_>>())
 }
 
-fn roles(log: &Log, space: &Credential) -> [Option<Role>; 3] {
+pub(super) fn roles(log: &Log, space: &Credential) -> [Option<Role>; 3] {
     let state = log.state();
     [ALICE, BOB, CAROL].map(|who| state.role(who.did(), space.id()))
 }
@@ -124,7 +124,7 @@ fn an_admin_who_was_lowered_expels_nobody_that_it_had_not_before() {
 }
 
 /// An invitation, and what its key says.
-fn invited_by(
+pub(super) fn invited_by(
     who: Voice,
     space: &Credential,
     seen: CredentialId,
@@ -144,11 +144,16 @@ fn invited_by(
 }
 
 /// One by Alice.
-fn invited(space: &Credential, seen: CredentialId, uses: u32, invitee: Option<Voice>) -> (Credential, Voice) {
+pub(super) fn invited(
+    space: &Credential,
+    seen: CredentialId,
+    uses: u32,
+    invitee: Option<Voice>,
+) -> (Credential, Voice) {
     invited_by(LAPTOP, space, seen, uses, invitee)
 }
 
-fn join(invitation: &Credential, who: Voice) -> Claim {
+pub(super) fn join(invitation: &Credential, who: Voice) -> Claim {
     Claim::Join { invitation: invitation.id(), member: who.did() }
 }
 

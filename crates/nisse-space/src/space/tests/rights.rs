@@ -114,7 +114,8 @@ fn whoever_speaks_before_they_joined_or_another_version_is_sent_away() {
     world.clients.push(early);
     let peer = PeerKey(0);
     let rights = Rights { subject: None, role: Role::Edit };
-    world.turn(vec![Event::Opened { peer, rights }, Event::Frame { peer, bytes: frame }]);
+    world
+        .turn(vec![Event::Opened { peer, rights, speaks: Speaks::AutomergeRepo }, Event::Frame { peer, bytes: frame }]);
     assert_eq!(world.closed, [(peer, "the first message is to be `join`".to_owned())]);
     assert!(world.chunks(NOTES).is_empty());
 }

@@ -1,0 +1,98 @@
+//! What a space holds, without those who are connected to it.
+
+use automerge::ChangeHash;
+use nisse_model::Did;
+
+use super::{Author, SpaceError, SpaceLimits, Turn};
+use crate::chunk::{Changes, Chunk};
+use crate::document_id::DocumentId;
+use crate::documents::Documents;
+use crate::space::resolve::Words;
+use crate::store::{Store, StoreError};
+
+/// Its chunks, and the documents that are loaded of them.
+pub(super) struct Held {
+    pub(super) store: Store,
+    pub(super) limits: SpaceLimits,
+    pub(super) documents: Documents,
+    /// What was known of those who made the chunks when it was looked at last.
+    pub(super) words: Words,
+    /// Bytes of what is set aside, once they were counted.
+    pub(super) aside_bytes: Option<u64>,
+    /// Why nothing more is taken.
+    pub(super) fault: Option<String>,
+}
+
+impl Held {
+    pub(super) fn new(store: Store, limits: SpaceLimits) -> Self {
+        let documents = Documents::new(limits.loaded_bytes_max);
+        Self { store, limits, documents, words: Words::default(), aside_bytes: None, fault: None }
+    }
+
+    /// Whether there is a document of this name.
+    pub(super) fn is_known(&mut self, document: DocumentId, turn: &Turn<'_>) -> Result<bool, String> {
+        if self.documents.peek(document).is_some_and(|loaded| !loaded.automerge.get_heads().is_empty())
+            || turn.of(document).next().is_some()
+        {
+            return Ok(true);
+        }
+        let summary = self.store.summary(document).map_err(|error| format!("failed to {error}"))?;
+        Ok(summary.is_some())
+    }
+
+    /// Makes durable what was admitted. What could not be kept is not answered, and nothing more is taken.
+    pub(super) fn keep(&mut self, turn: &mut Turn<'_>) -> Result<(), StoreError> {
+        let new: Vec<&Chunk> = turn.chunks.iter().filter(|one| !one.durable).map(|one| &one.chunk).collect();
+        if new.is_empty() {
+            return Ok(());
+        }
+        let kept = self.store.commit(new.iter().copied());
+        for chunk in new {
+            let changes = chunk.changes();
+            match &kept {
+                Ok(()) => {
+                    if let Some(loaded) = self.documents.peek(changes.document) {
+                        loaded.grew(changes.bytes.len());
+                    }
+                }
+                // What is loaded has changes that the disk has not.
+                Err(_) => self.documents.drop(changes.document),
+            }
+        }
+        if let Err(error) = &kept {
+            self.broken(error);
+            turn.changed.clear();
+            turn.chunks.clear();
+        }
+        kept
+    }
+
+    pub(super) fn broken(&mut self, error: &StoreError) {
+        tracing::error!(space = %self.store.space(), %error, "the space takes no more changes");
+        self.fault = Some(error.to_string());
+    }
+
+    /// Keeps no more documents loaded than there is room for.
+    pub(super) fn settle(&mut self) {
+        if let Err(error) = self.documents.settle(&self.store) {
+            self.broken(&error);
+        }
+    }
+
+    /// Changes that were just applied, signed.
+    pub(super) fn admit(
+        &self,
+        document: DocumentId,
+        subject: Option<Did>,
+        (before, after): (Vec<ChangeHash>, Vec<ChangeHash>),
+        bytes: Vec<u8>,
+        author: &dyn Author,
+    ) -> Result<Chunk, SpaceError> {
+        let (key, identity) = author.names();
+        let (space, seen, signed) = (self.store.space(), author.seen(), author.now());
+        let subject = subject.filter(|subject| *subject != identity);
+        let changes = Changes { space, document, author: key, identity, subject, seen, before, after, signed, bytes };
+        let signature = author.sign(Changes::CONTEXT, &changes.signed_bytes()).ok_or(SpaceError::Sealed)?;
+        Ok(changes.with_signature(signature)?)
+    }
+}
