@@ -136,7 +136,7 @@ async fn exchanged(one: &Identity, other: &Identity) {
     let (mut near, mut far) = tokio::io::duplex(64);
     let (heard, answered) = tokio::join!(
         async { wire::exchange(&mut near, &one.all().await).await },
-        wire::answer_exchange(&mut far, other, Log::SHARE_BYTES_MAX, |heard| other.take(heard))
+        wire::answer_exchange(&mut far, other.all().await, Log::SHARE_BYTES_MAX, |heard| other.take(heard))
     );
     answered.expect("answered");
     one.take(heard.expect("heard")).await.expect("taken");
@@ -179,7 +179,7 @@ async fn what_is_no_message_is_refused_and_takes_no_memory() {
         let (mut near, mut far) = tokio::io::duplex(64);
         near.write_all(&sent).await.expect("sent");
         drop(near);
-        let error = wire::answer_exchange(&mut far, &identity, Log::SHARE_BYTES_MAX, |heard| identity.take(heard))
+        let error = wire::answer_exchange(&mut far, identity.all().await, Log::SHARE_BYTES_MAX, |heard| identity.take(heard))
             .await
             .expect_err("no message");
         assert_eq!(matches!(error, WireError::Broken(_)), is_broken, "{sent:?}: {error}");

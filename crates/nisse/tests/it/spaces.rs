@@ -1,5 +1,6 @@
 //! A space from its first day: made, a ticket given, a client of automerge-repo in it, as its owner sees it.
 
+mod kills;
 mod objects;
 mod socket;
 mod together;

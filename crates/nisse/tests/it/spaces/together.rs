@@ -12,7 +12,7 @@ fn write(home: &Home, space: &str, text: &str) -> String {
 }
 
 /// The texts of all notes of a space, in order.
-fn texts(home: &Home, space: &str) -> Vec<String> {
+pub(super) fn texts(home: &Home, space: &str) -> Vec<String> {
     let found = home.run(&["space", "query", space]);
     let mut texts: Vec<String> = found
         .out
