@@ -39,7 +39,7 @@ pub(crate) use identity::{
 };
 pub(crate) use space::{
     space_create, space_get, space_history, space_invite, space_join, space_leave, space_list, space_member,
-    space_members, space_patch, space_put, space_query, space_remove, space_show, space_ticket,
+    space_members, space_patch, space_put, space_query, space_remove, space_show, space_ticket, space_watch,
 };
 pub(crate) use token::{token_create, token_revoke};
 pub(crate) use vault::{
@@ -151,6 +151,14 @@ pub(crate) async fn agent_logs_follow(
     // What a reader of events says that comes back after its connection broke.
     let seen = headers.get("last-event-id").and_then(|id| id.to_str().ok()?.parse().ok());
     Ok(events(app.node.follow_logs(&agent, seen.or(query(asked)?.after)).await?))
+}
+
+/// As server-sent events that a proxy keeps open.
+fn told<T: serde::Serialize>(
+    things: impl Stream<Item = T> + Send + 'static,
+) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
+    let events = things.map(|thing| Ok(Event::default().json_data(&thing).unwrap_or_default()));
+    Sse::new(events).keep_alive(KeepAlive::new().interval(KEEP_ALIVE))
 }
 
 fn events(lines: impl Stream<Item = LogLine> + Send + 'static) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {

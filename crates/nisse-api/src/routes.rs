@@ -168,6 +168,7 @@ pub const ROUTES: &[Route] = &[
     route!("POST" "/api/v1/spaces/{space}/objects/{object}" Owner space_patch(json::<serde_json::Value>()) -> json::<serde_json::Value>(), "Change an object by a merge patch (RFC 7396)."),
     route!("DELETE" "/api/v1/spaces/{space}/objects/{object}" Owner space_remove(Nothing) -> Nothing, "Mark an object as deleted; its history stays."),
     route!("GET" "/api/v1/spaces/{space}/objects/{object}/history" Owner space_history(Nothing) -> json::<control::ObjectHistory>(), "The newest changes of an object, and whose they are."),
+    route!("GET" "/api/v1/spaces/{space}/watch" Owner space_watch(Nothing) -> Payload::Events(schema::<control::SpaceChange>), "What `?query=` finds, a query of ECHO, or every object without one; and whatever changes in that."),
     route!("POST" "/api/v1/spaces/{space}/query" Owner space_query(json::<serde_json::Value>()) -> json::<Vec<serde_json::Value>>(), "The objects that a query of ECHO finds."),
     route!("GET" "/api/v1/receipts/{deployment}/{seq}" Owner receipt_show(Nothing) -> json::<control::ReceiptBundle>(), "An invocation record and the node's signature over it."),
 ];

@@ -35,7 +35,7 @@ pub use offer::{MarketOffer, MarketOffers, NodeOffer, OfferAsked};
 pub use receipt::{ReceiptBundle, VerifyReceiptError};
 pub use reputation::{MarketNode, MarketNodes, NodeReputation};
 pub use space::{
-    InvitationRequest, JoinRequest, MemberRequest, ObjectChange, ObjectHistory, ObjectTouched, SpaceEntry,
+    InvitationRequest, JoinRequest, MemberRequest, ObjectChange, ObjectHistory, ObjectTouched, SpaceChange, SpaceEntry,
     SpaceInvitation, SpaceKey, SpaceMember, SpaceRequest, SpaceStatus, SpaceTicket, SpaceTicketRequest,
 };
 pub use token::{TokenCreated, TokenRequest, TokenRevoke};

@@ -68,6 +68,8 @@ struct Handle {
 pub(crate) struct Standing {
     pub(crate) connected: u64,
     pub(crate) trouble: Option<String>,
+    /// Counts the turns that changed a document since it was opened.
+    pub(crate) changes: u64,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -186,6 +188,15 @@ impl Spaces {
             }
         }
         Err(closed())
+    }
+
+    /// Tells of an open space's turns, until it is closed; one that rests is opened.
+    pub(crate) fn turns(
+        &self,
+        core: &Arc<Core>,
+        registered: &Registered,
+    ) -> Result<watch::Receiver<Standing>, NodeError> {
+        Ok(self.handle(core, registered)?.standing)
     }
 
     fn handle(&self, core: &Arc<Core>, registered: &Registered) -> Result<Handle, NodeError> {

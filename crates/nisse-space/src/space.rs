@@ -217,6 +217,8 @@ pub struct Space {
     peers: BTreeMap<PeerKey, Peer>,
     /// What we call ourselves to clients.
     us: Arc<(PeerName, PeerMetadata)>,
+    /// Counts the turns that changed a document.
+    changes: u64,
 }
 
 /// Somebody who is connected.
@@ -282,12 +284,17 @@ impl Space {
         let name = PeerName::new(&format!("nisse-{replica}")).expect("a replica's name is short");
         let storage = StorageName::new(replica).expect("a replica's name is short");
         let metadata = PeerMetadata { storage: Some(storage), is_ephemeral: false };
-        Self { held: Held::new(store, limits), peers: BTreeMap::new(), us: Arc::new((name, metadata)) }
+        Self { held: Held::new(store, limits), peers: BTreeMap::new(), us: Arc::new((name, metadata)), changes: 0 }
     }
 
     /// Why nothing more is taken; what was taken is served all the same.
     pub fn fault(&self) -> Option<&str> {
         self.held.fault.as_deref()
+    }
+
+    /// How many turns changed a document since it was opened.
+    pub fn changes(&self) -> u64 {
+        self.changes
     }
 
     /// Documents that are loaded.
@@ -357,6 +364,7 @@ impl Space {
                 turn.effects.push(Effect::Close { peer, why: format!("failed to keep changes: {error}") });
             }
         }
+        self.changes += u64::from(!turn.changed.is_empty());
         let mut refused = Vec::new();
         for (key, peer) in &mut self.peers {
             if let Err(refusal) = peer.protocol.tell(peer.rights, &mut self.held, turn) {

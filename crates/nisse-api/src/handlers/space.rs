@@ -1,15 +1,20 @@
 //! Spaces: begun, looked at, tickets to them, and their objects.
 
+use std::convert::Infallible;
+
 use axum::Json;
 use axum::extract::{Path, State};
+use axum::response::sse::{Event, Sse};
+use futures::Stream;
 use http::StatusCode;
 use nisse_node::control::{
     InvitationRequest, JoinRequest, MemberRequest, ObjectHistory, SpaceEntry, SpaceInvitation, SpaceMember,
     SpaceRequest, SpaceStatus, SpaceTicket, SpaceTicketRequest,
 };
+use serde::Deserialize;
 use serde_json::Value;
 
-use super::{Answer, Sent, read};
+use super::{Answer, Asked, Sent, query, read, told};
 use crate::control::App;
 use crate::problem::Problem;
 
@@ -90,6 +95,22 @@ pub(crate) async fn space_history(
     Path((space, object)): Path<(String, String)>,
 ) -> Answer<ObjectHistory> {
     Ok(Json(app.node.space_history(&space, &object).await?))
+}
+
+/// What somebody watches.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct WatchQuery {
+    query: Option<String>,
+}
+
+pub(crate) async fn space_watch(
+    State(app): State<App>,
+    Path(space): Path<String>,
+    asked: Asked<WatchQuery>,
+) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Problem> {
+    let asked = query(asked)?;
+    Ok(told(app.node.space_watch(&space, asked.query.as_deref()).await?))
 }
 
 pub(crate) async fn space_query(

@@ -134,6 +134,17 @@ pub struct SpaceTicket {
     pub expires: u64,
 }
 
+/// `nisse space watch`: what a query finds, and whatever changes in that.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct SpaceChange {
+    /// `object`: it is found, and is like this; `gone`: it is found no more; `ready`: all that was found at first was told.
+    pub change: String,
+    /// The object's id.
+    pub id: Option<String>,
+    /// The object, where it is found.
+    pub object: Option<serde_json::Value>,
+}
+
 /// `nisse space history`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ObjectHistory {

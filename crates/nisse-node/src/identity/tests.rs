@@ -179,9 +179,10 @@ async fn what_is_no_message_is_refused_and_takes_no_memory() {
         let (mut near, mut far) = tokio::io::duplex(64);
         near.write_all(&sent).await.expect("sent");
         drop(near);
-        let error = wire::answer_exchange(&mut far, identity.all().await, Log::SHARE_BYTES_MAX, |heard| identity.take(heard))
-            .await
-            .expect_err("no message");
+        let error =
+            wire::answer_exchange(&mut far, identity.all().await, Log::SHARE_BYTES_MAX, |heard| identity.take(heard))
+                .await
+                .expect_err("no message");
         assert_eq!(matches!(error, WireError::Broken(_)), is_broken, "{sent:?}: {error}");
         assert!(is_broken || matches!(error, WireError::Malformed(_)), "{sent:?}: {error}");
     }

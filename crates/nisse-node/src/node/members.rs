@@ -103,8 +103,8 @@ impl Node {
 
     /// Leaves a space: this home's identity is no member any more. What it wrote stays there, and what is held stays here.
     pub async fn space_leave(&self, space: &str) -> Result<SpaceStatus, NodeError> {
-        caller::refuse_bounded("failed to leave: a token or an agent leaves nothing in this home's name")?;
         let registered = self.space_named(space)?;
+        caller::refuse_bounded("failed to leave: a token or an agent leaves nothing in this home's name")?;
         let known = self.core.identity.known();
         let member = known.identity.ok_or_else(none)?;
         let members = known.members(&registered.space);

@@ -1,16 +1,105 @@
 //! Objects of a space as this home reads and writes them.
 
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::{Stream, stream};
 use nisse_model::Role;
 use nisse_space::objects::{ObjectId, Query};
-use nisse_space::{SpaceError, SpaceObjectError, Write};
+use nisse_space::{Registered, SpaceError, SpaceObjectError, Write};
 use serde_json::{Map, Value};
+use tokio::sync::watch;
 
 use super::Node;
-use crate::control::{ObjectChange, ObjectHistory, ObjectTouched};
+use crate::control::{ObjectChange, ObjectHistory, ObjectTouched, SpaceChange};
+use crate::core::Core;
 use crate::error::{ErrorKind, NodeError};
+use crate::spaces::Standing;
 
 /// Changes of one answer.
 const CHANGES_MAX: usize = 200;
+
+/// The query that finds every object.
+const ALL: &str = r#"{"type":"select","filter":{"type":"object","typename":null,"props":{}}}"#;
+/// How long changes are gathered before a watched query is asked again.
+const GATHER: Duration = Duration::from_millis(100);
+
+/// A query that somebody watches.
+struct Watching {
+    core: Arc<Core>,
+    registered: Registered,
+    query: Query,
+    /// The turns of the open space; none: it is to be opened.
+    turns: Option<watch::Receiver<Standing>>,
+    /// How many turns had changed something when it was asked last.
+    seen: u64,
+    /// What it found last.
+    found: BTreeMap<String, Value>,
+    is_ready: bool,
+    waiting: VecDeque<SpaceChange>,
+}
+
+impl Watching {
+    /// The next change; `None` once the space can't be read any more.
+    async fn next(&mut self) -> Option<SpaceChange> {
+        loop {
+            if let Some(change) = self.waiting.pop_front() {
+                return Some(change);
+            }
+            if self.is_ready {
+                self.changed().await?;
+            }
+            self.look().await?;
+        }
+    }
+
+    /// Waits for a turn that changed something.
+    async fn changed(&mut self) -> Option<()> {
+        let Some(turns) = &mut self.turns else { return Some(()) };
+        let seen = self.seen;
+        if turns.wait_for(|standing| standing.changes != seen).await.is_err() {
+            // It was closed, since nobody else needed it; or the node stops.
+            self.turns = None;
+        }
+        tokio::time::sleep(GATHER).await;
+        Some(())
+    }
+
+    /// Asks again, and notes what is different.
+    async fn look(&mut self) -> Option<()> {
+        let (known, now) = (self.core.identity.known(), self.core.clock.now());
+        let reads = known.identity.and_then(|own| known.role(&self.registered.space, &own, now));
+        reads.filter(|role| *role >= Role::Read)?;
+        if self.turns.is_none() {
+            self.turns = Some(self.core.spaces.turns(&self.core, &self.registered).ok()?);
+        }
+        if let Some(turns) = &mut self.turns {
+            // What happens from here on is looked at again.
+            self.seen = turns.borrow_and_update().changes;
+        }
+        let query = self.query.clone();
+        let asked =
+            self.core.spaces.ask(&self.core, &self.registered, move |space, _| (space.query(&query), Vec::new()));
+        let found = asked.await.ok()?.ok()?;
+        let found = found.iter().map(|object| (object.id.to_string(), Value::Object(object.to_json())));
+        let found: BTreeMap<String, Value> = found.collect();
+        for (id, object) in &found {
+            if self.found.get(id) != Some(object) {
+                let (id, object) = (Some(id.clone()), Some(object.clone()));
+                self.waiting.push_back(SpaceChange { change: "object".to_owned(), id, object });
+            }
+        }
+        for id in self.found.keys().filter(|id| !found.contains_key(*id)) {
+            self.waiting.push_back(SpaceChange { change: "gone".to_owned(), id: Some(id.clone()), object: None });
+        }
+        self.found = found;
+        if !std::mem::replace(&mut self.is_ready, true) {
+            self.waiting.push_back(SpaceChange { change: "ready".to_owned(), id: None, object: None });
+        }
+        Some(())
+    }
+}
 
 impl Node {
     /// Makes an object what the JSON says; without an `id` in it, it is a new one.
@@ -71,6 +160,31 @@ impl Node {
         let found = self.core.spaces.ask(&self.core, &registered, move |space, _| (space.query(&query), Vec::new()));
         let found = found.await?.map_err(|error| refused(&error))?;
         Ok(found.iter().map(|object| Value::Object(object.to_json())).collect())
+    }
+
+    /// What a query finds, and whatever changes in that from then on.
+    pub async fn space_watch(
+        &self,
+        space: &str,
+        query: Option<&str>,
+    ) -> Result<impl Stream<Item = SpaceChange> + Send + use<>, NodeError> {
+        let registered = self.space_named(space)?;
+        self.may(&registered, Role::Read)?;
+        let query = Query::from_json(query.unwrap_or(ALL)).map_err(|error| refused(&error.into()))?;
+        let watching = Watching {
+            core: Arc::clone(&self.core),
+            registered,
+            query,
+            turns: None,
+            seen: 0,
+            found: BTreeMap::new(),
+            is_ready: false,
+            waiting: VecDeque::new(),
+        };
+        Ok(stream::unfold(watching, |mut watching| async move {
+            let change = watching.next().await?;
+            Some((change, watching))
+        }))
     }
 
     /// The newest changes of an object, and whose they are.

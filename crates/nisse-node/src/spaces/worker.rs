@@ -207,9 +207,9 @@ impl Worker {
                 }
             }
         }
-        let trouble = space.fault().map(str::to_owned);
+        let (trouble, changes) = (space.fault().map(str::to_owned), space.changes());
         self.space = Some(space);
-        let standing = Standing { connected: self.connected.len() as u64, trouble };
+        let standing = Standing { connected: self.connected.len() as u64, trouble, changes };
         self.tell.send_replace(standing);
         true
     }

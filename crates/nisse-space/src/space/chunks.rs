@@ -136,7 +136,9 @@ impl SyncProtocol for Replica {
     fn tell(&mut self, _: Rights, _: &mut Held, turn: &mut Turn<'_>) -> Result<(), Refusal> {
         let new = turn.chunks.iter().filter(|one| one.from != Some(self.key));
         let Some(theirs) = &self.theirs else {
-            self.unsaid.extend(new.map(|one| item_of(&one.chunk)).take(ITEMS_MAX));
+            self.unsaid.extend(new.map(|one| item_of(&one.chunk)));
+            // Too many to name: what is compared anew finds them.
+            self.again |= self.unsaid.len() > ITEMS_MAX;
             return Ok(());
         };
         let new: Vec<&Chunk> =

@@ -117,6 +117,13 @@ pub(crate) enum SpaceCommand {
         /// A query as ECHO writes it; without it, all objects
         query: Option<String>,
     },
+    /// Print what a query finds, and go on with whatever changes in that, one JSON document a line
+    Watch {
+        /// The space
+        space: String,
+        /// A query as ECHO writes it; without it, all objects
+        query: Option<String>,
+    },
     /// Show the newest changes of an object, and whose they are
     History {
         /// The space

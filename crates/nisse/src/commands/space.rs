@@ -1,4 +1,4 @@
-//! space create, ls, show, members, invite, join, leave, role, revoke, ticket; put, patch, get, rm, query, history.
+//! space create, ls, show, members, invite, join, leave, role, revoke, ticket; put, patch, get, rm, query, watch, history.
 
 use std::io::Read as _;
 
@@ -80,6 +80,16 @@ pub(crate) async fn run(shared: &Shared, command: SpaceCommand) -> Result<(), Fa
             };
             let found: Vec<Value> = client(shared).await?.post(&path(&space, "/query"), &query).await?;
             found.iter().for_each(object);
+        }
+        SpaceCommand::Watch { space, query } => {
+            let query = query.map(|query| parsed(&query)).transpose()?;
+            let query = query.map(|query| format!("?query={}", segment(&query.to_string()))).unwrap_or_default();
+            let each = |change: &str| {
+                output::line(change.to_owned());
+                true
+            };
+            client(shared).await?.follow(&path(&space, &format!("/watch{query}")), each).await?;
+            output::aside(&format!("it ends here: `nisse space show {space}` says why"));
         }
         SpaceCommand::History { space, object: id } => {
             history(shared, &client(shared).await?.get(&at(&space, &id, "/history")).await?);

@@ -73,3 +73,29 @@ fn what_is_no_object_or_no_query_is_refused_with_its_cause() {
     assert!(code == 1 && text.contains("failed to find the space others"), "{text}");
     assert_eq!(home.ok(&["space", "query", "notes"]), "");
 }
+
+#[test]
+fn a_watched_query_tells_what_it_finds_and_whatever_changes_in_that() {
+    let home = Home::new();
+    let node = home.up(&[]);
+    devices::begin(&home, "laptop");
+    home.ok(&["space", "create", "notes"]);
+    let milk = line(&home.ok(&["space", "put", "notes", r#"{"title":"milk","done":false}"#]));
+    let open = json!({
+        "type": "select",
+        "filter": { "type": "object", "typename": null, "props": { "done": { "type": "compare", "operator": "eq", "value": false } } }
+    });
+    let mut watching = home.start(&["space", "watch", "notes", &open.to_string()]);
+    let said = watching.hear(|line| line.contains("ready"));
+    let told: Vec<Value> = said.lines().map(line).collect();
+    assert_eq!((&told[0]["change"], &told[0]["object"]), (&json!("object"), &milk));
+    assert_eq!(told.len(), 2, "{said}");
+    let bread = line(&home.ok(&["space", "put", "notes", r#"{"title":"bread","done":false}"#]));
+    watching.hear(|told| line(told)["object"] == bread);
+    home.ok(&["space", "patch", "notes", milk["id"].as_str().unwrap(), r#"{"done":true}"#]);
+    watching.hear(|told| line(told)["change"] == "gone" && line(told)["id"] == milk["id"]);
+    node.kill();
+    assert_ne!(watching.end().code, 0);
+    let refused = home.run(&["space", "watch", "notes", "{"]);
+    assert_eq!(refused.code, 2, "{refused:?}");
+}
