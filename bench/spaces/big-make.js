@@ -5,10 +5,15 @@ import { measure } from './client.js'
 
 const [changes, file] = process.argv.slice(2)
 await measure(async () => {
-  let document = automerge.from({ text: '' }, '00'.repeat(16))
+  let [document, at, seed] = [automerge.from({ text: '' }, '00'.repeat(16)), 0, 1]
   for (let number = 0; number < Number(changes); number += 1) {
-    const letter = 'abcdefghijklmnopqrstuvwxyz '[number % 27]
-    document = automerge.change(document, { time: 0 }, doc => automerge.splice(doc, ['text'], number, 0, letter))
+    seed = (seed * 48271) % 2147483647
+    // Letters follow each other, and every sixteenth stands somewhere else, as when somebody writes.
+    at = seed % 16 === 0 ? seed % (number + 1) : at + 1
+    const letter = 'abcdefghijklmnopqrstuvwxyz '[(seed >> 8) % 27]
+    document = automerge.change(document, { time: number }, doc => {
+      automerge.splice(doc, ['text'], Math.min(at, number), 0, letter)
+    })
   }
   const bytes = automerge.save(document)
   writeFileSync(file, bytes)

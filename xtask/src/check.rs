@@ -46,6 +46,7 @@ const STAGES: &[Stage] = &[
     Stage { name: "cast", minutes: 1, act: |_| crate::interop::run(&["cast".to_owned()]) },
     Stage { name: "helia", minutes: 1, act: |_| crate::interop::run(&["helia".to_owned()]) },
     Stage { name: "spaces", minutes: 1, act: |_| crate::interop::run(&["spaces".to_owned()]) },
+    Stage { name: "spaces apart", minutes: 1, act: |_| crate::interop::run(&["spaces-apart".to_owned()]) },
     Stage { name: "namespaces", minutes: 4, act: |_| crate::interop::run(&["namespaces".to_owned()]) },
     Stage { name: "contracts", minutes: 5, act: contracts },
     Stage { name: "guests", minutes: 3, act: |_| crate::guests::run(&["--check".to_owned()]) },

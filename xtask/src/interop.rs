@@ -11,6 +11,7 @@ mod helia;
 mod namespaces;
 mod nisse;
 mod spaces;
+mod spaces_apart;
 mod urls;
 
 use std::path::{Path, PathBuf};
@@ -50,6 +51,7 @@ const STORIES: &[Story] = &[
     // Its script installs what it needs.
     Story { name: "slither", npm: false, tell: |_| script("contracts/slither.sh", &[]) },
     Story { name: "spaces", npm: true, tell: spaces::tell },
+    Story { name: "spaces-apart", npm: false, tell: |_| spaces_apart::tell() },
     Story { name: "spaces-browser", npm: true, tell: spaces::tell_browser },
     Story { name: "urls", npm: true, tell: urls::tell },
 ];

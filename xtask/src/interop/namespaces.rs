@@ -7,7 +7,7 @@
 mod chain;
 mod ledger;
 mod machine;
-mod network;
+pub(super) mod network;
 mod world;
 
 use std::path::Path;
@@ -23,7 +23,7 @@ use super::{build, empty_folder, install_tools};
 use crate::command::is_root;
 
 /// What the story runs, and the package of Debian that brings it.
-const TOOLS: &[(&str, &str)] = &[("ip", "iproute2"), ("curl", "curl"), ("/usr/bin/python3", "python3")];
+pub(super) const TOOLS: &[(&str, &str)] = &[("ip", "iproute2"), ("curl", "curl"), ("/usr/bin/python3", "python3")];
 /// Seconds of a heartbeat period. Blocks come every second, and nodes show life within a quarter of it.
 const PERIOD: u64 = 20;
 /// How long anything may take that is no claim of this story.

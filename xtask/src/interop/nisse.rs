@@ -1,5 +1,6 @@
 //! The product in a story: the built binary, serving on a home of its own.
 
+use std::ffi::OsString;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -13,6 +14,8 @@ use crate::command::target_folder;
 /// A node that ends with the story.
 pub(super) struct Nisse {
     home: PathBuf,
+    /// What runs it: the binary, perhaps on another machine.
+    program: Vec<OsString>,
     _up: Running,
     pub(super) api: SocketAddr,
     pub(super) public: SocketAddr,
@@ -27,8 +30,18 @@ impl Nisse {
     /// The same with more flags.
     pub(super) fn up_with(folder: &Path, flags: &[&str]) -> anyhow::Result<Self> {
         build()?;
-        let home = folder.join("home");
-        let mut up = command(&home, &["up", "--api", "127.0.0.1:0", "--public", "127.0.0.1:0"]);
+        Self::up_by(vec![Self::binary().into()], &folder.join("home"), flags)
+    }
+
+    /// The binary that was built.
+    pub(super) fn binary() -> PathBuf {
+        target_folder().join("debug/nisse")
+    }
+
+    /// Starts what runs it on a home.
+    pub(super) fn up_by(program: Vec<OsString>, home: &Path, flags: &[&str]) -> anyhow::Result<Self> {
+        let home = home.to_owned();
+        let mut up = command(&program, &home, &["up", "--api", "127.0.0.1:0", "--public", "127.0.0.1:0"]);
         up.args(flags);
         up.stdin(Stdio::null()).stdout(Stdio::null());
         let mut up = Running::start(up)?;
@@ -39,12 +52,12 @@ impl Nisse {
             let address = |key: &str| run[key].as_str()?.parse::<SocketAddr>().ok();
             Some((address("api")?, address("public")?))
         })?;
-        Ok(Self { home, _up: up, api, public })
+        Ok(Self { home, program, _up: up, api, public })
     }
 
     /// Runs one command that has to succeed, and gives what it said.
     pub(super) fn ok(&self, arguments: &[&str]) -> anyhow::Result<String> {
-        let output = command(&self.home, arguments).output()?;
+        let output = command(&self.program, &self.home, arguments).output()?;
         ensure!(output.status.success(), "nisse {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
         Ok(String::from_utf8(output.stdout).context("it says text")?.trim().to_owned())
     }
@@ -57,7 +70,7 @@ impl Nisse {
 
     /// Begins an identity with this home: the words are read, and typed again.
     pub(super) fn begin_identity(&self) -> anyhow::Result<()> {
-        let mut new = command(&self.home, &["identity", "new", "--name", "home", "--json"]);
+        let mut new = command(&self.program, &self.home, &["identity", "new", "--name", "home", "--json"]);
         new.stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut new = Running::start(new)?;
         let mut said = BufReader::new(new.0.stdout.take().context("its stdout is piped")?).lines();
@@ -77,14 +90,14 @@ impl Nisse {
 
     /// Runs one command that must fail, and gives why it did.
     pub(super) fn refusal(&self, arguments: &[&str]) -> anyhow::Result<String> {
-        let output = command(&self.home, arguments).output()?;
+        let output = command(&self.program, &self.home, arguments).output()?;
         ensure!(!output.status.success(), "nisse {arguments:?} is not refused");
         Ok(String::from_utf8(output.stderr).context("it says text")?.trim().to_owned())
     }
 }
 
-fn command(home: &Path, arguments: &[&str]) -> Command {
-    let mut command = Command::new(target_folder().join("debug/nisse"));
-    command.arg("--home").arg(home).args(arguments).env("HOME", home);
+fn command(program: &[OsString], home: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(&program[0]);
+    command.args(&program[1..]).arg("--home").arg(home).args(arguments).env("HOME", home);
     command
 }

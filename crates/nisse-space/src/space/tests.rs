@@ -6,6 +6,7 @@ mod hostile;
 mod objects;
 mod replicas;
 mod rights;
+mod world;
 
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -10,8 +10,8 @@ use crate::command::repository;
 use crate::interop::Running;
 
 /// The machines. The names of a machine end with `<machine>.example`.
-pub(super) const DEPLOYER: &str = "deployer";
-pub(super) const NODES: [&str; 3] = ["node-1", "node-2", "node-3"];
+pub(in crate::interop) const DEPLOYER: &str = "deployer";
+pub(in crate::interop) const NODES: [&str; 3] = ["node-1", "node-2", "node-3"];
 /// Addresses as on the open internet: nisse dials no private ones on a stranger's word.
 const NETWORK: &str = "93.184.216";
 const NAME_SERVER: &str = "93.184.216.53";
@@ -19,7 +19,7 @@ const NAME_SERVER: &str = "93.184.216.53";
 const ASK_MAX: &str = "2";
 
 /// The machines and the switch. They end with it.
-pub(super) struct Network {
+pub(in crate::interop) struct Network {
     /// Apart from those of other runs.
     prefix: String,
     names: Option<Running>,
@@ -30,12 +30,12 @@ fn machines() -> impl Iterator<Item = (&'static str, String)> {
 }
 
 /// The address of a machine.
-pub(super) fn address(machine: &str) -> String {
+pub(in crate::interop) fn address(machine: &str) -> String {
     machines().find(|(name, _)| *name == machine).expect("a machine of the story").1
 }
 
 impl Network {
-    pub(super) fn lay(folder: &Path) -> anyhow::Result<Self> {
+    pub(in crate::interop) fn lay(folder: &Path) -> anyhow::Result<Self> {
         let mut network = Self { prefix: format!("nisse-{}", std::process::id()), names: None };
         let switch = network.namespace("switch");
         ip(&format!("netns add {switch}"))?;
@@ -87,24 +87,24 @@ impl Network {
     }
 
     /// A program on a machine.
-    pub(super) fn inside(&self, machine: &str, program: impl AsRef<std::ffi::OsStr>) -> Command {
+    pub(in crate::interop) fn inside(&self, machine: &str, program: impl AsRef<std::ffi::OsStr>) -> Command {
         let mut command = Command::new("ip");
         command.args(["netns", "exec", &self.namespace(machine)]).arg(program);
         command
     }
 
     /// Pulls a machine's cable out of the switch.
-    pub(super) fn cut(&self, machine: &str) -> anyhow::Result<()> {
+    pub(in crate::interop) fn cut(&self, machine: &str) -> anyhow::Result<()> {
         ip(&format!("-n {} link set {machine} down", self.namespace("switch")))
     }
 
     /// Puts it back.
-    pub(super) fn heal(&self, machine: &str) -> anyhow::Result<()> {
+    pub(in crate::interop) fn heal(&self, machine: &str) -> anyhow::Result<()> {
         ip(&format!("-n {} link set {machine} up", self.namespace("switch")))
     }
 
     /// POSTs to a URL from a machine; what was said with status 200.
-    pub(super) fn ask(&self, machine: &str, url: &str) -> anyhow::Result<Option<String>> {
+    pub(in crate::interop) fn ask(&self, machine: &str, url: &str) -> anyhow::Result<Option<String>> {
         let mut curl = self.inside(machine, "curl");
         curl.args(["--silent", "--fail", "--max-time", ASK_MAX, "--request", "POST", url]);
         let output = curl.stdin(Stdio::null()).output().context("start curl")?;

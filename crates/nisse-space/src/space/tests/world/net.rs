@@ -6,10 +6,11 @@ use std::sync::Arc;
 
 use automerge::{Automerge, ObjId, ObjType, ROOT, ReadDoc as _, Value};
 use nisse_model::{Claim, Credential, CredentialId, Did, Role, SigningKey, Timestamp};
+use nisse_store::Disk as _;
 use nisse_testkit::{Random, SimDisk};
 
 use super::super::client::Client;
-use super::super::{Effect, Event, PeerKey, Rights, Space, SpaceLimits, Speaks, open};
+use super::super::{Effect, Event, PeerKey, Rights, Space, SpaceLimits, Speaks};
 use super::Totals;
 use super::member::Member;
 use crate::chunk::{Chunk, ChunkId};
@@ -132,7 +133,8 @@ impl Net {
 
     /// An identity of its own, or a further device of another's.
     fn begin(&mut self, place: usize, members: &mut [Member], random: &mut Random) -> Member {
-        let key = |kind: u8| SigningKey::from_seed(&[[kind; 16], [place as u8; 16]].concat().try_into().expect("32 bytes"));
+        let key =
+            |kind: u8| SigningKey::from_seed(&[[kind; 16], [place as u8; 16]].concat().try_into().expect("32 bytes"));
         let (device, root) = (key(1), key(2));
         let name = "device".parse().expect("a name");
         let clock = Timestamp(BEGINS_MS);
@@ -177,7 +179,8 @@ impl Net {
         self.tick();
         for place in 1..self.peers.len() {
             let member = self.peers[place].member.identity;
-            let role = *self.random.pick(&[None, Some(Role::Read), Some(Role::Edit), Some(Role::Edit), Some(Role::Admin)]);
+            let role =
+                *self.random.pick(&[None, Some(Role::Read), Some(Role::Edit), Some(Role::Edit), Some(Role::Admin)]);
             let has = self.peers[0].member.role_of(member);
             if let Some(role) = role.filter(|_| has.is_none()) {
                 let claim = Claim::Member { space: self.space, member, role };
@@ -257,7 +260,8 @@ impl Net {
                     }
                 }
                 (Effect::Close { why, .. }, None) => {
-                    let expected = ["connect again", "the right to read is gone", "failed to keep changes", "failed to"];
+                    let expected =
+                        ["connect again", "the right to read is gone", "failed to keep changes", "failed to"];
                     assert!(expected.iter().any(|text| why.contains(text)), "{at} sends its client away: {why}");
                     self.totals.clients_sent_away += 1;
                     if !is_off {
@@ -324,7 +328,8 @@ impl Net {
         }
         for (document, heads) in acknowledged {
             let all = peer.space.store().all_of(document).expect("read");
-            let changes = |kept: &crate::store::Held| crate::vouched::changes_in(&kept.changes.bytes).unwrap_or_default();
+            let changes =
+                |kept: &crate::store::Held| crate::vouched::changes_in(&kept.changes.bytes).unwrap_or_default();
             let there: BTreeSet<_> = all.iter().flat_map(changes).map(|change| change.hash()).collect();
             assert!(heads.iter().all(|head| there.contains(head)), "{at} lost what its client was told of");
         }
@@ -424,7 +429,8 @@ impl Net {
             return false;
         }
         let (place, end, is_frame) = *self.random.pick(&ways);
-        let (link, at) = (&mut self.links[place], self.links[place].ends[end]);
+        let at = self.links[place].ends[end];
+        let link = &mut self.links[place];
         if is_frame {
             let bytes = link.frames[end].pop_front().expect("one is under way");
             self.turn(at, vec![Event::Frame { peer: PeerKey(LINK + place as u64), bytes }]);
