@@ -165,15 +165,19 @@ impl Identity {
         space: CredentialId,
         credentials: Vec<Credential>,
     ) -> Result<usize, NodeError> {
+        if credentials.is_empty() {
+            return Ok(0);
+        }
         let _turn = self.adding.lock().await;
-        let named = named_of(&self.log(), space, &credentials);
-        {
+        let fitting = {
             let mut log = self.log();
-            for identity in &named {
+            let (members, fitting) = fitting(&log, space, credentials);
+            for identity in &members {
                 log.follow(*identity);
             }
-        }
-        self.taken(credentials).await
+            fitting
+        };
+        self.taken(fitting).await
     }
 
     async fn taken(&self, credentials: Vec<Credential>) -> Result<usize, NodeError> {
@@ -229,15 +233,44 @@ impl Identity {
         self.log().parents(identity, &about)
     }
 
-    /// The heads of those spaces of which a key said something, in order: as many as a revocation of it can name.
+    /// The heads of the spaces of which a key said something, in order, as many as a revocation of it can name: of those that
+    /// it began first, which would end with it.
     pub(crate) fn heads_of_spaces_by(&self, key: Did) -> Vec<CredentialId> {
-        let spaces: BTreeSet<CredentialId> = {
+        let (mut begun, mut others) = (BTreeSet::new(), BTreeSet::new());
+        {
             let log = self.log();
-            let by = log.iter().filter(|credential| credential.statement().issuer == key);
-            by.filter_map(|credential| log.space(&credential.id())).collect()
-        };
-        let heads: BTreeSet<_> = spaces.into_iter().flat_map(|space| self.seen_of(space)).collect();
-        heads.into_iter().take(Claim::SEEN_MAX).collect()
+            for credential in log.iter().filter(|credential| credential.statement().issuer == key) {
+                let Some(space) = log.space(&credential.id()) else { continue };
+                let is_begun = matches!(credential.claim(), Claim::SpaceGenesis);
+                if is_begun {
+                    begun.insert(space)
+                } else {
+                    others.insert(space)
+                };
+            }
+        }
+        let mut heads = BTreeSet::new();
+        for space in begun.iter().chain(others.difference(&begun)) {
+            let of_space = self.seen_of(*space);
+            if heads.len() + of_space.len() <= Claim::SEEN_MAX {
+                heads.extend(of_space);
+            }
+        }
+        heads.into_iter().collect()
+    }
+
+    /// What an agent is to know: what its identity says of itself, and of the spaces that it may read.
+    pub(crate) fn for_agent(&self, spaces: &BTreeSet<CredentialId>) -> Vec<Credential> {
+        let of_itself: BTreeSet<_> = self.of_itself().iter().map(Credential::id).collect();
+        let log = self.log();
+        let about = spaces.iter().flat_map(|space| log.about(*space)).map(Credential::id);
+        let wanted: BTreeSet<_> = about.chain(of_itself).collect();
+        log.iter().filter(|credential| wanted.contains(&credential.id())).cloned().collect()
+    }
+
+    /// Whether anything was ever said of an identity in a space.
+    pub(crate) fn knows_in(&self, space: CredentialId, identity: &Did) -> bool {
+        self.log().identities_of(space).contains(identity)
     }
 
     /// The delegation by which this key, if it is an agent's, has these rights for so long.
@@ -312,6 +345,7 @@ impl Identity {
         match broken {
             Some(text) => Err(damaged(&text)),
             None => {
+                *self.settled.lock().unwrap_or_else(PoisonError::into_inner) = Settled::default();
                 *self.log() = log;
                 Ok(())
             }
@@ -329,31 +363,45 @@ pub(crate) fn look(disk: &Arc<dyn Disk>, entropy: &dyn Entropy, home: &Home) -> 
     Ok((log.iter().next().map(|credential| credential.statement().subject), journal.durable().0))
 }
 
-/// The identities that valid credentials about a space name, with those that somebody brought.
-fn named_of(log: &Log, space: CredentialId, brought: &[Credential]) -> BTreeSet<Did> {
+/// Of what somebody brought, what is about a space, or said of themselves by those who are or were its members; and who those
+/// are. What stands on anything else is left out: it could not be passed on, and nothing that stands on it either.
+fn fitting(log: &Log, space: CredentialId, brought: Vec<Credential>) -> (BTreeSet<Did>, Vec<Credential>) {
     let mut all = Log::new();
-    for credential in log.about(space).into_iter().chain(brought) {
+    let mut known = BTreeSet::new();
+    for credential in log.about(space) {
+        known.insert(credential.id());
+        all.follow(credential.statement().subject);
+        let _ = all.insert(credential.clone());
+    }
+    for credential in &brought {
         all.follow(credential.statement().subject);
         // One that is not valid is left out of the home's log, too.
         let _ = all.insert(credential.clone());
     }
     let state = all.state();
-    let mut named = BTreeSet::new();
-    for credential in all.about(space) {
+    let mut members = BTreeSet::new();
+    for credential in all.iter().filter(|credential| all.space(&credential.id()) == Some(space)) {
         let member = match credential.claim() {
-            Claim::Member { member, .. } | Claim::MemberRevoke { member, .. } | Claim::Join { member, .. } => {
-                Some(*member)
-            }
-            Claim::Invitation { invitee, .. } => *invitee,
-            Claim::SpaceGenesis => None,
+            Claim::SpaceGenesis => credential.statement().subject,
+            Claim::Member { member, .. } | Claim::Join { member, .. } => *member,
             _ => continue,
         };
         if state.is_valid(&credential.id()) {
-            named.insert(credential.statement().subject);
-            named.extend(member);
+            members.insert(member);
         }
     }
-    named
+    let mut fitting = Vec::new();
+    for credential in brought {
+        let about = all.space(&credential.id());
+        let fits = all.get(&credential.id()).is_some()
+            && about.is_none_or(|about| about == space)
+            && members.contains(&credential.statement().subject)
+            && credential.statement().parents.iter().all(|parent| known.contains(parent));
+        if fits && known.insert(credential.id()) {
+            fitting.push(credential);
+        }
+    }
+    (members, fitting)
 }
 
 fn open_log(disk: &Arc<dyn Disk>, entropy: &dyn Entropy, home: &Home) -> Result<(Journal, Log), NodeError> {

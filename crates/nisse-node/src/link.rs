@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use nisse_link::{Connection, Gate, Limits, Link, LinkError, LinkOptions, Protocol};
 use nisse_model::{Credential, CredentialId, Did, Log, Role, Standing};
+use nisse_space::Registered;
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
 use zeroize::Zeroizing;
@@ -76,6 +77,7 @@ pub(crate) struct Peers {
     /// Who may stand at the door with a code, and whose exchanges are answered, at once.
     joining: Semaphore,
     exchanging: Semaphore,
+    exchanging_about: Semaphore,
     exchanging_agents: Semaphore,
     exchanging_with: Mutex<BTreeSet<Did>>,
     /// From where devices came that run a node: they listen there.
@@ -96,6 +98,7 @@ impl Default for Peers {
             guessing: tokio::sync::Mutex::default(),
             joining: Semaphore::new(JOINING_MAX),
             exchanging: Semaphore::new(EXCHANGING_MAX),
+            exchanging_about: Semaphore::new(EXCHANGING_MAX),
             exchanging_agents: Semaphore::new(EXCHANGING_MAX),
             exchanging_with: Mutex::default(),
             seen: Mutex::default(),
@@ -312,7 +315,11 @@ async fn answer_exchange(core: &Arc<Core>, connection: &Connection) {
         let before = core.identity.known();
         let is_device = standing == Standing::Device;
         let take = |credentials| core.take_credentials(credentials, is_device);
-        let answering = wire::answer_exchange(&mut stream, core.identity.all().await, most, take);
+        let own = match is_device {
+            true => core.identity.all().await,
+            false => core.identity.for_agent(&before.readable(&peer, core.clock.now())),
+        };
+        let answering = wire::answer_exchange(&mut stream, own, most, take);
         match tokio::time::timeout(EXCHANGE_TIME_MAX, answering).await {
             Ok(Ok(())) => note_changes(core, &before, &peer).await,
             Ok(Err(error)) => {
@@ -351,11 +358,13 @@ impl Core {
         self.to_its_end(async move { own.identity.take_about(space, credentials).await }).await
     }
 
-    /// Whether somebody may speak of spaces here: a device of this home's identity, or whoever may read one that it may read.
+    /// Whether somebody may speak of spaces here: a device of this home's identity, or whoever may read one that it holds.
     fn admits_to_spaces(&self, peer: &Did) -> bool {
         let (known, now) = (self.identity.known(), self.clock.now());
-        let shares = |space| known.access(space, peer, now).is_some_and(|access| access.role >= Role::Read);
-        known.standing(peer, now) == Standing::Device || known.own_spaces().iter().any(shares)
+        let held = self.spaces.all(self).unwrap_or_default();
+        let shares =
+            |one: &Registered| known.access(&one.space, peer, now).is_some_and(|access| access.role >= Role::Read);
+        known.standing(peer, now) == Standing::Device || held.iter().any(shares)
     }
 
     async fn to_its_end(

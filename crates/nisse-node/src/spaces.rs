@@ -47,6 +47,8 @@ pub(crate) const SPACE_FRAME_BYTES_MAX: usize = Frame::BYTES_MAX;
 pub(crate) struct Spaces {
     /// Opened when it is first needed: a home without spaces has none.
     database: Mutex<Option<Arc<Database>>>,
+    /// The spaces that are held, once they were read.
+    held: Mutex<Option<Vec<Registered>>>,
     open: Mutex<BTreeMap<CredentialId, Handle>>,
     /// Counts the spaces that came to this home.
     came: watch::Sender<u64>,
@@ -98,11 +100,16 @@ impl Spaces {
 
     /// The spaces that this home holds.
     pub(crate) fn all(&self, core: &Core) -> Result<Vec<Registered>, NodeError> {
+        if let Some(held) = &*lock(&self.held) {
+            return Ok(held.clone());
+        }
         let none = lock(&self.database).is_none() && !core.home.disk().exists(&core.home.join(FILE));
         if none {
             return Ok(Vec::new());
         }
-        Registered::all(&self.database(core)?).map_err(|error| failed(&error))
+        let read = Registered::all(&self.database(core)?).map_err(|error| failed(&error))?;
+        *lock(&self.held) = Some(read.clone());
+        Ok(read)
     }
 
     /// Holds a space from now on. `name` is one that no other has here.
@@ -111,6 +118,7 @@ impl Spaces {
         core.entropy.fill(&mut replica);
         let registered = Registered { space, name, replica };
         registered.keep(&*self.database(core)?).map_err(|error| failed(&error))?;
+        *lock(&self.held) = None;
         self.came.send_modify(|count| *count += 1);
         Ok(registered)
     }

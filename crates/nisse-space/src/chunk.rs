@@ -88,13 +88,15 @@ impl Changes {
         if !self.author.verifies(Self::CONTEXT, &unsigned, &signature) {
             return Err(ChunkError::Signature(self.author));
         }
-        Ok(Chunk { stored: codec::stored(&unsigned, &signature), changes: self })
+        let stored = codec::stored(&unsigned, &signature);
+        Ok(Chunk { id: ChunkId(Hash256::of(&stored)), stored, changes: self })
     }
 }
 
 /// Changes whose signature was verified. Whether their author had the right to make them is for the space to say.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Chunk {
+    id: ChunkId,
     changes: Changes,
     stored: Vec<u8>,
 }
@@ -105,7 +107,7 @@ impl Chunk {
 
     /// Its name.
     pub fn id(&self) -> ChunkId {
-        ChunkId(Hash256::of(&self.stored))
+        self.id
     }
 
     /// What it says.

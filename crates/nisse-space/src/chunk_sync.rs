@@ -2,7 +2,7 @@
 //!
 //! The one that begins says [`Frame::Hello`] with one fingerprint of all that it holds; where the other holds the same, its
 //! `Hello` says so, and that is all. Else ranges go to and fro ([`answer`]) until both know what they lack; each asks for
-//! that in portions ([`Frame::Want`]), so that no more is under way than there is room for. Afterwards each sends what it
+//! that ([`Frame::Want`]) and is sent it in portions, one for each time that it asks, so that no more is under way than there is room for. Afterwards each sends what it
 //! takes as it takes it.
 
 mod codec;

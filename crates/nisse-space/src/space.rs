@@ -20,12 +20,12 @@ mod taking;
 mod tests;
 mod unchanged;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
 use nisse_model::{CredentialId, Did, Role, Timestamp, Word};
 
-use crate::chunk::{Changes, Chunk, ChunkError};
+use crate::chunk::{Changes, Chunk, ChunkError, ChunkId};
 use crate::chunk_sync::Wanted;
 use crate::document_id::DocumentId;
 use crate::gauge;
@@ -231,6 +231,10 @@ struct Peer {
 struct Turn<'a> {
     author: &'a dyn Author,
     chunks: Vec<Admitted>,
+    /// Chunks that are not simply put behind what is there, by document.
+    unplaced: BTreeMap<DocumentId, Vec<(Chunk, PeerKey)>>,
+    /// The names of all chunks that were brought to it.
+    brought: HashSet<ChunkId>,
     /// Documents that are others now.
     changed: BTreeSet<DocumentId>,
     /// Documents that lost something: what was said of them to clients is not so any more.
@@ -254,6 +258,8 @@ impl<'a> Turn<'a> {
         Self {
             author,
             chunks: Vec::new(),
+            unplaced: BTreeMap::new(),
+            brought: HashSet::new(),
             changed: BTreeSet::new(),
             lost: BTreeSet::new(),
             passing: Vec::new(),
@@ -356,8 +362,17 @@ impl Space {
 
     /// Keeps what a turn brought, and then answers for it.
     fn conclude(&mut self, turn: &mut Turn<'_>) {
-        if !turn.changed.is_empty() {
-            self.take_waiting(turn);
+        loop {
+            if let Err(error) = self.held.place(turn) {
+                self.held.broken(&error);
+                turn.unplaced.clear();
+            }
+            if !turn.changed.is_empty() || !turn.brought.is_empty() {
+                self.take_waiting(turn);
+            }
+            if turn.unplaced.is_empty() {
+                break;
+            }
         }
         if let Err(error) = self.held.keep(turn) {
             for peer in std::mem::take(&mut self.peers).into_keys() {

@@ -20,13 +20,13 @@ use nisse_model::{CredentialId, Hash256};
 use nisse_store::{Database, DatabaseError, Rows, Table, WriteTransaction};
 
 pub(crate) use aside::{Held, Standing};
+pub(crate) use items::Place;
 
 pub use register::Registered;
 pub use summary::Summary;
 
 use crate::chunk::{Chunk, ChunkError, ChunkId};
 use crate::document_id::DocumentId;
-use crate::store::items::Place;
 
 const CHUNKS: Table = Table::new("space.chunks");
 /// Which chunks are here, by document and name, and where each is.

@@ -32,7 +32,7 @@ pub(crate) struct Access {
     pub(crate) identity: Did,
     pub(crate) role: Role,
     /// The first moment at which it may not, if there is one.
-    until: Option<Timestamp>,
+    pub(crate) until: Option<Timestamp>,
 }
 
 /// What an invitation gives.
@@ -107,6 +107,13 @@ impl Known {
             spaces.iter().any(|space| self.access(space, key, now).is_some_and(|access| access.role >= Role::Read))
         };
         self.keys.keys().copied().filter(reads).collect()
+    }
+
+    /// The spaces that a key may read.
+    pub(crate) fn readable(&self, key: &Did, now: Timestamp) -> BTreeSet<CredentialId> {
+        let reads =
+            |space: &&CredentialId| self.access(space, key, now).is_some_and(|access| access.role >= Role::Read);
+        self.spaces.keys().filter(reads).copied().collect()
     }
 
     /// The spaces that this home's identity is a member of, and may read.

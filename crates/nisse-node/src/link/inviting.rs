@@ -64,6 +64,13 @@ async fn answer(core: &Arc<Core>, key: Did, stream: &mut Stream) -> Result<(), W
     let taken = core.take_credentials_about(invited.space, brought).await;
     taken.map_err(|error| WireError::Malformed(error.text))?;
     let role = core.identity.known().role(&invited.space, &member, core.clock.now());
+    if role.is_some_and(|role| role >= invited.role) {
+        // From here on it does not hang on who else took the invitation.
+        let claim = Claim::Member { space: invited.space, member, role: invited.role };
+        if let Err(error) = core.identity.say(claim).await {
+            tracing::debug!(%error, "who came in by an invitation is a member by that alone");
+        }
+    }
     let spaces = core.spaces.all(core).unwrap_or_default();
     let name = spaces.into_iter().find(|one| one.space == invited.space).map(|one| one.name).unwrap_or_default();
     let is_in = role.is_some_and(|role| role >= invited.role);

@@ -42,7 +42,7 @@ const SPEAK_AGAIN: Duration = Duration::from_secs(20);
 
 /// Who is connected for its spaces, and whether this home dialled them.
 #[derive(Default)]
-pub(crate) struct Together(Mutex<BTreeMap<Did, (bool, u64)>>);
+pub(crate) struct Together(Mutex<BTreeMap<Did, (bool, u64, Connection)>>);
 
 /// One of them; it is not, once this is dropped.
 struct With<'c> {
@@ -52,7 +52,7 @@ struct With<'c> {
 }
 
 impl Together {
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<Did, (bool, u64)>> {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<Did, (bool, u64, Connection)>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -63,15 +63,17 @@ impl Together {
 
 impl<'c> With<'c> {
     /// `None` where there is a connection that stays: of two that dial each other at once, that of the lower key.
-    fn begin(core: &'c Core, peer: Did, dialled: bool) -> Option<Self> {
-        let own = core.identity.known().own?;
+    fn begin(core: &'c Core, connection: &Connection, dialled: bool) -> Option<Self> {
+        let (own, peer) = (core.identity.known().own?, connection.peer());
         let mut together = core.peers.together.lock();
         let stays = |by_us: bool| by_us == (own < peer);
-        if together.get(&peer).is_some_and(|(by_us, _)| stays(*by_us) && !stays(dialled)) {
+        if together.get(&peer).is_some_and(|(by_us, ..)| stays(*by_us) && !stays(dialled)) {
             return None;
         }
-        let number = together.get(&peer).map_or(0, |(_, number)| number + 1);
-        together.insert(peer, (dialled, number));
+        let number = together.get(&peer).map_or(0, |(_, number, _)| number + 1);
+        if let Some((_, _, before)) = together.insert(peer, (dialled, number, connection.clone())) {
+            before.close("there is a newer one");
+        }
         Some(Self { core, peer, number })
     }
 }
@@ -79,7 +81,7 @@ impl<'c> With<'c> {
 impl Drop for With<'_> {
     fn drop(&mut self) {
         let mut together = self.core.peers.together.lock();
-        if together.get(&self.peer).is_some_and(|(_, number)| *number == self.number) {
+        if together.get(&self.peer).is_some_and(|(_, number, _)| *number == self.number) {
             together.remove(&self.peer);
         }
     }
@@ -164,21 +166,22 @@ struct Talk {
     core: Arc<Core>,
     connection: Connection,
     dialled: bool,
-    /// The spaces that are spoken of, or were a moment ago.
+    /// The spaces that are spoken of, or were a moment ago; and those of which the peer began to speak.
     open: Mutex<BTreeSet<CredentialId>>,
+    theirs: Mutex<BTreeSet<CredentialId>>,
 }
 
 /// One connection, for as long as its peer has something to do with a space of this home.
 pub(super) async fn serve(core: &Arc<Core>, connection: Connection, dialled: bool) {
     let peer = connection.peer();
-    let Some(_with) = With::begin(core, peer, dialled) else { return connection.close("there is another one") };
+    let Some(_with) = With::begin(core, &connection, dialled) else { return connection.close("there is another one") };
     if let Some(from) = connection.address() {
         super::lock(&core.peers.seen).insert(peer, from);
         if let Err(error) = core.spaces.keep_way(core, peer, &[from]) {
             tracing::debug!(%peer, %error, "where a peer is was not kept");
         }
     }
-    let talk = Talk { core: Arc::clone(core), connection, dialled, open: Mutex::default() };
+    let talk = Talk { core: Arc::clone(core), connection, dialled, open: Mutex::default(), theirs: Mutex::default() };
     Arc::new(talk).run().await;
 }
 
@@ -188,7 +191,7 @@ impl Talk {
         let mut streams = JoinSet::new();
         let mut told = BTreeMap::<CredentialId, (Registered, Option<Credentials>)>::new();
         loop {
-            let heard = self.heard();
+            let (heard, mut gone) = (self.heard(), Vec::new());
             for registered in &heard {
                 told.entry(registered.space).or_insert_with(|| (registered.clone(), None));
             }
@@ -204,8 +207,10 @@ impl Talk {
                 } else if changed {
                     // Who is gone hears of it, this once.
                     let _ = tokio::time::timeout(LAST_WORDS, talk.tell(&registered)).await;
+                    gone.push(registered.space);
                 }
             }
+            told.retain(|space, _| !gone.contains(space));
             if !self.is_welcome() {
                 return self.connection.close("nothing is shared here any more");
             }
@@ -318,6 +323,8 @@ impl Talk {
         }
         match kind {
             CREDENTIALS => {
+                // What is heard is held in memory until it is taken: of few at a time.
+                let _turn = self.core.peers.exchanging_about.acquire().await;
                 let take = |credentials| self.core.take_credentials_about(space, credentials);
                 let own = self.core.identity.about(space);
                 let answering = wire::answer_exchange(&mut stream, own, Log::SHARE_BYTES_MAX, take);
@@ -336,10 +343,12 @@ impl Talk {
                     None => return Err(format!("this home has nothing to do with {space}")),
                 };
                 let spoken = !self.open().insert(space);
-                if spoken && self.dialled {
+                let again = !super::lock(&self.theirs).insert(space);
+                if again || spoken && self.dialled {
                     return Err("it is spoken of already".to_owned());
                 }
                 let carried = self.carry(stream, &registered, false).await;
+                super::lock(&self.theirs).remove(&space);
                 if !spoken {
                     self.open().remove(&space);
                 }

@@ -27,10 +27,10 @@ impl Who {
     }
 
     /// For how long nothing but a credential ends that.
-    pub(super) fn lasts_ms(&self, now: Timestamp) -> Option<u64> {
+    pub(super) fn lasts_ms(&self, known: &Known, space: CredentialId, now: Timestamp) -> Option<u64> {
         match self {
             Self::Client(admission) => Some(admission.expires.since_ms(now)),
-            Self::Peer(_) => None,
+            Self::Peer(key) => known.access(&space, key, now)?.until.map(|until| until.since_ms(now)),
         }
     }
 }

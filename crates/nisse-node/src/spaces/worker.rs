@@ -216,8 +216,9 @@ impl Worker {
 
     /// How long it is until somebody's ticket ends, or the space is closed.
     fn rest(&self) -> Duration {
-        let now = self.core.clock.now();
-        let ends = self.connected.values().filter_map(|connected| connected.who.lasts_ms(now)).min();
+        let (known, now) = (self.core.identity.known(), self.core.clock.now());
+        let lasts = |connected: &Connected| connected.who.lasts_ms(&known, self.registered.space, now);
+        let ends = self.connected.values().filter_map(lasts).min();
         ends.map_or(REST, |left| Duration::from_millis(left).min(LOOK_AGAIN))
     }
 }

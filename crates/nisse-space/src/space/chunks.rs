@@ -1,18 +1,19 @@
 //! Peers of nisse: which chunks they and we lack, asked for and sent.
 
 use std::borrow::Cow;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+
+use nisse_model::Hash256;
 
 use super::held::Held;
 use super::protocol::{Passing, Refusal, SyncProtocol};
 use super::taking::Taken;
 use super::{PeerKey, Rights, Turn};
-use crate::chunk::Chunk;
+use crate::chunk::{Chunk, ChunkId};
 use crate::chunk_sync::{Bound, Frame, ITEMS_MAX, Item, Items, Range, Wanted, answer, begin};
-use crate::store::{Store, StoreError};
+use crate::document_id::DocumentId;
+use crate::store::{Place, Store, StoreError};
 
-/// Chunks that are asked for at a time.
-const ASKED_MAX: usize = 4_096;
 /// Chunks that a peer may make us note as lacking.
 const LACKING_MAX: usize = 8 * ITEMS_MAX;
 /// Bytes of new chunks that are sent without being asked for.
@@ -33,8 +34,10 @@ pub(super) struct Replica {
     lacking: BTreeSet<Item>,
     /// What of it was asked for.
     asked: BTreeSet<Item>,
+    /// What they asked for and were not sent yet, each behind what it stands on.
+    owed: BTreeSet<(DocumentId, Place, ChunkId)>,
     /// Chunks that stand on what did not come yet, and their bytes.
-    waiting: Vec<Chunk>,
+    waiting: BTreeMap<ChunkId, Chunk>,
     waiting_bytes: usize,
     /// What was taken here after we said what we have and before they answered.
     unsaid: BTreeSet<Item>,
@@ -83,7 +86,7 @@ impl SyncProtocol for Replica {
 
     fn hear(&mut self, bytes: &[u8], _: Rights, held: &mut Held, turn: &mut Turn<'_>) -> Result<(), Refusal> {
         let frame = Frame::decode(bytes).map_err(failed)?;
-        let Some(theirs) = &self.theirs else {
+        if self.theirs.is_none() {
             let Frame::Hello { space, wanted, ranges } = frame else {
                 return Err("the first frame is to be a hello".to_owned())?;
             };
@@ -92,7 +95,7 @@ impl SyncProtocol for Replica {
             }
             self.theirs = Some(wanted);
             return self.greeted(&ranges, held, turn);
-        };
+        }
         match frame {
             Frame::Hello { .. } => Err("a second hello".to_owned())?,
             Frame::Reconcile { ranges } => {
@@ -107,11 +110,7 @@ impl SyncProtocol for Replica {
                 }
                 self.ask(turn);
             }
-            Frame::Want { items } => {
-                let (chunks, missing) = portion(&items, theirs, held)?;
-                let chunks = chunks.into_iter().map(Cow::Owned).collect();
-                self.say(&Frame::Chunks { chunks, missing }, turn);
-            }
+            Frame::Want { items } => self.send(&items, held, turn)?,
             Frame::Chunks { chunks, missing } => self.brought(&chunks, &missing, held, turn)?,
             Frame::Error { message } => Err(format!("the other side says: {message}"))?,
         }
@@ -123,7 +122,7 @@ impl SyncProtocol for Replica {
     fn take_waiting(&mut self, held: &mut Held, turn: &mut Turn<'_>) -> Result<bool, Refusal> {
         let before = self.waiting.len();
         self.waiting_bytes = 0;
-        for chunk in std::mem::take(&mut self.waiting) {
+        for chunk in std::mem::take(&mut self.waiting).into_values() {
             if held.take(&chunk, self.key, turn)? == Taken::Waits {
                 self.wait(chunk, held);
             }
@@ -175,7 +174,8 @@ impl Replica {
             theirs: None,
             lacking: BTreeSet::new(),
             asked: BTreeSet::new(),
-            waiting: Vec::new(),
+            owed: BTreeSet::new(),
+            waiting: BTreeMap::new(),
             waiting_bytes: 0,
             unsaid: BTreeSet::new(),
             again: false,
@@ -259,14 +259,67 @@ impl Replica {
         }
     }
 
-    /// Asks for what is lacking, unless they owe an answer.
+    /// Asks for all that is lacking, unless they owe an answer: they send it in their order, a portion for each time that they
+    /// are asked. A list that is full says that another follows.
     fn ask(&mut self, turn: &mut Turn<'_>) {
-        if self.asked.is_empty() {
-            self.asked = self.lacking.iter().take(ASKED_MAX).copied().collect();
-            if !self.asked.is_empty() {
-                self.say(&Frame::Want { items: self.asked.iter().copied().collect() }, turn);
+        if !self.asked.is_empty() || self.lacking.is_empty() {
+            return;
+        }
+        self.asked.clone_from(&self.lacking);
+        let items: Vec<Item> = self.asked.iter().copied().collect();
+        for items in items.chunks(ITEMS_MAX) {
+            self.say(&Frame::Want { items: items.to_vec() }, turn);
+        }
+        if items.len().is_multiple_of(ITEMS_MAX) {
+            self.say(&Frame::Want { items: Vec::new() }, turn);
+        }
+    }
+
+    /// Notes what they want, and sends a portion of all that they are owed once their list is at its end.
+    fn send(&mut self, items: &[Item], held: &Held, turn: &mut Turn<'_>) -> Result<(), Refusal> {
+        let theirs = self.theirs.as_ref().unwrap_or(&Wanted::All);
+        let mut missing = Vec::new();
+        for item in items {
+            let place = held.store.place(item.document, item.chunk).map_err(failed)?;
+            match place.filter(|_| theirs.includes(item.document)) {
+                Some(place) if self.owed.len() < LACKING_MAX => {
+                    self.owed.insert((item.document, place, item.chunk));
+                }
+                Some(_) => Err(format!("more than {LACKING_MAX} chunks are wanted at once"))?,
+                None => missing.push(*item),
             }
         }
+        if items.len() == ITEMS_MAX && missing.is_empty() {
+            return Ok(());
+        }
+        let (mut chunks, mut bytes) = (Vec::new(), 0);
+        while let Some((document, place, chunk)) = self.owed.first().copied().filter(|_| items.len() < ITEMS_MAX) {
+            // It may have been moved meanwhile, as its document was made anew.
+            let stored = match held.store.chunk_at(document, chunk, place).map_err(failed)? {
+                Some(stored) if ChunkId(Hash256::of(&stored)) == chunk => Some(stored),
+                _ => match held.store.place(document, chunk).map_err(failed)? {
+                    Some(place) => held.store.chunk_at(document, chunk, place).map_err(failed)?,
+                    None => None,
+                },
+            };
+            match stored {
+                Some(stored) if chunks.is_empty() || bytes + stored.len() <= held.limits.portion_bytes => {
+                    bytes += stored.len();
+                    chunks.push(Cow::Owned(stored));
+                }
+                Some(_) => break,
+                None => missing.push(Item { document, chunk }),
+            }
+            self.owed.pop_first();
+            if chunks.len() == Frame::CHUNKS_MAX || missing.len() == ITEMS_MAX {
+                break;
+            }
+        }
+        missing.sort_unstable();
+        if !(chunks.is_empty() && missing.is_empty()) {
+            self.say(&Frame::Chunks { chunks, missing }, turn);
+        }
+        Ok(())
     }
 
     /// They sent chunks: those that were asked for, or new ones.
@@ -300,7 +353,7 @@ impl Replica {
         if owed > 0 && self.asked.is_empty() {
             self.ask(turn);
         } else if self.asked.len() < owed {
-            self.say(&Frame::Want { items: self.asked.iter().copied().collect() }, turn);
+            self.say(&Frame::Want { items: Vec::new() }, turn);
         }
         if self.again && self.lacking.is_empty() {
             self.again = false;
@@ -311,10 +364,13 @@ impl Replica {
     }
 
     fn wait(&mut self, chunk: Chunk, held: &Held) {
+        if self.waiting.contains_key(&chunk.id()) {
+            return;
+        }
         let length = chunk.stored().len();
         if self.waiting.len() < WAITING_MAX && self.waiting_bytes + length <= held.limits.waiting_bytes_max {
             self.waiting_bytes += length;
-            self.waiting.push(chunk);
+            self.waiting.insert(chunk.id(), chunk);
         } else {
             self.again = true;
         }
@@ -323,30 +379,4 @@ impl Replica {
 
 fn item_of(chunk: &Chunk) -> Item {
     Item { document: chunk.changes().document, chunk: chunk.id() }
-}
-
-/// As many of these chunks as are sent at a time, each behind what it stands on, and which of them are not here.
-fn portion(items: &[Item], theirs: &Wanted, held: &Held) -> Result<(Vec<Vec<u8>>, Vec<Item>), Refusal> {
-    let (mut here, mut missing) = (Vec::new(), Vec::new());
-    for item in items {
-        let place = held.store.place(item.document, item.chunk).map_err(failed)?;
-        match place.filter(|_| theirs.includes(item.document)) {
-            Some(place) => here.push((item.document, place, item.chunk)),
-            None => missing.push(*item),
-        }
-    }
-    here.sort_unstable();
-    let (mut chunks, mut bytes) = (Vec::new(), 0);
-    for (document, place, chunk) in here {
-        match held.store.chunk_at(document, chunk, place).map_err(failed)? {
-            Some(stored) if chunks.is_empty() || bytes + stored.len() <= held.limits.portion_bytes => {
-                bytes += stored.len();
-                chunks.push(stored);
-            }
-            Some(_) => break,
-            None => missing.push(Item { document, chunk }),
-        }
-    }
-    missing.sort_unstable();
-    Ok((chunks, missing))
 }

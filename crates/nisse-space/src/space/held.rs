@@ -16,7 +16,7 @@ pub(super) struct Held {
     pub(super) limits: SpaceLimits,
     pub(super) documents: Documents,
     /// What was known of those who made the chunks when it was looked at last.
-    pub(super) words: Words,
+    pub(super) words: Option<Words>,
     /// Bytes of what is set aside, once they were counted.
     pub(super) aside_bytes: Option<u64>,
     /// Why nothing more is taken.
@@ -26,7 +26,7 @@ pub(super) struct Held {
 impl Held {
     pub(super) fn new(store: Store, limits: SpaceLimits) -> Self {
         let documents = Documents::new(limits.loaded_bytes_max);
-        Self { store, limits, documents, words: Words::default(), aside_bytes: None, fault: None }
+        Self { store, limits, documents, words: None, aside_bytes: None, fault: None }
     }
 
     /// Whether there is a document of this name.

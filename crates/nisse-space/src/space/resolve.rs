@@ -7,15 +7,15 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use automerge::{Automerge, Change, ChangeHash, ReadDoc as _};
+use automerge::{Automerge, Change, ChangeHash};
 use nisse_model::{Did, Hash256, Word};
 
 use super::held::Held;
-use super::{Admitted, Author, Effect, Made, PeerKey, Space, SpaceError, Turn};
+use super::{Admitted, Author, Effect, Made, Space, SpaceError, SpaceLimits, Turn, taking};
 use crate::chunk::{Changes, Chunk, ChunkId};
 use crate::document_id::DocumentId;
 use crate::documents::empty;
-use crate::gauge::guarded;
+use crate::gauge::{self, guarded};
 use crate::store::{Held as Kept, Standing, StoreError};
 use crate::vouched::changes_in;
 
@@ -39,35 +39,40 @@ fn is_of((author, identity, subject): (Did, Did, Option<Did>), who: Did) -> bool
 }
 
 impl Held {
-    /// Looks at the documents of all of whom something else is known than before.
+    /// Looks at the documents of all of whom something else is known than before; at first, at all that have something set aside.
     pub(super) fn judge_again(&mut self, turn: &mut Turn<'_>) -> Result<(), StoreError> {
-        let mut documents = BTreeSet::new();
+        let is_first = self.words.is_none();
+        let mut words = self.words.take().unwrap_or_default();
+        let mut documents = if is_first { self.store.with_aside()? } else { BTreeSet::new() };
         for (name, standing) in self.store.standings()? {
             let word = turn.author.word(standing.made());
-            if self.words.insert(name, word).unwrap_or(Word::Counts) != word {
+            if words.insert(name, word).unwrap_or(Word::Counts) != word {
                 documents.extend(self.store.touched(name)?);
             }
         }
+        self.words = Some(words);
         for document in documents {
-            self.resolve(document, None, turn)?;
+            self.resolve(document, turn)?;
         }
         Ok(())
     }
 
-    /// Makes a document of the chunks that count, with one that just came.
-    pub(super) fn resolve(
-        &mut self,
-        document: DocumentId,
-        new: Option<(&Chunk, PeerKey)>,
-        turn: &mut Turn<'_>,
-    ) -> Result<(), StoreError> {
+    /// Finds a place for what is not simply put behind what is there.
+    pub(super) fn place(&mut self, turn: &mut Turn<'_>) -> Result<(), StoreError> {
+        let documents: Vec<DocumentId> = turn.unplaced.keys().copied().collect();
+        documents.into_iter().try_for_each(|document| self.resolve(document, turn))
+    }
+
+    /// Makes a document of the chunks that count, with those that just came.
+    fn resolve(&mut self, document: DocumentId, turn: &mut Turn<'_>) -> Result<(), StoreError> {
+        let new = turn.unplaced.remove(&document).unwrap_or_default();
         let mut all = self.store.all_of(document)?;
         let had: BTreeSet<ChunkId> = all.iter().filter(|kept| !kept.is_aside).map(|kept| kept.id).collect();
         let count = all.len();
-        all.extend(turn.of(document).chain(new.map(|(chunk, _)| chunk)).map(kept));
-        let graph = Graph::of(&all);
+        all.extend(turn.of(document).chain(new.iter().map(|(chunk, _)| chunk)).map(kept));
         let counts: Vec<bool> =
             all.iter().map(|kept| turn.author.word(Made::of(&kept.changes)) == Word::Counts).collect();
+        let graph = Graph::of(&all, &self.limits);
         let (placed, aside) = graph.order(&graph.vouched(counts));
         let (placed, aside) = take_apart(all, &placed, &aside);
         let now: BTreeSet<ChunkId> = placed.iter().map(|kept| kept.id).collect();
@@ -80,9 +85,7 @@ impl Held {
         for one in turn.chunks.iter_mut().filter(|one| one.chunk.changes().document == document) {
             one.durable = true;
         }
-        if let Some((chunk, from)) = new {
-            turn.chunks.push(Admitted { chunk: chunk.clone(), from: Some(from), durable: true });
-        }
+        turn.chunks.extend(new.into_iter().map(|(chunk, from)| Admitted { chunk, from: Some(from), durable: true }));
         turn.changed.insert(document);
         if !had.is_subset(&now) {
             turn.lost.insert(document);
@@ -113,7 +116,8 @@ impl Space {
                 .iter()
                 .map(|kept| !theirs(&kept.changes) && author.word(Made::of(&kept.changes)) == Word::Counts)
                 .collect();
-            if Graph::of(&all).vouched(others).into_iter().all(|vouched| vouched) {
+            let vouched = Graph::of(&all, &self.held.limits).vouched(others);
+            if vouched.iter().zip(&all).all(|(vouched, kept)| *vouched || kept.changes.only_vouches()) {
                 continue;
             }
             let Some(summary) = self.held.store.summary(document)? else { continue };
@@ -136,43 +140,59 @@ fn kept(chunk: &Chunk) -> Kept {
 /// What stands on what among the chunks of one document.
 struct Graph<'k> {
     all: &'k [Kept],
-    /// The changes of each.
+    limits: &'k SpaceLimits,
+    /// The changes of each; none of one that is not to be given to automerge.
     brought: Vec<Vec<ChangeHash>>,
-    /// Who brings a change.
-    bringers: HashMap<ChangeHash, Vec<usize>>,
+    /// What each change stands on.
+    deps: HashMap<ChangeHash, Vec<ChangeHash>>,
 }
 
 impl<'k> Graph<'k> {
-    fn of(all: &'k [Kept]) -> Self {
-        let hashes = |kept: &Kept| {
-            changes_in(&kept.changes.bytes).unwrap_or_default().iter().map(Change::hash).collect::<Vec<_>>()
-        };
-        let brought: Vec<Vec<ChangeHash>> = all.iter().map(hashes).collect();
-        let mut bringers = HashMap::<ChangeHash, Vec<usize>>::new();
-        for (place, hashes) in brought.iter().enumerate() {
-            for hash in hashes {
-                bringers.entry(*hash).or_default().push(place);
-            }
+    fn of(all: &'k [Kept], limits: &'k SpaceLimits) -> Self {
+        let mut deps = HashMap::new();
+        let mut brought = Vec::with_capacity(all.len());
+        for kept in all {
+            let bytes = &kept.changes.bytes;
+            let is_small = gauge::measure(bytes, &limits.message).is_ok();
+            let changes = is_small.then(|| changes_in(bytes)).flatten().unwrap_or_default();
+            brought.push(changes.iter().map(Change::hash).collect());
+            deps.extend(changes.iter().map(|change| (change.hash(), change.deps().to_vec())));
         }
-        Self { all, brought, bringers }
+        Self { all, limits, brought, deps }
     }
 
-    /// These, and all that they stand on.
+    /// These, and those that bring nothing but what they stand on. Whatever order chunks came in, it comes to the same.
     fn vouched(&self, mut counts: Vec<bool>) -> Vec<bool> {
-        let mut open: Vec<usize> = (0..counts.len()).filter(|place| counts[*place]).collect();
-        while let Some(place) = open.pop() {
-            for head in &self.all[place].changes.before {
-                let bringers = self.bringers.get(head).map(Vec::as_slice).unwrap_or_default();
-                if bringers.iter().any(|bringer| counts[*bringer]) {
-                    continue;
-                }
-                for bringer in bringers {
-                    counts[*bringer] = true;
-                    open.push(*bringer);
+        let mut had = HashSet::new();
+        for place in (0..counts.len()).filter(|place| counts[*place]) {
+            self.have(place, &mut had);
+        }
+        loop {
+            let before = had.len();
+            let mut any = false;
+            for place in 0..counts.len() {
+                let brought = &self.brought[place];
+                if !counts[place] && !brought.is_empty() && brought.iter().all(|change| had.contains(change)) {
+                    counts[place] = true;
+                    any = true;
+                    self.have(place, &mut had);
                 }
             }
+            if !any && had.len() == before {
+                return counts;
+            }
         }
-        counts
+    }
+
+    /// Notes what the author of a chunk had: what it brought, and all that that stands on.
+    fn have(&self, place: usize, had: &mut HashSet<ChangeHash>) {
+        let mut open: Vec<ChangeHash> = self.all[place].changes.before.clone();
+        open.extend(&self.brought[place]);
+        while let Some(change) = open.pop() {
+            if had.insert(change) {
+                open.extend(self.deps.get(&change).into_iter().flatten());
+            }
+        }
     }
 
     /// What automerge makes of these, which it took before.
@@ -186,40 +206,48 @@ impl<'k> Graph<'k> {
     }
 
     /// Puts those that count behind what they stand on, as far as that is here and automerge takes them; and says which are
-    /// left over.
+    /// left over. Of those that could come next the one with the lowest name does, so that of two that exclude each other
+    /// the same is placed everywhere.
     fn order(&self, counts: &[bool]) -> (Vec<usize>, Vec<usize>) {
-        let mut document = empty();
+        let (mut document, mut bytes) = (empty(), 0);
         let (mut placed, mut there) = (Vec::new(), HashSet::<ChangeHash>::new());
-        let mut left: Vec<usize> = (0..self.all.len()).filter(|place| counts[*place]).collect();
         let mut aside: Vec<usize> = (0..self.all.len()).filter(|place| !counts[*place]).collect();
-        loop {
-            let before = left.len();
-            let mut later = Vec::new();
-            for place in left {
-                let changes = &self.all[place].changes;
-                if !changes.before.iter().all(|head| there.contains(head)) {
-                    later.push(place);
-                    continue;
-                }
-                let applied = guarded(|| document.load_incremental(&changes.bytes));
-                let brought = &self.brought[place];
-                let taken = matches!(applied, Ok(Ok(_)))
-                    && brought.iter().all(|hash| document.get_change_by_hash(hash).is_some());
-                if taken {
-                    there.extend(brought);
-                    placed.push(place);
-                } else {
-                    // What it left half done is nowhere.
-                    document = self.document_of(&placed);
-                    aside.push(place);
-                }
-            }
-            left = later;
-            if left.is_empty() || left.len() == before {
-                aside.extend(left);
-                return (placed, aside);
+        // By what they wait for: each is looked at again only when that is there.
+        let mut waiting = HashMap::<ChangeHash, Vec<usize>>::new();
+        let mut ready = BTreeSet::new();
+        let missing = |place: usize, there: &HashSet<ChangeHash>| {
+            self.all[place].changes.before.iter().copied().find(|head| !there.contains(head))
+        };
+        for place in (0..self.all.len()).filter(|place| counts[*place]) {
+            match missing(place, &there) {
+                Some(head) => waiting.entry(head).or_default().push(place),
+                None => drop(ready.insert((self.all[place].id, place))),
             }
         }
+        while let Some((_, place)) = ready.pop_first() {
+            let changes = &self.all[place].changes;
+            let is_read = changes.only_vouches() || !self.brought[place].is_empty();
+            if !is_read || taking::apply(changes, &mut document, bytes, self.limits).is_err() {
+                // What it left half done is nowhere.
+                document = self.document_of(&placed);
+                aside.push(place);
+                continue;
+            }
+            bytes += changes.bytes.len() as u64;
+            placed.push(place);
+            for change in &self.brought[place] {
+                if there.insert(*change) {
+                    for waits in waiting.remove(change).unwrap_or_default() {
+                        match missing(waits, &there) {
+                            Some(head) => waiting.entry(head).or_default().push(waits),
+                            None => drop(ready.insert((self.all[waits].id, waits))),
+                        }
+                    }
+                }
+            }
+        }
+        aside.extend(waiting.into_values().flatten());
+        (placed, aside)
     }
 }
 

@@ -5,14 +5,16 @@ use nisse_model::Word;
 
 use super::held::Held;
 use super::repo::unsaved;
-use super::{Admitted, Made, PeerKey, Turn, sound};
+use super::{Admitted, Made, PeerKey, SpaceLimits, Turn, sound};
 use crate::chunk::{Changes, Chunk};
 use crate::gauge::{self, guarded};
 use crate::store::StoreError;
 use crate::vouched::changes_in;
 
 /// Bytes of all chunks that are set aside.
-const ASIDE_BYTES_MAX: u64 = 256 << 20;
+const ASIDE_BYTES_MAX: u64 = 64 << 20;
+/// Heads that a document may have after what others bring: fewer than a chunk can name, so that it can still be changed.
+const HEADS_MAX: usize = Changes::HEADS_MAX / 2;
 
 /// What became of a chunk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,10 +26,10 @@ pub(super) enum Taken {
 }
 
 /// Why a chunk is not put into its document.
-enum Unfit {
+pub(super) enum Unfit {
     /// Nobody who follows the rules would have taken it.
     Unsound(String),
-    /// It does not go with what is here.
+    /// It does not go with what is here; or it is not for it alone to say.
     Clashes,
     /// What is here can't be read.
     Store(StoreError),
@@ -50,70 +52,69 @@ impl Held {
     pub(super) fn take(&mut self, chunk: &Chunk, from: PeerKey, turn: &mut Turn<'_>) -> Result<Taken, String> {
         let failed = |error: StoreError| format!("failed to {error}");
         let changes = chunk.changes();
+        let document = changes.document;
         if changes.space != self.store.space() {
             return Err("a chunk of another space".to_owned());
         }
         if let Some(fault) = &self.fault {
             return Err(format!("nothing is taken here: failed to {fault}"));
         }
-        let here = turn.chunks.iter().any(|one| one.chunk.id() == chunk.id());
-        if here || self.store.holds(changes.document, chunk.id()).map_err(failed)? {
+        if turn.brought.contains(&chunk.id()) || self.store.holds(document, chunk.id()).map_err(failed)? {
             return Ok(Taken::Held);
         }
-        match turn.author.word(Made::of(changes)) {
-            Word::Unknown => return Ok(Taken::Waits),
-            Word::CutOff | Word::Nothing => return self.put_aside(chunk, from, turn),
-            Word::Counts => {}
+        let word = turn.author.word(Made::of(changes));
+        if word == Word::Unknown {
+            return Ok(Taken::Waits);
         }
-        match self.put_in(chunk, turn) {
+        gauge::measure(&changes.bytes, &self.limits.message)
+            .map_err(|error| format!("the chunk {} of {document} is not taken: failed to {error}", chunk.id()))?;
+        // Where something is set aside, what comes may vouch for it.
+        let simple = word == Word::Counts
+            && !turn.unplaced.contains_key(&document)
+            && !self.store.has_aside(document).map_err(failed)?;
+        let placed = if simple { self.put_in(chunk, turn) } else { Err(Unfit::Clashes) };
+        match placed {
             Ok(true) => {
-                turn.changed.insert(changes.document);
+                turn.brought.insert(chunk.id());
+                turn.changed.insert(document);
                 turn.chunks.push(Admitted { chunk: chunk.clone(), from: Some(from), durable: false });
-                Ok(Taken::Held)
-            }
-            // Perhaps it vouches for what is set aside.
-            Ok(false) if self.store.has_aside(changes.document).map_err(failed)? => {
-                self.resolve(changes.document, Some((chunk, from)), turn).map_err(failed)?;
                 Ok(Taken::Held)
             }
             Ok(false) => Ok(Taken::Waits),
             Err(Unfit::Clashes) => {
-                self.documents.drop(changes.document);
-                self.put_aside(chunk, from, turn)
+                if simple {
+                    self.documents.drop(document);
+                }
+                if !self.has_room_aside(chunk, turn).map_err(failed)? {
+                    tracing::debug!(%document, chunk = %chunk.id(), "a chunk is not held: too much is set aside");
+                    return Ok(Taken::Held);
+                }
+                turn.brought.insert(chunk.id());
+                turn.unplaced.entry(document).or_default().push((chunk.clone(), from));
+                Ok(Taken::Held)
             }
             Err(Unfit::Unsound(why)) => {
-                self.documents.drop(changes.document);
-                Err(format!("the chunk {} of {} is not taken: {why}", chunk.id(), changes.document))
+                self.documents.drop(document);
+                Err(format!("the chunk {} of {document} is not taken: {why}", chunk.id()))
             }
             Err(Unfit::Store(error)) => Err(failed(error)),
         }
     }
 
-    /// Holds a chunk that counts for nothing by itself: somebody may vouch for it.
-    fn put_aside(&mut self, chunk: &Chunk, from: PeerKey, turn: &mut Turn<'_>) -> Result<Taken, String> {
-        let length = chunk.stored().len() as u64;
+    /// Whether there is room to hold one chunk more that is perhaps in no document.
+    fn has_room_aside(&mut self, chunk: &Chunk, turn: &Turn<'_>) -> Result<bool, StoreError> {
         let held = match self.aside_bytes {
             Some(held) => held,
-            None => self.store.aside_bytes().map_err(|error| format!("failed to {error}"))?,
+            None => *self.aside_bytes.insert(self.store.aside_bytes()?),
         };
-        if held + length > ASIDE_BYTES_MAX {
-            return Err(format!("a chunk of {}, who may not write here", chunk.changes().author));
-        }
-        self.aside_bytes = Some(held + length);
-        if let Err(error) = self.store.set_aside([chunk]) {
-            self.broken(&error);
-            return Err(format!("failed to keep changes: {error}"));
-        }
-        turn.chunks.push(Admitted { chunk: chunk.clone(), from: Some(from), durable: true });
-        Ok(Taken::Held)
+        let coming: usize = turn.unplaced.values().flatten().map(|(chunk, _)| chunk.stored().len()).sum();
+        Ok(held + (coming + chunk.stored().len()) as u64 <= ASIDE_BYTES_MAX)
     }
 
     /// Puts a chunk into its document; `false`: what it stands on is not there.
     fn put_in(&mut self, chunk: &Chunk, turn: &Turn<'_>) -> Result<bool, Unfit> {
         let (changes, limits) = (chunk.changes(), self.limits);
         let document = changes.document;
-        gauge::measure(&changes.bytes, &limits.message)
-            .map_err(|error| Unfit::Unsound(format!("failed to {error}")))?;
         if self.documents.peek(document).is_some_and(|loaded| !loaded.automerge.get_missing_deps(&[]).is_empty()) {
             // What waits there of clients would come in by what this brings.
             self.documents.drop(document);
@@ -124,25 +125,34 @@ impl Held {
         if changes.before.iter().any(|head| automerge.get_change_by_hash(head).is_none()) {
             return Ok(false);
         }
-        if changes.only_vouches() {
-            return Ok(true);
-        }
-        let brought =
-            changes_in(&changes.bytes).ok_or_else(|| Unfit::Unsound("its changes can't be read".to_owned()))?;
-        leads(changes, &brought, automerge)?;
-        let before = automerge.get_heads();
-        let applied = guarded(|| automerge.load_incremental(&changes.bytes))?;
-        applied.map_err(|_| Unfit::Clashes)?;
-        let missing = brought.iter().any(|change| automerge.get_change_by_hash(&change.hash()).is_none());
-        if missing || automerge.stats().num_ops > limits.document_operations_max {
-            return Err(Unfit::Clashes);
-        }
-        if held + changes.bytes.len() as u64 > limits.document_bytes_max {
-            return Err(Unfit::Clashes);
-        }
-        guarded(|| sound::check(automerge, &before, &changes.bytes))?.map_err(|why| Unfit::Unsound(why.to_owned()))?;
+        apply(changes, automerge, held, &limits)?;
         Ok(true)
     }
+}
+
+/// Applies what a chunk brings to a document of so many bytes, which has what it stands on.
+pub(super) fn apply(
+    changes: &Changes,
+    automerge: &mut Automerge,
+    held: u64,
+    limits: &SpaceLimits,
+) -> Result<(), Unfit> {
+    if changes.only_vouches() {
+        return Ok(());
+    }
+    let brought = changes_in(&changes.bytes).ok_or_else(|| Unfit::Unsound("its changes can't be read".to_owned()))?;
+    leads(changes, &brought, automerge)?;
+    let before = automerge.get_heads();
+    let applied = guarded(|| automerge.load_incremental(&changes.bytes))?;
+    applied.map_err(|_| Unfit::Clashes)?;
+    let missing = brought.iter().any(|change| automerge.get_change_by_hash(&change.hash()).is_none());
+    let is_large = automerge.stats().num_ops > limits.document_operations_max
+        || held + changes.bytes.len() as u64 > limits.document_bytes_max
+        || automerge.get_heads().len() > HEADS_MAX;
+    if missing || is_large {
+        return Err(Unfit::Clashes);
+    }
+    guarded(|| sound::check(automerge, &before, &changes.bytes))?.map_err(|why| Unfit::Unsound(why.to_owned()))
 }
 
 /// Whether what a chunk brings stands on what it says that it stands on, and leads where it says.

@@ -118,6 +118,19 @@ impl Store {
         Ok(bytes)
     }
 
+    /// The documents of which something is set aside.
+    pub(crate) fn with_aside(&self) -> Result<BTreeSet<DocumentId>, StoreError> {
+        let mut documents = BTreeSet::new();
+        let space = self.space.0.0.as_slice();
+        self.database.read(|rows| {
+            rows.with_prefix(ASIDE, space, &mut |key, _| {
+                documents.extend(key[space.len()..].first_chunk::<16>().copied().map(DocumentId));
+                true
+            })
+        })?;
+        Ok(documents)
+    }
+
     /// Whether something of a document is set aside.
     pub(crate) fn has_aside(&self, document: DocumentId) -> Result<bool, StoreError> {
         let mut any = false;
@@ -150,21 +163,6 @@ impl Store {
             Ok::<_, StoreError>(())
         })?;
         failed.map_or(Ok(all), |reason| Err(StoreError::Damaged { document, reason }))
-    }
-
-    /// Sets chunks aside that are not here, durable when this returns.
-    pub(crate) fn set_aside<'c>(&self, chunks: impl IntoIterator<Item = &'c Chunk>) -> Result<(), StoreError> {
-        self.database.write(|rows| {
-            for chunk in chunks {
-                let key = self.item_key(chunk.changes().document, chunk.id());
-                if rows.get(ITEMS, &key)?.is_none() {
-                    rows.put(ASIDE, &key, chunk.stored())?;
-                    rows.put(ITEMS, &key, &Place::Aside.encode())?;
-                    self.note_standing(rows, chunk.changes())?;
-                }
-            }
-            Ok(())
-        })
     }
 
     /// Makes a document of these chunks, in their order, and sets the others aside: durable when this returns.

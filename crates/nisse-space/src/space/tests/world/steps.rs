@@ -1,5 +1,6 @@
 //! What befalls a world: one thing at a time.
 
+use nisse_model::{Claim, Did, Role, SigningKey};
 use serde_json::{Map, Value};
 
 use super::super::Author as _;
