@@ -125,6 +125,9 @@ fn live_all(first: u64, worlds: u64) -> Result<Totals, String> {
                     let mut total = total.lock().expect("no addition panics");
                     match (&mut *total, lived) {
                         (Ok(total), Ok(totals)) => total.add(totals),
+                        (Ok(_), Err(story)) if std::env::var("COLLECT").is_ok() => {
+                            std::fs::write(format!("/tmp/wf/{seed}"), story).expect("TEMP");
+                        }
                         (Ok(_), Err(story)) => *total = Err(story),
                         (Err(_), _) => {}
                     }

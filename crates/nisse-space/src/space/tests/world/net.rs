@@ -357,6 +357,12 @@ impl Net {
         if let Some((peer, _)) = &self.peers[at].client {
             events.push(Event::Rights { peer: *peer, rights: self.rights(at) });
         }
+        if std::env::var("MASK").is_ok() {
+            let held = &mut self.peers[at].space.held;
+            for (name, _) in held.store.standings().expect("TEMP") {
+                held.words.insert(name, nisse_model::Word::Unknown);
+            }
+        }
         events.push(Event::Credentials);
         self.turn(at, events);
     }
