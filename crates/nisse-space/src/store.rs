@@ -16,6 +16,7 @@ mod tests;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use automerge::ChangeHash;
 use nisse_model::{CredentialId, Hash256};
 use nisse_store::{Database, DatabaseError, Rows, Table, WriteTransaction};
 
@@ -152,8 +153,13 @@ impl Store {
         }
     }
 
-    /// Takes chunks, each behind what it stands on, durable when this returns. Those that are here already are left out.
-    pub fn commit<'c>(&self, chunks: impl IntoIterator<Item = &'c Chunk>) -> Result<(), StoreError> {
+    /// Takes chunks, each behind what it stands on, durable when this returns. Those that are here already are left out. `heads`
+    /// are those of the documents then, where they are known: chunks that were made apart from each other do not tell them.
+    pub fn commit<'c>(
+        &self,
+        chunks: impl IntoIterator<Item = &'c Chunk>,
+        heads: &BTreeMap<DocumentId, Vec<ChangeHash>>,
+    ) -> Result<(), StoreError> {
         self.database.write(|rows| {
             let mut summaries: BTreeMap<DocumentId, Summary> = BTreeMap::new();
             for chunk in chunks {
@@ -176,7 +182,10 @@ impl Store {
                 self.note_standing(rows, changes)?;
                 summary.take(changes);
             }
-            for (document, summary) in summaries {
+            for (document, mut summary) in summaries {
+                if let Some(heads) = heads.get(&document) {
+                    summary.heads.clone_from(heads);
+                }
                 rows.put(SUMMARIES, &self.key(document), &summary.encode())?;
             }
             Ok(())

@@ -1,5 +1,7 @@
 //! What a space holds, without those who are connected to it.
 
+use std::collections::BTreeMap;
+
 use automerge::ChangeHash;
 use nisse_model::Did;
 
@@ -16,7 +18,7 @@ pub(super) struct Held {
     pub(super) limits: SpaceLimits,
     pub(super) documents: Documents,
     /// What was known of those who made the chunks when it was looked at last.
-    pub(super) words: Option<Words>,
+    pub(super) words: Words,
     /// Bytes of what is set aside, once they were counted.
     pub(super) aside_bytes: Option<u64>,
     /// Why nothing more is taken.
@@ -26,7 +28,7 @@ pub(super) struct Held {
 impl Held {
     pub(super) fn new(store: Store, limits: SpaceLimits) -> Self {
         let documents = Documents::new(limits.loaded_bytes_max);
-        Self { store, limits, documents, words: None, aside_bytes: None, fault: None }
+        Self { store, limits, documents, words: Words::default(), aside_bytes: None, fault: None }
     }
 
     /// Whether there is a document of this name.
@@ -46,7 +48,12 @@ impl Held {
         if new.is_empty() {
             return Ok(());
         }
-        let kept = self.store.commit(new.iter().copied());
+        let mut heads = BTreeMap::new();
+        for chunk in &new {
+            let document = chunk.changes().document;
+            heads.extend(self.documents.peek(document).map(|loaded| (document, loaded.automerge.get_heads())));
+        }
+        let kept = self.store.commit(new.iter().copied(), &heads);
         for chunk in new {
             let changes = chunk.changes();
             match &kept {

@@ -74,13 +74,13 @@ impl Space {
     fn write(&mut self, id: ObjectId, write: Write<'_>, turn: &mut Turn<'_>) -> Result<(), SpaceObjectError> {
         let (root, access) =
             (root_document(self.held.store.space()), Access::SpaceId(self.held.store.space().to_string()));
-        let inline = self.object_place(id)?;
-        let place = match inline {
+        let linked = self.linked(id)?;
+        let place = match self.object_place(id)? {
             Some(place) => place,
             None if write == Write::Delete => return Err(SpaceObjectError::Unknown(id)),
             None => object_document(self.held.store.space(), id),
         };
-        if inline.is_none() {
+        if linked.is_none() {
             self.edit(root, turn, |document, writer| {
                 begun(document, "links", || objects::begin_root(&access, &[], &writer.actor))?;
                 objects::link(document, id, place, writer).map(drop)
@@ -169,8 +169,19 @@ impl Space {
         Ok(Directory::read(&loaded.automerge)?)
     }
 
-    /// The document that an object stands in.
+    /// The document that an object stands in. It may be there without a link: that of somebody who was cut off is set aside,
+    /// while others wrote on in the object. The next write links it again.
     fn object_place(&mut self, id: ObjectId) -> Result<Option<DocumentId>, SpaceObjectError> {
+        if let Some(place) = self.linked(id)? {
+            return Ok(Some(place));
+        }
+        let own = object_document(self.held.store.space(), id);
+        let is_there = self.held.store.summary(own).map_err(SpaceError::from)?.is_some();
+        Ok(is_there.then_some(own))
+    }
+
+    /// The document that the root says that an object stands in.
+    fn linked(&mut self, id: ObjectId) -> Result<Option<DocumentId>, SpaceObjectError> {
         let directory = self.directory()?;
         let root = root_document(self.held.store.space());
         Ok(directory.links.get(&id).copied().or(directory.inline.contains(&id).then_some(root)))

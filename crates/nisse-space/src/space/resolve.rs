@@ -39,18 +39,15 @@ fn is_of((author, identity, subject): (Did, Did, Option<Did>), who: Did) -> bool
 }
 
 impl Held {
-    /// Looks at the documents of all of whom something else is known than before; at first, at all that have something set aside.
+    /// Looks at the documents of all of whom something else is known than before, and at all that have something set aside.
     pub(super) fn judge_again(&mut self, turn: &mut Turn<'_>) -> Result<(), StoreError> {
-        let is_first = self.words.is_none();
-        let mut words = self.words.take().unwrap_or_default();
-        let mut documents = if is_first { self.store.with_aside()? } else { BTreeSet::new() };
+        let mut documents = self.store.with_aside()?;
         for (name, standing) in self.store.standings()? {
             let word = turn.author.word(standing.made());
-            if words.insert(name, word).unwrap_or(Word::Counts) != word {
+            if self.words.insert(name, word).unwrap_or(Word::Counts) != word {
                 documents.extend(self.store.touched(name)?);
             }
         }
-        self.words = Some(words);
         for document in documents {
             self.resolve(document, turn)?;
         }
@@ -73,13 +70,13 @@ impl Held {
         let counts: Vec<bool> =
             all.iter().map(|kept| turn.author.word(Made::of(&kept.changes)) == Word::Counts).collect();
         let graph = Graph::of(&all, &self.limits);
-        let (placed, aside) = graph.order(&graph.vouched(counts));
+        let (placed, aside, heads) = graph.order(&graph.vouched(counts));
         let (placed, aside) = take_apart(all, &placed, &aside);
         let now: BTreeSet<ChunkId> = placed.iter().map(|kept| kept.id).collect();
         if now == had && count == placed.len() + aside.len() {
             return Ok(());
         }
-        self.store.make_anew(document, &placed, &aside)?;
+        self.store.make_anew(document, (&placed, heads), &aside)?;
         self.aside_bytes = None;
         self.documents.drop(document);
         for one in turn.chunks.iter_mut().filter(|one| one.chunk.changes().document == document) {
@@ -170,10 +167,10 @@ impl<'k> Graph<'k> {
         loop {
             let before = had.len();
             let mut any = false;
-            for place in 0..counts.len() {
+            for (place, counts) in counts.iter_mut().enumerate() {
                 let brought = &self.brought[place];
-                if !counts[place] && !brought.is_empty() && brought.iter().all(|change| had.contains(change)) {
-                    counts[place] = true;
+                if !*counts && !brought.is_empty() && brought.iter().all(|change| had.contains(change)) {
+                    *counts = true;
                     any = true;
                     self.have(place, &mut had);
                 }
@@ -206,9 +203,9 @@ impl<'k> Graph<'k> {
     }
 
     /// Puts those that count behind what they stand on, as far as that is here and automerge takes them; and says which are
-    /// left over. Of those that could come next the one with the lowest name does, so that of two that exclude each other
+    /// left over, and the heads. Of those that could come next the one with the lowest name does, so that of two that exclude each other
     /// the same is placed everywhere.
-    fn order(&self, counts: &[bool]) -> (Vec<usize>, Vec<usize>) {
+    fn order(&self, counts: &[bool]) -> (Vec<usize>, Vec<usize>, Vec<ChangeHash>) {
         let (mut document, mut bytes) = (empty(), 0);
         let (mut placed, mut there) = (Vec::new(), HashSet::<ChangeHash>::new());
         let mut aside: Vec<usize> = (0..self.all.len()).filter(|place| !counts[*place]).collect();
@@ -247,7 +244,7 @@ impl<'k> Graph<'k> {
             }
         }
         aside.extend(waiting.into_values().flatten());
-        (placed, aside)
+        (placed, aside, document.get_heads())
     }
 }
 

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 
+use automerge::ChangeHash;
 use nisse_model::{CredentialId, Did, Hash256, Timestamp};
 use nisse_store::{Rows, Table, WriteTransaction};
 
@@ -166,7 +167,12 @@ impl Store {
     }
 
     /// Makes a document of these chunks, in their order, and sets the others aside: durable when this returns.
-    pub(crate) fn make_anew(&self, document: DocumentId, chunks: &[Held], aside: &[Held]) -> Result<(), StoreError> {
+    pub(crate) fn make_anew(
+        &self,
+        document: DocumentId,
+        (chunks, heads): (&[Held], Vec<ChangeHash>),
+        aside: &[Held],
+    ) -> Result<(), StoreError> {
         self.database.write(|rows: &mut WriteTransaction| {
             let key = self.key(document);
             for table in [CHUNKS, ASIDE, ITEMS, VIEWS] {
@@ -180,6 +186,7 @@ impl Store {
                 self.note_standing(rows, &held.changes)?;
                 summary.take(&held.changes);
             }
+            summary.heads = heads;
             if summary.chunks > 0 {
                 rows.put(SUMMARIES, &key, &summary.encode())?;
             }

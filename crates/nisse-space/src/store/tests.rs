@@ -1,5 +1,6 @@
 //! Chunks are kept in order, once, and summed up.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use automerge::ChangeHash;
@@ -42,8 +43,8 @@ fn chunks_are_kept_once_and_in_order_and_summed_up() {
     let folder = tempfile::tempdir().expect("a folder");
     let store = store(&folder);
     let (one, two, three) = (chunk(&[], &[1], b"one"), chunk(&[1], &[2], b"two"), chunk(&[1], &[3], b"three"));
-    store.commit(&[one.clone(), two.clone()]).expect("kept");
-    store.commit(&[two.clone(), one.clone(), three.clone()]).expect("kept");
+    store.commit(&[one.clone(), two.clone()], &BTreeMap::new()).expect("kept");
+    store.commit(&[two.clone(), one.clone(), three.clone()], &BTreeMap::new()).expect("kept");
     let summary = store.summary(DOCUMENT).expect("read").expect("a summary");
     let heads = vec![ChangeHash([2; 32]), ChangeHash([3; 32])];
     assert_eq!(summary, Summary { heads, chunks: 3, bytes: 11 });
@@ -57,7 +58,7 @@ fn chunks_are_kept_once_and_in_order_and_summed_up() {
 fn a_view_stands_for_the_chunks_before_it_and_can_be_thrown_away() {
     let folder = tempfile::tempdir().expect("a folder");
     let store = store(&folder);
-    store.commit(&[chunk(&[], &[1], b"one"), chunk(&[1], &[2], b"two")]).expect("kept");
+    store.commit(&[chunk(&[], &[1], b"one"), chunk(&[1], &[2], b"two")], &BTreeMap::new()).expect("kept");
     store.keep_view(DOCUMENT, 1, b"view").expect("kept");
     let stored = store.load(DOCUMENT, true).expect("loaded");
     assert_eq!((stored.view.as_slice(), stored.later.as_slice(), stored.chunks), (&b"view"[..], &b"two"[..], 1));
@@ -71,7 +72,7 @@ fn a_view_stands_for_the_chunks_before_it_and_can_be_thrown_away() {
 fn spaces_of_one_database_do_not_see_each_other() {
     let folder = tempfile::tempdir().expect("a folder");
     let store = store(&folder);
-    store.commit(&[chunk(&[], &[1], b"one")]).expect("kept");
+    store.commit(&[chunk(&[], &[1], b"one")], &BTreeMap::new()).expect("kept");
     let other = Store::new(Arc::clone(&store.database), CredentialId(Hash256([9; 32])));
     assert_eq!(other.summary(DOCUMENT).expect("read"), None);
     let mut names = Vec::new();

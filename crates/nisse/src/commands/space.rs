@@ -85,7 +85,7 @@ pub(crate) async fn run(shared: &Shared, command: SpaceCommand) -> Result<(), Fa
             let query = query.map(|query| parsed(&query)).transpose()?;
             let query = query.map(|query| format!("?query={}", segment(&query.to_string()))).unwrap_or_default();
             let each = |change: &str| {
-                output::line(change.to_owned());
+                output::line(change);
                 true
             };
             client(shared).await?.follow(&path(&space, &format!("/watch{query}")), each).await?;

@@ -1,6 +1,6 @@
 //! Replicas of one space that bring each other chunks.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use automerge::transaction::Transactable as _;
 use automerge::{ActorId, Automerge, ROOT};
@@ -553,4 +553,140 @@ fn replicas_converge_whatever_order_things_come_in() {
         }
         assert!(net.closed().iter().all(|(_, why)| why.contains("connect again")), "seed {seed}: {:?}", net.closed());
     }
+}
+
+impl Net {
+    /// Brings a replica a chunk, as a peer of it would.
+    fn bring(&mut self, replica: usize, chunk: &Chunk) {
+        let peer = PeerKey(9_000 + self.frames as u64);
+        self.frames += 1;
+        let rights = Rights { subject: None, role: Role::Read };
+        let speaks = Speaks::Chunks { first: false, wanted: Wanted::All };
+        let hello = Frame::Hello { space: SPACE, wanted: Wanted::All, ranges: Vec::new() }.encode();
+        let bytes = Frame::Chunks { chunks: vec![chunk.stored().into()], missing: Vec::new() }.encode();
+        let world = &mut self.replicas[replica];
+        let opened = Event::Opened { peer, rights, speaks };
+        let frames = [hello, bytes].map(|bytes| Event::Frame { peer, bytes });
+        let effects = world.space.turn([opened].into_iter().chain(frames).collect(), &world.keeper);
+        for effect in effects {
+            match effect {
+                Effect::Close { peer: whose, why } if whose == peer => world.closed.push((peer, why)),
+                Effect::Send { peer: whose, .. } if whose == peer => {}
+                other => world.deliver(vec![other]),
+            }
+        }
+        let effects = world.space.turn(vec![Event::Closed { peer }], &world.keeper);
+        assert_eq!(effects, []);
+    }
+}
+
+/// A chunk by this keeper that puts these lines behind what `before` holds, by an actor.
+fn lines_by(keeper: &Keeper, before: &mut Automerge, lines: &[&str]) -> Chunk {
+    let heads = before.get_heads();
+    for line in lines {
+        let mut transaction = before.transaction();
+        transaction.put(ROOT, *line, true).expect("written");
+        transaction.commit();
+    }
+    let (bytes, after) = (before.save_after(&heads), before.get_heads());
+    forged(keeper, |changes| (changes.before, changes.after, changes.bytes) = (heads, after, bytes))
+}
+
+fn by_actor(actor: u8) -> Automerge {
+    Automerge::new().with_actor(ActorId::from([actor; 16].as_slice()))
+}
+
+#[test]
+fn a_bomb_is_not_even_set_aside() {
+    let mut net = Net::new(2);
+    net.know(0, 1, Word::Nothing);
+    let mut body = Vec::new();
+    let mut deflate = flate2::write::DeflateEncoder::new(&mut body, flate2::Compression::best());
+    for _ in 0..80 {
+        std::io::Write::write_all(&mut deflate, &vec![0; 1 << 20]).expect("written");
+    }
+    deflate.finish().expect("written");
+    let mut bomb = vec![0x85, 0x6f, 0x4a, 0x83, 0, 0, 0, 0, 2];
+    let mut length = body.len();
+    while length >= 0x80 {
+        bomb.push((length & 0x7f) as u8 | 0x80);
+        length >>= 7;
+    }
+    bomb.push(length as u8);
+    bomb.extend(&body);
+    let chunk = forged(&net.replicas[1].keeper, |changes| changes.bytes = bomb);
+    net.bring(0, &chunk);
+    assert!(net.replicas[0].closed[0].1.contains("are allowed"), "{:?}", net.replicas[0].closed);
+    assert!(!net.replicas[0].space.store().holds(NOTES, chunk.id()).expect("read"));
+}
+
+#[test]
+fn what_is_hung_on_an_early_change_by_who_was_revoked_does_not_come_in_with_it() {
+    let mut net = Net::new(2);
+    let mut document = by_actor(66);
+    let early = lines_by(&net.replicas[1].keeper, &mut document, &["early"]);
+    net.bring(0, &early);
+    // A member writes on it, and the author is revoked.
+    net.write(0, NOTES, "on it");
+    net.know(0, 1, Word::CutOff);
+    // A chunk that brings the early change once more, with a late one beside it.
+    let both = lines_by(&net.replicas[1].keeper, &mut by_actor(66), &["early", "late"]);
+    net.bring(0, &both);
+    assert_eq!(net.lines(0, NOTES), ["early", "on it"]);
+    net.know(0, 1, Word::Nothing);
+    assert_eq!(net.lines(0, NOTES), ["early", "on it"]);
+    assert!(net.replicas[0].space.store().holds(NOTES, both.id()).expect("read"));
+}
+
+#[test]
+fn of_two_changes_that_exclude_each_other_the_same_one_is_in_everywhere() {
+    for swapped in [false, true] {
+        let mut net = Net::new(2);
+        let mut one = lines_by(&net.replicas[1].keeper, &mut by_actor(66), &["one"]);
+        let mut other = lines_by(&net.replicas[1].keeper, &mut by_actor(66), &["other"]);
+        if swapped {
+            std::mem::swap(&mut one, &mut other);
+        }
+        net.bring(0, &one);
+        net.bring(1, &other);
+        net.link(0, 1);
+        net.settle();
+        let found = net.lines(0, NOTES);
+        assert_eq!(found.len(), 1);
+        assert_eq!(found, net.lines(1, NOTES));
+        assert!(net.closed().is_empty(), "{:?}", net.closed());
+    }
+}
+
+#[test]
+fn what_came_before_what_it_stands_on_is_in_when_that_comes_though_something_is_set_aside() {
+    let mut net = Net::new(2);
+    let stray = lines_by(&Keeper::new(77), &mut by_actor(77), &["stray"]);
+    let stranger = Keeper::new(77).key.did();
+    net.replicas[0].keeper.words.lock().expect("no test panics here").insert(stranger, Word::Nothing);
+    net.bring(0, &stray);
+    let mut document = by_actor(66);
+    let first = lines_by(&net.replicas[1].keeper, &mut document, &["first"]);
+    let second = lines_by(&net.replicas[1].keeper, &mut document, &["second"]);
+    net.bring(0, &second);
+    assert!(net.lines(0, NOTES).is_empty());
+    net.bring(0, &first);
+    assert_eq!(net.lines(0, NOTES), ["first", "second"]);
+}
+
+#[test]
+fn a_document_of_many_chunks_comes_over_once_and_in_order() {
+    let mut net = Net::new(2);
+    let mut document = by_actor(66);
+    let chunk = |number| lines_by(&net.replicas[0].keeper, &mut document, &[&format!("line {number}")]);
+    let chunks: Vec<Chunk> = (0..5_000).map(chunk).collect();
+    net.replicas[0].space.store().commit(&chunks, &BTreeMap::new()).expect("kept");
+    net.link(1, 0);
+    let before = net.bytes;
+    net.settle();
+    assert_eq!(net.replicas[1].chunks(NOTES).len(), 5_000);
+    let held: usize = net.replicas[0].chunks(NOTES).iter().map(|changes| changes.signed_bytes().len() + 66).sum();
+    let sent = net.bytes - before;
+    assert!(sent < held * 2, "{sent} bytes for {held}");
+    assert!(net.closed().is_empty(), "{:?}", net.closed());
 }

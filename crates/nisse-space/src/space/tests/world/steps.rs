@@ -9,6 +9,7 @@ use super::net::{Invited, Kept, Net};
 use crate::document_id::DocumentId;
 use crate::objects::ObjectId;
 use crate::space::Write;
+use crate::vouched::changes_in;
 
 /// Documents that clients write.
 pub(super) const DOCUMENTS: [DocumentId; 3] = [DocumentId([3; 16]), DocumentId([0x40; 16]), DocumentId([0xc0; 16])];
@@ -127,8 +128,12 @@ impl Net {
         let mut changes = Vec::new();
         let all = DOCUMENTS.into_iter().chain(self.places());
         for document in all {
-            let here = self.peers[at].document(document);
-            changes.extend(here.get_changes(&[]).iter().map(|change| (document, change.hash())));
+            let held = self.peers[at].space.store().all_of(document).expect("it can be read");
+            let theirs = held.iter().filter(|kept| !kept.is_aside).map(|kept| &kept.changes);
+            for theirs in theirs.filter(|changes| changes.author == who || changes.identity == who) {
+                let brought = changes_in(&theirs.bytes).expect("they can be read");
+                changes.extend(brought.iter().map(|change| (document, change.hash())));
+            }
         }
         let may = self.peers[at].member.role() >= Some(Role::Edit);
         let peer = &mut self.peers[at];
