@@ -105,7 +105,8 @@ impl Space {
         change: impl FnOnce(&mut Automerge, &Writer) -> Result<(), ObjectError>,
     ) -> Result<(), SpaceObjectError> {
         let (key, _) = turn.author.names();
-        let writer = Writer { actor: own_actor(key, self.us.0.as_str(), document), time: turn.author.now() };
+        let aside = self.held.store.aside_digest(document).map_err(SpaceError::from)?;
+        let writer = Writer { actor: own_actor(key, self.us.0.as_str(), document, aside), time: turn.author.now() };
         let loaded = self.held.documents.get(&self.held.store, document, Vec::new).map_err(SpaceError::from)?;
         let automerge = &mut loaded.automerge;
         let before = automerge.get_heads();
@@ -202,9 +203,12 @@ fn begun(
     Ok(())
 }
 
-/// The actor of this device in a document, on this replica: one that was copied elsewhere is another replica.
-fn own_actor(device: Did, replica: &str, document: DocumentId) -> ActorId {
-    let Hash256(digest) = Hash256::of_parts(&[b"nisse actor v1", &device.0, replica.as_bytes(), &document.0]);
+/// The actor of this device in a document, on this replica: one that was copied elsewhere is another replica. Where something
+/// is set aside it is another one, too: that may be a change of ours, and come back, and no number is to be given twice.
+fn own_actor(device: Did, replica: &str, document: DocumentId, aside: Option<Hash256>) -> ActorId {
+    let mut parts: Vec<&[u8]> = vec![b"nisse actor v1", &device.0, replica.as_bytes(), &document.0];
+    parts.extend(aside.as_ref().map(|Hash256(digest)| digest.as_slice()));
+    let Hash256(digest) = Hash256::of_parts(&parts);
     ActorId::from(&digest[..16])
 }
 
@@ -214,10 +218,11 @@ mod tests {
 
     #[test]
     fn every_device_and_replica_and_document_has_its_own_actor() {
-        let actor = own_actor(Did([1; 32]), "one", DocumentId([1; 16]));
-        assert_eq!(actor, own_actor(Did([1; 32]), "one", DocumentId([1; 16])));
-        assert_ne!(actor, own_actor(Did([2; 32]), "one", DocumentId([1; 16])));
-        assert_ne!(actor, own_actor(Did([1; 32]), "two", DocumentId([1; 16])));
-        assert_ne!(actor, own_actor(Did([1; 32]), "one", DocumentId([2; 16])));
+        let actor = own_actor(Did([1; 32]), "one", DocumentId([1; 16]), None);
+        assert_eq!(actor, own_actor(Did([1; 32]), "one", DocumentId([1; 16]), None));
+        assert_ne!(actor, own_actor(Did([2; 32]), "one", DocumentId([1; 16]), None));
+        assert_ne!(actor, own_actor(Did([1; 32]), "two", DocumentId([1; 16]), None));
+        assert_ne!(actor, own_actor(Did([1; 32]), "one", DocumentId([2; 16]), None));
+        assert_ne!(actor, own_actor(Did([1; 32]), "one", DocumentId([1; 16]), Some(Hash256([1; 32]))));
     }
 }

@@ -132,6 +132,19 @@ impl Store {
         Ok(documents)
     }
 
+    /// A digest of what of a document is set aside; none where nothing is.
+    pub(crate) fn aside_digest(&self, document: DocumentId) -> Result<Option<Hash256>, StoreError> {
+        let mut names = Vec::new();
+        let key = self.key(document);
+        self.database.read(|rows| {
+            rows.with_prefix(ASIDE, &key, &mut |name, _| {
+                names.extend_from_slice(&name[key.len()..]);
+                true
+            })
+        })?;
+        Ok((!names.is_empty()).then(|| Hash256::of(&names)))
+    }
+
     /// Whether something of a document is set aside.
     pub(crate) fn has_aside(&self, document: DocumentId) -> Result<bool, StoreError> {
         let mut any = false;

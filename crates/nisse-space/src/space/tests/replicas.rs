@@ -264,6 +264,7 @@ fn who_wants_some_documents_gets_no_others() {
     read.expect("read");
     assert_eq!(there, [3, 5].map(document).into());
     assert_eq!(net.lines(1, document(5)), ["later", "line"]);
+    assert!(net.closed().is_empty(), "{:?}", net.closed());
     // As the one that begins, too.
     let mut other = Net::new(2);
     other.write(1, document(3), "three");

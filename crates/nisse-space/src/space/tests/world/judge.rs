@@ -7,7 +7,7 @@ use nisse_model::{Claim, CredentialId, Did, Log, Role, Word};
 
 use super::super::Event;
 use super::net::{Net, lines};
-use super::steps::DOCUMENTS;
+use super::steps::{DOCUMENTS, objects};
 use crate::chunk::{Chunk, ChunkId};
 use crate::document_id::DocumentId;
 use crate::vouched::changes_in;
@@ -42,6 +42,7 @@ impl Net {
         }
         self.check_rights(&there, &log)?;
         self.check_kept(&there, &log)?;
+        self.check_objects(&there)?;
         self.check_settled(&there);
         Ok(())
     }
@@ -234,6 +235,21 @@ impl Net {
                     if self.peers[*at].document(*document).get_change_by_hash(hash).is_none() {
                         return Err(format!("{hash} of {document}, for which {} vouched, is not at {at}", kept.by));
                     }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Objects in whose documents something stands can be found.
+    fn check_objects(&mut self, there: &[usize]) -> Result<(), String> {
+        for at in there {
+            for object in objects() {
+                let document = crate::root::object_document(self.space, object);
+                let lines = lines(self.peers[*at].document(document));
+                let found = self.peers[*at].space.object(object).map_err(|error| error.to_string())?;
+                if !lines.is_empty() && found.is_none() {
+                    return Err(format!("the object {object} has {lines:?} at {at}, and can not be found"));
                 }
             }
         }
