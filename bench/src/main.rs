@@ -13,6 +13,7 @@ mod parts;
 mod program;
 mod serve;
 mod server;
+mod spaces;
 mod table;
 
 use anyhow::{Context as _, ensure};
@@ -36,6 +37,7 @@ const GROUPS: &[Group] = &[
     Group { name: "content", what: "a fetch over loopback", rows: parts::content },
     Group { name: "credentials", what: "a log of credentials, from its bytes", rows: parts::credentials },
     Group { name: "link", what: "peers dialled by key beside plain TCP", rows: parts::link },
+    Group { name: "spaces", what: "documents of a space beside automerge-repo's sync server", rows: spaces::rows },
     Group { name: "gas", what: "what the contracts cost", rows: parts::gas },
 ];
 

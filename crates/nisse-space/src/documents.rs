@@ -50,6 +50,11 @@ fn saved(document: &Automerge) -> Vec<u8> {
     document.save_with_options(SaveOptions { deflate: true, retain_orphans: false })
 }
 
+/// Whether a document has a change. Asking automerge for the change itself would have it made anew from its operations.
+pub(crate) fn has(document: &Automerge, change: &ChangeHash) -> bool {
+    document.get_change_meta_by_hash(change).is_some()
+}
+
 /// An empty document. Whoever changes it gives it an actor of its own first: automerge would draw one.
 pub(crate) fn empty() -> Automerge {
     Automerge::new().with_actor(ActorId::from([0; 16].as_slice()))

@@ -11,7 +11,7 @@ use super::held::Held;
 use super::protocol::{Passing, Refusal, SyncProtocol};
 use super::{PeerKey, Rights, Turn, sound, unchanged};
 use crate::document_id::DocumentId;
-use crate::documents::news;
+use crate::documents::{has, news};
 use crate::gauge::{self, guarded};
 use crate::repo_protocol::{Incoming, Outgoing, PeerMetadata, PeerName};
 
@@ -302,7 +302,7 @@ impl Held {
     /// Whether a loaded document lacks one of these changes.
     fn lacks(&mut self, document: DocumentId, changes: &[ChangeHash]) -> bool {
         let loaded = self.documents.peek(document);
-        loaded.is_some_and(|loaded| changes.iter().any(|head| loaded.automerge.get_change_by_hash(head).is_none()))
+        loaded.is_some_and(|loaded| changes.iter().any(|head| !has(&loaded.automerge, head)))
     }
 }
 

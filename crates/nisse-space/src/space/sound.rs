@@ -1,7 +1,9 @@
 //! Whether automerge itself can live with changes that it has taken: it accepts some after which a document can not be
 //! loaded or changed any more, by anybody. They are refused, so that nobody can spoil a document for the others.
 
-use automerge::{Automerge, Change, ChangeHash, ReadDoc as _};
+use std::collections::HashMap;
+
+use automerge::{Automerge, Change, ChangeHash};
 
 /// The last moment, in seconds since 1970, that a change may claim. automerge keeps differences of them in 64 bits with a
 /// sign, and fails where one does not fit.
@@ -13,10 +15,13 @@ pub(super) fn check(document: &Automerge, before: &[ChangeHash], news: &[u8]) ->
     if changes.iter().any(|change| !(0..=TIME_MAX).contains(&change.timestamp())) {
         return Err("a change claims a time before 1970, or too late for any clock");
     }
+    // automerge makes a change anew from its operations whenever it is asked for one.
+    let last: HashMap<ChangeHash, u64> = changes.iter().map(|change| (change.hash(), change.max_op())).collect();
+    let last_of = |dep: &ChangeHash| {
+        last.get(dep).copied().or_else(|| document.get_change_meta_by_hash(dep).map(|dep| dep.max_op))
+    };
     for change in &changes {
-        let early = |dep: &ChangeHash| {
-            document.get_change_by_hash(dep).is_none_or(|dep| dep.max_op() >= change.start_op().get())
-        };
+        let early = |dep: &ChangeHash| last_of(dep).is_none_or(|last| last >= change.start_op().get());
         if change.deps().iter().any(early) {
             return Err("a change numbers its operations below those that it stands on");
         }

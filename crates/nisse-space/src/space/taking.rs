@@ -7,6 +7,7 @@ use super::held::Held;
 use super::repo::unsaved;
 use super::{Admitted, Made, PeerKey, SpaceLimits, Turn, sound};
 use crate::chunk::{Changes, Chunk};
+use crate::documents::has;
 use crate::gauge::{self, guarded};
 use crate::store::StoreError;
 use crate::vouched::changes_in;
@@ -122,7 +123,7 @@ impl Held {
         let held = self.store.summary(document)?.map_or(0, |summary| summary.bytes);
         let loaded = self.documents.get(&self.store, document, || unsaved(document, turn))?;
         let automerge = &mut loaded.automerge;
-        if changes.before.iter().any(|head| automerge.get_change_by_hash(head).is_none()) {
+        if changes.before.iter().any(|head| !has(automerge, head)) {
             return Ok(false);
         }
         apply(changes, automerge, held, &limits)?;
@@ -145,7 +146,7 @@ pub(super) fn apply(
     let before = automerge.get_heads();
     let applied = guarded(|| automerge.load_incremental(&changes.bytes))?;
     applied.map_err(|_| Unfit::Clashes)?;
-    let missing = brought.iter().any(|change| automerge.get_change_by_hash(&change.hash()).is_none());
+    let missing = brought.iter().any(|change| !has(automerge, &change.hash()));
     let is_large = automerge.stats().num_ops > limits.document_operations_max
         || held + changes.bytes.len() as u64 > limits.document_bytes_max
         || automerge.get_heads().len() > HEADS_MAX;
@@ -161,8 +162,7 @@ fn leads(changes: &Changes, brought: &[Change], automerge: &Automerge) -> Result
     let new: BTreeSet<ChangeHash> = brought.iter().map(Change::hash).collect();
     let beside: BTreeSet<ChangeHash> =
         guarded(|| automerge.get_changes(&changes.before))?.iter().map(Change::hash).collect();
-    let stands =
-        |dep: &ChangeHash| new.contains(dep) || automerge.get_change_by_hash(dep).is_some() && !beside.contains(dep);
+    let stands = |dep: &ChangeHash| new.contains(dep) || has(automerge, dep) && !beside.contains(dep);
     if !brought.iter().flat_map(Change::deps).all(stands) {
         return Err(Unfit::Unsound("it stands on more than it says".to_owned()));
     }
