@@ -170,6 +170,8 @@ pub struct SpaceLimits {
     pub loaded_bytes_max: u64,
     /// Bytes of one message that is passed on and not kept.
     pub ephemeral_bytes_max: usize,
+    /// Bytes of all chunks that are set aside.
+    pub aside_bytes_max: u64,
     /// Bytes of chunks of one peer that wait for what they stand on.
     pub waiting_bytes_max: usize,
     /// Bytes of chunks that a peer is sent at a time.
@@ -185,6 +187,7 @@ impl Default for SpaceLimits {
             followed_max: 20_000,
             loaded_bytes_max: 64 << 20,
             ephemeral_bytes_max: 64 << 10,
+            aside_bytes_max: 64 << 20,
             waiting_bytes_max: 16 << 20,
             portion_bytes: 4 << 20,
         }

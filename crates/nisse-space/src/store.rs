@@ -20,7 +20,7 @@ use automerge::ChangeHash;
 use nisse_model::{CredentialId, Hash256};
 use nisse_store::{Database, DatabaseError, Rows, Table, WriteTransaction};
 
-pub(crate) use aside::{Held, Standing};
+pub(crate) use aside::{Kept, Standing};
 pub(crate) use items::Place;
 
 pub use register::Registered;

@@ -211,7 +211,7 @@ impl Talk {
                 }
             }
             told.retain(|space, _| !gone.contains(space));
-            if !self.is_welcome() {
+            if !self.core.admits_to_spaces(&self.connection.peer()) {
                 return self.connection.close("nothing is shared here any more");
             }
             tokio::select! {
@@ -228,11 +228,6 @@ impl Talk {
 
     fn open(&self) -> MutexGuard<'_, BTreeSet<CredentialId>> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Whether the peer has anything to do here.
-    fn is_welcome(&self) -> bool {
-        self.core.admits_to_spaces(&self.connection.peer()) || !self.heard().is_empty()
     }
 
     /// What is known here of a space.

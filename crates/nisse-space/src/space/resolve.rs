@@ -16,7 +16,7 @@ use crate::chunk::{Changes, Chunk, ChunkId};
 use crate::document_id::DocumentId;
 use crate::documents::empty;
 use crate::gauge::{self, guarded};
-use crate::store::{Held as Kept, Standing, StoreError};
+use crate::store::{Kept, Standing, StoreError};
 use crate::vouched::changes_in;
 
 /// What was known of each standing when it was looked at last.

@@ -12,8 +12,6 @@ use crate::gauge::{self, guarded};
 use crate::store::StoreError;
 use crate::vouched::changes_in;
 
-/// Bytes of all chunks that are set aside.
-const ASIDE_BYTES_MAX: u64 = 64 << 20;
 /// Heads that a document may have after what others bring: fewer than a chunk can name, so that it can still be changed.
 const HEADS_MAX: usize = Changes::HEADS_MAX / 2;
 
@@ -86,7 +84,8 @@ impl Held {
                 if simple {
                     self.documents.drop(document);
                 }
-                if !self.has_room_aside(chunk, turn).map_err(failed)? {
+                // What counts is never left out for what does not.
+                if word != Word::Counts && !self.has_room_aside(chunk, turn).map_err(failed)? {
                     tracing::debug!(%document, chunk = %chunk.id(), "a chunk is not held: too much is set aside");
                     return Ok(Taken::Held);
                 }
@@ -109,7 +108,7 @@ impl Held {
             None => *self.aside_bytes.insert(self.store.aside_bytes()?),
         };
         let coming: usize = turn.unplaced.values().flatten().map(|(chunk, _)| chunk.stored().len()).sum();
-        Ok(held + (coming + chunk.stored().len()) as u64 <= ASIDE_BYTES_MAX)
+        Ok(held + (coming + chunk.stored().len()) as u64 <= self.limits.aside_bytes_max)
     }
 
     /// Puts a chunk into its document; `false`: what it stands on is not there.

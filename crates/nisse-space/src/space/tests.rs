@@ -65,6 +65,26 @@ impl Author for Keeper {
     }
 }
 
+/// A compressed change whose body is 80 MiB of zeros in 80 KiB.
+fn bomb() -> Vec<u8> {
+    let mut body = Vec::new();
+    let mut deflate = flate2::write::DeflateEncoder::new(&mut body, flate2::Compression::best());
+    for _ in 0..80 {
+        std::io::Write::write_all(&mut deflate, &vec![0; 1 << 20]).expect("written");
+    }
+    deflate.finish().expect("written");
+    let mut bomb = vec![0x85, 0x6f, 0x4a, 0x83, 0, 0, 0, 0, 2];
+    let mut length = body.len();
+    while length >= 0x80 {
+        bomb.push((length & 0x7f) as u8 | 0x80);
+        length >>= 7;
+    }
+    bomb.push(length as u8);
+    bomb.extend(&body);
+    assert!(bomb.len() < 100 << 10, "{}", bomb.len());
+    bomb
+}
+
 /// A space and those who sync with it.
 struct World {
     space: Space,

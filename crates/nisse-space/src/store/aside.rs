@@ -21,7 +21,7 @@ const STANDINGS: Table = Table::new("space.standings");
 const TOUCHED: Table = Table::new("space.touched");
 
 /// A chunk that is here.
-pub(crate) struct Held {
+pub(crate) struct Kept {
     pub(crate) id: ChunkId,
     pub(crate) stored: Vec<u8>,
     pub(crate) changes: Changes,
@@ -158,14 +158,14 @@ impl Store {
     }
 
     /// All chunks of a document: those in it, in their order, and behind them what is set aside.
-    pub(crate) fn all_of(&self, document: DocumentId) -> Result<Vec<Held>, StoreError> {
+    pub(crate) fn all_of(&self, document: DocumentId) -> Result<Vec<Kept>, StoreError> {
         let (mut all, mut failed) = (Vec::new(), None);
         self.database.read(|rows| {
             for (table, is_aside) in [(CHUNKS, false), (ASIDE, true)] {
                 rows.with_prefix(table, &self.key(document), &mut |_, stored| match Chunk::decode_own(stored) {
                     Ok(changes) => {
                         let id = ChunkId(Hash256::of(stored));
-                        all.push(Held { id, stored: stored.to_vec(), changes, is_aside });
+                        all.push(Kept { id, stored: stored.to_vec(), changes, is_aside });
                         true
                     }
                     Err(error) => {
@@ -183,8 +183,8 @@ impl Store {
     pub(crate) fn make_anew(
         &self,
         document: DocumentId,
-        (chunks, heads): (&[Held], Vec<ChangeHash>),
-        aside: &[Held],
+        (chunks, heads): (&[Kept], Vec<ChangeHash>),
+        aside: &[Kept],
     ) -> Result<(), StoreError> {
         self.database.write(|rows: &mut WriteTransaction| {
             let key = self.key(document);

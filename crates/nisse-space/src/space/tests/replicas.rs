@@ -601,21 +601,7 @@ fn by_actor(actor: u8) -> Automerge {
 fn a_bomb_is_not_even_set_aside() {
     let mut net = Net::new(2);
     net.know(0, 1, Word::Nothing);
-    let mut body = Vec::new();
-    let mut deflate = flate2::write::DeflateEncoder::new(&mut body, flate2::Compression::best());
-    for _ in 0..80 {
-        std::io::Write::write_all(&mut deflate, &vec![0; 1 << 20]).expect("written");
-    }
-    deflate.finish().expect("written");
-    let mut bomb = vec![0x85, 0x6f, 0x4a, 0x83, 0, 0, 0, 0, 2];
-    let mut length = body.len();
-    while length >= 0x80 {
-        bomb.push((length & 0x7f) as u8 | 0x80);
-        length >>= 7;
-    }
-    bomb.push(length as u8);
-    bomb.extend(&body);
-    let chunk = forged(&net.replicas[1].keeper, |changes| changes.bytes = bomb);
+    let chunk = forged(&net.replicas[1].keeper, |changes| changes.bytes = bomb());
     net.bring(0, &chunk);
     assert!(net.replicas[0].closed[0].1.contains("are allowed"), "{:?}", net.replicas[0].closed);
     assert!(!net.replicas[0].space.store().holds(NOTES, chunk.id()).expect("read"));
@@ -689,5 +675,25 @@ fn a_document_of_many_chunks_comes_over_once_and_in_order() {
     let held: usize = net.replicas[0].chunks(NOTES).iter().map(|changes| changes.signed_bytes().len() + 66).sum();
     let sent = net.bytes - before;
     assert!(sent < held * 2, "{sent} bytes for {held}");
+    assert!(net.closed().is_empty(), "{:?}", net.closed());
+}
+
+#[test]
+fn what_counts_finds_room_where_all_of_what_is_set_aside_is_taken() {
+    let mut net = Net::new(2);
+    let folder = tempfile::tempdir().expect("a folder");
+    let limits = SpaceLimits { aside_bytes_max: 600, ..SpaceLimits::default() };
+    net.replicas[0] = World::with(open(Arc::new(SystemDisk), folder.path(), limits));
+    let stranger = Keeper::new(77);
+    net.replicas[0].keeper.words.lock().expect("no test panics here").insert(stranger.key.did(), Word::Nothing);
+    let strays: Vec<Chunk> = (0..4).map(|actor| lines_by(&stranger, &mut by_actor(70 + actor), &["stray"])).collect();
+    for stray in &strays {
+        net.bring(0, stray);
+    }
+    let held = |chunk: &Chunk| net.replicas[0].space.store().holds(NOTES, chunk.id()).expect("read");
+    assert_eq!(strays.iter().map(held).collect::<Vec<_>>(), [true, false, false, false]);
+    let counts = lines_by(&net.replicas[1].keeper, &mut by_actor(66), &["counts"]);
+    net.bring(0, &counts);
+    assert_eq!(net.lines(0, NOTES), ["counts"]);
     assert!(net.closed().is_empty(), "{:?}", net.closed());
 }

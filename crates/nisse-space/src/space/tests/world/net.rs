@@ -328,7 +328,7 @@ impl Net {
         for (document, heads) in acknowledged {
             let all = peer.space.store().all_of(document).expect("read");
             let changes =
-                |kept: &crate::store::Held| crate::vouched::changes_in(&kept.changes.bytes).unwrap_or_default();
+                |kept: &crate::store::Kept| crate::vouched::changes_in(&kept.changes.bytes).unwrap_or_default();
             let there: BTreeSet<_> = all.iter().flat_map(changes).map(|change| change.hash()).collect();
             assert!(heads.iter().all(|head| there.contains(head)), "{at} lost what its client was told of");
         }
