@@ -1,5 +1,4 @@
-// For apps on stock automerge-repo whose space is kept by nisse: what a ticket says, what is durable, what is refused.
-//
+// For apps on stock automerge-repo whose space is kept by nisse: logging in, what is durable, what is refused.
 // It brings no dependency: the app gives its own WebSocketClientAdapter. Everything here works without it, too; what is
 // told here is what the stock adapter hears and tells nobody.
 
@@ -8,11 +7,10 @@ const TICKET_PREFIX = 'nst1_'
 const SIGNATURE_BYTES = 64
 /** States of a document that are remembered while it waits to be durable. */
 const STATES_MAX = 1000
+/** Where a page remembers which space it is logged in to. The ticket is in a cookie that no script reads. */
+const KEPT = 'nisse-space'
 
-/**
- * What a ticket's URL says: `{ url, space, role, expires }`, the time in milliseconds since 1970.
- * It is read, not checked: that is the node's to do.
- */
+/** What a ticket's URL says, read and not checked: `{ url, space, role, expires }`, the time in milliseconds since 1970. */
 export function readTicket (url) {
   const { pathname, searchParams } = new URL(url)
   const space = /^\/spaces\/([^/]+)$/.exec(pathname)?.[1]
@@ -31,31 +29,57 @@ export function readTicket (url) {
   }
 }
 
-/** A connection to a space: give `adapter` to a Repo. `WebSocketClientAdapter` is that of automerge-repo-network-websocket. */
-export function connect (url, WebSocketClientAdapter) {
-  return new Space(url, WebSocketClientAdapter)
+/**
+ * Logs this page in by its link, `https://app/#space=TICKET`, and takes the ticket out of the address bar before anything
+ * else; without one, goes on with the login of before. Resolves to what `connect` takes, `{ url, space, root, role, expires }`,
+ * or to nothing where there is none.
+ */
+export async function login () {
+  const fragment = new URLSearchParams(location.hash.slice(1))
+  const given = fragment.get('space')
+  if (given !== null) {
+    fragment.delete('space')
+    history.replaceState(history.state, '', location.pathname + location.search + (`${fragment}` && `#${fragment}`))
+    const url = readTicket(given).url.replace(/[?#].*/, '')
+    const answer = await session(url, 'POST', new URL(given).searchParams.get('ticket'))
+    if (!answer.ok) throw new Error(`failed to log in: ${await answer.text()}`)
+    localStorage.setItem(KEPT, url)
+  }
+  const url = localStorage.getItem(KEPT)
+  const answer = url === null ? undefined : await session(url, 'GET')
+  if (answer?.ok) return { ...await answer.json(), url }
+  if (answer && answer.status !== 403) throw new Error(`failed to log in: ${await answer.text()}`)
+  if (given !== null) throw new Error(`failed to log in: the browser keeps no cookie of ${url} for a page of another site`)
 }
 
+function session (url, method, body) {
+  return fetch(`${url.replace(/^ws/, 'http')}/session`, { method, body, credentials: 'include' }).catch(cause => {
+    throw new Error(`failed to reach the node, or its \`listen.origins\` does not list ${location.origin}`, { cause })
+  })
+}
+
+/** A connection to a space, by a ticket's URL or by what `login` found: give its `adapter` to a Repo. */
+export const connect = (by, WebSocketClientAdapter) => new Space(by, WebSocketClientAdapter)
+
+/** Returns what ends it. */
+const listen = (all, told) => all.add(told) && (() => all.delete(told))
+
 class Space {
-  /** What its ticket says. */
-  ticket
-  /** What a Repo takes among its `network`. */
-  adapter
-  /** What the node calls its store, once it was heard of. */
-  storageId
-  #refused = new Set()
-  #closed = new Set()
-  #waiting = new Set()
+  /** What its ticket says, what a Repo takes among its `network`, and what the node calls its store once it was heard of. */
+  ticket; adapter; storageId
+  #refused = new Set(); #closed = new Set(); #waiting = new Set()
   /** By document: said once for each, and true until there is another ticket. */
   #forGood = new Map()
 
-  constructor (url, WebSocketClientAdapter) {
-    this.ticket = readTicket(url)
+  constructor (by, WebSocketClientAdapter) {
+    this.ticket = typeof by === 'string' ? readTicket(by) : by
     const space = this
     class Adapter extends WebSocketClientAdapter {
       connect (...whom) {
         super.connect(...whom)
-        this.socket.addEventListener('close', event => space.#close(event))
+        this.socket.addEventListener('close', ({ code, reason }) => {
+          space.#closed.forEach(told => told({ code, reason: String(reason ?? '') }))
+        })
       }
 
       // The stock adapter throws here in Node.js, where nobody can catch it. A connection that fails also closes.
@@ -66,7 +90,7 @@ class Space {
         space.#heard(new Uint8Array(bytes))
       }
     }
-    this.adapter = new Adapter(url)
+    this.adapter = new Adapter(this.ticket.url)
     this.adapter.on('peer-candidate', ({ peerMetadata }) => {
       this.storageId = peerMetadata?.storageId
       this.#waiting.forEach(look => look())
@@ -79,30 +103,28 @@ class Space {
   }
 
   /** Calls `told` with a sentence for each thing that the node does not take. Returns what ends that. */
-  onRefused (told) {
-    this.#refused.add(told)
-    return () => this.#refused.delete(told)
-  }
+  onRefused (told) { return listen(this.#refused, told) }
 
   /** Calls `told` with `{ code, reason }` when the connection closes: the adapter tries again by itself. */
-  onClosed (told) {
-    this.#closed.add(told)
-    return () => this.#closed.delete(told)
-  }
+  onClosed (told) { return listen(this.#closed, told) }
 
-  /** Goes on with another ticket to the same space, from the next try to connect on. */
-  renew (url) {
-    const ticket = readTicket(url)
+  /** Goes on with another ticket or login to the same space, from the next try to connect on. */
+  renew (by) {
+    const ticket = typeof by === 'string' ? readTicket(by) : by
     if (ticket.space !== this.ticket.space) throw new Error('failed to renew a ticket: it is for another space')
     this.ticket = ticket
     this.#forGood.clear()
-    this.adapter.url = url
+    this.adapter.url = ticket.url
   }
 
-  /**
-   * The handle of a document by its URL, whether it is in the space yet or not. Two devices may both begin it: so what is
-   * in it should stand under keys of its own, such as random ones, and not in one list that each of them makes.
-   */
+  /** Ends the connection and the login that it came by. */
+  async logout () {
+    this.adapter.disconnect()
+    localStorage.removeItem(KEPT)
+    await session(this.ticket.url, 'DELETE')
+  }
+
+  /** The handle of a document by its URL, whether it is in the space yet or not: two devices may both begin it. */
   async open (repo, url) {
     try {
       return await repo.find(url)
@@ -114,12 +136,9 @@ class Space {
     }
   }
 
-  /**
-   * Resolves once the node has on its disk all that is in the document now; rejects where it does not take changes.
-   * The node tells its heads only after they are durable, and has whatever came before them.
-   */
+  /** Resolves once the node has on its disk all that is in the document now; rejects where it does not take changes. */
   durable (handle, { signal } = {}) {
-    // Each later state holds the one of now: any of them will do.
+    // The node tells durable heads, and has what came before them. Each later state holds the one of now: any will do.
     const states = [handle.heads()]
     return new Promise((resolve, reject) => {
       const look = () => {
@@ -127,27 +146,22 @@ class Space {
         if (states.some(heads => heads.every(head => kept.has(head)))) end(resolve)
       }
       const changed = () => {
-        states.push(handle.heads())
-        if (states.length > STATES_MAX) states.shift()
+        if (states.push(handle.heads()) > STATES_MAX) states.shift()
         look()
       }
-      const refused = sentence => {
-        if (sentence?.includes(handle.documentId)) end(reject, new Error(sentence))
-      }
+      const refused = sentence => sentence?.includes(handle.documentId) && end(reject, new Error(sentence))
       const aborted = () => end(reject, signal.reason)
       const end = (how, value) => {
         handle.off('heads-changed', changed)
         handle.off('remote-heads', look)
         signal?.removeEventListener('abort', aborted)
-        this.#refused.delete(refused)
-        this.#waiting.delete(look)
+        leave.forEach(leave => leave())
         how(value)
       }
       handle.on('heads-changed', changed)
       handle.on('remote-heads', look)
       signal?.addEventListener('abort', aborted)
-      this.#refused.add(refused)
-      this.#waiting.add(look)
+      const leave = [listen(this.#refused, refused), listen(this.#waiting, look)]
       if (signal?.aborted) return aborted()
       look()
       refused(this.#forGood.get(handle.documentId))
@@ -162,30 +176,19 @@ class Space {
     if (document !== undefined) this.#forGood.set(document, message.message)
     this.#refused.forEach(told => told(message.message))
   }
-
-  #close ({ code, reason }) {
-    this.#closed.forEach(told => told({ code, reason: String(reason ?? '') }))
-  }
 }
 
 /** As much of CBOR (RFC 8949) as a ticket and a short message have; anything else is an error. */
 function readCbor (bytes) {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   let at = 0
-  const argument = size => {
-    at += 1
-    if (size < 24) return size
-    const width = [1, 2, 4, 8][size - 24]
-    at += width
-    if (width === 8) return Number(view.getBigUint64(at - 8))
-    return width === 1 ? view.getUint8(at - 1) : width === 2 ? view.getUint16(at - 2) : view.getUint32(at - 4)
-  }
   const take = length => {
     if (at + length > bytes.length) throw new Error('cut off')
     return bytes.subarray(at, at += length)
   }
   const value = () => {
-    const [kind, number] = [view.getUint8(at) >> 5, argument(view.getUint8(at) & 31)]
+    const [kind, size] = [bytes[at] >> 5, take(1)[0] & 31]
+    if (size > 27) throw new Error('a value of no length')
+    const number = size < 24 ? size : take(1 << (size - 24)).reduce((sum, byte) => sum * 256 + byte, 0)
     if (kind === 0) return number
     if (kind === 2) return take(number)
     if (kind === 3) return new TextDecoder().decode(take(number))

@@ -1,12 +1,10 @@
 // Notes in the root document of a space: whoever opens this page with a ticket sees them, whether the others are there or not.
-// The page's fragment names both, and reaches no server: #url=TICKET&doc=ROOT
+// The link's fragment has the ticket, which leaves the address bar at once and is in a cookie from then on: #space=TICKET
 import { Repo } from '@automerge/automerge-repo'
 import { WebSocketClientAdapter } from '@automerge/automerge-repo-network-websocket'
-import { connect } from 'nisse-client'
+import { connect, login } from 'nisse-client'
 
 const element = id => document.getElementById(id)
-const named = new URLSearchParams(location.hash.slice(1))
-const [url, root] = [named.get('url'), named.get('doc')]
 
 function say (text) {
   element('state').textContent = text
@@ -17,12 +15,16 @@ function trouble (text) {
 }
 
 async function begin () {
-  const space = connect(url, WebSocketClientAdapter)
+  const session = await login()
+  if (session === undefined) {
+    return trouble('Open this page by a link that `nisse space ticket SPACE --app URL` printed.')
+  }
+  const space = connect(session, WebSocketClientAdapter)
   const repo = new Repo({ network: [space.adapter] })
   space.onRefused(trouble)
   space.onClosed(({ reason }) => say(reason ? `not connected: ${reason}` : 'not connected; trying again'))
   say('connecting')
-  const notes = await space.open(repo, root)
+  const notes = await space.open(repo, session.root)
   const readOnly = !space.mayWrite
   for (const field of element('add').elements) field.disabled = readOnly
 
@@ -65,11 +67,9 @@ async function begin () {
   notes.on('change', show)
   show()
   say(readOnly ? 'to read' : 'ready')
+  element('leave').hidden = false
+  element('leave').addEventListener('click', () => space.logout().then(() => location.reload(), error => trouble(error.message)))
 }
 
 addEventListener('hashchange', () => location.reload())
-if (url && root) {
-  begin().catch(error => trouble(error.message))
-} else {
-  trouble('Open this page with #url=TICKET&doc=ROOT: `nisse space ticket` and `nisse space show` print them.')
-}
+begin().catch(error => trouble(error.message))

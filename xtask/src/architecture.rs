@@ -62,6 +62,7 @@ const OWNERS: &[(&str, &str)] = &[
     ("hickory-resolver", "nisse-egress"),
     ("iroh", "nisse-link"),
     ("iroh-mdns-address-lookup", "nisse-link"),
+    ("jsonschema", "nisse-space"),
     ("redb", "nisse-store"),
     ("revm", "nisse-market"),
     ("spake2", "nisse-link"),

@@ -1,6 +1,6 @@
 //! Who may call the control API: loopback by its address, a page of another origin never, a holder of the home's token;
-//! over the link, a device of the home's identity, and an agent as far as its delegation goes; and whoever has a capability
-//! token, as far as that goes.
+//! over the link, a device of the home's identity, an agent as far as its delegation goes, and a member of a space as far as
+//! that owns an agent here; and whoever has a capability token, as far as that goes.
 //!
 //! The Host check stops a name that was rebound to loopback; the Origin check stops a page in the owner's browser. Both
 //! come before the token, so that nothing learns whether a token is right.
@@ -46,7 +46,7 @@ enum Admitted {
     Anyone,
     /// Whoever has the home's token.
     Owner,
-    /// A device or an agent, over the link.
+    /// A device, an agent or a member of a space, over the link.
     Peer(Asker),
     /// Whoever has a token that gives this.
     Token(Box<TokensRequest>),
@@ -57,6 +57,9 @@ pub(crate) async fn check(State(guard): State<Guard>, request: Request, next: Ne
     match (guard.admit(&request), &guard.node) {
         (Ok(Admitted::Token(asked)), Some(node)) => {
             tokens::answer(node, &guard.places, *asked, request, guard.doing(next)).await
+        }
+        (Ok(Admitted::Peer(asker)), _) if asker.is_member() => {
+            tokens::answer_member(&guard.places, asker, request, guard.doing(next)).await
         }
         (Ok(Admitted::Peer(asker)), _) => acting_as(asker, guard.doing(next).run(request)).await,
         (Ok(Admitted::Owner), _) => {
@@ -80,7 +83,7 @@ impl Guard {
         Doing { node: self.node.as_ref(), deed: self.deed.as_ref(), next }
     }
 
-    /// What a device or an agent may do that came over the link.
+    /// What a device, an agent or a member may do that came over the link.
     fn admit_peer<B>(&self, Peer(peer): &Peer, request: &http::Request<B>) -> Result<Admitted, Problem> {
         if self.scope == Scope::Here {
             if let (Some(node), Some(right)) = (&self.node, self.needs.right(request.uri().path())) {

@@ -7,8 +7,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures::future::BoxFuture;
+use futures::{Stream, StreamExt as _};
 use http::{Method, Request, Response, StatusCode, header};
-use http_body_util::{BodyExt as _, Full, Limited};
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt as _, Full, Limited, StreamBody};
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
@@ -124,6 +126,21 @@ impl Client {
         self.call(Method::POST, path, body.into()).await
     }
 
+    /// POST with a JSON body; and what a header of the answer says.
+    pub async fn post_heard<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &impl Serialize,
+        header: &str,
+    ) -> Result<(T, Option<String>), ClientError> {
+        let body = serde_json::to_vec(body).map_err(|error| ClientError::Malformed(error.to_string()))?;
+        let response = self.send(Method::POST, path, body.into()).await?;
+        let said = response.headers().get(header).and_then(|said| said.to_str().ok()).map(str::to_owned);
+        let bytes = collect(response.into_body()).await?;
+        let answer = serde_json::from_slice(&bytes).map_err(|error| ClientError::Malformed(error.to_string()))?;
+        Ok((answer, said))
+    }
+
     /// POST without a body.
     pub async fn post_nothing<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
         self.call(Method::POST, path, Bytes::new()).await
@@ -142,6 +159,33 @@ impl Client {
     /// GET of bytes.
     pub async fn get_bytes(&self, path: &str) -> Result<Bytes, ClientError> {
         self.bytes(Method::GET, path, Bytes::new()).await
+    }
+
+    /// GET of bytes that may be more than memory holds: each piece goes to `each` as it comes.
+    pub async fn get_pieces<E: From<ClientError>>(
+        &self,
+        path: &str,
+        mut each: impl AsyncFnMut(Bytes) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let mut body = self.send(Method::GET, path, Bytes::new()).await?.into_body();
+        while let Some(frame) = body.frame().await {
+            if let Ok(piece) = frame.map_err(ClientError::Broken)?.into_data() {
+                each(piece).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// POST of bytes that may be more than memory holds: they are asked for as they are taken. A token signs none of them.
+    pub async fn post_pieces<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        pieces: impl Stream<Item = io::Result<Bytes>> + Send + 'static,
+    ) -> Result<T, ClientError> {
+        let body = StreamBody::new(pieces.map(|piece| piece.map(hyper::body::Frame::data)));
+        let response = self.send_body(Method::POST, path, &Bytes::new(), body.boxed_unsync()).await?;
+        let bytes = collect(response.into_body()).await?;
+        serde_json::from_slice(&bytes).map_err(|error| ClientError::Malformed(error.to_string()))
     }
 
     /// POST with a JSON body, for bytes.
@@ -191,6 +235,18 @@ impl Client {
     }
 
     async fn send_once(&self, method: Method, path: &str, body: Bytes) -> Result<Response<Incoming>, ClientError> {
+        let whole = Full::new(body.clone()).map_err(|never| match never {});
+        self.send_body(method, path, &body, whole.boxed_unsync()).await
+    }
+
+    /// `signed`: the bytes that a token signs.
+    async fn send_body(
+        &self,
+        method: Method,
+        path: &str,
+        signed: &Bytes,
+        body: UnsyncBoxBody<Bytes, io::Error>,
+    ) -> Result<Response<Incoming>, ClientError> {
         let stream = self.stream().await?;
         let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(ClientError::Broken)?;
         let mut request = Request::builder().method(&method).uri(path);
@@ -199,7 +255,7 @@ impl Client {
                 .header(header::HOST, address.to_string())
                 .header(header::AUTHORIZATION, format!("Bearer {token}")),
             Way::Token { address, signer } => {
-                let headers = signer.sign(method.as_str(), path, &body).into_iter();
+                let headers = signer.sign(method.as_str(), path, signed).into_iter();
                 let named = request.header(header::HOST, address.to_string());
                 headers.fold(named, |request, (name, value)| request.header(name, value))
             }
@@ -207,7 +263,7 @@ impl Client {
         };
         let request = request
             .header(header::CONTENT_TYPE, "application/json")
-            .body(Full::new(body))
+            .body(body)
             .map_err(|error| ClientError::Malformed(error.to_string()))?;
         // The connection is driven beside the call and ends with it: the client keeps nothing open.
         let connection = tokio::task::spawn(connection);

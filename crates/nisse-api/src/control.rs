@@ -14,7 +14,7 @@ use crate::body::{Bodies, HERE, Held};
 use crate::deeds::Deed;
 use crate::needs::Needs;
 use crate::problem::Problem;
-use crate::routes::{ROUTES, Scope};
+use crate::routes::{Payload, ROUTES, Scope};
 use crate::tokens::Places;
 
 /// Largest request body: an artifact of 64 MiB in base64, with its manifest.
@@ -43,7 +43,10 @@ pub(crate) fn router(node: Arc<Node>) -> Router {
             deed: Deed::of(route),
         };
         // The guard comes before the body: nothing of it is read for strangers.
-        let handler = (route.handler)().layer(from_fn_with_state(Arc::clone(&bodies), whole_body));
+        let handler = match route.request {
+            Payload::Stream => (route.handler)().layer(from_fn_with_state(Arc::clone(&bodies), streamed_body)),
+            _ => (route.handler)().layer(from_fn_with_state(Arc::clone(&bodies), whole_body)),
+        };
         router = router.route(route.path, handler.layer(from_fn_with_state(guard, check)));
     }
     finished(router).layer(axum::middleware::from_fn(local)).layer(DefaultBodyLimit::disable()).with_state(App { node })
@@ -81,6 +84,14 @@ async fn whole_body(State(bodies): State<Arc<Bodies>>, request: Request, next: N
             _ => next.run(Request::from_parts(head, bytes.into())).await,
         },
         Err(error) => Problem::without_body(error),
+    }
+}
+
+/// Hands a body on as it comes, unless whoever asks by a token signed its digest.
+async fn streamed_body(bodies: State<Arc<Bodies>>, request: Request, next: Next) -> Response {
+    match request.extensions().get::<TokensRequest>() {
+        Some(_) => whole_body(bodies, request, next).await,
+        None => next.run(request).await,
     }
 }
 

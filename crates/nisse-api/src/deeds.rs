@@ -12,7 +12,7 @@ use crate::problem::Problem;
 use crate::routes::{Route, Scope};
 
 /// What tells of itself, with more than its route knows.
-const TELL_OF_THEMSELVES: [&str; 20] = [
+const TELL_OF_THEMSELVES: [&str; 24] = [
     "vault_unlock",
     "vault_seal",
     "vault_protect",
@@ -26,11 +26,15 @@ const TELL_OF_THEMSELVES: [&str; 20] = [
     "device_rename",
     "device_revoke",
     "space_create",
+    "space_keep",
     "space_ticket",
     "space_invite",
     "space_join",
     "space_leave",
     "space_member",
+    "space_uninvite",
+    "space_export",
+    "space_import",
     "token_create",
     "token_revoke",
 ];

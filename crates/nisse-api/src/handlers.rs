@@ -2,6 +2,8 @@
 
 mod identity;
 mod space;
+mod space_files;
+mod space_schemas;
 mod token;
 mod vault;
 
@@ -35,11 +37,16 @@ const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
 pub(crate) use identity::{
     device_list, device_pair, device_pair_close, device_pair_status, device_rename, device_revoke, identity_begin,
-    identity_device, identity_show,
+    identity_device, identity_profile, identity_profile_set, identity_show,
 };
 pub(crate) use space::{
-    space_create, space_get, space_history, space_invite, space_join, space_leave, space_list, space_member,
-    space_members, space_patch, space_put, space_query, space_remove, space_show, space_ticket, space_watch,
+    space_create, space_get, space_history, space_invitations, space_invite, space_join, space_keep, space_leave,
+    space_list, space_member, space_members, space_patch, space_put, space_query, space_remove, space_show,
+    space_ticket, space_uninvite, space_watch,
+};
+pub(crate) use space_files::{space_export, space_import};
+pub(crate) use space_schemas::{
+    space_schema_check, space_schema_get, space_schema_list, space_schema_put, space_schema_remove,
 };
 pub(crate) use token::{token_create, token_revoke};
 pub(crate) use vault::{

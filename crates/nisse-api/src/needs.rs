@@ -130,4 +130,18 @@ mod tests {
         assert_eq!(right("/api/v1/agents/a%2Eb/logs"), Some("/agent/logs?agent=a%2Eb".to_owned()));
         assert_eq!(right("/api/v1/agents/a&b/logs"), None);
     }
+
+    #[test]
+    fn what_a_space_gives_its_members_is_of_one_agent_or_the_list_and_each_is_a_route() {
+        let mut gives: Vec<_> = nisse_node::commands_of_members().collect();
+        for route in ROUTES.iter().filter(|route| route.scope == Scope::Owner) {
+            let needs = Needs::of(route);
+            if let Some(place) = gives.iter().position(|command| *command == needs.command.as_str()) {
+                gives.swap_remove(place);
+                let of_one = route.path.starts_with("/api/v1/agents/{agent}");
+                assert!(of_one || (route.path, route.method) == ("/api/v1/agents", "GET"), "{}", route.path);
+            }
+        }
+        assert_eq!(gives, Vec::<&str>::new(), "these are no routes");
+    }
 }

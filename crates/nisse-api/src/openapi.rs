@@ -76,7 +76,7 @@ fn operation(route: &Route, generator: &mut schemars::SchemaGenerator, problem: 
 fn content(payload: Payload, generator: &mut schemars::SchemaGenerator) -> Option<Value> {
     match payload {
         Payload::Nothing => None,
-        Payload::Bytes => Some(json!({ "application/octet-stream": {} })),
+        Payload::Bytes | Payload::Stream => Some(json!({ "application/octet-stream": {} })),
         Payload::Events(schema) => Some(json!({ "text/event-stream": { "schema": schema(generator).to_value() } })),
         Payload::Json(schema) => Some(json!({ "application/json": { "schema": schema(generator).to_value() } })),
     }

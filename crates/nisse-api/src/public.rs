@@ -76,7 +76,7 @@ pub(crate) async fn answer(
             answer.map(|body| Either::Right(body.map_err(|_| BrokenOff).boxed_unsync()))
         }
         PublicRoute::Node if request.uri().path().starts_with(SPACE_PATH) => {
-            spaces.answer(node, (from, &slot), request).await
+            spaces.answer((node, bodies), (from, &slot), request).await
         }
         PublicRoute::Node => to_node(node, from, &request).await,
         PublicRoute::Unknown => {

@@ -1,4 +1,5 @@
 //! Answers to requests by a token: so many at once, in the name of its holder, and no longer than it gives what was asked.
+//! And to those of a space's members, as many at once.
 
 use std::sync::Arc;
 
@@ -7,7 +8,7 @@ use axum::extract::Request;
 use axum::response::{IntoResponse as _, Response};
 use futures::StreamExt as _;
 use http::{StatusCode, header};
-use nisse_node::{Node, TokensRequest, acting_as};
+use nisse_node::{Asker, Node, TokensRequest, acting_as};
 
 use crate::deeds::Doing;
 use crate::door::Caller;
@@ -22,7 +23,7 @@ const ANSWERS_OF_ONE_MAX: usize = 8;
 const FOLLOWED_MAX: usize = 16;
 const FOLLOWED_OF_ONE_MAX: usize = 8;
 
-/// The places of those who ask by a token: they never take the owner's own.
+/// The places of those who ask by a token, and of members of spaces: they never take the owner's own.
 pub(crate) struct Places {
     answers: Arc<Shares>,
     followed: Arc<Shares>,
@@ -52,12 +53,7 @@ pub(crate) async fn answer(
     mut request: Request,
     doing: Doing<'_>,
 ) -> Response {
-    let Some(share) = shares.take(asked.holder()) else {
-        let text = "failed to take the request: as many by this token, or by all, are being answered as may be";
-        let mut response = Problem::new(StatusCode::SERVICE_UNAVAILABLE, "answers_many", text).into_response();
-        response.headers_mut().insert(header::RETRY_AFTER, http::HeaderValue::from_static("1"));
-        return response;
-    };
+    let Some(share) = shares.take(asked.holder()) else { return too_many("this token") };
     // Its connection stays while it is answered, and makes room again then.
     let busy = request.extensions().get::<Caller>().map(Caller::busy);
     let (asker, mut ended) = (asked.asker(), Box::pin(node.token_ended(&asked)));
@@ -73,4 +69,23 @@ pub(crate) async fn answer(
             piece
         }))
     })
+}
+
+/// Answers what a space gives a member of it who came over the link: their connection ends with the right to it.
+pub(crate) async fn answer_member(shares: &Shares, asker: Asker, request: Request, doing: Doing<'_>) -> Response {
+    let Some(share) = shares.take(asker.name().to_owned()) else { return too_many("this member") };
+    acting_as(asker, doing.run(request)).await.map(|body| {
+        let pieces = body.into_data_stream();
+        Body::from_stream(pieces.map(move |piece| {
+            let _held = &share;
+            piece
+        }))
+    })
+}
+
+fn too_many(of: &str) -> Response {
+    let text = format!("failed to take the request: as many by {of}, or by all, are being answered as may be");
+    let mut response = Problem::new(StatusCode::SERVICE_UNAVAILABLE, "answers_many", text).into_response();
+    response.headers_mut().insert(header::RETRY_AFTER, http::HeaderValue::from_static("1"));
+    response
 }

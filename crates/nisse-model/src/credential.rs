@@ -24,7 +24,7 @@ pub use claim::{Claim, Role};
 pub use codec::CredentialError;
 pub use did::{Did, ParseDidError, SigningKey};
 pub use label::{Label, ParseLabelError};
-pub use log::{Device, InsertError, Inserted, Log, Settled, Standing, State, TokenError, Word};
+pub use log::{Device, InsertError, Inserted, Log, OpenInvitation, Settled, Standing, State, TokenError, Word};
 pub use scope::{Command, ParseScopeError, Scope};
 pub use wallet::wallet_digest;
 

@@ -6,7 +6,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::Timestamp;
+use crate::{CredentialId, Timestamp};
 
 /// Longest key of an agent's state, in bytes.
 pub const STATE_KEY_LENGTH_MAX: usize = 512;
@@ -14,6 +14,32 @@ pub const STATE_KEY_LENGTH_MAX: usize = 512;
 pub const STATE_VALUE_LENGTH_MAX: usize = 1 << 20;
 /// Most effects of one invocation.
 pub const EFFECTS_MAX: usize = 4096;
+
+/// Most changes of objects in spaces that one invocation makes.
+pub const SPACE_WRITES_MAX: usize = 1_000;
+/// Bytes of JSON that those may have together.
+pub const SPACE_WRITES_BYTES_MAX: usize = 4 << 20;
+
+/// What is done with an object of a space.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SpaceWrite {
+    /// It becomes what the JSON says.
+    Put(String),
+    /// The JSON is a merge patch (RFC 7396) of it.
+    Patch(String),
+    /// It is marked as deleted.
+    Delete,
+}
+
+impl SpaceWrite {
+    /// Bytes of its JSON.
+    pub fn bytes(&self) -> usize {
+        match self {
+            Self::Put(json) | Self::Patch(json) => json.len(),
+            Self::Delete => 0,
+        }
+    }
+}
 
 /// The name of an OracleFeed: 1 to 31 printable ASCII characters, such as `ETH/USD`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -81,5 +107,14 @@ pub enum Effect {
         value: i64,
         /// Digits behind the decimal point.
         decimals: u8,
+    },
+    /// Changes an object of a space.
+    Space {
+        /// The space.
+        space: CredentialId,
+        /// The object's id: a ULID.
+        object: String,
+        /// What becomes of it.
+        write: SpaceWrite,
     },
 }

@@ -2,7 +2,9 @@
 //!
 //! [`Grants`] has no public constructor but the policy's, so what holds one has been through it.
 
-use crate::{LocalService, Manifest, NetworkRule, Permission, SecretRule};
+use std::fmt;
+
+use crate::{LocalService, Manifest, NetworkRule, Permission, Role, SecretRule, SpaceRule};
 
 /// What decides which of a manifest's permissions are given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,6 +19,7 @@ pub struct Grants {
     network_rules: Vec<NetworkRule>,
     local_services: Vec<LocalService>,
     secret_rules: Vec<SecretRule>,
+    space_rules: Vec<SpaceRule>,
     read_ipfs: bool,
     publish_to_chain: bool,
 }
@@ -36,13 +39,19 @@ pub enum GrantError {
         /// The permission as written.
         permission: Permission,
     },
+    /// A stranger's agent asked for the operator's spaces.
+    #[error("grant `{permission}`: spaces of a node are only given to agents of the node's owner")]
+    Space {
+        /// The permission as written.
+        permission: Permission,
+    },
 }
 
 impl GrantError {
     /// What to do about it.
     pub fn hint(&self) -> String {
         match self {
-            Self::NetworkLocal { permission } | Self::Secret { permission } => {
+            Self::NetworkLocal { permission } | Self::Secret { permission } | Self::Space { permission } => {
                 format!("remove \"{permission}\" from `permissions` in agent.yaml, or deploy to a node of your own")
             }
         }
@@ -64,6 +73,8 @@ impl Grants {
                 }
                 Permission::Secret(rule) if policy.owner_is_node_operator => grants.secret_rules.push((**rule).clone()),
                 Permission::Secret(_) => return Err(GrantError::Secret { permission: permission.clone() }),
+                Permission::Space(rule) if policy.owner_is_node_operator => grants.space_rules.push(rule.clone()),
+                Permission::Space(_) => return Err(GrantError::Space { permission: permission.clone() }),
                 Permission::ReadIpfs => grants.read_ipfs = true,
                 Permission::PublishToChain => grants.publish_to_chain = true,
             }
@@ -73,8 +84,14 @@ impl Grants {
 
     /// No grant at all: what an agent without permissions holds.
     pub fn none() -> Self {
-        let (network_rules, local_services, secret_rules) = (Vec::new(), Vec::new(), Vec::new());
-        Self { network_rules, local_services, secret_rules, read_ipfs: false, publish_to_chain: false }
+        Self {
+            network_rules: Vec::new(),
+            local_services: Vec::new(),
+            secret_rules: Vec::new(),
+            space_rules: Vec::new(),
+            read_ipfs: false,
+            publish_to_chain: false,
+        }
     }
 
     /// Public hosts that requests may go to.
@@ -90,6 +107,16 @@ impl Grants {
     /// Secrets of the owner that go along with requests, and with which.
     pub fn secret_rules(&self) -> &[SecretRule] {
         &self.secret_rules
+    }
+
+    /// Spaces of the owner that it reaches, and with which role.
+    pub fn space_rules(&self) -> &[SpaceRule] {
+        &self.space_rules
+    }
+
+    /// Whether it reaches any space with this role or a higher one.
+    pub fn may_use_spaces(&self, role: Role) -> bool {
+        self.space_rules.iter().any(|rule| role <= rule.role())
     }
 
     /// Whether content may be read by CID.
@@ -109,6 +136,6 @@ impl Grants {
 }
 
 /// `add "KIND:ARGUMENTS" to permissions …`: generated from the permission that was missing.
-pub fn hint_to_add(permission: &Permission) -> String {
+pub fn hint_to_add(permission: impl fmt::Display) -> String {
     format!("add \"{permission}\" to `permissions` in agent.yaml")
 }

@@ -29,6 +29,7 @@ mod record;
 mod resources;
 mod secret_name;
 mod secret_rule;
+mod space_rule;
 mod suggestion;
 mod units;
 
@@ -40,11 +41,14 @@ pub use config::{Config, ConfigError, ConfigSetting, ParseConfigSettingError};
 pub use content_id::{CidCodec, ContentId, ParseContentIdError};
 pub use credential::{
     Chains, ChainsError, Claim, Command, Credential, CredentialError, CredentialId, Device, Did, InsertError, Inserted,
-    Label, Log, ParseDidError, ParseLabelError, ParseScopeError, Role, Scope, Settled, SigningKey, Standing, State,
-    Statement, TokenError, Word, wallet_digest,
+    Label, Log, OpenInvitation, ParseDidError, ParseLabelError, ParseScopeError, Role, Scope, Settled, SigningKey,
+    Standing, State, Statement, TokenError, Word, wallet_digest,
 };
 pub use deployment::{DeploymentId, ParseDeploymentIdError};
-pub use effect::{AssetName, EFFECTS_MAX, Effect, ParseAssetNameError, STATE_KEY_LENGTH_MAX, STATE_VALUE_LENGTH_MAX};
+pub use effect::{
+    AssetName, EFFECTS_MAX, Effect, ParseAssetNameError, SPACE_WRITES_BYTES_MAX, SPACE_WRITES_MAX,
+    STATE_KEY_LENGTH_MAX, STATE_VALUE_LENGTH_MAX, SpaceWrite,
+};
 pub use entry_point::{EntryPoint, ParseEntryPointError};
 pub use grants::{GrantError, Grants, Policy, hint_to_add};
 pub use hash::{Hash256, ParseHashError};
@@ -67,5 +71,6 @@ pub use record::{
 pub use resources::Resources;
 pub use secret_name::{ParseSecretNameError, SecretName};
 pub use secret_rule::{HttpMethod, PathPrefix, SecretForm, SecretHeader, SecretRule, SecretRuleError};
+pub use space_rule::{SpaceRule, SpaceRuleError};
 pub use suggestion::nearest;
 pub use units::{Amount, AmountPerHour, ByteSize, Cpu, Fuel, ParseUnitError, Timestamp};

@@ -7,12 +7,13 @@ mod network_outbound;
 mod publish_to_chain;
 mod read_ipfs;
 mod secret;
+mod space;
 
 use std::fmt;
 use std::str::FromStr;
 
 use crate::suggestion::nearest;
-use crate::{LocalService, NetworkRule, NetworkRuleError, SecretRule, SecretRuleError};
+use crate::{LocalService, NetworkRule, NetworkRuleError, SecretRule, SecretRuleError, SpaceRule, SpaceRuleError};
 
 /// Everything that an agent can ask for, on one screen.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -23,6 +24,8 @@ pub enum Permission {
     NetworkLocal(LocalService),
     /// A secret of the owner in the requests to one host.
     Secret(Box<SecretRule>),
+    /// Objects of a space of the owner.
+    Space(SpaceRule),
     /// Content by CID.
     ReadIpfs,
     /// Answers to the deployment's OracleFeeds.
@@ -42,8 +45,14 @@ pub struct PermissionKind {
 
 impl Permission {
     /// All kinds, in the order in which they are explained.
-    pub const KINDS: [PermissionKind; 5] =
-        [network_outbound::KIND, network_local::KIND, secret::KIND, read_ipfs::KIND, publish_to_chain::KIND];
+    pub const KINDS: [PermissionKind; 6] = [
+        network_outbound::KIND,
+        network_local::KIND,
+        secret::KIND,
+        space::KIND,
+        read_ipfs::KIND,
+        publish_to_chain::KIND,
+    ];
     /// Longest permission, in bytes.
     pub const LENGTH_MAX: usize = 512;
 
@@ -53,6 +62,7 @@ impl Permission {
             Self::NetworkOutbound(_) => network_outbound::KIND,
             Self::NetworkLocal(_) => network_local::KIND,
             Self::Secret(_) => secret::KIND,
+            Self::Space(_) => space::KIND,
             Self::ReadIpfs => read_ipfs::KIND,
             Self::PublishToChain => publish_to_chain::KIND,
         }
@@ -66,6 +76,7 @@ impl fmt::Display for Permission {
             Self::NetworkOutbound(rule) => write!(formatter, "{name}:{rule}"),
             Self::NetworkLocal(service) => write!(formatter, "{name}:{service}"),
             Self::Secret(rule) => write!(formatter, "{name}:{rule}"),
+            Self::Space(rule) => write!(formatter, "{name}:{rule}"),
             Self::ReadIpfs | Self::PublishToChain => formatter.write_str(name),
         }
     }
@@ -103,6 +114,9 @@ pub enum ParsePermissionError {
     /// A rule for a secret is refused.
     #[error(transparent)]
     Secret(#[from] Box<SecretRuleError>),
+    /// A rule for a space is refused.
+    #[error(transparent)]
+    Space(#[from] SpaceRuleError),
 }
 
 fn kind_names() -> String {
@@ -123,6 +137,7 @@ impl ParsePermissionError {
             Self::UnexpectedArguments { kind } => Some(format!("write `{kind}`")),
             Self::Network(error) => error.hint(),
             Self::Secret(error) => error.hint(),
+            Self::Space(error) => Some(error.hint()),
             Self::TooLong { .. } => None,
         }
     }
@@ -143,6 +158,7 @@ impl FromStr for Permission {
             _ if kind == network_outbound::KIND.name => network_outbound::parse(arguments).map(Self::NetworkOutbound),
             _ if kind == network_local::KIND.name => network_local::parse(arguments).map(Self::NetworkLocal),
             _ if kind == secret::KIND.name => secret::parse(arguments).map(Self::Secret),
+            _ if kind == space::KIND.name => space::parse(arguments).map(Self::Space),
             _ if kind == read_ipfs::KIND.name => read_ipfs::parse(arguments).map(|()| Self::ReadIpfs),
             _ if kind == publish_to_chain::KIND.name => {
                 publish_to_chain::parse(arguments).map(|()| Self::PublishToChain)

@@ -12,15 +12,18 @@ mod heartbeat;
 mod identity;
 mod node;
 mod offer;
+mod profile;
 mod receipt;
 mod reputation;
+mod schema;
 mod space;
 mod token;
 mod vault;
 mod wallet;
 
 pub use agent::{
-    AgentList, AgentStatus, Destroyed, FundRequest, GasStatus, InvokeRequest, Invoked, LeaseStatus, LogLine, RollbackTo,
+    AgentList, AgentSpace, AgentStatus, Destroyed, FundRequest, GasStatus, InvokeRequest, Invoked, LeaseStatus,
+    LogLine, RollbackTo,
 };
 pub use audit::AuditEntry;
 pub use check::Check;
@@ -32,11 +35,14 @@ pub use node::{
     EarnedLease, MarketEntry, MarketEventLine, MarketList, MarketRates, NodeEarnings, NodeStatus, NodeWithdrawn,
 };
 pub use offer::{MarketOffer, MarketOffers, NodeOffer, OfferAsked};
+pub use profile::{Profile, ProfileAvatar, ProfileRequest};
 pub use receipt::{ReceiptBundle, VerifyReceiptError};
 pub use reputation::{MarketNode, MarketNodes, NodeReputation};
+pub use schema::{ObjectMisfit, SchemaCheck, SchemaRequest, SpaceSchema};
 pub use space::{
-    InvitationRequest, JoinRequest, MemberRequest, ObjectChange, ObjectHistory, ObjectTouched, SpaceChange, SpaceEntry,
-    SpaceInvitation, SpaceKey, SpaceMember, SpaceRequest, SpaceStatus, SpaceTicket, SpaceTicketRequest,
+    InvitationRequest, JoinRequest, MemberRequest, ObjectChange, ObjectHistory, ObjectTouched, OpenSpaceInvitation,
+    SpaceChange, SpaceEntry, SpaceImported, SpaceInvitation, SpaceKeepRequest, SpaceKey, SpaceMember, SpaceRequest,
+    SpaceSession, SpaceStatus, SpaceTicket, SpaceTicketRequest,
 };
 pub use token::{TokenCreated, TokenRequest, TokenRevoke};
 pub use vault::{SecretEntry, SecretSet, VaultStatus};

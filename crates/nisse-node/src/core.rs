@@ -29,6 +29,7 @@ use crate::link::Peers;
 use crate::logs::Logs;
 use crate::network::Network;
 use crate::options::NodeOptions;
+use crate::owned::Owned;
 use crate::prepare::{Checked, Preparer};
 use crate::public::PublicAgent;
 use crate::records::Records;
@@ -85,6 +86,7 @@ pub(crate) struct Core {
     pub(crate) identity: Identity,
     pub(crate) peers: Peers,
     pub(crate) spaces: Spaces,
+    pub(crate) owned: Owned,
 }
 
 /// What changes while the node runs; spoken to through [`Core`] alone.

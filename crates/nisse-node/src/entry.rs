@@ -221,7 +221,7 @@ fn decode_state(rest: &[u8]) -> Result<StateChange, DecodeEntryError> {
 
 #[cfg(test)]
 mod tests {
-    use nisse_model::Hash256;
+    use nisse_model::{CredentialId, Hash256, SpaceWrite};
 
     use super::*;
 
@@ -239,9 +239,17 @@ mod tests {
                 Effect::AlarmSet { at: Timestamp(8) },
                 Effect::AlarmClear,
                 Effect::PublishToChain { asset: "ETH/USD".parse().expect("an asset"), value: -3, decimals: 8 },
+                space(SpaceWrite::Put("{\"a\":1}".to_owned())),
+                space(SpaceWrite::Patch("{}".to_owned())),
+                space(SpaceWrite::Delete),
             ],
             record: vec![1, 2, 3],
         }
+    }
+
+    fn space(write: SpaceWrite) -> Effect {
+        let object = "01HQRS7T4V8WXYZ0123456789A".to_owned();
+        Effect::Space { space: CredentialId(Hash256::of(b"space")), object, write }
     }
 
     fn state(snapshot: Option<ContentId>) -> Entry {

@@ -14,7 +14,8 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use nisse_model::{
-    Claim, Credential, CredentialId, Did, InsertError, Inserted, Log, Role, Scope, Settled, Statement, Timestamp, Word,
+    Claim, Credential, CredentialId, Did, InsertError, Inserted, Log, OpenInvitation, Role, Scope, Settled, Statement,
+    Timestamp, Word,
 };
 use nisse_store::{Clock, Disk, Entropy, Journal, JournalError, JournalOptions, Position};
 use tokio::sync::watch;
@@ -190,11 +191,19 @@ impl Identity {
 
     /// Says something for this home's identity, with the key of this device.
     pub(crate) async fn say(&self, claim: Claim) -> Result<CredentialId, NodeError> {
+        let mut nonce = [0; 12];
+        self.entropy.fill(&mut nonce);
+        self.say_with(claim, nonce).await
+    }
+
+    /// The same, with a nonce that means something.
+    pub(crate) async fn say_with(&self, claim: Claim, nonce: [u8; 12]) -> Result<CredentialId, NodeError> {
         let _turn = self.adding.lock().await;
         let identity = self.known().identity.ok_or_else(none)?;
         let device = self.device.key()?;
         let parents = self.log().parents(identity, &claim);
-        let statement = self.statement(device.key.did(), identity, parents, claim);
+        let (issuer, issued) = (device.key.did(), self.clock.now());
+        let statement = Statement { issuer, subject: identity, parents, issued, nonce, claim };
         let credential = statement.sign(&device.key).map_err(|error| refused(&error))?;
         let id = credential.id();
         match self.add(vec![credential]).await? {
@@ -218,6 +227,25 @@ impl Identity {
     /// All that is to be known to judge what is said in a space.
     pub(crate) fn about(&self, space: CredentialId) -> Vec<Credential> {
         self.log().about(space).into_iter().cloned().collect()
+    }
+
+    /// Whether this home may read a space, by what is known here and these credentials.
+    pub(crate) fn would_read(&self, space: CredentialId, brought: &[Credential]) -> bool {
+        let (Some(own), now) = (self.device.did(), self.clock.now()) else { return false };
+        let mut all = Log::new();
+        for credential in self.of_itself().iter().chain(&self.about(space)).chain(brought) {
+            all.follow(credential.statement().subject);
+            // What is not valid is left out.
+            let _ = all.insert(credential.clone());
+        }
+        let access = Known::of(&all, Some(own), now).access(&space, &own, now);
+        access.is_some_and(|access| access.role >= Role::Read)
+    }
+
+    /// The invitations to a space by which somebody could join now.
+    pub(crate) fn open_invitations(&self, space: CredentialId) -> Vec<OpenInvitation> {
+        let mut settled = self.settled.lock().unwrap_or_else(PoisonError::into_inner);
+        self.log().state_by(&mut settled).open_invitations(space, self.clock.now())
     }
 
     /// What this home's identity says of itself.
@@ -285,6 +313,18 @@ impl Identity {
             _ => false,
         };
         log.iter().find(gives).map(Credential::id)
+    }
+
+    /// Whether somebody delegated something in a space to an agent, for a time that is not over, whatever became of it.
+    pub(crate) fn has_delegated(&self, agent: &Did, space: CredentialId, now: Timestamp) -> bool {
+        let space = space.to_string();
+        let about = |scope: &Scope| scope.conditions().get("space").is_none_or(|named| *named == space);
+        self.log().iter().any(|credential| match credential.claim() {
+            Claim::AgentDelegation { agent: to, scopes, expires, .. } => {
+                to == agent && now < *expires && scopes.iter().any(about)
+            }
+            _ => false,
+        })
     }
 
     /// A statement of now.

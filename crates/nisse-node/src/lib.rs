@@ -29,6 +29,7 @@ mod logs;
 mod network;
 mod node;
 mod options;
+mod owned;
 mod packages;
 mod prepare;
 mod public;
@@ -63,13 +64,15 @@ pub use nisse_link::{Connection as PeerConnection, Stream as PeerStream};
 pub use nisse_model::{Command, Did, Scope as Right};
 pub use nisse_orchestrator::Prices;
 pub use nisse_sandbox::CompileCommand;
+pub use nisse_space::{ExportError, ExportPart, ExportReader};
 pub use nisse_vault::VaultCommand;
 pub use node::{
     AdmittedCall, CallRefused, Frequency, Node, OFFER_PATH, OwnersRequest, RebuiltChain, RebuiltDeployment,
-    RestoredVault, Seams, TokensRequest, UpgradedMarket, check_door, check_stopped, rebuild_chain, restore_vault,
-    upgrade_market,
+    RestoredVault, Seams, SpaceExport, TokensRequest, UpgradedMarket, check_door, check_stopped, rebuild_chain,
+    restore_vault, upgrade_market,
 };
 pub use options::{AcceptList, ChainChoice, JournalLimits, NodeOptions, VaultChoice};
+pub use owned::commands_of_members;
 pub use public::{AgentCallError, PublicAgent, PublicAnswer, PublicRoute};
 pub use remote::REMOTE_PATH;
 pub use spaces::{SPACE_MESSAGE_BYTES_MAX, SPACE_PATH, SpaceConnection, SpaceEar, SpaceMouth, SpaceSaid};

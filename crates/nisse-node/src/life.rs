@@ -21,6 +21,7 @@ use crate::driver::finished;
 use crate::error::chain;
 use crate::packages::{BroughtFor, bring};
 use crate::prepare::Checked;
+use crate::spaces::AgentSpaces;
 use crate::supervisor::apart;
 use crate::unapplied::Held;
 
@@ -215,7 +216,12 @@ async fn bring_to_life(
     let log = core.logs.of(&label);
     note_rights(core, &label, checked).await;
     core.egress.set_permissions(&label, checked.grants.network_rules(), checked.grants.local_services());
+    let spaces = AgentSpaces::new(core, deployment, &label, checked.grants.space_rules());
+    if let Some(spaces) = &spaces {
+        spaces.come_to_life().await;
+    }
     let host = AgentHost {
+        spaces: spaces.clone(),
         label: label.clone(),
         grants: checked.grants.clone(),
         audit: Arc::clone(&core.audit),
@@ -246,6 +252,7 @@ async fn bring_to_life(
         ledger: Arc::clone(&core.ledger),
         unapplied: Arc::clone(&core.unapplied),
         outward: core.outward.clone(),
+        spaces,
         log,
         clock: Arc::clone(&core.clock),
         entropy: Arc::clone(&core.entropy),

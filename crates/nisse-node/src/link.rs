@@ -148,7 +148,8 @@ impl Gate for Door<'_> {
         let standing = self.0.identity.known().standing(peer, self.0.clock.now());
         match protocol {
             Protocol::Pair => self.0.pairing_is_open(),
-            Protocol::Control | Protocol::Sync => standing != Standing::Nothing,
+            Protocol::Sync => standing != Standing::Nothing,
+            Protocol::Control => standing != Standing::Nothing || !self.0.held_by(peer).is_nothing(),
             Protocol::Space => self.0.admits_to_spaces(peer),
             Protocol::Invite => self.0.identity.known().invitation(peer, self.0.clock.now()).is_some(),
             // Nothing is served to peers yet that the public listener does not serve to everybody.
@@ -260,6 +261,13 @@ async fn serve(core: &Arc<Core>, link: &Link, connection: Connection) {
             Protocol::Content => {}
         }
     };
+    // A member's other connections are none of this.
+    if connection.protocol() == Protocol::Control && had == Standing::Nothing {
+        return tokio::select! {
+            () = serving => {}
+            () = core.has_less_by_spaces(peer) => connection.close("what it may do here ended"),
+        };
+    }
     // The right to these is looked at where they are served.
     if matches!(connection.protocol(), Protocol::Pair | Protocol::Space | Protocol::Invite) {
         return serving.await;
@@ -349,7 +357,7 @@ impl Core {
     }
 
     /// Takes what a peer gave of a space, likewise.
-    async fn take_credentials_about(
+    pub(crate) async fn take_credentials_about(
         self: &Arc<Self>,
         space: CredentialId,
         credentials: Vec<Credential>,

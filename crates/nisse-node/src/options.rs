@@ -52,6 +52,8 @@ pub struct NodeOptions {
     pub routers: Vec<GatewayUrl>,
     /// Where others reach the public listener; made of the suffix and the listener's port where none is given.
     pub endpoint: Option<GatewayUrl>,
+    /// Origins whose pages may log in to spaces with a ticket, besides the public listener's own.
+    pub origins: Vec<GatewayUrl>,
     /// The operator's exceptions from the address check, each with its own authority where one was given.
     pub connect_to: Vec<ConnectTo>,
     /// The command that compiles an artifact in a child process.

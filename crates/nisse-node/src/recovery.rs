@@ -8,7 +8,7 @@ mod writes;
 use std::collections::{BTreeMap, HashSet};
 
 use nisse_content::BlockStore;
-use nisse_model::{DeploymentId, InvocationId, InvocationRecord};
+use nisse_model::{Address, AgentName, CredentialId, DeploymentId, InvocationId, InvocationRecord, SpaceWrite};
 use nisse_orchestrator::{Decision, Orchestrator};
 use nisse_store::{Position, Snapshot, StateStore};
 
@@ -16,6 +16,7 @@ use crate::agent::{Outward, outward_effects, state_writes};
 use crate::entry::{Closing, Completion, Entry, StateChange};
 use crate::error::{ErrorKind, NodeError, chain};
 use crate::records::Places;
+use crate::spaces::space_changes;
 use writes::Gathered;
 
 /// Largest export of a state that is put back, in bytes.
@@ -31,10 +32,22 @@ pub(crate) struct Recovery<'a> {
     /// What the last completion that changed an alarm made of it, unless a decision has taken it up.
     alarms: BTreeMap<DeploymentId, (Position, Outward)>,
     publications: Vec<Outward>,
+    /// What agents changed in spaces.
+    spaces: Vec<RecoveredChanges>,
     /// Where the outbox begins: answers of records before this place have arrived.
     pub(crate) outbox: Position,
     completed: HashSet<[u8; 16]>,
     places: Places,
+}
+
+/// What an invocation changed in a space: made once, as the space knows.
+pub(crate) struct RecoveredChanges {
+    pub(crate) deployment: DeploymentId,
+    pub(crate) owner: Address,
+    pub(crate) agent: AgentName,
+    pub(crate) position: Position,
+    pub(crate) space: CredentialId,
+    pub(crate) changes: Vec<(String, SpaceWrite)>,
 }
 
 /// What recovery leaves to the node.
@@ -42,6 +55,7 @@ pub(crate) struct Recovered {
     pub(crate) orchestrator: Orchestrator,
     /// To be sent to the driver: all of it is idempotent.
     pub(crate) outward: Vec<Outward>,
+    pub(crate) spaces: Vec<RecoveredChanges>,
     pub(crate) completed: HashSet<[u8; 16]>,
     /// Where the journal holds which records.
     pub(crate) places: Places,
@@ -57,6 +71,7 @@ impl<'a> Recovery<'a> {
             writes: Gathered::new(states),
             alarms: BTreeMap::new(),
             publications: Vec::new(),
+            spaces: Vec::new(),
             outbox: Position(0),
             completed: HashSet::new(),
             places: Places::default(),
@@ -111,6 +126,10 @@ impl<'a> Recovery<'a> {
         if succeeded {
             self.completed.insert(invocation);
         }
+        for (space, changes) in space_changes(&effects) {
+            let agent = agent.clone();
+            self.spaces.push(RecoveredChanges { deployment, owner, agent, position, space, changes });
+        }
         let writes = state_writes(&effects);
         if !writes.is_empty() {
             self.writes.add(position, owner, agent, writes).map_err(|error| failed(&error))?;
@@ -157,7 +176,13 @@ impl<'a> Recovery<'a> {
         self.writes.apply().map_err(|error| failed(&error))?;
         let alarms = self.alarms.into_values().map(|(_, alarm)| alarm);
         let outward = alarms.chain(self.publications).collect();
-        Ok(Recovered { orchestrator: self.orchestrator, outward, completed: self.completed, places: self.places })
+        Ok(Recovered {
+            orchestrator: self.orchestrator,
+            outward,
+            spaces: self.spaces,
+            completed: self.completed,
+            places: self.places,
+        })
     }
 }
 

@@ -3,9 +3,15 @@
 //! A space is opened for its first connection and closed a while after its last. Its turns are taken where waiting for the
 //! disk is allowed, one behind the other; between two of them all that was said meanwhile is gathered.
 
+mod agents;
 mod author;
 mod connection;
+mod home;
+mod import;
 mod invitation;
+mod opening;
+mod outbox;
+mod profile;
 mod rights;
 mod ways;
 mod worker;
@@ -18,10 +24,15 @@ use nisse_model::{CredentialId, Did};
 use nisse_space::chunk_sync::{Frame, Wanted};
 use nisse_space::{Admission, Author, Effect, PeerKey, Registered, Space, Speaks, StoreError};
 use nisse_store::Database;
-use tokio::sync::{Semaphore, mpsc, oneshot, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 
+pub(crate) use self::agents::AgentSpaces;
 pub use self::connection::{SpaceConnection, SpaceEar, SpaceMouth, SpaceSaid};
+pub(crate) use self::home::{home_nonce, keep as keep_home, settle as settle_home};
+pub(crate) use self::import::{Import, Imported, unreadable};
 pub(crate) use self::invitation::Invitation;
+pub(crate) use self::outbox::{Committed, Outbox, space_changes};
+pub(crate) use self::profile::{AVATAR_BYTES_MAX, NAME_MAX, PROFILE, fields, image, profile_id};
 use self::rights::Who;
 pub(crate) use self::rights::rights;
 use self::worker::Told;
@@ -39,6 +50,8 @@ const FILE: &str = "spaces/spaces.redb";
 const TOLD_MAX: usize = 256;
 /// Bytes of them, and of what the turn itself reads.
 const TOLD_BYTES_MAX: usize = 64 << 20;
+/// Exports that are written at once, and imports.
+const FILES_MAX: usize = 2;
 /// Bytes of one frame of a peer.
 pub(crate) const SPACE_FRAME_BYTES_MAX: usize = Frame::BYTES_MAX;
 
@@ -50,10 +63,39 @@ pub(crate) struct Spaces {
     /// The spaces that are held, once they were read.
     held: Mutex<Option<Vec<Registered>>>,
     open: Mutex<BTreeMap<CredentialId, Handle>>,
+    /// What agents of this node committed and is not made yet.
+    pub(crate) outbox: Outbox,
     /// Counts the spaces that came to this home.
     came: watch::Sender<u64>,
+    /// Counts how often other documents of a space were kept than before.
+    rekept: watch::Sender<u64>,
     /// Numbers connections.
     connections: AtomicU64,
+    /// One who looks after the home space at a time; and in which space it was told what this device is called.
+    homing: tokio::sync::Mutex<()>,
+    told_home: Mutex<Option<(CredentialId, String)>>,
+    /// Spaces that are written to a file, and read from one, at once.
+    pub(crate) exporting: Files,
+    pub(crate) importing: Files,
+}
+
+/// Files that are written or read at once.
+pub(crate) struct Files(Arc<Semaphore>);
+
+impl Default for Files {
+    fn default() -> Self {
+        Self(Arc::new(Semaphore::new(FILES_MAX)))
+    }
+}
+
+impl Files {
+    /// A place for one, given back when it is dropped.
+    pub(crate) fn take(&self) -> Result<OwnedSemaphorePermit, NodeError> {
+        Arc::clone(&self.0).try_acquire_owned().map_err(|_| {
+            let text = format!("failed to begin: {FILES_MAX} spaces are exported or imported at this moment");
+            NodeError::new(ErrorKind::Busy, "space_files_many", text).with_hint("try again in a while".to_owned())
+        })
+    }
 }
 
 /// An open space.
@@ -89,11 +131,7 @@ impl Spaces {
         if let Some(database) = &*held {
             return Ok(Arc::clone(database));
         }
-        let opened = Database::open(core.home.shared_disk(), &core.home.join(FILE));
-        let opened = Arc::new(opened.map_err(|error| {
-            NodeError::caused(ErrorKind::Failed, "space_failed", &error)
-                .with_hint(format!("put {} back from a copy", core.home.join(FILE).display()))
-        })?);
+        let opened = Arc::new(opening::open(&core.home.shared_disk(), &core.home.join(FILE))?);
         *held = Some(Arc::clone(&opened));
         Ok(opened)
     }
@@ -123,6 +161,16 @@ impl Spaces {
         Ok(registered)
     }
 
+    /// Reads anew what the spaces are called.
+    fn forget_names(&self) {
+        *lock(&self.held) = None;
+    }
+
+    /// Tells whenever other documents of a space are kept.
+    pub(crate) fn rekept(&self) -> watch::Receiver<u64> {
+        self.rekept.subscribe()
+    }
+
     /// Tells whenever a space came.
     pub(crate) fn came(&self) -> watch::Receiver<u64> {
         self.came.subscribe()
@@ -143,7 +191,7 @@ impl Spaces {
         self.connect_with(core, registered, Who::Client(admission), Speaks::AutomergeRepo).await
     }
 
-    /// Connects a peer whose key was proven; `first`: this home begins.
+    /// Connects a peer whose key was proven; `first`: this home begins. It is asked for what is kept here.
     pub(crate) async fn connect_peer(
         &self,
         core: &Arc<Core>,
@@ -151,6 +199,17 @@ impl Spaces {
         (peer, first): (Did, bool),
     ) -> Result<SpaceConnection, NodeError> {
         self.connect_with(core, registered, Who::Peer(peer), Speaks::Chunks { first, wanted: Wanted::All }).await
+    }
+
+    /// Connects this home itself, which brings chunks of a file: all of them are wanted.
+    pub(crate) async fn connect_file(
+        &self,
+        core: &Arc<Core>,
+        registered: &Registered,
+        own: Did,
+    ) -> Result<SpaceConnection, NodeError> {
+        let speaks = Speaks::Chunks { first: false, wanted: Wanted::All };
+        self.connect_with(core, registered, Who::File(own), speaks).await
     }
 
     async fn connect_with(

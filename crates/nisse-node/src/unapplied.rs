@@ -50,6 +50,13 @@ impl Unapplied {
         Held { unapplied: Arc::clone(self), from }
     }
 
+    /// As [`Self::hold`], from a record on that a journal had when it was opened.
+    pub(crate) fn hold_from(self: &Arc<Self>, from: Position) -> Held {
+        let mut held = self.lock();
+        held.entry(from).or_insert_with(|| Holds { count: 0, since: self.clock.elapsed() }).count += 1;
+        Held { unapplied: Arc::clone(self), from }
+    }
+
     /// How far everything before `end`, which is durable, is in place.
     pub(crate) fn settled(&self, end: Position) -> Position {
         self.lock().first_key_value().map_or(end, |(oldest, _)| end.min(*oldest))
@@ -80,6 +87,14 @@ impl Held {
                 held.remove(&self.from);
             }
         }
+    }
+
+    /// Another hold on the same place.
+    pub(crate) fn twin(&self) -> Self {
+        if let Some(holds) = self.unapplied.lock().get_mut(&self.from) {
+            holds.count += 1;
+        }
+        Self { unapplied: Arc::clone(&self.unapplied), from: self.from }
     }
 
     /// What follows from the record cannot be done here any more: only the next start, which reads the journal, can.

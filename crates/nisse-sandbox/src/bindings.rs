@@ -14,12 +14,14 @@ pub(crate) mod imports {
                 import nisse:agent/log@0.1.0;
                 import nisse:agent/ipfs@0.1.0;
                 import nisse:agent/chain@0.1.0;
+                import nisse:agent/spaces@0.1.0;
             }
         ",
         world: "nisse:sandbox/imports",
         imports: {
             "nisse:agent/state": async | trappable,
             "nisse:agent/ipfs": async | trappable,
+            "nisse:agent/spaces": async | trappable,
             "nisse:agent/log": async | trappable,
             default: trappable,
         },

@@ -12,9 +12,10 @@ mod ipfs;
 mod log;
 mod outgoing_http;
 mod random;
+mod spaces;
 mod state;
 
-use nisse_model::{Grants, Permission};
+use nisse_model::{Grants, Role};
 use wasmtime::component::Linker;
 
 pub(crate) use self::inert::StandardOutput;
@@ -39,16 +40,19 @@ pub(crate) enum Need {
     ReadIpfs,
     /// The permission `publish_to_chain`.
     PublishToChain,
+    /// A permission `space`; which space it is for is asked at each call.
+    Space,
 }
 
 /// The list. What is not on it cannot be imported.
-pub(crate) const CAPABILITIES: [&Capability; 10] = [
+pub(crate) const CAPABILITIES: [&Capability; 11] = [
     &state::STATE,
     &alarm::ALARM,
     &config::CONFIG,
     &log::LOG,
     &ipfs::IPFS,
     &chain::CHAIN,
+    &spaces::SPACES,
     &clock::CLOCK,
     &random::RANDOM,
     &outgoing_http::OUTGOING_HTTP,
@@ -61,15 +65,17 @@ impl Need {
             Self::Nothing => true,
             Self::ReadIpfs => grants.may_read_ipfs(),
             Self::PublishToChain => grants.may_publish(),
+            Self::Space => grants.may_use_spaces(Role::Read),
         }
     }
 
     /// The line of `permissions` that meets it.
-    pub(crate) fn permission(self) -> Option<Permission> {
+    pub(crate) fn permission(self) -> Option<&'static str> {
         match self {
             Self::Nothing => None,
-            Self::ReadIpfs => Some(Permission::ReadIpfs),
-            Self::PublishToChain => Some(Permission::PublishToChain),
+            Self::ReadIpfs => Some("read_ipfs"),
+            Self::PublishToChain => Some("publish_to_chain"),
+            Self::Space => Some("space:NAME:read"),
         }
     }
 }

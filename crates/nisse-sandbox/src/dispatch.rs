@@ -6,9 +6,9 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use minicbor::Encode;
-use nisse_model::{Grants, Hash256, HostCallRecord, HostCallResult, InvocationId};
+use nisse_model::{Grants, Hash256, HostCallRecord, HostCallResult, InvocationId, Role};
 
-use crate::host::{CallKey, Host, HostCall, HostFailureKind, HostReply};
+use crate::host::{CallKey, Host, HostCall, HostFailureKind, HostReply, ObjectWrite};
 use crate::limits::{HOST_CALL_FUEL, HOST_CALLS_MAX, HTTP_SENDS_MAX, LOG_LINES_MAX};
 
 /// Whether host calls are written down. Without records there are no receipts.
@@ -66,6 +66,12 @@ fn function_name(call: &HostCall) -> &'static str {
         HostCall::Now => "clock.now",
         HostCall::Random { .. } => "random.bytes",
         HostCall::Log { .. } => "log.write",
+        HostCall::SpaceList => "spaces.list",
+        HostCall::SpaceGet { .. } => "spaces.get",
+        HostCall::SpaceQuery { .. } => "spaces.query",
+        HostCall::SpaceTry { write: ObjectWrite::Put { .. }, .. } => "spaces.put",
+        HostCall::SpaceTry { write: ObjectWrite::Patch { .. }, .. } => "spaces.patch",
+        HostCall::SpaceTry { write: ObjectWrite::Delete, .. } => "spaces.delete",
     }
 }
 
@@ -215,9 +221,16 @@ impl Dispatcher {
 
     /// The grant that each call needs. A new call without an arm here does not compile.
     fn refusal(&self, call: &HostCall) -> Option<HostReply> {
+        let in_space = |space: &str, role| self.grants.space_rules().iter().any(|rule| rule.gives(space, role));
+        let of_space = |space: &str, role: Role| format!("space:{space}:{}", role.as_str());
         let (allowed, permission) = match call {
-            HostCall::IpfsRead { .. } => (self.grants.may_read_ipfs(), "read_ipfs"),
-            HostCall::HttpSend { .. } => (self.grants.may_reach_network(), "network_outbound"),
+            HostCall::IpfsRead { .. } => (self.grants.may_read_ipfs(), "read_ipfs".to_owned()),
+            HostCall::HttpSend { .. } => (self.grants.may_reach_network(), "network_outbound".to_owned()),
+            HostCall::SpaceList => (self.grants.may_use_spaces(Role::Read), "space".to_owned()),
+            HostCall::SpaceGet { space, .. } | HostCall::SpaceQuery { space, .. } => {
+                (in_space(space, Role::Read), of_space(space, Role::Read))
+            }
+            HostCall::SpaceTry { space, .. } => (in_space(space, Role::Edit), of_space(space, Role::Edit)),
             HostCall::StateGet { .. }
             | HostCall::StateKeys { .. }
             | HostCall::Now

@@ -11,6 +11,7 @@ use async_trait::async_trait;
 
 pub use self::message::{
     CallKey, HostCall, HostFailure, HostFailureKind, HostReply, HttpField, HttpRequest, HttpResponse, LogLevel,
+    ObjectChange, ObjectWrite, SpaceGiven,
 };
 pub use self::remote::{RemoteError, RemoteHost, serve_host};
 

@@ -3,7 +3,7 @@
 //! This is the deploy-time gate: a file that is no component, that is built to choke a compiler, or that imports more
 //! than its grants is refused here with a sentence that says what to do.
 
-use nisse_model::{Grants, Permission, hint_to_add};
+use nisse_model::{Grants, hint_to_add};
 use wasmparser::{CanonicalFunction, CanonicalOption, Encoding, Parser, Payload};
 
 use crate::capability::{CAPABILITIES, Capability, Need};
@@ -77,7 +77,7 @@ pub enum ImportRefused {
         /// As the component names it.
         import: String,
         /// The line of `permissions` that is missing.
-        permission: Permission,
+        permission: &'static str,
     },
     /// nisse offers another version of it.
     #[error("link `{import}`: nisse offers version {offered} of this interface")]
@@ -212,10 +212,10 @@ impl Inspection {
     }
 
     /// Permissions that its imports need, for a package's author.
-    pub fn permissions_needed(&self) -> Vec<Permission> {
+    pub fn permissions_needed(&self) -> Vec<&'static str> {
         let needs = self.imports.iter().filter_map(|import| Capability::of_import(import)).map(|known| known.need);
         let mut needed: Vec<_> = needs.filter(|need| *need != Need::Nothing).filter_map(Need::permission).collect();
-        needed.sort_by_key(Permission::to_string);
+        needed.sort_unstable();
         needed.dedup();
         needed
     }

@@ -32,7 +32,7 @@ pub use dispatch::Recording;
 pub use engine::{Engine, EngineError, EngineOptions};
 pub use host::{
     CallKey, Host, HostCall, HostFailure, HostFailureKind, HostReply, HttpField, HttpRequest, HttpResponse, LogLevel,
-    RemoteError, RemoteHost, serve_host,
+    ObjectChange, ObjectWrite, RemoteError, RemoteHost, SpaceGiven, serve_host,
 };
 pub use inspection::{ARTIFACT_BYTES_MAX, ImportRefused, InspectError, Inspection};
 pub use instance::{CallContext, HttpAnswer, InvocationEnd, LiveInstance, Opening, Outflow, StartError, Trace};

@@ -6,7 +6,9 @@ use std::collections::BTreeMap;
 use std::ops::{Bound, Deref, DerefMut};
 use std::sync::Arc;
 
-use nisse_model::{AssetName, EFFECTS_MAX, Effect, Timestamp};
+use nisse_model::{AssetName, CredentialId, EFFECTS_MAX, Effect, Hash256, SpaceWrite, Timestamp};
+
+use crate::host::ObjectChange;
 
 /// The changes of one invocation. Later writes of a key replace earlier ones.
 #[derive(Debug, Default, Clone)]
@@ -17,12 +19,24 @@ pub(crate) struct Overlay {
     state_bytes: u64,
     alarm: Option<Alarm>,
     publications: Vec<Publication>,
+    objects: Vec<ObjectWrite>,
+    /// Bytes of JSON that `objects` hold.
+    objects_bytes: usize,
 }
 
 #[derive(Debug, Clone, Copy)]
 enum Alarm {
     Set(Timestamp),
     Clear,
+}
+
+/// A change of an object of a space, by the name that the guest knows the space by.
+#[derive(Debug, Clone)]
+struct ObjectWrite {
+    space_name: String,
+    space: [u8; 32],
+    object: String,
+    write: SpaceWrite,
 }
 
 #[derive(Debug, Clone)]
@@ -98,8 +112,39 @@ impl Overlay {
         self.publications.len()
     }
 
+    /// Adds a change of an object, which was tried.
+    pub(crate) fn change_object(
+        &mut self,
+        space_name: String,
+        space: [u8; 32],
+        object: String,
+        write: SpaceWrite,
+    ) -> Result<(), EffectsSpent> {
+        self.room()?;
+        self.objects_bytes += write.bytes();
+        self.objects.push(ObjectWrite { space_name, space, object, write });
+        Ok(())
+    }
+
+    /// How many objects' changes there are, and bytes of their JSON.
+    pub(crate) fn object_changes(&self) -> (usize, usize) {
+        (self.objects.len(), self.objects_bytes)
+    }
+
+    /// What was changed in a space so far, in order; of one object alone where it is named.
+    pub(crate) fn objects_of(&self, space_name: &str, object: Option<&str>) -> Vec<ObjectChange> {
+        let wanted = |change: &&ObjectWrite| {
+            change.space_name == space_name && object.is_none_or(|object| object == change.object)
+        };
+        let change = |ObjectWrite { object, write, .. }: &ObjectWrite| ObjectChange {
+            object: object.clone(),
+            write: write.clone().into(),
+        };
+        self.objects.iter().filter(wanted).map(change).collect()
+    }
+
     /// The effects in the order in which they are applied: answers for the chain first, so that an answer's place is
-    /// its effect's index and thereby its intent id; then state by key; then the alarm.
+    /// its effect's index and thereby its intent id; then state by key; then objects as they were changed; then the alarm.
     pub(crate) fn into_effects(self) -> Vec<Effect> {
         let publications = self
             .publications
@@ -113,16 +158,21 @@ impl Overlay {
             Alarm::Set(at) => Effect::AlarmSet { at },
             Alarm::Clear => Effect::AlarmClear,
         });
-        publications.chain(state).chain(alarm).collect()
+        let objects = self.objects.into_iter().map(|ObjectWrite { space, object, write, .. }| Effect::Space {
+            space: CredentialId(Hash256(space)),
+            object,
+            write,
+        });
+        publications.chain(state).chain(objects).chain(alarm).collect()
     }
 
     fn is_empty(&self) -> bool {
-        self.state.is_empty() && self.alarm.is_none() && self.publications.is_empty()
+        self.state.is_empty() && self.alarm.is_none() && self.publications.is_empty() && self.objects.is_empty()
     }
 
     fn room(&self) -> Result<(), EffectsSpent> {
         // One is kept for the alarm, which replaces itself.
-        let used = self.state.len() + self.publications.len() + 1;
+        let used = self.state.len() + self.publications.len() + self.objects.len() + 1;
         if used < EFFECTS_MAX { Ok(()) } else { Err(EffectsSpent) }
     }
 }

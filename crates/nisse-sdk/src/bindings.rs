@@ -20,6 +20,7 @@ mod imports {
                 import nisse:agent/log@0.1.0;
                 import nisse:agent/ipfs@0.1.0;
                 import nisse:agent/chain@0.1.0;
+                import nisse:agent/spaces@0.1.0;
                 import wasi:clocks/wall-clock@0.2.12;
                 import wasi:clocks/monotonic-clock@0.2.12;
                 import wasi:random/random@0.2.12;

@@ -45,6 +45,7 @@ pub mod http;
 pub mod ipfs;
 pub mod log;
 pub mod random;
+pub mod spaces;
 pub mod state;
 
 pub use event::{Event, Failure, FailureKind, Handler, Invocation, Outcome};

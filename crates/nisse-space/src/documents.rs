@@ -20,6 +20,10 @@ const OPERATION_BYTES: u64 = 440;
 const BEHIND_MAX: u64 = 64;
 /// or so many bytes of changes.
 const BEHIND_BYTES_MAX: usize = 256 << 10;
+/// A document that costs no more is loaded again sooner than anybody notices, so that it stays loaded only while it is in use.
+const SMALL_BYTES_MAX: u64 = 256 << 10;
+/// What all of those may cost that stay loaded between turns.
+const ALL_SMALL_BYTES_MAX: u64 = 2 << 20;
 
 /// A loaded document.
 pub(crate) struct Loaded {
@@ -37,6 +41,8 @@ pub(crate) struct Documents {
     loaded: HashMap<DocumentId, Loaded>,
     /// Counts uses.
     tick: u64,
+    /// The uses that were counted when small documents were looked through last.
+    looked: u64,
     bytes_max: u64,
 }
 
@@ -76,6 +82,15 @@ impl Loaded {
         DOCUMENT_BYTES + OPERATION_BYTES * self.automerge.stats().num_ops
     }
 
+    fn is_small(&self) -> bool {
+        self.cost() <= SMALL_BYTES_MAX
+    }
+
+    /// Whether it has changes that wait for others.
+    fn waits(&self) -> bool {
+        !self.automerge.get_missing_deps(&[]).is_empty()
+    }
+
     /// A chunk of it became durable.
     pub(crate) fn grew(&mut self, bytes: usize) {
         self.chunks += 1;
@@ -86,7 +101,7 @@ impl Loaded {
 
 impl Documents {
     pub(crate) fn new(bytes_max: u64) -> Self {
-        Self { loaded: HashMap::new(), tick: 0, bytes_max }
+        Self { loaded: HashMap::new(), tick: 0, looked: 0, bytes_max }
     }
 
     /// How many are loaded.
@@ -130,7 +145,25 @@ impl Documents {
 
     /// Forgets documents in which changes wait for others that did not come.
     pub(crate) fn drop_waiting(&mut self) {
-        self.loaded.retain(|_, loaded| loaded.automerge.get_missing_deps(&[]).is_empty());
+        self.loaded.retain(|_, loaded| !loaded.waits());
+    }
+
+    /// Forgets small documents that were not used since this was called last, but for those in which changes wait; whether there
+    /// are others of which it may forget some later.
+    pub(crate) fn let_go(&mut self) -> bool {
+        let looked = std::mem::replace(&mut self.looked, self.tick);
+        let (mut kept, mut later) = (HashMap::new(), false);
+        for (document, loaded) in self.loaded.drain() {
+            let small = loaded.is_small() && !loaded.waits();
+            if small && loaded.used <= looked {
+                continue;
+            }
+            later |= small;
+            kept.insert(document, loaded);
+        }
+        // A table keeps the room that it once needed.
+        self.loaded = kept;
+        later
     }
 
     /// Makes views where many chunks stand behind the last, and forgets what there is no room for.
@@ -141,21 +174,28 @@ impl Documents {
                 (loaded.behind, loaded.behind_bytes) = (0, 0);
             }
         }
-        let mut cost: u64 = self.loaded.values().map(Loaded::cost).sum();
-        if cost <= self.bytes_max {
-            return Ok(());
+        // Those in which changes wait are not loaded again as they are: only want of room takes them.
+        self.forget_oldest(ALL_SMALL_BYTES_MAX, |loaded| loaded.is_small() && !loaded.waits());
+        self.forget_oldest(self.bytes_max, |_| true);
+        Ok(())
+    }
+
+    /// Forgets those of a kind that were not used for longest, if together they cost more than this, until it is half as much.
+    fn forget_oldest(&mut self, bytes_max: u64, of_kind: impl Fn(&Loaded) -> bool) {
+        let of_kind = self.loaded.iter().filter(|(_, loaded)| of_kind(loaded));
+        let mut all: Vec<_> = of_kind.map(|(document, loaded)| (loaded.used, *document, loaded.cost())).collect();
+        let mut cost: u64 = all.iter().map(|(.., cost)| cost).sum();
+        if cost <= bytes_max {
+            return;
         }
-        let mut oldest: Vec<(u64, DocumentId, u64)> =
-            self.loaded.iter().map(|(document, loaded)| (loaded.used, *document, loaded.cost())).collect();
-        oldest.sort_unstable();
-        for (_, document, freed) in oldest {
-            if cost <= self.bytes_max / 2 {
+        all.sort_unstable();
+        for (_, document, freed) in all {
+            if cost <= bytes_max / 2 {
                 break;
             }
             self.loaded.remove(&document);
             cost -= freed;
         }
-        Ok(())
     }
 }
 

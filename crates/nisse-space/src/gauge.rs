@@ -24,6 +24,7 @@ mod tests;
 pub use guard::{Panicked, guarded};
 pub use message::{BLOOM_BYTES_MAX, HAVES_MAX, HEADS_MAX, NEEDS_MAX, PROBES_MAX, measure_message};
 
+use nisse_model::Hash256;
 use stream::{Stream, number_bytes};
 use tally::Tally;
 
@@ -197,6 +198,21 @@ pub fn measure(bytes: &[u8], limits: &Limits) -> Result<Size, GaugeError> {
     let mut tally = Tally::new(limits);
     measure_chunks(bytes, &mut tally)?;
     Ok(tally.size())
+}
+
+/// Whether a run of chunks is as automerge saved it, by the sums of those that are not deflated as a whole.
+pub(crate) fn is_whole(bytes: &[u8]) -> bool {
+    let mut rest = bytes;
+    while !rest.is_empty() {
+        let Ok((kind, _, after)) = split_chunk(rest, 0) else { return false };
+        let chunk = &rest[..rest.len() - after.len()];
+        let (sum, summed) = (&chunk[MAGIC.len()..PREFIX_BYTES as usize - 1], &chunk[PREFIX_BYTES as usize - 1..]);
+        if kind != 2 && !Hash256::of(summed).0.starts_with(sum) {
+            return false;
+        }
+        rest = after;
+    }
+    true
 }
 
 fn measure_chunks(bytes: &[u8], tally: &mut Tally<'_>) -> Result<(), GaugeError> {

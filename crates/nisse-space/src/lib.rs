@@ -9,6 +9,7 @@ mod chunk;
 pub mod chunk_sync;
 mod document_id;
 mod documents;
+mod export;
 pub mod gauge;
 pub mod objects;
 pub mod repo_protocol;
@@ -20,9 +21,11 @@ mod vouched;
 
 pub use chunk::{Changes, Chunk, ChunkError, ChunkId};
 pub use document_id::{DocumentId, ParseDocumentIdError};
+pub use export::{Export, ExportError, ExportHeader, ExportPart, ExportReader, Whereabouts, item_of_stored};
 pub use root::root_document;
 pub use space::{
-    Author, Effect, Event, Made, PeerKey, Rights, Space, SpaceError, SpaceLimits, SpaceObjectError, Speaks, Write,
+    Author, Effect, Event, MISFITS_MAX, Made, Misfits, Outcome, PeerKey, Rights, SchemaEntry, Space, SpaceError,
+    SpaceLimits, SpaceObjectError, Speaks, Write,
 };
 pub use store::{Registered, Store, StoreError, Summary};
 pub use ticket::{Admission, Ticket, TicketError};

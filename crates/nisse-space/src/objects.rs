@@ -13,6 +13,7 @@ mod object;
 mod order;
 mod query;
 mod scalar;
+mod schema;
 mod structure;
 mod value;
 mod write;
@@ -22,10 +23,16 @@ pub use history::{HISTORY_CHANGES_MAX, HISTORY_TOUCHED_MAX, History, HistoryChan
 pub use id::{ObjectId, ParseObjectIdError};
 pub use object::{ForeignKey, Object, ObjectKind};
 pub use order::compare;
+pub(crate) use query::type_name;
 pub use query::{
     QUERY_BYTES_MAX, QUERY_DEPTH_MAX, QUERY_NODES_MAX, QUERY_OBJECTS_MAX, QUERY_RESULTS_MAX, QUERY_STEPS_MAX,
     QUERY_WORDS_MAX, Query, QueryError,
 };
+pub use schema::{
+    DeclaredType, Misfit, SCHEMA_BYTES_MAX, SCHEMA_DEPTH_MAX, SCHEMA_NESTED_MAX, SCHEMA_PATTERN_BYTES_MAX,
+    SCHEMA_TYPENAME, SCHEMA_URI, SCHEMA_WORK_MAX, Schema, SchemaError, TYPENAME_BYTES_MAX,
+};
+pub(crate) use schema::{is_schema, named_object};
 pub use structure::{OBJECT_URI_BYTES_MAX, ObjectError};
 pub use value::{OBJECT_BYTES_MAX, OBJECT_DEPTH_MAX, OBJECT_ELEMENTS_MAX, OBJECT_KEYS_MAX, OBJECT_READ_TIMES_MAX};
 pub use write::{Writer, delete, patch, put};

@@ -8,17 +8,21 @@
 //! Who is connected speaks one of two protocols ([`Speaks`]): clients that have no key bring changes, which are signed
 //! here; peers of nisse bring chunks, which somebody signed.
 
+mod applying;
 mod chunks;
 mod held;
+mod keeping;
 mod objects;
+mod presence;
 mod protocol;
 mod repo;
 mod resolve;
+mod schemas;
 mod sound;
 mod taking;
 #[cfg(test)]
 mod tests;
-mod unchanged;
+mod unloaded;
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
@@ -30,11 +34,15 @@ use crate::chunk_sync::Wanted;
 use crate::document_id::DocumentId;
 use crate::gauge;
 use crate::repo_protocol::{PeerMetadata, PeerName, StorageName};
-use crate::store::{Store, StoreError};
+use crate::store::{Applied, Store, StoreError};
 use held::Held;
+use presence::Heard;
 use protocol::{Passing, Refusal, SyncProtocol};
+use schemas::Schemas;
 
+pub use applying::Outcome;
 pub use objects::{SpaceObjectError, Write};
+pub use schemas::{MISFITS_MAX, Misfits, SchemaEntry};
 
 /// A connection, by the number that whoever has its socket gave it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -222,6 +230,10 @@ pub struct Space {
     us: Arc<(PeerName, PeerMetadata)>,
     /// Counts the turns that changed a document.
     changes: u64,
+    /// What is known of the schemas in it.
+    schemas: Schemas,
+    /// What clients said to others last.
+    heard: Heard,
 }
 
 /// Somebody who is connected.
@@ -244,6 +256,8 @@ struct Turn<'a> {
     lost: BTreeSet<DocumentId>,
     /// What was said that is kept nowhere.
     passing: Vec<Passing>,
+    /// How far what was committed elsewhere is applied once this is kept.
+    applied: Option<Applied>,
     effects: Vec<Effect>,
 }
 
@@ -266,6 +280,7 @@ impl<'a> Turn<'a> {
             changed: BTreeSet::new(),
             lost: BTreeSet::new(),
             passing: Vec::new(),
+            applied: None,
             effects: Vec::new(),
         }
     }
@@ -278,6 +293,12 @@ impl<'a> Turn<'a> {
     fn take(&mut self, chunk: Chunk) {
         self.changed.insert(chunk.changes().document);
         self.chunks.push(Admitted { chunk, from: None, durable: false });
+    }
+
+    /// The documents of chunks that were signed here and are not durable yet.
+    fn made(&self) -> impl Iterator<Item = DocumentId> {
+        let made = self.chunks.iter().filter(|one| one.from.is_none() && !one.durable);
+        made.map(|one| one.chunk.changes().document)
     }
 
     /// What it has of a document that is not durable yet.
@@ -293,7 +314,8 @@ impl Space {
         let name = PeerName::new(&format!("nisse-{replica}")).expect("a replica's name is short");
         let storage = StorageName::new(replica).expect("a replica's name is short");
         let metadata = PeerMetadata { storage: Some(storage), is_ephemeral: false };
-        Self { held: Held::new(store, limits), peers: BTreeMap::new(), us: Arc::new((name, metadata)), changes: 0 }
+        let (held, us) = (Held::new(store, limits), Arc::new((name, metadata)));
+        Self { held, peers: BTreeMap::new(), us, changes: 0, schemas: Schemas::default(), heard: Heard::default() }
     }
 
     /// Why nothing more is taken; what was taken is served all the same.
@@ -304,6 +326,12 @@ impl Space {
     /// How many turns changed a document since it was opened.
     pub fn changes(&self) -> u64 {
         self.changes
+    }
+
+    /// Forgets what is loaded and was not used since this was called last, as far as it is soon loaded again. To be called between
+    /// turns, now and then, until it says `false`: there is no more to forget until something is used.
+    pub fn let_go(&mut self) -> bool {
+        self.held.documents.let_go()
     }
 
     /// Documents that are loaded.
@@ -347,6 +375,9 @@ impl Space {
         let heard = peer.protocol.hear(bytes, peer.rights, &mut self.held, turn);
         self.settled(key, heard, turn);
         for passing in std::mem::take(&mut turn.passing) {
+            if !self.heard.is_new(&passing) {
+                continue;
+            }
             for (_, other) in self.peers.iter_mut().filter(|(other, _)| **other != key) {
                 other.protocol.pass_on(&passing, turn);
             }
@@ -383,6 +414,7 @@ impl Space {
             }
         }
         self.changes += u64::from(!turn.changed.is_empty());
+        self.schemas.changed(&turn.changed);
         let mut refused = Vec::new();
         for (key, peer) in &mut self.peers {
             if let Err(refusal) = peer.protocol.tell(peer.rights, &mut self.held, turn) {

@@ -5,21 +5,24 @@
 //!
 //! A chunk whose author was cut off, and that nobody else vouches for, is set aside: it is held, and is in no document.
 
+mod applied;
 mod aside;
 mod items;
+mod kept;
 mod register;
 mod summary;
 
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use automerge::ChangeHash;
 use nisse_model::{CredentialId, Hash256};
 use nisse_store::{Database, DatabaseError, Rows, Table, WriteTransaction};
 
+pub(crate) use applied::Applied;
 pub(crate) use aside::{Kept, Standing};
 pub(crate) use items::Place;
 
@@ -28,6 +31,7 @@ pub use summary::Summary;
 
 use crate::chunk::{Chunk, ChunkError, ChunkId};
 use crate::document_id::DocumentId;
+use crate::gauge;
 
 const CHUNKS: Table = Table::new("space.chunks");
 /// Which chunks are here, by document and name, and where each is.
@@ -75,6 +79,11 @@ impl Store {
     /// The part of this space. Nothing is written yet.
     pub fn new(database: Arc<Database>, space: CredentialId) -> Self {
         Self { database, space }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn database(&self) -> &Database {
+        &self.database
     }
 
     /// The space.
@@ -153,6 +162,17 @@ impl Store {
         }
     }
 
+    /// All changes of a document as automerge loads them, up to so many bytes. `None` where there is more, and where the view is
+    /// damaged: whoever loads the document makes it anew.
+    pub(crate) fn whole(&self, document: DocumentId, bytes_max: usize) -> Result<Option<Vec<u8>>, StoreError> {
+        let Stored { mut view, later, .. } = self.load(document, true)?;
+        if view.len() + later.len() > bytes_max || !gauge::is_whole(&view) {
+            return Ok(None);
+        }
+        view.extend(later);
+        Ok(Some(view))
+    }
+
     /// Takes chunks, each behind what it stands on, durable when this returns. Those that are here already are left out. `heads`
     /// are those of the documents then, where they are known: chunks that were made apart from each other do not tell them.
     pub fn commit<'c>(
@@ -160,7 +180,21 @@ impl Store {
         chunks: impl IntoIterator<Item = &'c Chunk>,
         heads: &BTreeMap<DocumentId, Vec<ChangeHash>>,
     ) -> Result<(), StoreError> {
+        self.commit_applied(chunks, heads, (None, &BTreeSet::new()))
+    }
+
+    /// As [`Self::commit`], and how far what was committed elsewhere is applied with them, and which documents are kept besides.
+    pub(crate) fn commit_applied<'c>(
+        &self,
+        chunks: impl IntoIterator<Item = &'c Chunk>,
+        heads: &BTreeMap<DocumentId, Vec<ChangeHash>>,
+        (applied, kept): (Option<&Applied>, &BTreeSet<DocumentId>),
+    ) -> Result<(), StoreError> {
         self.database.write(|rows| {
+            self.put_kept(rows, kept)?;
+            if let Some(applied) = applied {
+                self.put_applied(rows, applied)?;
+            }
             let mut summaries: BTreeMap<DocumentId, Summary> = BTreeMap::new();
             for chunk in chunks {
                 let changes = chunk.changes();

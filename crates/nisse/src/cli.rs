@@ -2,6 +2,7 @@
 
 mod identity;
 mod space;
+mod space_schema;
 mod vault;
 
 use std::net::SocketAddr;
@@ -11,6 +12,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use identity::{DeviceCommand, IdentityCommand, KitCommand, TokenCommand};
 pub(crate) use space::{MemberRole, SpaceCommand, TicketRole};
+pub(crate) use space_schema::SchemaCommand;
 pub(crate) use vault::{AuditCommand, SecretCommand, VaultCommand, WalletCommand};
 
 /// Your own agent: always on, on your machine or one you rent, and able to prove what it did.
@@ -32,8 +34,8 @@ pub(crate) struct Shared {
     /// Print JSON
     #[arg(long, global = true)]
     pub(crate) json: bool,
-    /// Speak to another home of this identity, over the link
-    #[arg(long, global = true, value_name = "NAME")]
+    /// Speak to another home of this identity, or to one that runs an agent of a space of yours, over the link: by the name that it has here, or by its ticket
+    #[arg(long, global = true, value_name = "NAME|TICKET")]
     pub(crate) remote: Option<String>,
     /// Use the token in this file, in place of the home's own
     #[arg(long, global = true, value_name = "FILE", conflicts_with = "remote")]
@@ -253,6 +255,9 @@ pub(crate) struct Deploy {
     /// How long to wait until it is live; 0 returns at once [default: 180, and 10 once this node has refused it; a bid window is added]
     #[arg(long, value_name = "SECONDS")]
     pub(crate) wait: Option<u64>,
+    /// Give it to a space: its admins control it as well, from their own homes
+    #[arg(long, value_name = "SPACE", conflicts_with = "payment")]
+    pub(crate) space: Option<String>,
 }
 
 #[derive(Args)]

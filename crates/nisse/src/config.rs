@@ -49,6 +49,7 @@ struct Listen {
     rpc: Option<String>,
     suffix: Option<String>,
     endpoint: Option<String>,
+    origins: Option<Vec<String>>,
 }
 
 #[derive(Debug, Deserialize, Default, Clone)]
@@ -147,6 +148,7 @@ pub(crate) fn load(home: &Path, flags: &Up) -> Result<Config, Failure> {
         _ => picker.pick("listen.suffix", None, file.listen.suffix, built_in.listen.suffix)?,
     };
     check_endpoint(endpoint.as_ref(), &suffix)?;
+    let origins = picker.list("listen.origins", &[], file.listen.origins, String::clone);
     let chain = picker.pick("market.chain", flags.chain.clone(), file.market.chain, built_in.market.chain)?;
     let chain_id = picker.maybe(
         "market.chain_id",
@@ -226,6 +228,7 @@ pub(crate) fn load(home: &Path, flags: &Up) -> Result<Config, Failure> {
         gateways: parse_all("content.gateways", &gateways)?,
         routers: parse_all("content.routers", &routers)?,
         endpoint,
+        origins: parse_all("listen.origins", &origins)?,
         connect_to: parse_connect_to(&connect_to, &authorities)?,
         compile_command: compile_command()?,
         vault: VaultChoice::Process(vault_command(home)?),

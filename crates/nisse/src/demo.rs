@@ -133,6 +133,7 @@ async fn deploy(node: &Node, timeline: &mut Timeline) -> Result<Up, Failure> {
         instant: false,
         key: Some(KeyName::Deployer.as_str().to_owned()),
         wait_ms: None,
+        space: None,
     };
     let Deployed { state, reason, hint, deployment, endpoint, .. } = node.deploy(request, timeline).await?;
     if state != "running" {

@@ -265,6 +265,7 @@ async fn rent(market: &Node, timeline: &mut Timeline) -> Result<String, Failure>
         instant: false,
         key: Some(KeyName::Deployer.as_str().to_owned()),
         wait_ms: Some(u64::try_from(STEP_MAX.as_millis()).unwrap_or(u64::MAX)),
+        space: None,
     };
     Ok(market.deploy(request, timeline).await?.deployment)
 }

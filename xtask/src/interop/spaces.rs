@@ -68,9 +68,15 @@ fn take_turns(scripts: &Scripts, nisse: &Nisse) -> anyhow::Result<()> {
 pub(super) fn tell_browser(packages: &Path) -> anyhow::Result<()> {
     browser::install()?;
     let scripts = Scripts::new(packages, "spaces-browser")?;
+    // Where the page will be: what a node takes logins of stands in its configuration.
+    let port = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+    let page = format!("http://localhost:{port}");
     let nisse = Nisse::up(&scripts.folder)?;
     nisse.begin_identity()?;
-    let root = root(&nisse.json(&["space", "create", "notes"])?)?;
+    drop(nisse);
+    std::fs::write(scripts.folder.join("home/nisse.toml"), format!("[listen]\norigins = [\"{page}\"]\n"))?;
+    let nisse = Nisse::up(&scripts.folder)?;
+    nisse.json(&["space", "create", "notes"])?;
     let app = scripts.folder.join("app");
     copy(&repository().join("examples/always-on-peer"), &app)?;
     let mut bundle = Command::new(packages.join("@esbuild/linux-x64/bin/esbuild"));
@@ -85,8 +91,10 @@ pub(super) fn tell_browser(packages: &Path) -> anyhow::Result<()> {
     bundle.arg(format!("--alias:nisse-client={}", repository().join("clients/nisse-client/nisse-client.js").display()));
     bundle.current_dir(&app);
     run(bundle)?;
-    let (to_edit, to_read) = (ticket(&nisse, "notes", &[])?, ticket(&nisse, "notes", &["--role", "read"])?);
-    scripts.run("browser.js", &[&app.to_string_lossy(), &to_edit, &to_read, &root])
+    let (to, port) = (["--app", &page], port.to_string());
+    let to_edit = ticket(&nisse, "notes", &to)?;
+    let to_read = ticket(&nisse, "notes", &[&to[..], &["--role", "read"]].concat())?;
+    scripts.run("browser.js", &[&app.to_string_lossy(), &port, &to_edit, &to_read])
 }
 
 fn root(space: &serde_json::Value) -> anyhow::Result<String> {

@@ -4,7 +4,9 @@ use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{Path, State};
 use http::StatusCode;
-use nisse_node::control::{DeviceEntry, DeviceName, DeviceRevoked, IdentityStatus, PairingRequest, PairingStatus};
+use nisse_node::control::{
+    DeviceEntry, DeviceName, DeviceRevoked, IdentityStatus, PairingRequest, PairingStatus, Profile, ProfileRequest,
+};
 
 use super::{Answer, Sent, read};
 use crate::control::App;
@@ -20,6 +22,14 @@ pub(crate) async fn identity_device(State(app): State<App>) -> Answer<IdentitySt
 
 pub(crate) async fn identity_begin(State(app): State<App>, genesis: Bytes) -> Answer<IdentityStatus> {
     Ok(Json(app.node.identity_begin(&genesis).await?))
+}
+
+pub(crate) async fn identity_profile(State(app): State<App>) -> Answer<Profile> {
+    Ok(Json(app.node.profile().await?))
+}
+
+pub(crate) async fn identity_profile_set(State(app): State<App>, sent: Sent<ProfileRequest>) -> Answer<Profile> {
+    Ok(Json(app.node.profile_set(&read(sent)?).await?))
 }
 
 pub(crate) async fn device_list(State(app): State<App>) -> Answer<Vec<DeviceEntry>> {

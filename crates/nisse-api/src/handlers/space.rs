@@ -6,10 +6,10 @@ use axum::Json;
 use axum::extract::{Path, State};
 use axum::response::sse::{Event, Sse};
 use futures::Stream;
-use http::StatusCode;
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use nisse_node::control::{
-    InvitationRequest, JoinRequest, MemberRequest, ObjectHistory, SpaceEntry, SpaceInvitation, SpaceMember,
-    SpaceRequest, SpaceStatus, SpaceTicket, SpaceTicketRequest,
+    InvitationRequest, JoinRequest, MemberRequest, ObjectHistory, OpenSpaceInvitation, SpaceEntry, SpaceInvitation,
+    SpaceKeepRequest, SpaceMember, SpaceRequest, SpaceStatus, SpaceTicket, SpaceTicketRequest,
 };
 use serde::Deserialize;
 use serde_json::Value;
@@ -17,6 +17,9 @@ use serde_json::Value;
 use super::{Answer, Asked, Sent, query, read, told};
 use crate::control::App;
 use crate::problem::Problem;
+
+/// How many objects there are besides of which nothing is here, where a part of the space is kept.
+pub(crate) const ELSEWHERE: HeaderName = HeaderName::from_static("nisse-elsewhere");
 
 pub(crate) async fn space_list(State(app): State<App>) -> Answer<Vec<SpaceEntry>> {
     Ok(Json(app.node.space_list().await?))
@@ -28,6 +31,14 @@ pub(crate) async fn space_create(State(app): State<App>, sent: Sent<SpaceRequest
 
 pub(crate) async fn space_show(State(app): State<App>, Path(space): Path<String>) -> Answer<SpaceStatus> {
     Ok(Json(app.node.space_show(&space).await?))
+}
+
+pub(crate) async fn space_keep(
+    State(app): State<App>,
+    Path(space): Path<String>,
+    sent: Sent<SpaceKeepRequest>,
+) -> Answer<SpaceStatus> {
+    Ok(Json(app.node.space_keep(&space, &read(sent)?).await?))
 }
 
 pub(crate) async fn space_members(State(app): State<App>, Path(space): Path<String>) -> Answer<Vec<SpaceMember>> {
@@ -48,6 +59,21 @@ pub(crate) async fn space_invite(
     sent: Sent<InvitationRequest>,
 ) -> Answer<SpaceInvitation> {
     Ok(Json(app.node.space_invite(&space, &read(sent)?).await?))
+}
+
+pub(crate) async fn space_invitations(
+    State(app): State<App>,
+    Path(space): Path<String>,
+) -> Answer<Vec<OpenSpaceInvitation>> {
+    Ok(Json(app.node.space_invitations(&space).await?))
+}
+
+pub(crate) async fn space_uninvite(
+    State(app): State<App>,
+    Path((space, invitation)): Path<(String, String)>,
+) -> Result<StatusCode, Problem> {
+    app.node.space_uninvite(&space, &invitation).await?;
+    Ok(StatusCode::NO_CONTENT)
 }
 
 pub(crate) async fn space_join(State(app): State<App>, sent: Sent<JoinRequest>) -> Answer<SpaceStatus> {
@@ -117,6 +143,11 @@ pub(crate) async fn space_query(
     State(app): State<App>,
     Path(space): Path<String>,
     sent: Sent<Value>,
-) -> Answer<Vec<Value>> {
-    Ok(Json(app.node.space_query(&space, &read(sent)?).await?))
+) -> Result<(HeaderMap, Json<Vec<Value>>), Problem> {
+    let (found, elsewhere) = app.node.space_query(&space, &read(sent)?).await?;
+    let mut headers = HeaderMap::new();
+    if elsewhere > 0 {
+        headers.insert(ELSEWHERE, HeaderValue::from(elsewhere));
+    }
+    Ok((headers, Json(found)))
 }

@@ -1,9 +1,11 @@
 //! `GET /spaces/SPACE?ticket=…` on the node's own names: a WebSocket for clients of automerge-repo.
 //!
 //! Whoever has no ticket that counts learns nothing: not even whether there is such a space. The ticket is judged before
-//! the protocol is switched, and it alone is the right: the page that asks and its cookies make no difference.
+//! the protocol is switched, and in a URL it alone is the right: the page that asks and its cookies make no difference. A page
+//! that logged in ([`session`]) has it in a cookie, which counts for pages of the origins that the operator takes.
 
 mod handshake;
+mod session;
 mod signs;
 mod socket;
 
@@ -21,6 +23,7 @@ use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use super::{Body, text};
+use crate::body::Bodies;
 use crate::shares::{Share, Shares};
 use crate::slots::{Slot, counted};
 
@@ -53,16 +56,20 @@ impl Spaces {
     /// Answers, and speaks to whoever is let in for as long as both like. The connection's place is kept until then.
     pub(super) async fn answer(
         &self,
-        node: &Node,
+        (node, bodies): (&Node, &Bodies),
         (from, slot): (IpAddr, &Arc<Slot>),
         mut request: Request<Incoming>,
     ) -> Response<Body> {
+        if let Some(space) = session::space(request.uri().path()).map(str::to_owned) {
+            return session::answer((node, bodies), from, &space, request).await;
+        }
         let accept = match handshake::accept(&request) {
             Ok(accept) => accept,
             Err(unfit) => return unfit.answer(),
         };
         let Some(share) = self.take(from) else { return self.no_place() };
-        let Some((space, ticket)) = asked(request.uri()) else { return text(StatusCode::FORBIDDEN, NOBODY) };
+        let kept = || session::ticket(node, request.headers());
+        let Some((space, ticket)) = asked(request.uri(), kept) else { return text(StatusCode::FORBIDDEN, NOBODY) };
         let connection = match node.space_open(space, ticket).await {
             Ok(connection) => connection,
             Err(error) => return not_opened(&error),
@@ -99,13 +106,19 @@ impl Spaces {
     }
 }
 
-/// The space and the one ticket that a URL names, as they stand there.
-fn asked(uri: &Uri) -> Option<(&str, &str)> {
+/// The space and the one ticket that a URL names, as they stand there; where it names none at all, the one that is kept.
+fn asked<'r>(uri: &'r Uri, kept: impl FnOnce() -> Option<&'r str>) -> Option<(&'r str, &'r str)> {
     let space = uri.path().strip_prefix(SPACE_PATH)?;
-    let mut tickets = uri.query()?.split('&').filter_map(|pair| pair.strip_prefix("ticket="));
-    let ticket = tickets.next()?;
-    let is_plain = !space.is_empty() && !space.contains('/') && tickets.next().is_none();
-    is_plain.then_some((space, ticket))
+    if space.is_empty() || space.contains('/') {
+        return None;
+    }
+    let mut tickets = uri.query().unwrap_or_default().split('&').filter_map(|pair| pair.strip_prefix("ticket="));
+    let ticket = match (tickets.next(), tickets.next()) {
+        (Some(ticket), None) => ticket,
+        (Some(_), Some(_)) => return None,
+        (None, _) => kept()?,
+    };
+    Some((space, ticket))
 }
 
 fn not_opened(error: &NodeError) -> Response<Body> {
@@ -132,7 +145,10 @@ mod tests {
 
     #[test]
     fn a_url_names_one_space_and_one_ticket() {
-        let read = |url: &'static str| asked(&Uri::from_static(url)).map(|(space, ticket)| format!("{space} {ticket}"));
+        let read = |url: &'static str| {
+            let uri = Uri::from_static(url);
+            asked(&uri, || None).map(|(space, ticket)| format!("{space} {ticket}"))
+        };
         assert_eq!(read("/spaces/ab12?ticket=nst1_x"), Some("ab12 nst1_x".to_owned()));
         assert_eq!(read("/spaces/ab12?a=b&ticket=nst1_x"), Some("ab12 nst1_x".to_owned()));
         for url in [
@@ -147,6 +163,16 @@ mod tests {
             "/other?ticket=a",
         ] {
             assert_eq!(read(url), None, "{url}");
+        }
+        // What a URL says stands alone, whether it counts or not.
+        for (url, found) in [
+            ("/spaces/ab12", Some(("ab12", "kept"))),
+            ("/spaces/ab12?a=b", Some(("ab12", "kept"))),
+            ("/spaces/ab12?ticket=", Some(("ab12", ""))),
+            ("/spaces/ab12?ticket=a&ticket=b", None),
+            ("/spaces/ab12/", None),
+        ] {
+            assert_eq!(asked(&Uri::from_static(url), || Some("kept")), found, "{url}");
         }
     }
 

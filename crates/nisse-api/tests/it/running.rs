@@ -49,6 +49,7 @@ pub(crate) fn options(home: &Path, compile_command: CompileCommand) -> NodeOptio
         gateways: Vec::new(),
         routers: Vec::new(),
         endpoint: None,
+        origins: Vec::new(),
         stake: None,
         connect_to: Vec::new(),
         compile_command,
@@ -66,7 +67,13 @@ pub(crate) fn seams() -> Seams {
 
 /// In a home that may have been lived in.
 pub(crate) async fn running_in(home: tempfile::TempDir, compile_command: CompileCommand) -> Running {
-    let (options, seams) = (options(home.path(), compile_command), seams());
+    let options = options(home.path(), compile_command);
+    running_with(home, options).await
+}
+
+/// With these options in place of the usual ones.
+pub(crate) async fn running_with(home: tempfile::TempDir, options: NodeOptions) -> Running {
+    let seams = seams();
     let mut timeline = Timeline::begin(Arc::clone(&seams.clock));
     let node = Node::open(options, seams, &mut timeline).await.unwrap();
     let listeners = Listeners::bind(ANY.into(), ANY.into(), Some(ANY.into())).await.unwrap();

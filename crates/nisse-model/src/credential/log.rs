@@ -29,6 +29,7 @@ mod about;
 mod ancestors;
 mod door;
 mod index;
+mod invitations;
 mod judge;
 mod rules;
 mod seniority;
@@ -43,6 +44,7 @@ mod word;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 pub use door::{InsertError, Inserted};
+pub use invitations::OpenInvitation;
 pub use settled::Settled;
 pub use state::{Device, Standing, State};
 pub use token::TokenError;

@@ -32,6 +32,11 @@ pub enum Warning {
     /// Only home nodes give it.
     #[error("the permission \"{0}\" is only given on a node of your own")]
     OwnNode(Permission),
+    /// All that its owner keeps.
+    #[error(
+        "the permission \"{0}\" lets it read everything in every space of its owner, also in those that come later"
+    )]
+    EverySpace(Permission),
     /// A list without rules.
     #[error("`access` has no rule, so nobody reaches the endpoint from outside")]
     Unreachable,
@@ -83,6 +88,12 @@ pub fn check(manifest: &Manifest) -> Vec<Warning> {
             }
             Permission::NetworkLocal(_) | Permission::Secret(_) => {
                 warnings.push(Warning::OwnNode(permission.clone()));
+            }
+            Permission::Space(rule) => {
+                warnings.push(Warning::OwnNode(permission.clone()));
+                if rule.name().is_none() {
+                    warnings.push(Warning::EverySpace(permission.clone()));
+                }
             }
             Permission::ReadIpfs | Permission::PublishToChain => {}
         }

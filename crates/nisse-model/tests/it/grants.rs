@@ -1,6 +1,6 @@
 //! Grants: what a policy gives of what a manifest asks for.
 
-use nisse_model::{GrantError, Grants, Manifest, Policy, hint_to_add};
+use nisse_model::{GrantError, Grants, Manifest, Permission, Policy, Role, hint_to_add};
 
 use crate::manifest::{TIP_EXAMPLE, changed};
 
@@ -59,7 +59,22 @@ fn secrets_are_given_to_the_nodes_owner_only() {
 }
 
 #[test]
+fn spaces_are_given_to_the_nodes_owner_only() {
+    let manifest = manifest_with("space:notes:edit");
+    let grants = Grants::from_manifest(&manifest, OWNER).unwrap();
+    assert!(grants.may_use_spaces(Role::Read) && grants.may_use_spaces(Role::Edit));
+    assert!(!grants.may_use_spaces(Role::Admin));
+    let reader = Grants::from_manifest(&manifest_with("space:*:read"), OWNER).unwrap();
+    assert!(reader.may_use_spaces(Role::Read) && !reader.may_use_spaces(Role::Edit));
+
+    let error = Grants::from_manifest(&manifest, STRANGER).unwrap_err();
+    assert!(matches!(error, GrantError::Space { .. }));
+    insta::assert_snapshot!(error, @"grant `space:notes:edit`: spaces of a node are only given to agents of the node's owner");
+    insta::assert_snapshot!(error.hint(), @r#"remove "space:notes:edit" from `permissions` in agent.yaml, or deploy to a node of your own"#);
+}
+
+#[test]
 fn a_refusal_names_the_line_to_add() {
-    let permission = "network_outbound:imap.example.org:993".parse().unwrap();
-    insta::assert_snapshot!(hint_to_add(&permission), @r#"add "network_outbound:imap.example.org:993" to `permissions` in agent.yaml"#);
+    let permission: Permission = "network_outbound:imap.example.org:993".parse().unwrap();
+    insta::assert_snapshot!(hint_to_add(permission), @r#"add "network_outbound:imap.example.org:993" to `permissions` in agent.yaml"#);
 }

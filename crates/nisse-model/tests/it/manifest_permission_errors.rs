@@ -10,12 +10,12 @@ pub(crate) const OUTBOUND: &str = "network_outbound:api.coingecko.com";
 
 #[test]
 fn an_unknown_permission_names_the_nearest() {
-    assert_snapshot!(refused("read_ipfs", "read-ipfs"), @r#"line 15, column 5: found the wrong permission "read-ipfs": cannot find the permission kind "read-ipfs": expected one of network_outbound, network_local, secret, read_ipfs, publish_to_chain; did you mean `read_ipfs`?"#);
+    assert_snapshot!(refused("read_ipfs", "read-ipfs"), @r#"line 15, column 5: found the wrong permission "read-ipfs": cannot find the permission kind "read-ipfs": expected one of network_outbound, network_local, secret, space, read_ipfs, publish_to_chain; did you mean `read_ipfs`?"#);
 }
 
 #[test]
 fn an_unknown_permission_without_a_neighbour_lists_the_kinds() {
-    assert_snapshot!(refused("read_ipfs", "filesystem:/home"), @r#"line 15, column 5: found the wrong permission "filesystem:/home": cannot find the permission kind "filesystem": expected one of network_outbound, network_local, secret, read_ipfs, publish_to_chain"#);
+    assert_snapshot!(refused("read_ipfs", "filesystem:/home"), @r#"line 15, column 5: found the wrong permission "filesystem:/home": cannot find the permission kind "filesystem": expected one of network_outbound, network_local, secret, space, read_ipfs, publish_to_chain"#);
 }
 
 #[test]

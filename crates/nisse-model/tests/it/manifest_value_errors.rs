@@ -199,6 +199,6 @@ fn several_wrong_values_are_told_at_once() {
     line 8, column 8: found "a quarter" for `resources.cpu`, expected a share of a processor with up to three decimals, such as 0.25
     line 9, column 11: found "256MB" for `resources.memory`, expected a size with its unit, such as 256MiB; did you mean "256MiB"?
     line 11, column 14: found a wrong `entry_point`: cannot use `..` in `../oracle.wasm`: the artifact may not leave the package's folder; put the artifact beside agent.yaml and write `oracle.wasm`
-    line 16, column 5: found the wrong permission "publish": cannot find the permission kind "publish": expected one of network_outbound, network_local, secret, read_ipfs, publish_to_chain
+    line 16, column 5: found the wrong permission "publish": cannot find the permission kind "publish": expected one of network_outbound, network_local, secret, space, read_ipfs, publish_to_chain
     "#);
 }

@@ -172,7 +172,7 @@ fn errors_come_in_the_order_of_the_text() {
     assert_snapshot!(of(&text), @r#"
     line 2, column 1: found the unknown key "agent", expected one of agent_id, description, compliance, resources, entry_point, artifact_hash, permissions, nisse, config, access
     line 2, column 1: found no `agent_id`, expected NAME@vMAJOR.MINOR.PATCH
-    line 15, column 5: found the wrong permission "read_ipsf": cannot find the permission kind "read_ipsf": expected one of network_outbound, network_local, secret, read_ipfs, publish_to_chain; did you mean `read_ipfs`?
+    line 15, column 5: found the wrong permission "read_ipsf": cannot find the permission kind "read_ipsf": expected one of network_outbound, network_local, secret, space, read_ipfs, publish_to_chain; did you mean `read_ipfs`?
     "#);
 }
 

@@ -21,6 +21,9 @@ fn each_kind_prints_what_it_reads() {
         "network_local:[fd00::20]:8080",
         "network_local:nas:443",
         "secret:openai@api.openai.com;method=GET+POST;path=/v1",
+        "space:notes:read",
+        "space:shared-1:edit",
+        "space:*:read",
         "read_ipfs",
         "publish_to_chain",
     ] {
@@ -30,29 +33,36 @@ fn each_kind_prints_what_it_reads() {
 
 #[test]
 fn every_kind_stands_on_the_list_under_its_own_name() {
-    for text in
-        ["network_outbound:example.org", "network_local:nas:1", "secret:a@example.org", "read_ipfs", "publish_to_chain"]
-    {
+    for text in [
+        "network_outbound:example.org",
+        "network_local:nas:1",
+        "secret:a@example.org",
+        "space:notes:edit",
+        "read_ipfs",
+        "publish_to_chain",
+    ] {
         let kind = text.parse::<Permission>().unwrap().kind();
         assert!(Permission::KINDS.contains(&kind) && text.starts_with(kind.name), "{text}");
         assert!(kind.form.starts_with(kind.name));
     }
-    assert_eq!(Permission::KINDS.len(), 5);
+    assert_eq!(Permission::KINDS.len(), 6);
 }
 
 #[test]
 fn what_is_no_permission_is_refused_with_a_hint() {
-    insta::assert_snapshot!(refused("network_outbond:example.org"), @r#"find the permission kind "network_outbond": expected one of network_outbound, network_local, secret, read_ipfs, publish_to_chain; did you mean `network_outbound:HOST[:PORT]`?"#);
-    insta::assert_snapshot!(refused("Read_IPFS"), @r#"find the permission kind "Read_IPFS": expected one of network_outbound, network_local, secret, read_ipfs, publish_to_chain; did you mean `read_ipfs`?"#);
-    insta::assert_snapshot!(refused(""), @r#"find the permission kind "": expected one of network_outbound, network_local, secret, read_ipfs, publish_to_chain"#);
+    insta::assert_snapshot!(refused("network_outbond:example.org"), @r#"find the permission kind "network_outbond": expected one of network_outbound, network_local, secret, space, read_ipfs, publish_to_chain; did you mean `network_outbound:HOST[:PORT]`?"#);
+    insta::assert_snapshot!(refused("Read_IPFS"), @r#"find the permission kind "Read_IPFS": expected one of network_outbound, network_local, secret, space, read_ipfs, publish_to_chain; did you mean `read_ipfs`?"#);
+    insta::assert_snapshot!(refused(""), @r#"find the permission kind "": expected one of network_outbound, network_local, secret, space, read_ipfs, publish_to_chain"#);
     insta::assert_snapshot!(refused("network_local:"), @"use `network_local` without arguments: expected `network_local:HOST:PORT`; write `network_local:HOST:PORT`");
     insta::assert_snapshot!(refused("read_ipfs:bafkrei"), @"use `read_ipfs` with arguments: expected `read_ipfs` alone; write `read_ipfs`");
-    insta::assert_snapshot!(refused("read_ipfs "), @r#"find the permission kind "read_ipfs ": expected one of network_outbound, network_local, secret, read_ipfs, publish_to_chain; did you mean `read_ipfs`?"#);
+    insta::assert_snapshot!(refused("read_ipfs "), @r#"find the permission kind "read_ipfs ": expected one of network_outbound, network_local, secret, space, read_ipfs, publish_to_chain; did you mean `read_ipfs`?"#);
     insta::assert_snapshot!(refused("network_outbound:localhost"), @"use `localhost` as a public host: names under `localhost` are not public; write the full public name, or `network_local:localhost:PORT` for a service on your own network");
     insta::assert_snapshot!(refused("network_outbound:example.org:0"), @"read `0` as a port: a number from 1 to 65535 is expected");
     insta::assert_snapshot!(refused("secret"), @"use `secret` without arguments: expected `secret:NAME@HOST`; write `secret:NAME@HOST`");
-    insta::assert_snapshot!(refused("secrets:a@example.org"), @r#"find the permission kind "secrets": expected one of network_outbound, network_local, secret, read_ipfs, publish_to_chain; did you mean `secret:NAME@HOST`?"#);
+    insta::assert_snapshot!(refused("secrets:a@example.org"), @r#"find the permission kind "secrets": expected one of network_outbound, network_local, secret, space, read_ipfs, publish_to_chain; did you mean `secret:NAME@HOST`?"#);
     insta::assert_snapshot!(refused("secret:a@*.example.org"), @"send a secret to `*.example.org`: a secret is bound to exactly one host; write one `secret:` for each host that gets it");
+    insta::assert_snapshot!(refused("space:notes"), @"read `notes` as what is allowed in a space: expected `NAME:read` or `NAME:edit`; write `space:notes:read` or `space:notes:edit`, for one");
+    insta::assert_snapshot!(refused("space:*:edit"), @"allow an agent to write in every space: `*` is given with `read` alone; write one `space:NAME:edit` for each space that it writes in");
     insta::assert_snapshot!(refused("network_local:nas:65536"), @"read `65536` as a port: a number from 1 to 65535 is expected");
 }
 

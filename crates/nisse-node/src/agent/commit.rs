@@ -23,6 +23,7 @@ use crate::entry::CompletionWriter;
 use crate::ledger::Ledger;
 use crate::logs::AgentLog;
 use crate::records::Records;
+use crate::spaces::AgentSpaces;
 use crate::unapplied::{Held, Unapplied};
 use append::Form;
 
@@ -39,6 +40,8 @@ pub(crate) struct AgentParts {
     pub(crate) ledger: Arc<Ledger>,
     pub(crate) unapplied: Arc<Unapplied>,
     pub(crate) outward: mpsc::Sender<Outward>,
+    /// Where its changes of spaces go.
+    pub(crate) spaces: Option<Arc<AgentSpaces>>,
     pub(crate) log: Arc<AgentLog>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<dyn Entropy>,
@@ -198,6 +201,9 @@ impl Committer {
         if publications > 0 {
             let count = u32::try_from(publications).unwrap_or(u32::MAX);
             parts.ledger.count_publications(parts.deployment, now, count);
+        }
+        if let Some(spaces) = &parts.spaces {
+            spaces.commit(self.position, effects, self.held.as_ref());
         }
         for outward in outward_effects(parts.deployment, id, self.position, effects) {
             if parts.outward.send(outward).await.is_err() {

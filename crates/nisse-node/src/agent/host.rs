@@ -22,6 +22,7 @@ use crate::audit::{Audit, Deed};
 use crate::core::Core;
 use crate::entry::Entry;
 use crate::logs::AgentLog;
+use crate::spaces::AgentSpaces;
 
 /// Largest file that a guest reads by CID, in bytes (`wit/agent.wit`).
 const IPFS_READ_BYTES_MAX: u64 = 1 << 20;
@@ -43,6 +44,8 @@ pub(crate) struct AgentHost {
     pub(crate) journal: Arc<Journal>,
     pub(crate) content: Arc<dyn BlockSource>,
     pub(crate) egress: Egress,
+    /// The spaces that it was granted, if any.
+    pub(crate) spaces: Option<Arc<AgentSpaces>>,
     pub(crate) log: Arc<AgentLog>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<dyn Entropy>,
@@ -74,6 +77,22 @@ impl Host for AgentHost {
                 self.log.write(self.clock.now(), level_word(level), &text);
                 HostReply::Done
             }
+            HostCall::SpaceList => match &self.spaces {
+                Some(spaces) => spaces.list().await,
+                None => no_space(),
+            },
+            HostCall::SpaceGet { space, id, pending } => match &self.spaces {
+                Some(spaces) => spaces.get(&space, &id, pending).await,
+                None => no_space(),
+            },
+            HostCall::SpaceQuery { space, query, pending } => match &self.spaces {
+                Some(spaces) => spaces.query(&space, &query, pending).await,
+                None => no_space(),
+            },
+            HostCall::SpaceTry { space, id, write, pending } => match &self.spaces {
+                Some(spaces) => spaces.attempt(&space, id.as_deref(), &write, pending).await,
+                None => no_space(),
+            },
         }
     }
 }
@@ -204,6 +223,10 @@ fn failure_kind(error: &EgressError) -> HostFailureKind {
         EgressError::Secret { .. } => HostFailureKind::Unavailable,
         _ => HostFailureKind::Denied,
     }
+}
+
+fn no_space() -> HostReply {
+    HostReply::failed(HostFailureKind::Denied, "the agent has no permission `space`")
 }
 
 fn unavailable(error: &dyn std::error::Error) -> HostReply {

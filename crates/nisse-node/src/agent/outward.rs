@@ -22,7 +22,7 @@ pub(crate) fn state_writes(effects: &[Effect]) -> Vec<StateWrite> {
     let write = |effect: &Effect| match effect {
         Effect::StatePut { key, value } => Some(StateWrite { key: key.clone(), value: Some(value.clone()) }),
         Effect::StateDelete { key } => Some(StateWrite { key: key.clone(), value: None }),
-        Effect::AlarmSet { .. } | Effect::AlarmClear | Effect::PublishToChain { .. } => None,
+        Effect::AlarmSet { .. } | Effect::AlarmClear | Effect::PublishToChain { .. } | Effect::Space { .. } => None,
     };
     effects.iter().filter_map(write).collect()
 }
@@ -49,7 +49,8 @@ pub(crate) fn outward_effects(
             value: *value,
             decimals: *decimals,
         }),
-        Effect::StatePut { .. } | Effect::StateDelete { .. } => None,
+        // What changes spaces has a way of its own: `spaces/outbox.rs`.
+        Effect::StatePut { .. } | Effect::StateDelete { .. } | Effect::Space { .. } => None,
     };
     effects.iter().enumerate().filter_map(outward).collect()
 }

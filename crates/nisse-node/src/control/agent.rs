@@ -54,6 +54,20 @@ pub struct AgentStatus {
     pub gas: Option<GasStatus>,
     /// What it pays.
     pub lease: LeaseStatus,
+    /// The space that owns it; absent for an agent that is the home's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub space: Option<AgentSpace>,
+}
+
+/// The space that owns an agent: its admins control it, and the home's owner, who is its host, does.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct AgentSpace {
+    /// Its id.
+    pub space: String,
+    /// What the home that runs the agent calls it; absent where that home does not hold it any more.
+    pub name: Option<String>,
+    /// The identity of the home that runs the agent.
+    pub host: Option<String>,
 }
 
 /// `nisse ls`.

@@ -71,6 +71,9 @@ pub struct DeployRequest {
     /// one refused.
     #[serde(default)]
     pub wait_ms: Option<u64>,
+    /// The space that is to own it, by its name here or the first digits of its id; at home only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub space: Option<String>,
 }
 
 /// What `nisse deploy --json` prints.

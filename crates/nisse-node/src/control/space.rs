@@ -20,6 +20,9 @@ pub struct SpaceEntry {
     pub name: String,
     /// The role of this home's identity: `relay`, `read`, `edit` or `admin`; none: it has none any more.
     pub role: Option<String>,
+    /// Whether it is the home space of this home's identity.
+    #[serde(default)]
+    pub home: bool,
     /// Documents that are held.
     pub documents: u64,
     /// Bytes of their changes.
@@ -38,6 +41,9 @@ pub struct SpaceStatus {
     pub connected: u64,
     /// Why nothing more is taken, if that is so.
     pub trouble: Option<String>,
+    /// How many of its documents are kept here, where that is not all; the root is one of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kept: Option<u64>,
 }
 
 /// A member of a space.
@@ -85,12 +91,39 @@ pub struct InvitationRequest {
 pub struct SpaceInvitation {
     /// What the other home is given: `nsi1_…`.
     pub invitation: String,
+    /// What names it where it is taken back.
+    pub id: String,
     /// The role.
     pub role: String,
     /// When it is good for nothing: Unix milliseconds.
     pub expires: u64,
     /// How many may take it.
     pub uses: u32,
+}
+
+/// An invitation that still lets somebody in, without its secret.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct OpenSpaceInvitation {
+    /// What names it.
+    pub id: String,
+    /// The role of whoever takes it.
+    pub role: String,
+    /// When it is good for nothing: Unix milliseconds.
+    pub expires: u64,
+    /// How many may take it.
+    pub uses: u32,
+    /// How many of them did not yet.
+    pub left: u32,
+    /// Who alone may take it: an identity, `did:key:…`.
+    pub invitee: Option<String>,
+    /// Whether this home's identity made it: that alone takes it back.
+    pub own: bool,
+    /// The identity that made it, `did:key:…`.
+    pub inviter: String,
+    /// Its device that did, `did:key:…`.
+    pub device: String,
+    /// What that is called, if it is one of this home's identity.
+    pub name: Option<String>,
 }
 
 /// `nisse space join`.
@@ -113,6 +146,14 @@ pub struct MemberRequest {
     pub role: Option<String>,
 }
 
+/// `nisse space keep`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SpaceKeepRequest {
+    /// The objects that are kept here, by their ids, and documents, `automerge:…`; without it, all.
+    pub only: Option<Vec<String>>,
+}
+
 /// `nisse space ticket`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -132,6 +173,39 @@ pub struct SpaceTicket {
     pub role: String,
     /// When it is good for nothing: Unix milliseconds.
     pub expires: u64,
+}
+
+/// What a page is told that logged in with a ticket.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct SpaceSession {
+    /// The space.
+    pub space: String,
+    /// The document that everybody in the space finds first: `automerge:…`.
+    pub root: String,
+    /// What the client may do at the moment: `read` or `edit`.
+    pub role: String,
+    /// When that ends: Unix milliseconds.
+    pub expires: u64,
+    /// How long that is from now on, in milliseconds.
+    pub lasts_ms: u64,
+}
+
+/// `nisse space import`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct SpaceImported {
+    /// The space as it is held now.
+    #[serde(flatten)]
+    pub space: SpaceStatus,
+    /// Credentials that were new here.
+    pub credentials: u64,
+    /// Chunks that are in their documents, and were not here.
+    pub new: u64,
+    /// Chunks that were here already.
+    pub held: u64,
+    /// Chunks that are set aside, and were not here.
+    pub aside: u64,
+    /// Chunks that were not taken: what they stand on is not here, or no more can be set aside.
+    pub left: u64,
 }
 
 /// `nisse space watch`: what a query finds, and whatever changes in that.

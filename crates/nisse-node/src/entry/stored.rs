@@ -1,7 +1,7 @@
 //! The stored forms of completions and closings, apart from what the rest of the node works with.
 
 use minicbor::{Decode, Encode};
-use nisse_model::{Address, AssetName, DeploymentId, Effect, Timestamp};
+use nisse_model::{Address, AssetName, CredentialId, DeploymentId, Effect, Hash256, SpaceWrite, Timestamp};
 
 use super::{Closing, Completion, DecodeEntryError};
 
@@ -87,6 +87,18 @@ pub(super) enum StoredEffect {
         #[n(2)]
         decimals: u8,
     },
+    #[n(5)]
+    Space {
+        #[cbor(n(0), with = "minicbor::bytes")]
+        space: [u8; 32],
+        #[n(1)]
+        object: String,
+        /// 0: put, 1: patch, 2: delete.
+        #[n(2)]
+        kind: u8,
+        #[n(3)]
+        json: String,
+    },
 }
 
 impl From<&Completion> for StoredCompletion {
@@ -135,6 +147,14 @@ impl From<&Effect> for StoredEffect {
             Effect::PublishToChain { asset, value, decimals } => {
                 Self::PublishToChain { asset: asset.to_string(), value: *value, decimals: *decimals }
             }
+            Effect::Space { space, object, write } => {
+                let (kind, json) = match write {
+                    SpaceWrite::Put(json) => (0, json.clone()),
+                    SpaceWrite::Patch(json) => (1, json.clone()),
+                    SpaceWrite::Delete => (2, String::new()),
+                };
+                Self::Space { space: space.0.0, object: object.clone(), kind, json }
+            }
         }
     }
 }
@@ -151,6 +171,15 @@ impl TryFrom<StoredEffect> for Effect {
             StoredEffect::PublishToChain { asset, value, decimals } => {
                 let asset: AssetName = asset.parse().map_err(|_| DecodeEntryError::Text(asset))?;
                 Self::PublishToChain { asset, value, decimals }
+            }
+            StoredEffect::Space { space, object, kind, json } => {
+                let write = match kind {
+                    0 => SpaceWrite::Put(json),
+                    1 => SpaceWrite::Patch(json),
+                    2 => SpaceWrite::Delete,
+                    _ => return Err(DecodeEntryError::Text(format!("a change of the kind {kind}"))),
+                };
+                Self::Space { space: CredentialId(Hash256(space)), object, write }
             }
         })
     }

@@ -339,7 +339,7 @@ pub struct RemoteAccess {
     pub remote: Remote,
 }
 
-/// What `--remote NAME` needs of a home, whether a node runs on it or not.
+/// What `--remote NAME` or `--remote TICKET` needs of a home, whether a node runs on it or not.
 pub async fn remote_access(
     options: &NodeOptions,
     seams: &Seams,
@@ -348,6 +348,13 @@ pub async fn remote_access(
 ) -> Result<RemoteAccess, NodeError> {
     let home = &options.home;
     let known = remotes::read(seams.disk.as_ref(), home)?;
+    // A key with its addresses is a way by itself: nothing is kept of it. Without them it is where it was last.
+    if let Ok(Ticket { did, at }) = name.parse::<Ticket>() {
+        let kept = known.into_iter().find(|known| known.did == did && at.is_empty());
+        let remote = kept.unwrap_or_else(|| Remote { name: did.to_string(), did, addresses: at });
+        let seed = device_seed(options, seams, passphrase).await?.ok_or_else(none)?;
+        return Ok(RemoteAccess { seed, remote });
+    }
     let names: Vec<_> = known.iter().map(|remote| remote.name.clone()).collect();
     let Some(remote) = known.into_iter().find(|remote| remote.name == name) else {
         let text = format!("failed to find the home `{name}`: {} knows no such name", home.display());

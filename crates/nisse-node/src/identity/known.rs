@@ -6,6 +6,8 @@ use nisse_model::{
     Address, Claim, Credential, CredentialId, Device, Did, Log, Role, Scope, Standing, State, Timestamp,
 };
 
+use crate::spaces::home_nonce;
+
 /// Who may do what for the identity of a home.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Known {
@@ -23,6 +25,8 @@ pub(crate) struct Known {
     keys: BTreeMap<Did, BTreeMap<CredentialId, Access>>,
     /// Invitations that let somebody in, by their keys.
     invitations: BTreeMap<Did, Invited>,
+    /// The home space of this home's identity, and behind it others that were made as such.
+    pub(crate) homes: Vec<CredentialId>,
 }
 
 /// What a key may do in a space.
@@ -54,7 +58,8 @@ impl Known {
         let keys = keys(&state, &spaces, now);
         let invitations = log.iter().filter_map(|credential| invited(&state, credential, now)).collect();
         let devices = devices.into_iter().map(|device| (device.did, device)).collect();
-        Self { own, identity, wallets, devices, spaces, keys, invitations }
+        let homes = identity.map(|identity| homes(log, &state, identity)).unwrap_or_default();
+        Self { own, identity, wallets, devices, spaces, keys, invitations, homes }
     }
 
     /// Whether this device may act for the identity.
@@ -160,6 +165,21 @@ impl Known {
             _ => false,
         }
     }
+}
+
+/// The spaces that an identity began to be its home space, as far as it is a member: the oldest first.
+fn homes(log: &Log, state: &State<'_>, identity: Did) -> Vec<CredentialId> {
+    let nonce = home_nonce(&identity);
+    let mut found = Vec::new();
+    for credential in log.iter().filter(|credential| matches!(credential.claim(), Claim::SpaceGenesis)) {
+        let (id, statement) = (credential.id(), credential.statement());
+        let is_home = statement.subject == identity && statement.nonce == nonce && state.is_valid(&id);
+        if is_home && state.role(identity, id).is_some() {
+            found.push((statement.issued, id));
+        }
+    }
+    found.sort_unstable();
+    found.into_iter().map(|(_, id)| id).collect()
 }
 
 /// What members' devices and agents may do: an agent what its delegation says, and no more than its identity may.

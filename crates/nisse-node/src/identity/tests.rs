@@ -9,6 +9,7 @@ use tokio::io::AsyncWriteExt as _;
 use super::wire::{self, WireError};
 use super::*;
 use crate::fixtures::vault_of;
+use crate::spaces::home_nonce;
 
 const ROOT: [u8; 32] = [7; 32];
 
@@ -201,4 +202,32 @@ fn a_ticket_is_read_as_it_is_written() {
     {
         assert!(wrong.parse::<Ticket>().is_err(), "{wrong}");
     }
+}
+
+#[tokio::test]
+async fn the_older_of_two_home_spaces_is_the_one_and_what_only_looks_like_one_is_none() {
+    let (world, identity) = World::begun(5, ROOT, "home").await;
+    let own = identity.known().identity.expect("an identity");
+    assert!(identity.known().homes.is_empty());
+    identity.say(Claim::SpaceGenesis).await.expect("said");
+    assert!(identity.known().homes.is_empty(), "any other space is none");
+    identity.say_with(Claim::SpaceGenesis, home_nonce(&did(9))).await.expect("said");
+    assert!(identity.known().homes.is_empty(), "nor is that of another identity");
+    world.clock.advance(std::time::Duration::from_secs(1));
+    let later = identity.say_with(Claim::SpaceGenesis, home_nonce(&own)).await.expect("said");
+    assert_eq!(identity.known().homes, [later]);
+
+    // The root key makes another device, apart, which says that it was there before.
+    let root = SigningKey::from_seed(&ROOT);
+    let claim = Claim::SpaceGenesis;
+    let parents = identity.log().parents(own, &claim);
+    let (issued, nonce) = (Timestamp(1_000_500), home_nonce(&own));
+    let statement = Statement { issuer: root.did(), subject: own, parents, issued, nonce, claim };
+    let older = statement.sign(&root).expect("signed");
+    let older_id = older.id();
+    assert_eq!(identity.take(vec![older]).await.expect("taken"), 1);
+    assert_eq!(identity.known().homes, [older_id, later]);
+    // One that was left is none any more.
+    identity.say(Claim::MemberRevoke { space: older_id, member: own }).await.expect("said");
+    assert_eq!(identity.known().homes, [later]);
 }

@@ -260,6 +260,7 @@ impl Talk {
 
     /// Speaks of a space, and again when that came to an end, for as long as both have it.
     async fn keep_speaking_of(&self, registered: &Registered) {
+        let mut rekept = self.core.spaces.rekept();
         loop {
             if !self.dialled {
                 tokio::time::sleep(AFTER_YOU).await;
@@ -274,7 +275,11 @@ impl Talk {
                 }
                 self.open().remove(&registered.space);
             }
-            tokio::time::sleep(SPEAK_AGAIN).await;
+            tokio::select! {
+                () = tokio::time::sleep(SPEAK_AGAIN) => {}
+                // The peer notes first that what was spoken before is over.
+                Ok(()) = rekept.changed() => tokio::time::sleep(AFTER_YOU).await,
+            }
         }
     }
 

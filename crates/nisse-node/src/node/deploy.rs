@@ -6,7 +6,7 @@ mod instant;
 mod wait;
 
 use nisse_market::{DeployOrder, DeploymentView, Market, OrderTerms, PublicationTerms, Selection};
-use nisse_model::{Amount, AmountPerHour, DeploymentId, Manifest, PackageRef};
+use nisse_model::{AgentName, Amount, AmountPerHour, CredentialId, DeploymentId, Manifest, PackageRef, Role};
 use nisse_orchestrator::Assignment;
 
 use self::check::check_one_block;
@@ -15,6 +15,7 @@ pub(super) use self::check::parse_payment;
 use self::claim::Claim;
 use self::wait::Wait;
 use super::{Node, market_error};
+use crate::caller;
 use crate::control::{DeployRequest, Deployed};
 use crate::error::{ErrorKind, NodeError};
 use crate::packages::{self, RunBy, Stored, on_disk};
@@ -31,6 +32,7 @@ impl Node {
     /// the answer has all that stand on the timeline.
     pub async fn deploy(&self, request: DeployRequest, timeline: &mut Timeline) -> Result<Deployed, NodeError> {
         let payment = request.payment.as_deref().map(parse_payment).transpose()?;
+        let space = request.space.as_deref().map(|space| self.owning_space(space, payment)).transpose()?;
         let key = self.deploying_key(request.key.as_deref(), payment).await?;
         let market = self.market(key)?;
         let selection = self.check_terms(&market, &request, payment).await?;
@@ -53,6 +55,10 @@ impl Node {
         if payment.is_none() {
             self.check_room(&stored).await?;
         }
+        // It is whose it is said to be now: whoever deploys it without a space takes it back.
+        if key == KeyName::Operator {
+            self.give(&stored.reference.agent_id.name, space).await?;
+        }
         timeline.note("packed", format!("artifact {}", stored.reference.artifact_cid));
         let max_rate = match (&request.max_rate, payment) {
             (Some(text), _) => parse_amount(text).map(|amount| AmountPerHour(amount.0))?,
@@ -70,6 +76,28 @@ impl Node {
             }
             _ => error,
         })
+    }
+
+    /// The space that an agent is deployed for: this home's identity is an admin of it.
+    fn owning_space(&self, space: &str, payment: Option<Amount>) -> Result<CredentialId, NodeError> {
+        let what = "failed to deploy for a space";
+        caller::refuse_bounded(&format!("{what}: a token or an agent gives nothing away in this home's name"))?;
+        if payment.is_some() {
+            let text = format!("{what}: what a space owns runs on this home, and not on the market");
+            return Err(NodeError::new(ErrorKind::Usage, "space_at_home", text)
+                .with_hint("leave --payment or --space out".to_owned()));
+        }
+        let registered = self.space_named(space)?;
+        self.refuse_home(&registered, &format!("{what}, since without --space it is this identity's own"))?;
+        self.may(&registered, Role::Admin)?;
+        Ok(registered.space)
+    }
+
+    /// Says whose an agent of this home's operator is, durably.
+    async fn give(&self, name: &AgentName, space: Option<CredentialId>) -> Result<(), NodeError> {
+        let name = name.clone();
+        on_disk(&self.core, "give an agent to a space", move |core| core.owned.set(core.home.disk(), &name, space))
+            .await
     }
 
     /// Makes this home's second key and gives it test tokens on the embedded chain: what the demo pays with.

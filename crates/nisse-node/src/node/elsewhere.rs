@@ -391,6 +391,7 @@ mod tests {
             update_refused: None,
             gas: None,
             lease,
+            space: None,
         }
     }
 

@@ -5,11 +5,12 @@ mod wanted;
 use std::cmp::Reverse;
 
 use nisse_model::{AgentName, DeploymentId};
-use nisse_orchestrator::{Agent, Orchestrator};
+use nisse_orchestrator::{Agent, Assignment, Orchestrator};
 
 use self::wanted::{Candidate, Wanted};
 use super::Node;
 use super::orders::{Order, Orders};
+use crate::caller;
 use crate::error::{ErrorKind, NodeError};
 
 /// What a name leads to.
@@ -53,6 +54,32 @@ impl Node {
     }
 
     async fn find_within(&self, text: &str, reach: Reach) -> Result<(DeploymentId, Found), NodeError> {
+        if !caller::is_member() {
+            return self.find_any(text, reach).await;
+        }
+        // A member is not even told which other names are near.
+        let found = self.find_any(text, reach).await.ok();
+        found.filter(|(_, found)| self.is_seen(found)).ok_or_else(|| {
+            let text = format!("failed to find the agent `{text}` among those that your spaces own on this node");
+            NodeError::new(ErrorKind::NotFound, "agent_unknown", text)
+        })
+    }
+
+    /// Whether whoever asks may know of it: the owner of every one, a member of what their spaces own.
+    fn is_seen(&self, found: &Found) -> bool {
+        let Found::Order(order) = found else {
+            return matches!(found, Found::Agent(agent) if self.is_seen_here(agent));
+        };
+        let is_own = order.view.home && order.view.owner == self.core.operator;
+        !caller::is_member() || (is_own && caller::sees(&order.package.agent_id.name))
+    }
+
+    pub(super) fn is_seen_here(&self, agent: &Agent) -> bool {
+        let is_own = agent.assignment == Assignment::Home && agent.placement.owner == self.core.operator;
+        !caller::is_member() || (is_own && caller::sees(&agent.placement.package.agent_id.name))
+    }
+
+    async fn find_any(&self, text: &str, reach: Reach) -> Result<(DeploymentId, Found), NodeError> {
         if let Ok(deployment) = text.parse::<DeploymentId>() {
             let live = move |all: &Orchestrator| all.agent(&deployment).filter(|agent| agent.life.is_live()).cloned();
             if let Some(agent) = self.glance(live).await? {

@@ -16,6 +16,7 @@ use crate::error::{ErrorKind, NodeError};
 use crate::identity::join::Ticket;
 use crate::identity::remotes::{self, Remote};
 use crate::identity::{Known, none};
+use crate::spaces::settle_home;
 
 impl Core {
     /// The homes that this one knows the way to.
@@ -83,6 +84,10 @@ impl Node {
         })
         .await?;
         tracing::info!(target: "nisse::event::identity", step = "begun", %identity);
+        // The identity stands, whatever comes of this: what is missing is made at the next start.
+        if let Err(error) = settle_home(&self.core).await {
+            tracing::warn!(error = error.text, "the home space is not made yet");
+        }
         Ok(self.identity())
     }
 
@@ -197,10 +202,18 @@ impl Node {
     /// Whether a key may do this here now; the refusal says why to whoever holds it, who is known to the owner.
     pub fn peer_may(&self, peer: &Did, scope: &Scope) -> Result<(), NodeError> {
         let (known, now) = (self.core.identity.known(), self.core.clock.now());
-        if known.may(peer, scope, now) {
+        let held = self.core.held_by(peer);
+        if known.may(peer, scope, now) || held.may(scope) {
             return Ok(());
         }
         let text = match known.standing(peer, now) {
+            Standing::Nothing if !held.is_nothing() => {
+                let text =
+                    format!("failed to let this member do this: no space that owns an agent here gives them {scope}");
+                return Err(NodeError::new(ErrorKind::Refused, "not_permitted", text).with_hint(
+                    "docs/spaces.md says which role gives what; `nisse space members SPACE` who has which".to_owned(),
+                ));
+            }
             Standing::Nothing => "failed to let this key in: it is no device of this home's identity".to_owned(),
             _ => format!("failed to let {} do this: its delegation does not give {scope}", name_of(&known, peer)),
         };
@@ -212,13 +225,17 @@ impl Node {
     pub fn peer_asker(&self, peer: &Did) -> Asker {
         match self.core.identity.known().standing(peer, self.core.clock.now()) {
             Standing::Root | Standing::Device => Asker::device(self.peer_name(peer), *peer),
-            Standing::Agent(_) | Standing::Nothing => Asker::bounded(self.peer_name(peer)),
+            Standing::Agent(_) => Asker::bounded(self.peer_name(peer)),
+            Standing::Nothing => self.core.member_asker(peer),
         }
     }
 
     /// What a key is called here, as the audit log names it.
     pub fn peer_name(&self, peer: &Did) -> String {
         let known = self.core.identity.known();
+        if let Some(name) = self.core.member_named(peer) {
+            return name;
+        }
         let kind = match known.standing(peer, self.core.clock.now()) {
             Standing::Agent(_) => "agent",
             _ => "device",

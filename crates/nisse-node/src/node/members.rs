@@ -6,6 +6,7 @@ use nisse_model::{Claim, Did, Role, SigningKey};
 use nisse_space::Registered;
 use zeroize::Zeroizing;
 
+use super::home::home_refused;
 use super::{Node, space_name};
 use crate::caller;
 use crate::control::{InvitationRequest, JoinRequest, MemberRequest, SpaceInvitation, SpaceMember, SpaceStatus};
@@ -26,6 +27,7 @@ impl Node {
         caller::refuse_bounded("failed to invite: a token or an agent invites nobody in this home's name")?;
         let registered = self.space_named(space)?;
         self.may(&registered, Role::Admin)?;
+        self.refuse_home(&registered, "failed to invite")?;
         let role = role_named(&request.role)?;
         if !(1..=EXPIRES_MS_MAX).contains(&request.expires_ms) {
             let text = "failed to invite: it would be good for no time at all, or for more than 30 days";
@@ -47,11 +49,13 @@ impl Node {
         let (expires, uses) = (self.core.clock.now().plus_ms(request.expires_ms), request.uses);
         let claim = Claim::Invitation { space: registered.space, key, role, expires, uses, invitee };
         let about = format!("{} {} for {uses} until {}", registered.name, role.as_str(), expires.seconds());
-        self.say_audited("space.invite", &about, claim).await?;
+        let core = Arc::clone(&self.core);
+        let id = self.audited("space.invite", &about, async move { core.identity.say(claim).await }).await?;
         let Registered { space, name, .. } = registered;
         let invitation = Invitation { space, name, host: link.did(), at: link.addresses(), seed };
         Ok(SpaceInvitation {
             invitation: invitation.to_string(),
+            id: id.to_string(),
             role: role.as_str().to_owned(),
             expires: expires.0,
             uses,
@@ -107,6 +111,9 @@ impl Node {
         caller::refuse_bounded("failed to leave: a token or an agent leaves nothing in this home's name")?;
         let known = self.core.identity.known();
         let member = known.identity.ok_or_else(none)?;
+        if known.homes.first() == Some(&registered.space) {
+            return Err(home_refused("failed to leave the home space: the devices of this identity share it"));
+        }
         let members = known.members(&registered.space);
         let Some(role) = members.get(&member).copied() else {
             let text = format!("failed to leave {}: this home's identity is no member of it", registered.name);
@@ -128,6 +135,7 @@ impl Node {
         caller::refuse_bounded("failed to change a member: a token or an agent decides nothing in this home's name")?;
         let registered = self.space_named(space)?;
         self.may(&registered, Role::Admin)?;
+        self.refuse_home(&registered, "failed to change a member")?;
         let member = identity_named(&request.identity)?;
         let role = request.role.as_deref().map(role_named).transpose()?;
         let known = self.core.identity.known();

@@ -149,17 +149,26 @@ impl Node {
         self.may(&registered, Role::Read)?;
         let read = self.core.spaces.ask(&self.core, &registered, move |space, _| (space.object(id), Vec::new()));
         let object = read.await?.map_err(|error| refused(&error))?;
-        object.map(|object| Value::Object(object.to_json())).ok_or_else(|| refused(&SpaceObjectError::Unknown(id)))
+        let unknown = || match self.kept_of(&registered) {
+            Ok(Some(_)) => refused(&SpaceObjectError::Unknown(id)).with_hint(
+                "this home keeps a part of the space: `nisse space keep SPACE --all` keeps the rest".to_owned(),
+            ),
+            _ => refused(&SpaceObjectError::Unknown(id)),
+        };
+        object.map(|object| Value::Object(object.to_json())).ok_or_else(unknown)
     }
 
-    /// The objects that a query of ECHO finds.
-    pub async fn space_query(&self, space: &str, query: &Value) -> Result<Vec<Value>, NodeError> {
+    /// The objects that a query of ECHO finds; and how many there are besides of which nothing is here, where a part is kept.
+    pub async fn space_query(&self, space: &str, query: &Value) -> Result<(Vec<Value>, u64), NodeError> {
         let registered = self.space_named(space)?;
         self.may(&registered, Role::Read)?;
         let query = Query::from_json(&query.to_string()).map_err(|error| refused(&error.into()))?;
-        let found = self.core.spaces.ask(&self.core, &registered, move |space, _| (space.query(&query), Vec::new()));
-        let found = found.await?.map_err(|error| refused(&error))?;
-        Ok(found.iter().map(|object| Value::Object(object.to_json())).collect())
+        let found = self.core.spaces.ask(&self.core, &registered, move |space, _| {
+            let found = space.query(&query).and_then(|found| Ok((found, space.elsewhere()?)));
+            (found, Vec::new())
+        });
+        let (found, elsewhere) = found.await?.map_err(|error| refused(&error))?;
+        Ok((found.iter().map(|object| Value::Object(object.to_json())).collect(), elsewhere))
     }
 
     /// What a query finds, and whatever changes in that from then on.
@@ -213,14 +222,19 @@ impl Node {
         Ok(ObjectHistory { changes: changes.collect(), total: history.changes_total as u64 })
     }
 
-    fn new_object_id(&self) -> ObjectId {
-        let mut random = [0; 10];
-        self.core.entropy.fill(&mut random);
-        ObjectId::new(self.core.clock.now().0, random)
+    pub(super) fn new_object_id(&self) -> ObjectId {
+        new_object_id(&self.core)
     }
 }
 
-fn object_id(text: &str) -> Result<ObjectId, NodeError> {
+/// A name that no other object has.
+pub(crate) fn new_object_id(core: &Core) -> ObjectId {
+    let mut random = [0; 10];
+    core.entropy.fill(&mut random);
+    ObjectId::new(core.clock.now().0, random)
+}
+
+pub(crate) fn object_id(text: &str) -> Result<ObjectId, NodeError> {
     text.parse().map_err(|error| NodeError::caused(ErrorKind::Usage, "object_id_invalid", &error))
 }
 
@@ -234,13 +248,23 @@ fn fields(json: Value) -> Result<Map<String, Value>, NodeError> {
     }
 }
 
-fn refused(error: &SpaceObjectError) -> NodeError {
+pub(crate) fn refused(error: &SpaceObjectError) -> NodeError {
     let (kind, code) = match error {
         SpaceObjectError::Unknown(_) => (ErrorKind::NotFound, "object_unknown"),
+        SpaceObjectError::Undeclared(_) => (ErrorKind::NotFound, "schema_unknown"),
         SpaceObjectError::Object(_) => (ErrorKind::Usage, "object_invalid"),
+        SpaceObjectError::Misfit(_) => (ErrorKind::Usage, "object_misfit"),
+        SpaceObjectError::Schema(_) => (ErrorKind::Usage, "schema_invalid"),
         SpaceObjectError::Query(_) => (ErrorKind::Usage, "query_invalid"),
         SpaceObjectError::Space(SpaceError::Sealed) => (ErrorKind::Conflict, "vault_sealed"),
         SpaceObjectError::Space(_) => (ErrorKind::Failed, "space_failed"),
     };
-    NodeError::caused(kind, code, error)
+    let refusal = NodeError::caused(kind, code, error);
+    match error {
+        SpaceObjectError::Misfit(misfit) => {
+            refusal.with_hint(format!("`nisse space schema get SPACE {}` shows what it has to be", misfit.type_uri))
+        }
+        SpaceObjectError::Undeclared(_) => refusal.with_hint("`nisse space schema ls SPACE` lists what is".to_owned()),
+        _ => refusal,
+    }
 }

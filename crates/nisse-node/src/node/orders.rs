@@ -346,6 +346,7 @@ impl Node {
                 ends_at: view.ends_at.map(|at| at.0),
                 warning: None,
             },
+            space: self.owner_space(view.owner, name),
         }
     }
 }

@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use nisse_model::{Claim, Did, Label, Role};
-use nisse_space::{Admission, Registered, Store, Ticket, root_document};
+use nisse_space::{Admission, Registered, Store, root_document};
 
 use super::Node;
 use crate::caller;
 use crate::control::{SpaceEntry, SpaceKey, SpaceMember, SpaceRequest, SpaceStatus, SpaceTicket, SpaceTicketRequest};
 use crate::error::{ErrorKind, NodeError};
 use crate::identity::none;
-use crate::spaces::{SPACE_PATH, SpaceConnection, failed, rights};
+use crate::spaces::{SPACE_PATH, failed, rights};
 
 /// For how long a ticket can be good.
 const EXPIRES_MS_MAX: u64 = 30 * 24 * 3_600_000;
@@ -40,10 +40,13 @@ impl Node {
         self.status_of(&registered)
     }
 
-    /// The spaces that this home holds.
+    /// The spaces that this home holds: its home space first, then by name.
     pub async fn space_list(&self) -> Result<Vec<SpaceEntry>, NodeError> {
         let spaces = self.core.spaces.all(&self.core)?;
-        spaces.iter().map(|registered| self.entry_of(registered)).collect()
+        let entries = spaces.iter().map(|registered| self.entry_of(registered));
+        let mut entries = entries.collect::<Result<Vec<_>, _>>()?;
+        entries.sort_by(|one, other| (!one.home, &one.name).cmp(&(!other.home, &other.name)));
+        Ok(entries)
     }
 
     /// One of them, by its name or its id, or the first digits of that.
@@ -104,25 +107,6 @@ impl Node {
         Ok(SpaceTicket { url, role: role.as_str().to_owned(), expires: expires.0 })
     }
 
-    /// Lets a client in that has a ticket; it is told nothing of why it is not.
-    pub async fn space_open(&self, space: &str, ticket: &str) -> Result<SpaceConnection, NodeError> {
-        let refused = || {
-            let text = "failed to let you in: this ticket lets nobody in here";
-            NodeError::new(ErrorKind::Refused, "ticket_refused", text)
-                .with_hint("`nisse space ticket` makes another".to_owned())
-        };
-        let ticket: Ticket = ticket.parse().map_err(|_| refused())?;
-        let admission = ticket.admission();
-        if space.parse() != Ok(admission.space) {
-            return Err(refused());
-        }
-        let (known, now) = (self.core.identity.known(), self.core.clock.now());
-        rights(&known, admission, now).ok_or_else(refused)?;
-        let spaces = self.core.spaces.all(&self.core)?;
-        let registered = spaces.into_iter().find(|held| held.space == admission.space).ok_or_else(refused)?;
-        self.core.spaces.connect(&self.core, &registered, admission.clone()).await
-    }
-
     /// Refuses what this home has no role for any more.
     pub(super) fn may(&self, registered: &Registered, role: Role) -> Result<(), NodeError> {
         let known = self.core.identity.known();
@@ -175,18 +159,20 @@ impl Node {
             space: registered.space.to_string(),
             name: registered.name.clone(),
             role: role.map(|role| role.as_str().to_owned()),
+            home: known.homes.first() == Some(&registered.space),
             documents,
             bytes,
         })
     }
 
-    fn status_of(&self, registered: &Registered) -> Result<SpaceStatus, NodeError> {
+    pub(super) fn status_of(&self, registered: &Registered) -> Result<SpaceStatus, NodeError> {
         let standing = self.core.spaces.standing(registered.space);
         Ok(SpaceStatus {
             entry: self.entry_of(registered)?,
             root: format!("automerge:{}", root_document(registered.space)),
             connected: standing.connected,
             trouble: standing.trouble,
+            kept: self.kept_of(registered)?,
         })
     }
 }

@@ -36,12 +36,13 @@ use crate::link::{self, Peers};
 use crate::logs::{self, Logs};
 use crate::network::Network;
 use crate::options::NodeOptions;
+use crate::owned::Owned;
 use crate::prepare::{OwnStore, Preparer};
 use crate::records::Records;
-use crate::recovery::{Recovered, Recovery};
+use crate::recovery::{Recovered, RecoveredChanges, Recovery};
 use crate::remote::{Moments, Nonces};
 use crate::routes::Routes;
-use crate::spaces::Spaces;
+use crate::spaces::{Committed, Spaces, keep_home};
 use crate::supervisor::Supervisor;
 use crate::timeline::Timeline;
 use crate::unapplied::Unapplied;
@@ -96,7 +97,7 @@ impl Node {
             OpenError::Journal(error) => failed("journal_failed", &error),
             OpenError::Recovery(error) => error,
         })?;
-        let Recovered { mut orchestrator, outward: mut recovered, completed, places } = recovery.finish()?;
+        let Recovered { mut orchestrator, outward: mut recovered, spaces, completed, places } = recovery.finish()?;
 
         let lived = journal.next() > Position(0);
         let (chain, client, queue) = chain::open_chain(&options, &home, &seams, lived, timeline)?;
@@ -108,6 +109,7 @@ impl Node {
         let device = Device::open(vault.clone(), &home).await?;
         let identity = Identity::open(&disk, &clock, &entropy, &home, device)?;
         let preparer = preparer(&options, &home, &seams, &supervisor, &content, (operator, &audit))?;
+        let owned = Owned::open(disk.as_ref(), home.path())?;
         let vault = NodeVault::new(vault, operator, Arc::clone(&audit));
         vault.tell_of_start().await?;
         let egress = egress(&options, &clock, vault.clone());
@@ -156,6 +158,7 @@ impl Node {
             identity,
             peers: Peers::default(),
             spaces: Spaces::default(),
+            owned,
         });
         let failing = Arc::clone(&core);
         core.supervisor.spawn("records", |stop| async move {
@@ -169,6 +172,8 @@ impl Node {
         core.supervisor.spawn("link", |stop| link::run(reached, stop));
         let holding = Arc::clone(&core);
         core.supervisor.spawn("device key", |stop| identity::device::follow_vault(holding, stop));
+        let homing = Arc::clone(&core);
+        core.supervisor.spawn("home space", |stop| keep_home(homing, stop));
         let logging = Arc::clone(&core);
         core.supervisor.spawn("logs", |stop| async move { logging.logs.run(stop).await });
         conclude::conclude(&core, &completed, &mut orchestrator).await?;
@@ -181,6 +186,11 @@ impl Node {
             }
             None => None,
         };
+        // Before anything is decided, so that no agent reads what is older than what it wrote.
+        for RecoveredChanges { deployment, owner, agent, position, space, changes } in spaces {
+            let (label, held) = (core.label(owner, &agent), Some(core.unapplied.hold_from(position)));
+            core.spaces.outbox.push(&core, Committed { deployment, label, position, space, changes, held });
+        }
         for effect in recovered {
             // The queue was made long enough for all of them.
             let _ = core.outward.try_send(effect);

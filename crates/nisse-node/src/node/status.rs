@@ -8,7 +8,8 @@ use nisse_orchestrator::{Agent, Assignment, CloseReason, FailureStage, Life, Set
 
 use super::Node;
 use super::find::Found;
-use crate::control::{AgentList, AgentStatus, GasStatus, LeaseStatus, LogLine};
+use crate::caller;
+use crate::control::{AgentList, AgentSpace, AgentStatus, GasStatus, LeaseStatus, LogLine};
 use crate::error::NodeError;
 use crate::packages::{on_disk, state_failed};
 use crate::wallets::KeyName;
@@ -32,8 +33,9 @@ impl Node {
 
     /// Every agent that this node knows, live ones first.
     pub async fn agents(&self) -> Result<AgentList, NodeError> {
-        // Without the chain there is still what this node knows.
+        // Without the chain there is still what this node knows. A member is told of nothing else that is asked for.
         let (orders, older, incomplete) = match self.all_orders().await {
+            _ if caller::is_member() => (Vec::new(), 0, None),
             Ok(orders) => {
                 let cut = orders.cut();
                 (orders.listed, orders.older, cut)
@@ -48,9 +50,9 @@ impl Node {
             self.glance(|all| all.agents().iter().map(|(id, agent)| (*id, agent.clone())).collect::<Vec<_>>()).await?;
         agents.retain(|(id, _)| orders.iter().all(|order| order.deployment != *id));
         agents.sort_by_key(|(id, agent)| (!agent.life.is_live(), std::cmp::Reverse(id.number)));
-        let live = agents.partition_point(|(_, agent)| agent.life.is_live());
+        let live = agents.iter().filter(|(_, agent)| agent.life.is_live() && self.is_seen_here(agent)).count();
         let mut all = Vec::with_capacity(agents.len() + orders.len());
-        for (deployment, agent) in &agents {
+        for (deployment, agent) in agents.iter().filter(|(_, agent)| self.is_seen_here(agent)) {
             all.push(self.describe(*deployment, agent).await);
         }
         let mut told = Vec::with_capacity(orders.len());
@@ -170,7 +172,20 @@ impl Node {
             update_refused: agent.update_refused.clone(),
             gas: self.gas(&deployment),
             lease,
+            space: self.owner_space(owner, &name),
         }
+    }
+
+    /// The space that owns an agent, and on whose machine it runs.
+    pub(super) fn owner_space(&self, owner: Address, name: &AgentName) -> Option<AgentSpace> {
+        let core = &self.core;
+        let space = core.owned.space_of(name).filter(|_| owner == core.operator)?;
+        let held = core.spaces.all(core).unwrap_or_default();
+        Some(AgentSpace {
+            space: space.to_string(),
+            name: held.into_iter().find(|held| held.space == space).map(|held| held.name),
+            host: core.identity.known().identity.map(|identity| identity.to_string()),
+        })
     }
 
     /// What its answers on chain burnt; nothing for an agent that never published.

@@ -12,6 +12,8 @@ pub(super) enum Who {
     Client(Admission),
     /// A peer, by its key.
     Peer(Did),
+    /// This home itself, by its key, with a file.
+    File(Did),
 }
 
 impl Who {
@@ -19,7 +21,7 @@ impl Who {
     pub(super) fn rights(&self, known: &Known, space: CredentialId, now: Timestamp) -> Option<Rights> {
         match self {
             Self::Client(admission) => rights(known, admission, now),
-            Self::Peer(key) => {
+            Self::Peer(key) | Self::File(key) => {
                 let access = known.access(&space, key, now).filter(|access| access.role >= Role::Read)?;
                 Some(Rights { subject: Some(access.identity), role: access.role })
             }
@@ -30,7 +32,7 @@ impl Who {
     pub(super) fn lasts_ms(&self, known: &Known, space: CredentialId, now: Timestamp) -> Option<u64> {
         match self {
             Self::Client(admission) => Some(admission.expires.since_ms(now)),
-            Self::Peer(key) => known.access(&space, key, now)?.until.map(|until| until.since_ms(now)),
+            Self::Peer(key) | Self::File(key) => known.access(&space, key, now)?.until.map(|until| until.since_ms(now)),
         }
     }
 }

@@ -1,12 +1,14 @@
 //! The task of one open space.
 
 use std::collections::BTreeMap;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use nisse_space::{Effect, Event, PeerKey, Registered, Rights, Space, SpaceLimits, Speaks, Store};
 use nisse_store::Database;
 use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
+use tokio::time::Sleep;
 
 use super::Standing;
 use super::author::ThisDevice;
@@ -19,6 +21,8 @@ use crate::supervisor::Stop;
 const REST: Duration = Duration::from_secs(60);
 /// A clock may be set: how long none is trusted to tell when a ticket ends.
 const LOOK_AGAIN: Duration = Duration::from_secs(30);
+/// Small documents that nobody used for so long, or for twice as long, do not stay loaded.
+const UNUSED: Duration = Duration::from_millis(500);
 /// What is gathered for one turn at most.
 const TURN_MAX: usize = 512;
 
@@ -57,6 +61,8 @@ struct Worker {
     /// The room of what the next turn reads.
     held: Vec<OwnedSemaphorePermit>,
     tell: watch::Sender<Standing>,
+    /// When what is loaded and unused is let go of, if anything may be.
+    unused: Option<Pin<Box<Sleep>>>,
 }
 
 pub(super) async fn run(
@@ -71,14 +77,23 @@ pub(super) async fn run(
     let space = Space::open(store, &hex::encode(registered.replica), SpaceLimits::default());
     let (mut credentials, mut device) = (core.identity.changes(), core.identity.device_changes());
     let (space, connected) = (Some(Box::new(space)), BTreeMap::new());
-    let mut worker =
-        Worker { core, registered, space, connected, slow: Vec::new(), asked: Vec::new(), held: Vec::new(), tell };
+    let mut worker = Worker {
+        core,
+        registered,
+        space,
+        connected,
+        slow: Vec::new(),
+        asked: Vec::new(),
+        held: Vec::new(),
+        tell,
+        unused: None,
+    };
     // What was known when it was open last may be known better.
     if !worker.turn(vec![Event::Credentials]).await {
         return;
     }
     loop {
-        let mut events = Vec::new();
+        let (mut events, rest) = (Vec::new(), worker.rest());
         tokio::select! {
             told = inbox.recv() => match told {
                 Some(told) => worker.take(told, &mut events),
@@ -96,7 +111,12 @@ pub(super) async fn run(
                 Ok(()) => worker.look(true, &mut events),
                 Err(_) => break,
             },
-            () = tokio::time::sleep(worker.rest()) => {
+            () = over(&mut worker.unused) => {
+                let more = worker.space.as_mut().is_some_and(|space| space.let_go());
+                worker.unused = more.then(|| Box::pin(tokio::time::sleep(UNUSED)));
+                continue;
+            }
+            () = tokio::time::sleep(rest) => {
                 worker.look(false, &mut events);
                 if worker.connected.is_empty() && worker.core.spaces.close(worker.registered.space, &mut inbox) {
                     break;
@@ -119,12 +139,26 @@ pub(super) async fn run(
     }
 }
 
+/// Waits for the end of a time, if there is one.
+async fn over(until: &mut Option<Pin<Box<Sleep>>>) {
+    match until {
+        Some(until) => until.await,
+        None => std::future::pending().await,
+    }
+}
+
 impl Worker {
     fn take(&mut self, told: Told, events: &mut Vec<Event>) {
         match told {
             Told::Opened { peer, who, speaks, said } => {
                 match who.rights(&self.core.identity.known(), self.registered.space, self.core.clock.now()) {
                     Some(rights) => {
+                        let speaks = match (speaks, &self.space) {
+                            (Speaks::Chunks { first, .. }, Some(space)) if matches!(who, Who::Peer(_)) => {
+                                Speaks::Chunks { first, wanted: space.wanted() }
+                            }
+                            (speaks, _) => speaks,
+                        };
                         self.connected.insert(peer, Connected { who, rights, said });
                         events.push(Event::Opened { peer, rights, speaks });
                     }
@@ -190,7 +224,7 @@ impl Worker {
         });
         let turned = turned.await;
         self.held.clear();
-        let Ok((space, effects)) = turned else { return false };
+        let Ok((mut space, effects)) = turned else { return false };
         for effect in effects {
             match effect {
                 Effect::Send { peer, bytes } => {
@@ -207,11 +241,27 @@ impl Worker {
                 }
             }
         }
+        if space.loaded() > 0 && self.unused.is_none() {
+            self.unused = Some(Box::pin(tokio::time::sleep(UNUSED)));
+        }
+        if space.is_rekept() {
+            self.part_with_peers();
+        }
         let (trouble, changes) = (space.fault().map(str::to_owned), space.changes());
         self.space = Some(space);
         let standing = Standing { connected: self.connected.len() as u64, trouble, changes };
         self.tell.send_replace(standing);
         true
+    }
+
+    /// Peers know what was kept when they came: they come again.
+    fn part_with_peers(&mut self) {
+        let peers = self.connected.extract_if(.., |_, one| matches!(one.who, Who::Peer(_)));
+        for (peer, connected) in peers {
+            connected.said.end("other documents are kept here from now on".to_owned());
+            self.slow.push(peer);
+        }
+        self.core.spaces.rekept.send_modify(|count| *count += 1);
     }
 
     /// How long it is until somebody's ticket ends, or the space is closed.

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use minicbor::{Decode, Encode};
+use nisse_model::SpaceWrite;
 
 /// Which call of which invocation: the idempotency key of what leaves the node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Encode, Decode)]
@@ -72,6 +73,128 @@ pub enum HostCall {
         #[n(1)]
         text: String,
     },
+    /// The spaces that the agent reaches → [`HostReply::Spaces`].
+    #[n(7)]
+    SpaceList,
+    /// One object, as it is once the changes that wait were made → [`HostReply::Object`].
+    #[n(8)]
+    SpaceGet {
+        /// The space's name.
+        #[n(0)]
+        space: String,
+        /// The object's id, as the guest wrote it.
+        #[n(1)]
+        id: String,
+        /// What this invocation has changed of it.
+        #[n(2)]
+        pending: Vec<ObjectChange>,
+    },
+    /// What a query finds once the changes that wait were made → [`HostReply::Objects`].
+    #[n(9)]
+    SpaceQuery {
+        /// The space's name.
+        #[n(0)]
+        space: String,
+        /// ECHO's query, as JSON.
+        #[n(1)]
+        query: String,
+        /// What this invocation has changed in the space.
+        #[n(2)]
+        pending: Vec<ObjectChange>,
+    },
+    /// How an object would be after one more change. Nothing is changed → [`HostReply::Tried`].
+    #[n(10)]
+    SpaceTry {
+        /// The space's name.
+        #[n(0)]
+        space: String,
+        /// The object's id; none where the JSON says it, or it is a new one.
+        #[n(1)]
+        id: Option<String>,
+        /// The change.
+        #[n(2)]
+        write: ObjectWrite,
+        /// What this invocation has changed before.
+        #[n(3)]
+        pending: Vec<ObjectChange>,
+    },
+}
+
+/// A change of an object that an invocation made and nobody else sees yet.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct ObjectChange {
+    /// The object's id.
+    #[n(0)]
+    pub object: String,
+    /// What becomes of it.
+    #[n(1)]
+    pub write: ObjectWrite,
+}
+
+/// What is done with an object.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub enum ObjectWrite {
+    /// It becomes what the JSON says.
+    #[n(0)]
+    Put {
+        /// A JSON object.
+        #[n(0)]
+        json: String,
+    },
+    /// The JSON is a merge patch (RFC 7396) of it.
+    #[n(1)]
+    Patch {
+        /// A JSON object.
+        #[n(0)]
+        json: String,
+    },
+    /// It is marked as deleted.
+    #[n(2)]
+    Delete,
+}
+
+impl ObjectWrite {
+    /// Bytes of its JSON.
+    pub fn bytes(&self) -> usize {
+        match self {
+            Self::Put { json } | Self::Patch { json } => json.len(),
+            Self::Delete => 0,
+        }
+    }
+}
+
+impl From<SpaceWrite> for ObjectWrite {
+    fn from(write: SpaceWrite) -> Self {
+        match write {
+            SpaceWrite::Put(json) => Self::Put { json },
+            SpaceWrite::Patch(json) => Self::Patch { json },
+            SpaceWrite::Delete => Self::Delete,
+        }
+    }
+}
+
+impl From<ObjectWrite> for SpaceWrite {
+    fn from(write: ObjectWrite) -> Self {
+        match write {
+            ObjectWrite::Put { json } => Self::Put(json),
+            ObjectWrite::Patch { json } => Self::Patch(json),
+            ObjectWrite::Delete => Self::Delete,
+        }
+    }
+}
+
+/// A space that an agent reaches.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct SpaceGiven {
+    /// What its home calls it.
+    #[n(0)]
+    pub name: String,
+    /// The space.
+    #[cbor(n(1), with = "minicbor::bytes")]
+    pub id: [u8; 32],
+    /// Whether it may be written in.
+    #[n(2)]
+    pub may_edit: bool,
 }
 
 /// What the node answers.
@@ -122,6 +245,40 @@ pub enum HostReply {
     /// Done, with nothing to tell.
     #[n(6)]
     Done,
+    /// Spaces, by name.
+    #[n(8)]
+    Spaces {
+        /// Those that the agent reaches.
+        #[n(0)]
+        spaces: Vec<SpaceGiven>,
+    },
+    /// An object, or none.
+    #[n(9)]
+    Object {
+        /// As JSON.
+        #[n(0)]
+        object: Option<String>,
+    },
+    /// Objects that were found.
+    #[n(10)]
+    Objects {
+        /// As JSON, in the query's order.
+        #[n(0)]
+        objects: Vec<String>,
+    },
+    /// What a change would come to.
+    #[n(11)]
+    Tried {
+        /// The space that the name stands for.
+        #[cbor(n(0), with = "minicbor::bytes")]
+        space: [u8; 32],
+        /// The object's id.
+        #[n(1)]
+        id: String,
+        /// The object as it would be, as JSON.
+        #[n(2)]
+        object: String,
+    },
     /// Not done.
     #[n(7)]
     Failed {

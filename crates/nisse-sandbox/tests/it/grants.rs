@@ -55,7 +55,7 @@ fn an_import_that_nobody_offers_is_refused_by_name() {
     let refused = Inspection::read(&artifact).expect("a component").check(&grants(&["read_ipfs"]));
     let refused = refused.expect_err("nobody offers it");
     insta::assert_snapshot!(refused, @"link `acme`: nisse does not offer this interface to agents");
-    insta::assert_snapshot!(refused.hint(), @"build the component against wit/agent.wit; it offers nisse:agent/state, nisse:agent/alarm, nisse:agent/types, nisse:agent/config, nisse:agent/log, nisse:agent/ipfs, nisse:agent/chain and WASI 0.2");
+    insta::assert_snapshot!(refused.hint(), @"build the component against wit/agent.wit; it offers nisse:agent/state, nisse:agent/alarm, nisse:agent/types, nisse:agent/config, nisse:agent/log, nisse:agent/ipfs, nisse:agent/chain, nisse:agent/spaces and WASI 0.2");
 }
 
 #[test]

@@ -195,7 +195,7 @@ async fn outfitted(program: &AgentProgram, imports: &[Import]) -> LiveInstance {
 }
 
 fn setup() -> Setup {
-    let grants = grants(&["read_ipfs", "publish_to_chain", "network_outbound:api.example.org"]);
+    let grants = grants(&["read_ipfs", "publish_to_chain", "space:*:read", "network_outbound:api.example.org"]);
     let setup =
         Setup { limits: Limits { fuel_per_call: Fuel(10_000_000), ..Limits::default() }, grants, ..Setup::default() };
     *setup.host.response.lock().expect("no panic") = Some(HostReply::failed(HostFailureKind::NotFound, "nothing"));

@@ -16,6 +16,7 @@ mod inert;
 mod life;
 mod outgoing;
 mod seam;
+mod spaces;
 mod state;
 mod stream;
 mod support;

@@ -145,7 +145,12 @@ impl Host for ScriptedHost {
                 let keys = state.keys().filter(|key| key.starts_with(&prefix)).filter(later);
                 HostReply::Keys { keys: keys.take(limit as usize).cloned().collect() }
             }
-            HostCall::IpfsRead { .. } | HostCall::HttpSend { .. } => {
+            HostCall::IpfsRead { .. }
+            | HostCall::HttpSend { .. }
+            | HostCall::SpaceList
+            | HostCall::SpaceGet { .. }
+            | HostCall::SpaceQuery { .. }
+            | HostCall::SpaceTry { .. } => {
                 self.response.lock().expect("no panic").clone().expect("the test has an answer")
             }
             HostCall::Now => HostReply::Time { now_ms: 1_700_000_000_123 },

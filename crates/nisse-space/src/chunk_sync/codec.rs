@@ -17,6 +17,7 @@ use nisse_model::CredentialId;
 use super::reconcile::{self, Bound, ITEMS_MAX, Item, Part, Range, RangesError};
 use crate::chunk::Chunk;
 use crate::document_id::DocumentId;
+use crate::repo_protocol::{PeerName, SESSION_BYTES_MAX};
 
 /// The first item of every frame.
 const VERSION: u64 = 1;
@@ -27,6 +28,7 @@ const OFFER: u64 = 2;
 const WANT: u64 = 3;
 const CHUNKS: u64 = 4;
 const ERROR: u64 = 5;
+const PRESENCE: u64 = 6;
 
 /// What a peer says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,7 +47,8 @@ pub enum Frame<'b> {
         /// What [`answer`](super::answer()) says. None: it is at its end.
         ranges: Vec<Range>,
     },
-    /// What the sender has and the other lacks.
+    /// What the sender has and the other lacks. An empty one says that it takes [`Frame::Presence`]: a nisse that knows of
+    /// none passes that over, and is sent none.
     Offer {
         /// In order, each once.
         items: Vec<Item>,
@@ -61,6 +64,21 @@ pub enum Frame<'b> {
         chunks: Vec<Cow<'b, [u8]>>,
         /// What was asked for and is not there, in order, each once.
         missing: Vec<Item>,
+    },
+    /// What a client of automerge-repo said to others and nobody keeps: cursors, who is there.
+    Presence {
+        /// What the client calls itself.
+        sender: PeerName,
+        /// The document that it is about.
+        document: DocumentId,
+        /// Rises with each message of the session.
+        count: u64,
+        /// The client's session.
+        session: Cow<'b, str>,
+        /// What the application says.
+        data: Cow<'b, [u8]>,
+        /// How many homes it was sent by: 1 by the one that the client is connected to, [`Frame::HOPS_MAX`] at most.
+        hops: u8,
     },
     /// The last of all: why the sender goes no further.
     Error {
@@ -125,6 +143,10 @@ impl<'b> Frame<'b> {
     pub const BYTES_MAX: usize = Chunk::LENGTH_MAX + (5 << 20);
     /// Chunks of one frame.
     pub const CHUNKS_MAX: usize = ITEMS_MAX;
+    /// Bytes that a client says to others in one message.
+    pub const PRESENCE_BYTES_MAX: usize = 64 << 10;
+    /// Homes that such a message goes through.
+    pub const HOPS_MAX: u8 = 8;
     /// Bytes of the message of an error.
     pub const MESSAGE_BYTES_MAX: usize = 400;
 
@@ -172,7 +194,16 @@ fn check(frame: &Frame<'_>) -> Result<(), FrameError> {
             }
             check_items(missing)
         }
-        Frame::Error { .. } => Ok(()),
+        Frame::Presence { data, .. } if data.len() > Frame::PRESENCE_BYTES_MAX => {
+            Err(FrameError::Flaw("it passes on more than 64 KiB"))
+        }
+        Frame::Presence { session, .. } if session.len() > SESSION_BYTES_MAX => {
+            Err(FrameError::Flaw("its session has a longer name than any has"))
+        }
+        Frame::Presence { hops, .. } if !(1..=Frame::HOPS_MAX).contains(hops) => {
+            Err(FrameError::Flaw("it went through no home, or through more than 8"))
+        }
+        Frame::Presence { .. } | Frame::Error { .. } => Ok(()),
     }
 }
 
@@ -196,6 +227,7 @@ fn write(frame: &Frame<'_>, encoder: &mut Encoder<&mut Vec<u8>>) -> Written {
         Frame::Want { .. } => (WANT, 1),
         Frame::Chunks { .. } => (CHUNKS, 2),
         Frame::Error { .. } => (ERROR, 1),
+        Frame::Presence { .. } => (PRESENCE, 6),
     };
     encoder.array(2 + fields)?.u64(VERSION)?.u64(kind)?;
     match frame {
@@ -212,6 +244,9 @@ fn write(frame: &Frame<'_>, encoder: &mut Encoder<&mut Vec<u8>>) -> Written {
                 encoder.bytes(chunk)?;
             }
             write_items(missing, encoder)
+        }
+        Frame::Presence { sender, document, count, session, data, hops } => {
+            encoder.str(sender.as_str())?.bytes(&document.0)?.u64(*count)?.str(session)?.bytes(data)?.u8(*hops)?.ok()
         }
         Frame::Error { message } => {
             let end = message.floor_char_boundary(Frame::MESSAGE_BYTES_MAX);

@@ -15,6 +15,7 @@ mod write;
 use serde_json::Value;
 
 use filter::Filter;
+pub(crate) use filter::type_name;
 
 use super::object::Object;
 

@@ -3,9 +3,8 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
-use nisse_model::Hash256;
-
 use super::held::Held;
+use super::presence::Presence;
 use super::protocol::{Passing, Refusal, SyncProtocol};
 use super::taking::Taken;
 use super::{PeerKey, Rights, Turn};
@@ -41,6 +40,8 @@ pub(super) struct Replica {
     waiting_bytes: usize,
     /// What was taken here after we said what we have and before they answered.
     unsaid: BTreeSet<Item>,
+    /// What clients say to others.
+    presence: Presence,
     /// Whether to compare anew once all that is lacking came: not all of it was noted.
     again: bool,
 }
@@ -102,6 +103,7 @@ impl SyncProtocol for Replica {
                 let surplus = self.compare(&ranges, held, turn, Self::reconcile)?;
                 self.offer(surplus, turn);
             }
+            Frame::Offer { items } if items.is_empty() => self.presence.taken(self.key, turn),
             Frame::Offer { items } => {
                 for item in items {
                     if !held.store.holds(item.document, item.chunk).map_err(failed)? {
@@ -112,6 +114,16 @@ impl SyncProtocol for Replica {
             }
             Frame::Want { items } => self.send(&items, held, turn)?,
             Frame::Chunks { chunks, missing } => self.brought(&chunks, &missing, held, turn)?,
+            Frame::Presence { .. } if !self.presence.is_told() => {
+                Err("what a client says to others, which nobody here said to take".to_owned())?;
+            }
+            Frame::Presence { sender, document, count, session, data, hops } => {
+                // What is too much, or of what nobody wants to hear, is passed over: no client waits for it.
+                if self.ours.includes(document) && self.presence.hears(data.len(), turn) {
+                    let (session, data) = (session.into_owned(), data.into_owned());
+                    turn.passing.push(Passing { sender, document, count, session, data, hops });
+                }
+            }
             Frame::Error { message } => Err(format!("the other side says: {message}"))?,
         }
         Ok(())
@@ -130,7 +142,16 @@ impl SyncProtocol for Replica {
         Ok(self.waiting.len() < before)
     }
 
-    fn pass_on(&mut self, _: &Passing, _: &mut Turn<'_>) {}
+    fn pass_on(&mut self, passing: &Passing, turn: &mut Turn<'_>) {
+        let Passing { sender, document, count, session, data, hops } = passing;
+        let wanted = self.theirs.as_ref().is_some_and(|theirs| theirs.includes(*document));
+        if !wanted || *hops >= Frame::HOPS_MAX || data.len() > Frame::PRESENCE_BYTES_MAX {
+            return;
+        }
+        let (sender, session, data) = (sender.clone(), session.into(), data.into());
+        let frame = Frame::Presence { sender, document: *document, count: *count, session, data, hops: hops + 1 };
+        self.presence.pass_on((self.key, frame.encode()), turn);
+    }
 
     fn tell(&mut self, _: Rights, _: &mut Held, turn: &mut Turn<'_>) -> Result<(), Refusal> {
         let new = turn.chunks.iter().filter(|one| one.from != Some(self.key));
@@ -178,6 +199,7 @@ impl Replica {
             waiting: BTreeMap::new(),
             waiting_bytes: 0,
             unsaid: BTreeSet::new(),
+            presence: Presence::default(),
             again: false,
         }
     }
@@ -214,6 +236,23 @@ impl Replica {
             Vec::new()
         };
         self.offer(surplus, turn);
+        self.offer_rest(held, turn)
+    }
+
+    /// Where a part is kept here, nothing else is compared: what is here besides, such as what was written before, is offered.
+    fn offer_rest(&self, held: &Held, turn: &mut Turn<'_>) -> Result<(), Refusal> {
+        let (Wanted::Only(kept), Some(theirs)) = (&self.ours, &self.theirs) else { return Ok(()) };
+        let mut items = Vec::new();
+        let scanned = held.store.items(&[], None, |document, chunk| {
+            if !kept.contains(&document) && theirs.includes(document) {
+                items.push(Item { document, chunk });
+            }
+            true
+        });
+        scanned.map_err(failed)?;
+        for items in items.chunks(ITEMS_MAX) {
+            self.say(&Frame::Offer { items: items.to_vec() }, turn);
+        }
         Ok(())
     }
 
@@ -294,15 +333,7 @@ impl Replica {
         }
         let (mut chunks, mut bytes) = (Vec::new(), 0);
         while let Some((document, place, chunk)) = self.owed.first().copied().filter(|_| items.len() < ITEMS_MAX) {
-            // It may have been moved meanwhile, as its document was made anew.
-            let stored = match held.store.chunk_at(document, chunk, place).map_err(failed)? {
-                Some(stored) if ChunkId(Hash256::of(&stored)) == chunk => Some(stored),
-                _ => match held.store.place(document, chunk).map_err(failed)? {
-                    Some(place) => held.store.chunk_at(document, chunk, place).map_err(failed)?,
-                    None => None,
-                },
-            };
-            match stored {
+            match held.store.stored(document, chunk, place).map_err(failed)? {
                 Some(stored) if chunks.is_empty() || bytes + stored.len() <= held.limits.portion_bytes => {
                     bytes += stored.len();
                     chunks.push(Cow::Owned(stored));

@@ -1,6 +1,6 @@
 //! What a space holds, without those who are connected to it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use automerge::ChangeHash;
 use nisse_model::Did;
@@ -21,14 +21,27 @@ pub(super) struct Held {
     pub(super) words: Words,
     /// Bytes of what is set aside, once they were counted.
     pub(super) aside_bytes: Option<u64>,
+    /// The documents that are kept, where that is not all of them; and whether that has changed.
+    pub(super) kept: Option<BTreeSet<DocumentId>>,
+    pub(super) is_rekept: bool,
     /// Why nothing more is taken.
     pub(super) fault: Option<String>,
 }
 
 impl Held {
     pub(super) fn new(store: Store, limits: SpaceLimits) -> Self {
-        let documents = Documents::new(limits.loaded_bytes_max);
-        Self { store, limits, documents, words: Words::default(), aside_bytes: None, fault: None }
+        let (documents, words) = (Documents::new(limits.loaded_bytes_max), Words::default());
+        let kept = store.kept();
+        let mut held =
+            Self { store, limits, documents, words, aside_bytes: None, kept: None, is_rekept: false, fault: None };
+        match kept {
+            Ok(kept) => held.kept = kept,
+            Err(error) => {
+                held.kept = Some(BTreeSet::new());
+                held.broken(&error);
+            }
+        }
+        held
     }
 
     /// Whether there is a document of this name.
@@ -45,7 +58,8 @@ impl Held {
     /// Makes durable what was admitted. What could not be kept is not answered, and nothing more is taken.
     pub(super) fn keep(&mut self, turn: &mut Turn<'_>) -> Result<(), StoreError> {
         let new: Vec<&Chunk> = turn.chunks.iter().filter(|one| !one.durable).map(|one| &one.chunk).collect();
-        if new.is_empty() {
+        let applied = turn.applied.take();
+        if new.is_empty() && applied.is_none() {
             return Ok(());
         }
         let mut heads = BTreeMap::new();
@@ -53,7 +67,16 @@ impl Held {
             let document = chunk.changes().document;
             heads.extend(self.documents.peek(document).map(|loaded| (document, loaded.automerge.get_heads())));
         }
-        let kept = self.store.commit(new.iter().copied(), &heads);
+        // What is made here is kept here.
+        let made = match &self.kept {
+            Some(kept) => turn.made().filter(|document| !kept.contains(document)).collect(),
+            None => BTreeSet::new(),
+        };
+        let kept = self.store.commit_applied(new.iter().copied(), &heads, (applied.as_ref(), &made));
+        if let Some(all) = self.kept.as_mut().filter(|_| kept.is_ok() && !made.is_empty()) {
+            all.extend(made);
+            self.is_rekept = true;
+        }
         for chunk in new {
             let changes = chunk.changes();
             match &kept {

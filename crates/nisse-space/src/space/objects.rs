@@ -11,7 +11,10 @@ use super::{Author, Effect, Space, SpaceError, Turn};
 use crate::document_id::DocumentId;
 use crate::documents::news;
 use crate::gauge::guarded;
-use crate::objects::{self, Access, Directory, History, Object, ObjectError, ObjectId, Query, QueryError, Writer};
+use crate::objects::{
+    self, Access, DeclaredType, Directory, History, Misfit, Object, ObjectError, ObjectId, Query, QueryError,
+    SchemaError, Writer,
+};
 use crate::root::{object_document, root_document};
 use crate::vouched::{self, Vouched};
 
@@ -30,6 +33,15 @@ pub enum SpaceObjectError {
     /// There is no such object.
     #[error("find the object {0} in the space")]
     Unknown(ObjectId),
+    /// It is not what its type's schema says.
+    #[error(transparent)]
+    Misfit(#[from] Misfit),
+    /// What was to be a schema.
+    #[error(transparent)]
+    Schema(#[from] SchemaError),
+    /// No schema is declared of a type.
+    #[error("find a schema of `{0}` in the space")]
+    Undeclared(String),
 }
 
 /// What is done with an object.
@@ -51,27 +63,39 @@ impl Space {
         write: Write<'_>,
         author: &dyn Author,
     ) -> Result<(Object, Vec<Effect>), SpaceObjectError> {
+        let effects = self.write_together(author, |space, turn| space.write(id, write, turn))?;
+        let object = self.object(id)?.ok_or(SpaceObjectError::Unknown(id))?;
+        Ok((object, effects))
+    }
+
+    /// Changes objects all together or not at all; durable when this returns.
+    pub(super) fn write_together(
+        &mut self,
+        author: &dyn Author,
+        work: impl FnOnce(&mut Self, &mut Turn<'_>) -> Result<(), SpaceObjectError>,
+    ) -> Result<Vec<Effect>, SpaceObjectError> {
         if let Some(fault) = &self.held.fault {
             return Err(SpaceError::ReadOnly(fault.clone()).into());
         }
         let mut turn = Turn::new(author);
-        let written = self.write(id, write, &mut turn);
-        if written.is_err() {
-            // What was changed before it failed is nowhere.
-            for one in std::mem::take(&mut turn.chunks) {
-                self.held.documents.drop(one.chunk.changes().document);
-            }
-            return Err(written.err().unwrap_or(SpaceObjectError::Unknown(id)));
+        if let Err(error) = work(self, &mut turn) {
+            self.undo(&mut turn);
+            return Err(error);
         }
         self.conclude(&mut turn);
-        if let Some(fault) = &self.held.fault {
-            return Err(SpaceError::ReadOnly(fault.clone()).into());
+        match &self.held.fault {
+            Some(fault) => Err(SpaceError::ReadOnly(fault.clone()).into()),
+            None => Ok(turn.effects),
         }
-        let object = self.object(id)?.ok_or(SpaceObjectError::Unknown(id))?;
-        Ok((object, turn.effects))
     }
 
-    fn write(&mut self, id: ObjectId, write: Write<'_>, turn: &mut Turn<'_>) -> Result<(), SpaceObjectError> {
+    pub(super) fn write(
+        &mut self,
+        id: ObjectId,
+        write: Write<'_>,
+        turn: &mut Turn<'_>,
+    ) -> Result<(), SpaceObjectError> {
+        let schema = self.schema_for(id, write)?;
         let (root, access) =
             (root_document(self.held.store.space()), Access::SpaceId(self.held.store.space().to_string()));
         let linked = self.linked(id)?;
@@ -83,7 +107,8 @@ impl Space {
         if linked.is_none() {
             self.edit(root, turn, |document, writer| {
                 begun(document, "links", || objects::begin_root(&access, &[], &writer.actor))?;
-                objects::link(document, id, place, writer).map(drop)
+                objects::link(document, id, place, writer)?;
+                Ok(())
             })?;
         }
         self.edit(place, turn, |document, writer| {
@@ -92,8 +117,15 @@ impl Space {
                 Write::Put(json) => objects::put(document, id, json, writer),
                 Write::Patch(patch) => objects::patch(document, id, patch, writer),
                 Write::Delete => objects::delete(document, id, writer),
+            }?;
+            let Some(object) = Object::read(document, id)?.filter(|_| write != Write::Delete) else { return Ok(()) };
+            if objects::is_schema(&object) && !object.deleted {
+                DeclaredType::read(&object)?;
             }
-            .map(drop)
+            match &schema {
+                Some(schema) => Ok(schema.check(&object)?),
+                None => Ok(()),
+            }
         })
     }
 
@@ -102,7 +134,7 @@ impl Space {
         &mut self,
         document: DocumentId,
         turn: &mut Turn<'_>,
-        change: impl FnOnce(&mut Automerge, &Writer) -> Result<(), ObjectError>,
+        change: impl FnOnce(&mut Automerge, &Writer) -> Result<(), SpaceObjectError>,
     ) -> Result<(), SpaceObjectError> {
         let (key, _) = turn.author.names();
         let aside = self.held.store.aside_digest(document).map_err(SpaceError::from)?;
@@ -139,6 +171,11 @@ impl Space {
 
     /// The objects that a query finds, in its order. It reads all objects of the space.
     pub fn query(&mut self, query: &Query) -> Result<Vec<Object>, SpaceObjectError> {
+        let all = self.every_object()?;
+        Ok(query.run(&all)?.into_iter().cloned().collect())
+    }
+
+    pub(super) fn every_object(&mut self) -> Result<Vec<Object>, SpaceObjectError> {
         let mut all = Vec::new();
         let directory = self.directory()?;
         let root = root_document(self.held.store.space());
@@ -152,7 +189,7 @@ impl Space {
             }
             self.held.documents.settle(&self.held.store).map_err(SpaceError::from)?;
         }
-        Ok(query.run(&all)?.into_iter().cloned().collect())
+        Ok(all)
     }
 
     /// The newest changes of an object's document, what each touched, and who vouches for it.
@@ -164,7 +201,7 @@ impl Space {
         Ok((history, vouched))
     }
 
-    fn directory(&mut self) -> Result<Directory, SpaceObjectError> {
+    pub(super) fn directory(&mut self) -> Result<Directory, SpaceObjectError> {
         let root = root_document(self.held.store.space());
         let loaded = self.held.documents.get(&self.held.store, root, Vec::new).map_err(SpaceError::from)?;
         Ok(Directory::read(&loaded.automerge)?)
@@ -182,7 +219,7 @@ impl Space {
     }
 
     /// The document that the root says that an object stands in.
-    fn linked(&mut self, id: ObjectId) -> Result<Option<DocumentId>, SpaceObjectError> {
+    pub(super) fn linked(&mut self, id: ObjectId) -> Result<Option<DocumentId>, SpaceObjectError> {
         let directory = self.directory()?;
         let root = root_document(self.held.store.space());
         Ok(directory.links.get(&id).copied().or(directory.inline.contains(&id).then_some(root)))

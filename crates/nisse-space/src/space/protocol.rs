@@ -63,4 +63,6 @@ pub(super) struct Passing {
     pub(super) count: u64,
     pub(super) session: String,
     pub(super) data: Vec<u8>,
+    /// Homes that it was sent by before it came here; none: it was said here.
+    pub(super) hops: u8,
 }

@@ -9,7 +9,7 @@ use nisse_model::Role;
 
 use super::held::Held;
 use super::protocol::{Passing, Refusal, SyncProtocol};
-use super::{PeerKey, Rights, Turn, sound, unchanged};
+use super::{PeerKey, Rights, Turn, sound, unloaded};
 use crate::document_id::DocumentId;
 use crate::documents::{has, news};
 use crate::gauge::{self, guarded};
@@ -17,6 +17,8 @@ use crate::repo_protocol::{Incoming, Outgoing, PeerMetadata, PeerName};
 
 /// Changes that one document may wait for.
 const MISSING_MAX: usize = 1_000;
+/// Bytes of a document that are sent as they are stored: a view of it would be smaller than much more than that.
+const STORED_BYTES_MAX: usize = 16 << 20;
 
 /// A client's connection.
 pub(super) struct Client {
@@ -77,7 +79,7 @@ impl SyncProtocol for Client {
                 // Nobody speaks in another's name to those who can't tell them apart.
                 if self.name.as_ref() == Some(&sender) {
                     let (session, data) = (session.to_owned(), data.to_vec());
-                    turn.passing.push(Passing { sender, document, count, session, data });
+                    turn.passing.push(Passing { sender, document, count, session, data, hops: 0 });
                 }
             }
             // What they have not, and what other stores have, changes nothing here.
@@ -102,7 +104,7 @@ impl SyncProtocol for Client {
     }
 
     fn pass_on(&mut self, passing: &Passing, turn: &mut Turn<'_>) {
-        let Passing { sender, document, count, session, data } = passing;
+        let Passing { sender, document, count, session, data, .. } = passing;
         if self.followed.contains_key(document) {
             let (document, count) = (*document, *count);
             self.say(&Outgoing::Ephemeral { author: sender, document, count, session, data }, turn);
@@ -152,7 +154,7 @@ impl Client {
             return Ok(());
         }
         let mut state = std::mem::take(&mut followed.state);
-        let message = match held.unchanged(document, &mut state, message, turn)? {
+        let message = match held.answer_unloaded(document, &mut state, message, turn)? {
             Ok(answer) => {
                 self.follow(document, writes).state = state;
                 if let Some(answer) = answer {
@@ -237,8 +239,8 @@ impl Client {
 }
 
 impl Held {
-    /// What a client is answered that has just what is durable here of a document that is not loaded.
-    fn unchanged(
+    /// What a client is answered that has just what is durable here of a document that is not loaded, or nothing of it.
+    fn answer_unloaded(
         &mut self,
         document: DocumentId,
         state: &mut State,
@@ -251,7 +253,8 @@ impl Held {
         }
         let summary = self.store.summary(document).map_err(|error| format!("failed to {error}"))?;
         let heads = summary.map(|summary| summary.heads).unwrap_or_default();
-        Ok(unchanged::answer(state, message, &heads))
+        let stored = || self.store.whole(document, STORED_BYTES_MAX);
+        unloaded::answer(state, message, &heads, stored).map_err(|error| format!("failed to {error}"))
     }
 
     /// Gives a message to automerge; says which heads were before and after, and what is new.

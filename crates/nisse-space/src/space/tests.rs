@@ -1,11 +1,16 @@
 //! Clients that sync with a space: what they bring, what they are told, and what is kept.
 
+mod applying;
 mod client;
 mod durable;
+mod export;
 mod hostile;
 mod objects;
+mod presence;
 mod replicas;
 mod rights;
+mod schemas;
+mod unloaded;
 mod world;
 
 use std::collections::BTreeMap;
@@ -91,6 +96,8 @@ struct World {
     keeper: Keeper,
     clients: Vec<Client>,
     closed: Vec<(PeerKey, String)>,
+    /// What is for those who are no clients.
+    beyond: Vec<Effect>,
 }
 
 fn open(disk: Arc<dyn Disk>, folder: &Path, limits: SpaceLimits) -> Space {
@@ -104,7 +111,7 @@ impl World {
     }
 
     fn with(space: Space) -> Self {
-        Self { space, keeper: Keeper::new(4), clients: Vec::new(), closed: Vec::new() }
+        Self { space, keeper: Keeper::new(4), clients: Vec::new(), closed: Vec::new(), beyond: Vec::new() }
     }
 
     /// Connects a client; it has joined when this returns.
@@ -132,6 +139,11 @@ impl World {
 
     fn deliver(&mut self, effects: Vec<Effect>) {
         for effect in effects {
+            let (Effect::Send { peer, .. } | Effect::Close { peer, .. }) = &effect;
+            if peer.0 as usize >= self.clients.len() {
+                self.beyond.push(effect);
+                continue;
+            }
             match effect {
                 Effect::Send { peer, bytes } => self.clients[peer.0 as usize].hear(&bytes),
                 Effect::Close { peer, why } => {

@@ -79,6 +79,57 @@ impl Store {
         })
     }
 
+    /// The stored form of a chunk that was there, wherever it is by now: as its document is made anew, it may be moved.
+    pub(crate) fn stored(
+        &self,
+        document: DocumentId,
+        chunk: ChunkId,
+        place: Place,
+    ) -> Result<Option<Vec<u8>>, StoreError> {
+        match self.chunk_at(document, chunk, place)? {
+            Some(stored) if ChunkId(Hash256::of(&stored)) == chunk => Ok(Some(stored)),
+            _ => match self.place(document, chunk)? {
+                Some(place) => self.chunk_at(document, chunk, place),
+                None => Ok(None),
+            },
+        }
+    }
+
+    /// The first document behind another, or of all, of which a chunk is here, be it set aside.
+    pub(crate) fn next_document(&self, before: Option<DocumentId>) -> Result<Option<DocumentId>, StoreError> {
+        let from = match before.map(|DocumentId(name)| u128::from_be_bytes(name).checked_add(1)) {
+            None => [0; 16],
+            Some(Some(next)) => next.to_be_bytes(),
+            Some(None) => return Ok(None),
+        };
+        let mut found = None;
+        self.items(&from, None, |document, _| {
+            found = Some(document);
+            false
+        })?;
+        Ok(found)
+    }
+
+    /// All chunks of a document: those in it, in their order, and behind them what is set aside.
+    pub(crate) fn places(&self, document: DocumentId) -> Result<Vec<(Place, ChunkId)>, StoreError> {
+        let (mut places, mut damaged) = (Vec::new(), false);
+        let key = self.key(document);
+        self.database.read(|rows| {
+            rows.with_prefix(ITEMS, &key, &mut |name, row| {
+                match (Place::decode(row), name[key.len()..].try_into()) {
+                    (Some(place), Ok(chunk)) => places.push((place, ChunkId(Hash256(chunk)))),
+                    _ => damaged = true,
+                }
+                !damaged
+            })
+        })?;
+        if damaged {
+            return Err(StoreError::Damaged { document, reason: "the row of a chunk is none of ours".to_owned() });
+        }
+        places.sort_unstable();
+        Ok(places)
+    }
+
     /// Names all chunks of a space that was kept before they had names by document.
     pub(super) fn name_all(&self, rows: &mut WriteTransaction) -> Result<(), StoreError> {
         let mut found = Vec::new();

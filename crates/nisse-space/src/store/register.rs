@@ -46,7 +46,7 @@ impl Registered {
 
     /// All of them, by the space's name. What an older nisse kept of them is brought into today's form.
     pub fn all(database: &Arc<Database>) -> Result<Vec<Self>, StoreError> {
-        let (mut all, mut old, mut damaged) = (Vec::new(), Vec::new(), None);
+        let (mut all, mut old, mut damaged, mut newer) = (Vec::new(), Vec::new(), None, None);
         database.read::<_, StoreError>(|rows| {
             rows.with_prefix(REGISTER, &[], &mut |key, row| {
                 match key.try_into().ok().and_then(|space| Self::read(CredentialId(Hash256(space)), row)) {
@@ -56,12 +56,17 @@ impl Registered {
                         }
                         all.push(registered);
                     }
+                    None if version(row).is_some_and(|version| version > VERSION) => newer = version(row),
                     None => damaged = Some(Hash256::of(row)),
                 }
                 true
             })?;
             Ok(())
         })?;
+        if let Some(version) = newer {
+            let why = format!("one is of version {version}, and this nisse knows version {VERSION}: use a newer nisse");
+            return Err(StoreError::Register(why));
+        }
         if let Some(row) = damaged {
             return Err(StoreError::Register(format!("a row of it, {row}, is none of ours")));
         }
@@ -70,6 +75,19 @@ impl Registered {
             registered.keep(database)?;
         }
         Ok(all)
+    }
+
+    /// Whether some are in a form of before, which [`Self::all`] makes today's: the time to keep a copy of the file.
+    pub fn has_older(database: &Database) -> Result<bool, StoreError> {
+        let mut found = false;
+        database.read::<_, StoreError>(|rows| {
+            rows.with_prefix(REGISTER, &[], &mut |_, row| {
+                found |= version(row) == Some(VERSION_BEFORE);
+                true
+            })?;
+            Ok(())
+        })?;
+        Ok(found)
     }
 
     /// With the version of the row.
@@ -84,4 +102,11 @@ impl Registered {
         let replica = decoder.bytes().ok()?.try_into().ok()?;
         Some((Self { space, name, replica }, version))
     }
+}
+
+/// The version that a row says.
+fn version(row: &[u8]) -> Option<u64> {
+    let mut decoder = Decoder::new(row);
+    decoder.array().ok()?;
+    decoder.u64().ok()
 }

@@ -1,5 +1,7 @@
 //! Chunks are kept in order, once, and summed up.
 
+mod versions;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 

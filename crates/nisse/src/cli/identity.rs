@@ -14,6 +14,15 @@ pub(crate) enum IdentityCommand {
     },
     /// Show whose home it is, and where it listens for other devices
     Show,
+    /// Show who its owner says that they are, or say so: it stands in the home space, for all devices of the identity
+    Profile {
+        /// The owner's name
+        #[arg(long, value_name = "NAME")]
+        name: Option<String>,
+        /// A picture: PNG, JPEG, GIF or WebP, 256 KiB at most
+        #[arg(long, value_name = "FILE")]
+        avatar: Option<PathBuf>,
+    },
     /// Make this home a device of an identity by the words of its recovery kit, while no node runs on it
     Recover {
         /// A device that still runs, as `identity show` prints it there: both hear of each other

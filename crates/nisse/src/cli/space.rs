@@ -1,6 +1,10 @@
 //! Spaces: documents that many write.
 
+use std::path::PathBuf;
+
 use clap::{Subcommand, ValueEnum};
+
+use super::SchemaCommand;
 
 #[derive(Subcommand)]
 pub(crate) enum SpaceCommand {
@@ -38,6 +42,18 @@ pub(crate) enum SpaceCommand {
         #[arg(long, value_name = "IDENTITY")]
         only: Option<String>,
     },
+    /// List the invitations to one that still let somebody in
+    Invitations {
+        /// Its name, or its id, or the first digits of that
+        space: String,
+    },
+    /// Take an invitation back: it lets nobody in any more; who came in by it stays
+    Uninvite {
+        /// Its name, or its id, or the first digits of that
+        space: String,
+        /// The invitation's id, or eight or more of its first digits
+        invitation: String,
+    },
     /// Take an invitation that another home made, and hold its space from then on
     Join {
         /// What `nisse space invite` printed there; `-` or nothing: what stdin says
@@ -67,6 +83,17 @@ pub(crate) enum SpaceCommand {
         /// The member: an identity, did:key:…
         identity: String,
     },
+    /// Keep a part of a space here, or all of it again; what is here stays
+    Keep {
+        /// Its name, or its id, or the first digits of that
+        space: String,
+        /// An object or a document, automerge:…, besides those that are made here; more than one may be named
+        #[arg(long, value_name = "OBJECT", num_args = 1.., required_unless_present = "all", conflicts_with = "all")]
+        only: Vec<String>,
+        /// All of it
+        #[arg(long)]
+        all: bool,
+    },
     /// Make a ticket and print it, this once: the URL by which a client of automerge-repo comes in
     Ticket {
         /// Its name, or its id, or the first digits of that
@@ -77,6 +104,24 @@ pub(crate) enum SpaceCommand {
         /// For how long: 90s, 10m, 1h, 30d at most
         #[arg(long = "for", value_name = "TIME", default_value = "1h")]
         lasting: String,
+        /// Print a link to this page in its place, which logs in by it: the ticket stands behind the `#`
+        #[arg(long, value_name = "URL")]
+        app: Option<String>,
+    },
+    /// Write one to a file, by which this home or another member's holds it again; it is not encrypted
+    Export {
+        /// Its name, or its id, or the first digits of that
+        space: String,
+        /// The file, which is not there yet
+        file: PathBuf,
+    },
+    /// Take one back that was exported: what is new in the file is merged with what is here
+    Import {
+        /// The file
+        file: PathBuf,
+        /// What this home calls the space, if it does not hold it yet
+        #[arg(long = "as", value_name = "NAME")]
+        name: Option<String>,
     },
     /// Write an object and print it: a new one, or the one whose `id` the JSON names
     Put {
@@ -131,6 +176,9 @@ pub(crate) enum SpaceCommand {
         /// The object's id
         object: String,
     },
+    /// Say what objects of a type have to be
+    #[command(subcommand)]
+    Schema(SchemaCommand),
 }
 
 #[derive(ValueEnum, Clone, Copy)]

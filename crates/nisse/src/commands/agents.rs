@@ -4,8 +4,8 @@ use std::path::Path;
 
 use nisse_api::client::Client;
 use nisse_node::control::{
-    AgentList, AgentStatus, DeployRequest, Deployed, Destroyed, FundRequest, GasStatus, LogLine, PackageUpload,
-    UpdateRequest,
+    AgentList, AgentSpace, AgentStatus, DeployRequest, Deployed, Destroyed, FundRequest, GasStatus, LogLine,
+    PackageUpload, UpdateRequest,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -29,6 +29,7 @@ pub(crate) async fn run(shared: &Shared, command: Command) -> Result<(), Failure
                 instant: deploy.instant,
                 key: deploy.key,
                 wait_ms: deploy.wait.map(|seconds| seconds.saturating_mul(1_000)),
+                space: deploy.space,
             };
             let client = client(shared).await?;
             let deployed: Deployed = progress::during("deploying", client.post("/api/v1/agents", &request)).await?;
@@ -138,10 +139,16 @@ async fn list(shared: &Shared) -> Result<(), Failure> {
         if agents.is_empty() {
             return output::line("no agents yet: `nisse deploy DIR` runs one");
         }
+        // Most homes run nothing but their own.
+        let owned = agents.iter().any(|agent| agent.space.is_some());
         let row = |agent: &AgentStatus| {
-            vec![agent.agent_id.clone(), agent.state.clone(), agent.endpoint.clone(), agent.lease.rate.clone()]
+            let space = owned.then(|| agent.space.as_ref().map(called).unwrap_or_default());
+            let AgentStatus { agent_id, state, endpoint, lease, .. } = agent;
+            [agent_id, state, endpoint, &lease.rate].into_iter().cloned().chain(space).collect::<Vec<_>>()
         };
-        output::table(&["agent", "state", "endpoint", "rate"], &agents.iter().map(row).collect::<Vec<_>>());
+        let heads = ["agent", "state", "endpoint", "rate", "space"];
+        let heads = if owned { &heads[..] } else { &heads[..4] };
+        output::table(heads, &agents.iter().map(row).collect::<Vec<_>>());
     });
     if let Some(incomplete) = incomplete {
         output::note(shared.json, &incomplete);
@@ -164,6 +171,19 @@ fn stated(state: &str, reason: Option<&str>) -> String {
     reason.map_or_else(|| state.to_owned(), |reason| format!("{state}: {reason}"))
 }
 
+/// What the home that runs an agent calls the space that owns it.
+fn called(space: &AgentSpace) -> String {
+    space.name.clone().unwrap_or_else(|| space.space.clone())
+}
+
+/// The space by its name and its id.
+fn named(space: &AgentSpace) -> String {
+    match &space.name {
+        Some(name) => format!("{name} {}", space.space),
+        None => format!("{}, which its host does not hold any more", space.space),
+    }
+}
+
 fn print_status(agent: &AgentStatus) {
     let lease = match agent.lease.rate.as_str() {
         "0" => "home, no end".to_owned(),
@@ -179,6 +199,8 @@ fn print_status(agent: &AgentStatus) {
         ("endpoint", agent.endpoint.clone()),
         ("deployment", agent.deployment.clone()),
         ("owner", agent.owner.clone()),
+        ("space", agent.space.as_ref().map(named).unwrap_or_default()),
+        ("host", agent.space.as_ref().and_then(|space| space.host.clone()).unwrap_or_default()),
         ("node", agent.node.clone().unwrap_or_default()),
         ("since", agent.since.map(output::time).unwrap_or_default()),
         ("restarts", agent.restarts.to_string()),

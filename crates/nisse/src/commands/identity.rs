@@ -1,8 +1,13 @@
-//! identity new, show, recover; kit check.
+//! identity new, show, profile, recover; kit check.
 
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use nisse_api::client::Client;
 use nisse_model::{Claim, Did, Label, Statement, Timestamp};
-use nisse_node::control::IdentityStatus;
+use nisse_node::control::{IdentityStatus, Profile, ProfileRequest};
 use nisse_node::{Speaker, recover};
 use nisse_store::{Clock as _, Entropy as _, SystemClock, SystemEntropy};
 use serde_json::json;
@@ -13,10 +18,12 @@ use super::device::{self, name_or_machine};
 use super::vault::with_typed_passphrase;
 use super::{check_home, client};
 use crate::cli::{IdentityCommand, Shared};
-use crate::failure::{Exit, Failure};
+use crate::failure::{Exit, Failure, unreadable};
 use crate::kit::Kit;
 use crate::{config, output, remote, secret_input};
 
+/// Bytes of a picture that are read: the node takes fewer.
+const AVATAR_BYTES_MAX: u64 = 1 << 20;
 /// How often the words may be typed wrong at a terminal.
 const TRIES: usize = 3;
 
@@ -28,6 +35,7 @@ pub(crate) async fn run(shared: &Shared, command: IdentityCommand) -> Result<(),
             tell(shared, &status);
             Ok(())
         }
+        IdentityCommand::Profile { name, avatar } => profile(shared, name, avatar).await,
         IdentityCommand::Recover { from, name } => bring_back(shared, from, name_or_machine(name)?).await,
     }
 }
@@ -97,6 +105,37 @@ async fn begin(client: &Client, kit: &Kit, device: Did, name: Label) -> Result<I
     let genesis = Statement { issuer: identity, subject: identity, parents: Vec::new(), issued, nonce, claim };
     let genesis = genesis.sign(&kit.key()).map_err(|error| Failure::new(Exit::Failed, format!("failed to {error}")))?;
     Ok(client.post_bytes("/api/v1/identity", genesis.encode().into()).await?)
+}
+
+async fn profile(shared: &Shared, name: Option<String>, avatar: Option<PathBuf>) -> Result<(), Failure> {
+    const PROFILE: &str = "/api/v1/identity/profile";
+    let avatar = avatar.map(|file| picture(&file)).transpose()?;
+    let client = client(shared).await?;
+    let profile: Profile = match (&name, &avatar) {
+        (None, None) => client.get(PROFILE).await?,
+        _ => client.post(PROFILE, &ProfileRequest { name, avatar }).await?,
+    };
+    if shared.json {
+        output::json(&profile);
+        return Ok(());
+    }
+    let size = |avatar: &nisse_node::control::ProfileAvatar| {
+        let bytes = STANDARD.decode(&avatar.bytes).map(|bytes| bytes.len()).unwrap_or_default();
+        format!("{}, {bytes} bytes", avatar.media_type)
+    };
+    output::pairs(&[
+        ("name", profile.name.clone().unwrap_or_default()),
+        ("avatar", profile.avatar.as_ref().map(size).unwrap_or_default()),
+        ("space", format!("{} {}", profile.called, profile.space)),
+    ]);
+    Ok(())
+}
+
+fn picture(file: &Path) -> Result<String, Failure> {
+    let mut bytes = Vec::new();
+    let read = std::fs::File::open(file).and_then(|open| open.take(AVATAR_BYTES_MAX).read_to_end(&mut bytes));
+    read.map_err(|error| unreadable(file, &error))?;
+    Ok(STANDARD.encode(bytes))
 }
 
 fn key_of(text: Option<&str>) -> Result<Did, Failure> {

@@ -1,10 +1,13 @@
-//! space create, ls, show, members, invite, join, leave, role, revoke, ticket; put, patch, get, rm, query, watch, history.
+//! space create, ls, show, members, keep, invite, invitations, uninvite, join, leave, role, revoke, ticket, export, import; put, patch, get, rm, query, watch, history; schema.
+
+mod file;
+mod schema;
 
 use std::io::Read as _;
 
 use nisse_node::control::{
-    InvitationRequest, JoinRequest, MemberRequest, ObjectHistory, SpaceEntry, SpaceInvitation, SpaceMember,
-    SpaceRequest, SpaceStatus, SpaceTicket, SpaceTicketRequest,
+    InvitationRequest, JoinRequest, MemberRequest, ObjectHistory, OpenSpaceInvitation, SpaceEntry, SpaceInvitation,
+    SpaceKeepRequest, SpaceMember, SpaceRequest, SpaceStatus, SpaceTicket, SpaceTicketRequest,
 };
 use serde_json::{Value, json};
 
@@ -14,6 +17,8 @@ use crate::failure::Failure;
 use crate::{duration, output};
 
 const SPACES: &str = "/api/v1/spaces";
+const PART_KEPT: &str = "what is here of the rest stays as it is now; of others it is asked for no more";
+const ALL_KEPT: &str = "what is not here yet comes from other homes, while they are connected";
 /// Bytes of an object or a query that is typed.
 const JSON_BYTES_MAX: u64 = 1 << 20;
 
@@ -36,6 +41,13 @@ pub(crate) async fn run(shared: &Shared, command: SpaceCommand) -> Result<(), Fa
             let request = InvitationRequest { role, expires_ms, uses, invitee: only };
             invitation(shared, &client(shared).await?.post(&path(&space, "/invitations"), &request).await?);
         }
+        SpaceCommand::Invitations { space } => {
+            invitations(shared, &client(shared).await?.get::<Vec<_>>(&path(&space, "/invitations")).await?);
+        }
+        SpaceCommand::Uninvite { space, invitation } => {
+            let path = path(&space, &format!("/invitations/{}", segment(&invitation)));
+            client(shared).await?.delete(&path).await?;
+        }
         SpaceCommand::Join { invitation, name } => {
             let invitation = match invitation.filter(|invitation| invitation != "-") {
                 Some(invitation) => invitation,
@@ -55,14 +67,24 @@ pub(crate) async fn run(shared: &Shared, command: SpaceCommand) -> Result<(), Fa
             let request = MemberRequest { identity, role: None };
             members(shared, &client(shared).await?.post::<Vec<_>>(&path(&space, "/members"), &request).await?);
         }
-        SpaceCommand::Ticket { space, role, lasting } => {
+        SpaceCommand::Keep { space, only, all } => {
+            let request = SpaceKeepRequest { only: (!all).then_some(only) };
+            let status: SpaceStatus = client(shared).await?.post(&path(&space, "/keep"), &request).await?;
+            show(shared, &status);
+            output::note(shared.json, if all { ALL_KEPT } else { PART_KEPT });
+        }
+        SpaceCommand::Ticket { space, role, lasting, app } => {
+            let app = app.map(page).transpose()?;
             let role = match role {
                 TicketRole::Read => "read",
                 TicketRole::Edit => "edit",
             };
             let request = SpaceTicketRequest { role: role.to_owned(), expires_ms: duration::milliseconds(&lasting)? };
-            ticket(shared, &client(shared).await?.post(&path(&space, "/ticket"), &request).await?);
+            let made: SpaceTicket = client(shared).await?.post(&path(&space, "/ticket"), &request).await?;
+            ticket(shared, &made, app.map(|app| format!("{app}#space={}", segment(&made.url))));
         }
+        SpaceCommand::Export { space, file: to } => file::export(shared, &space, &to).await?,
+        SpaceCommand::Import { file: from, name } => file::import(shared, &from, name.as_deref()).await?,
         SpaceCommand::Put { space, value } => {
             let value = typed(value)?;
             object(&client(shared).await?.post(&path(&space, "/objects"), &value).await?);
@@ -78,8 +100,13 @@ pub(crate) async fn run(shared: &Shared, command: SpaceCommand) -> Result<(), Fa
                 Some(query) => parsed(&query)?,
                 None => json!({ "type": "select", "filter": { "type": "object", "typename": null, "props": {} } }),
             };
-            let found: Vec<Value> = client(shared).await?.post(&path(&space, "/query"), &query).await?;
+            let (found, elsewhere): (Vec<Value>, _) =
+                client(shared).await?.post_heard(&path(&space, "/query"), &query, "nisse-elsewhere").await?;
             found.iter().for_each(object);
+            if let Some(elsewhere) = elsewhere {
+                let text = format!("this home keeps a part of the space: {elsewhere} objects of it are not here");
+                output::note(shared.json, &text);
+            }
         }
         SpaceCommand::Watch { space, query } => {
             let query = query.map(|query| parsed(&query)).transpose()?;
@@ -91,6 +118,7 @@ pub(crate) async fn run(shared: &Shared, command: SpaceCommand) -> Result<(), Fa
             client(shared).await?.follow(&path(&space, &format!("/watch{query}")), each).await?;
             output::aside(&format!("it ends here: `nisse space show {space}` says why"));
         }
+        SpaceCommand::Schema(command) => schema::run(shared, command).await?,
         SpaceCommand::History { space, object: id } => {
             history(shared, &client(shared).await?.get(&at(&space, &id, "/history")).await?);
         }
@@ -163,17 +191,24 @@ fn show(shared: &Shared, status: &SpaceStatus) {
     if shared.json {
         return output::json(status);
     }
-    let SpaceStatus { entry: SpaceEntry { space, name, role, documents, bytes }, root, connected, trouble } = status;
+    let SpaceStatus { entry, root, connected, trouble, kept } = status;
+    let SpaceEntry { space, name, role, home, documents, bytes } = entry;
     output::pairs(&[
         ("space", name.clone()),
         ("id", space.clone()),
-        ("role", role.clone().unwrap_or_else(|| "none any more".to_owned())),
+        ("role", with_home(role.clone().unwrap_or_else(|| "none any more".to_owned()), *home)),
         ("root", root.clone()),
         ("documents", documents.to_string()),
         ("bytes", bytes.to_string()),
         ("connected", connected.to_string()),
+        ("kept", kept.map_or_else(String::new, |kept| format!("{kept} documents, the root among them"))),
         ("trouble", trouble.clone().unwrap_or_default()),
     ]);
+}
+
+/// Says which one is the home space, whatever it is called.
+fn with_home(role: String, home: bool) -> String {
+    if home { format!("{role}, home space") } else { role }
 }
 
 fn list(shared: &Shared, spaces: &[SpaceEntry]) {
@@ -181,7 +216,7 @@ fn list(shared: &Shared, spaces: &[SpaceEntry]) {
         return output::json(&spaces);
     }
     let row = |entry: &SpaceEntry| {
-        let role = entry.role.clone().unwrap_or_default();
+        let role = with_home(entry.role.clone().unwrap_or_default(), entry.home);
         let (documents, bytes) = (entry.documents.to_string(), entry.bytes.to_string());
         vec![entry.name.clone(), role, documents, bytes, entry.space.clone()]
     };
@@ -200,25 +235,55 @@ fn members(shared: &Shared, members: &[SpaceMember]) {
     output::table(&["identity", "role", "devices", "connected"], &members.iter().map(row).collect::<Vec<_>>());
 }
 
+fn invitations(shared: &Shared, open: &[OpenSpaceInvitation]) {
+    if shared.json {
+        return output::json(&open);
+    }
+    let row = |one: &OpenSpaceInvitation| {
+        let id = one.id.chars().take(16).collect();
+        let by = one.name.clone().unwrap_or_else(|| one.inviter.clone());
+        let only = one.invitee.clone().unwrap_or_else(|| "anybody".to_owned());
+        vec![id, one.role.clone(), format!("{} of {}", one.left, one.uses), output::time(one.expires), by, only]
+    };
+    let headings = ["invitation", "role", "left", "until", "by", "for"];
+    output::table(&headings, &open.iter().map(row).collect::<Vec<_>>());
+}
+
 /// The invitation stands alone on stdout, so that it can be passed on.
 fn invitation(shared: &Shared, invitation: &SpaceInvitation) {
     if shared.json {
         return output::json(invitation);
     }
     output::line(&invitation.invitation);
-    let SpaceInvitation { role, expires, uses, .. } = invitation;
+    let SpaceInvitation { role, expires, uses, id, .. } = invitation;
     let who = if *uses == 1 { "whoever takes it first".to_owned() } else { format!("the first {uses} who take it") };
     let text =
         format!("good until {} for the role `{role}`; {who} with `nisse space join` is let in", output::time(*expires));
     output::note(false, &text);
+    output::note(false, &format!("`nisse space uninvite SPACE {}` takes it back", &id[..id.len().min(16)]));
 }
 
-/// The URL stands alone on stdout, so that it can be passed on.
-fn ticket(shared: &Shared, ticket: &SpaceTicket) {
-    if shared.json {
-        return output::json(ticket);
+/// The page that a link leads to.
+fn page(url: String) -> Result<String, Failure> {
+    let is_plain = |url: &&String| !url.contains(|letter: char| letter == '#' || !letter.is_ascii_graphic());
+    let is_page = |url: &&String| url.starts_with("http://") || url.starts_with("https://");
+    if Some(&url).filter(is_page).filter(is_plain).is_some() {
+        return Ok(url);
     }
-    output::line(&ticket.url);
+    Err(Failure::usage("failed to make a link: `--app` is the URL of a page, without a part behind a `#`")
+        .hint("`--app http://localhost:8000/`, for one"))
+}
+
+/// The URL, or the link that logs in by it, stands alone on stdout, so that it can be passed on.
+fn ticket(shared: &Shared, ticket: &SpaceTicket, link: Option<String>) {
+    if shared.json {
+        let mut told = json!(ticket);
+        if let Some(link) = link {
+            told["link"] = json!(link);
+        }
+        return output::json(&told);
+    }
+    output::line(link.as_ref().unwrap_or(&ticket.url));
     let SpaceTicket { role, expires, .. } = ticket;
     let text = format!("good until {} for the role `{role}`; whoever has it is let in", output::time(*expires));
     output::note(false, &text);

@@ -41,6 +41,7 @@ fn without_a_file_every_value_is_built_in() {
     listen.rpc             (none)          built-in
     listen.endpoint        (none)          built-in
     listen.suffix          localhost       built-in
+    listen.origins         (none)          built-in
     market.chain           embedded        built-in
     market.chain_id        (none)          built-in
     market.contract        (none)          built-in

@@ -82,7 +82,7 @@ fn names(devices: &Value) -> Vec<&str> {
 }
 
 /// What `identity show` prints for others, once the node listens.
-fn ticket(home: &Home) -> String {
+pub(crate) fn ticket(home: &Home) -> String {
     eventually("the node to listen", || {
         let shown = home.json(&["identity", "show"]);
         Some(format!("{}@{}", shown["device"].as_str()?, shown["addresses"].get(0)?.as_str()?))

@@ -48,7 +48,7 @@ fn a_package_that_is_not_in_order_is_refused_with_the_line_to_change() {
     refused!(home, ["deploy", unknown.path()], @r#"
     exit 2
     error: failed to read TEMP/unknown-permission/agent.yaml:
-    line 9, column 15: found the wrong permission "fly_to:moon": cannot find the permission kind "fly_to": expected one of network_outbound, network_local, secret, read_ipfs, publish_to_chain
+    line 9, column 15: found the wrong permission "fly_to:moon": cannot find the permission kind "fly_to": expected one of network_outbound, network_local, secret, space, read_ipfs, publish_to_chain
     "#);
     let misspelt = home.copy_of("recursion", "misspelt");
     misspelt.edit("cpu:", "cpus:");

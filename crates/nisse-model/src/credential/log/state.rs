@@ -37,7 +37,7 @@ pub struct Device {
 #[derive(Debug)]
 pub struct State<'l> {
     pub(super) log: &'l Log,
-    valid: Vec<bool>,
+    pub(super) valid: Vec<bool>,
 }
 
 impl Log {
@@ -159,27 +159,6 @@ impl State<'_> {
     pub fn members(&self, space: CredentialId) -> BTreeMap<Did, Role> {
         let named = self.log.index.memberships.keys().filter(|(of, _)| *of == space).map(|(_, member)| *member);
         named.filter_map(|member| Some((member, self.role(member, space)?))).collect()
-    }
-
-    /// The invitation that has this key, its space, the identity that invites, and the role, if somebody new could join by it
-    /// now. Of several the first.
-    pub fn invitation(&self, key: Did, now: Timestamp) -> Option<(CredentialId, CredentialId, Did, Role)> {
-        let is_open = |(place, entry): (usize, &super::Entry)| {
-            let statement = entry.credential.statement();
-            let Claim::Invitation { space, key: of, role, expires, uses, .. } = statement.claim else { return None };
-            if of != key || now >= expires {
-                return None;
-            }
-            let (id, issuer, subject) = (entry.credential.id(), statement.issuer, statement.subject);
-            let joins = self.log.index.joins.get(&id).into_iter().flatten();
-            let is_left = joins.filter(|join| self.valid[**join]).count() < uses as usize;
-            let stands = is_left
-                && self.ask(|rules| rules.holds(place, At::End))
-                && self.ask(|rules| rules.administers(issuer, subject, space, now, At::End));
-            stands.then(|| (self.log.rank(place), (id, space, subject, role)))
-        };
-        let open = self.log.entries.iter().enumerate().filter_map(is_open);
-        open.min().map(|(_, invitation)| invitation)
     }
 
     /// Spaces that there are.

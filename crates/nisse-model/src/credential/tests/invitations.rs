@@ -33,6 +33,37 @@ fn an_invitation_that_was_taken_back_is_not_found() {
 }
 
 #[test]
+fn invitations_are_listed_with_what_is_left_of_them_until_they_are_taken_back_or_used_up() {
+    let (said, space) = shared(Role::Read);
+    let (invitation, ticket) = invited(&space, said[4].id(), 2, Some(CAROL));
+    let mut log = log_of(&said, &[&invitation]);
+    let open = |log: &Log, now| log.state().open_invitations(space.id(), now);
+    let expected = OpenInvitation {
+        invitation: invitation.id(),
+        space: space.id(),
+        key: ticket.did(),
+        issuer: LAPTOP.did(),
+        inviter: ALICE.did(),
+        role: Role::Edit,
+        expires: LATER,
+        uses: 2,
+        left: 2,
+        invitee: Some(CAROL.did()),
+    };
+    assert_eq!(open(&log, NOW), std::slice::from_ref(&expected));
+    assert_eq!(open(&log, LATER), []);
+    assert_eq!(log.state().open_invitations(invitation.id(), NOW), [], "of another space");
+    log.insert(ticket.says(join(&invitation, CAROL), &[invitation.id()])).expect("taken");
+    assert_eq!(open(&log, NOW), [OpenInvitation { left: 1, ..expected }]);
+    let back = LAPTOP.says(Claim::Withdraw { credential: invitation.id() }, &[invitation.id()]);
+    log.insert(back).expect("taken");
+    assert_eq!(open(&log, NOW), []);
+    let (once, ticket) = invited(&space, said[4].id(), 1, None);
+    let taken = ticket.says(join(&once, CAROL), &[once.id()]);
+    assert_eq!(open(&log_of(&said, &[&once, &taken]), NOW), []);
+}
+
+#[test]
 fn an_invitation_is_found_while_its_inviter_may_invite() {
     let (said, space) = shared(Role::Admin);
     let (invitation, ticket) = invited_by(BOBS, &space, said[4].id(), 1, None);

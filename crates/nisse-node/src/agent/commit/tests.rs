@@ -46,6 +46,7 @@ impl World {
         let database = Arc::new(Database::open(index, Path::new("/home/index")).expect("a fresh index"));
         let journal = Arc::new(self.journal(|_| {}));
         let parts = AgentParts {
+            spaces: None,
             deployment: AGENT,
             owner: OWNER,
             package,

@@ -3,17 +3,19 @@
 use std::time::Duration;
 
 use nisse_market::{DeploymentView, Market};
-use nisse_model::{Address, AgentId, AgentName, DeploymentId, Hash256};
+use nisse_model::{Address, AgentId, AgentName, DeploymentId, Hash256, Manifest};
 use nisse_orchestrator::{Agent, Assignment};
 
 use super::not_now;
 use super::settle::UPDATE;
-use crate::control::{AgentStatus, UpdateRequest};
+use crate::caller;
+use crate::control::{AgentStatus, PackageUpload, UpdateRequest};
 use crate::error::{ErrorKind, NodeError};
 use crate::node::deploy::AskedTerms;
 use crate::node::find::Found;
 use crate::node::orders::{Order, has_node};
 use crate::node::{Node, market_error};
+use crate::owned::check_modest;
 use crate::packages::{self, RunBy, Stored};
 
 const VERB: &str = "update";
@@ -25,8 +27,12 @@ impl Node {
     pub async fn update(&self, text: &str, request: UpdateRequest) -> Result<AgentStatus, NodeError> {
         let (deployment, agent) = match self.find_running(text).await? {
             (deployment, Found::Agent(agent)) => (deployment, agent),
+            (_, Found::Order(order)) if caller::is_member() => return Err(order.not_here(VERB)),
             (_, Found::Order(order)) => return self.update_elsewhere(*order, request).await,
         };
+        if caller::is_member() {
+            self.check_members_package(&agent, &request.package).await?;
+        }
         let run_by = if agent.assignment == Assignment::Home { RunBy::Home } else { RunBy::Market };
         let stored = packages::store(&self.core, request.package, agent.placement.owner, run_by).await?;
         // To fetch an artifact takes its time: another update may have been faster.
@@ -36,6 +42,19 @@ impl Node {
         };
         check_successor(&agent.placement.package.agent_id, &stored.reference.agent_id, request.allow_downgrade)?;
         self.swap_to(deployment, &agent, stored).await
+    }
+
+    /// Refuses what a member may not have this home run or fetch.
+    async fn check_members_package(&self, agent: &Agent, package: &PackageUpload) -> Result<(), NodeError> {
+        if package.artifact_cid.is_some() {
+            let text =
+                "failed to update for a space: a member's update brings its artifact, this home fetches none for them";
+            return Err(NodeError::new(ErrorKind::Refused, "artifact_needed", text)
+                .with_hint("leave --artifact-cid out".to_owned()));
+        }
+        // What is no manifest is refused where it is stored, with all that is wrong with it.
+        let Ok(new) = Manifest::parse(&package.manifest) else { return Ok(()) };
+        check_modest(&self.manifest_of(&agent.placement.package).await?, &new)
     }
 
     /// Has the market pass another package on to the node that runs an order of this home. That node fetches it, and

@@ -44,6 +44,7 @@ fn options(compile_command: CompileCommand) -> NodeOptions {
         gateways: Vec::new(),
         routers: Vec::new(),
         endpoint: None,
+        origins: Vec::new(),
         stake: None,
         connect_to: Vec::new(),
         compile_command,

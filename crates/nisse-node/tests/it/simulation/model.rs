@@ -171,6 +171,7 @@ impl Slot {
                     instant: false,
                     key,
                     wait_ms: None,
+                    space: None,
                 };
                 node.deploy(request, &mut node.timeline()).await?
             }

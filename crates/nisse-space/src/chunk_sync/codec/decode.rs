@@ -7,9 +7,10 @@ use minicbor::data::Type;
 use minicbor::decode::{Decoder, Error as CborError};
 use nisse_model::{CredentialId, Hash256};
 
-use super::{CHUNKS, ERROR, Frame, FrameError, HELLO, OFFER, RECONCILE, VERSION, WANT, Wanted};
+use super::{CHUNKS, ERROR, Frame, FrameError, HELLO, OFFER, PRESENCE, RECONCILE, VERSION, WANT, Wanted};
 use crate::chunk_sync::reconcile::{Bound, ITEMS_MAX, Item, Part, RANGES_MAX, Range, RangesError};
 use crate::document_id::DocumentId;
+use crate::repo_protocol::PeerName;
 
 impl From<CborError> for FrameError {
     fn from(error: CborError) -> Self {
@@ -46,6 +47,14 @@ pub(super) fn frame(bytes: &[u8]) -> Result<Frame<'_>, FrameError> {
             }
             Ok(Frame::Error { message: message.to_owned() })
         }
+        PRESENCE => Ok(Frame::Presence {
+            sender: PeerName::new(decoder.str()?).map_err(|error| FrameError::Malformed(error.to_string()))?,
+            document: DocumentId(fixed(decoder, "a document")?),
+            count: decoder.u64()?,
+            session: Cow::Borrowed(decoder.str()?),
+            data: Cow::Borrowed(decoder.bytes()?),
+            hops: decoder.u8()?,
+        }),
         kind => Err(FrameError::Kind(kind)),
     }
 }

@@ -29,6 +29,11 @@ fn hello(wanted: Wanted) -> Frame<'static> {
     Frame::Hello { space: CredentialId(Hash256([9; 32])), wanted, ranges }
 }
 
+fn presence(data: &'static [u8], hops: u8) -> Frame<'static> {
+    let (sender, document) = (PeerName::new("app").expect("a name"), DocumentId([2; 16]));
+    Frame::Presence { sender, document, count: 7, session: "s".into(), data: data.into(), hops }
+}
+
 /// One of each, and its bytes.
 fn golden() -> Vec<(Frame<'static>, String)> {
     let [two, three] = [2, 3].map(|number: u8| format!("5830{}", hex::encode([number; 48])));
@@ -47,6 +52,8 @@ fn golden() -> Vec<(Frame<'static>, String)> {
             Frame::Chunks { chunks: vec![b"later"[..].into(), b"a"[..].into()], missing: vec![item(3)] },
             format!("84010482456c61746572416181{three}"),
         ),
+        (Frame::Offer { items: Vec::new() }, "83010280".to_owned()),
+        (presence(b"hi", 1), format!("88010663{}50{}07617342686901", hex::encode("app"), "02".repeat(16))),
         (Frame::Error { message: "no such space".to_owned() }, "8301056d6e6f2073756368207370616365".to_owned()),
     ]
 }
@@ -109,7 +116,7 @@ fn other_spellings_are_refused() {
     }
     assert_eq!(refused("83020180"), FrameError::Version(2));
     assert_eq!(refused("8202f6"), FrameError::Version(2));
-    assert_eq!(refused("83010680"), FrameError::Kind(6));
+    assert_eq!(refused("83010780"), FrameError::Kind(7));
 }
 
 #[test]
@@ -261,5 +268,29 @@ proptest! {
     ) {
         let _ = Frame::decode(&tail);
         let _ = Frame::decode(&[&[0x83, 1, kind], tail.as_slice()].concat());
+    }
+}
+
+#[test]
+fn what_is_passed_on_is_bounded() {
+    let presence = |name: &str, session: &str, bytes: usize, hops: u8| {
+        let mut frame = Vec::new();
+        let mut encoder = Encoder::new(&mut frame);
+        let mut write = || -> Written {
+            encoder.array(8)?.u64(1)?.u64(6)?.str(name)?.bytes(&[2; 16])?.u64(7)?.str(session)?;
+            encoder.bytes(&vec![0; bytes])?.u8(hops)?.ok()
+        };
+        write().expect("written");
+        Frame::decode(&frame).map(drop).map_err(|error| error.to_string())
+    };
+    assert_eq!(presence("app", "s", Frame::PRESENCE_BYTES_MAX, Frame::HOPS_MAX), Ok(()));
+    for (name, session, bytes, hops) in [
+        ("", "s", 1, 1),
+        ("app", &"s".repeat(SESSION_BYTES_MAX + 1), 1, 1),
+        ("app", "s", Frame::PRESENCE_BYTES_MAX + 1, 1),
+        ("app", "s", 1, 0),
+        ("app", "s", 1, Frame::HOPS_MAX + 1),
+    ] {
+        presence(name, session, bytes, hops).expect_err("it is refused");
     }
 }

@@ -156,7 +156,7 @@ fn is_type(found: &str, wanted: &str) -> bool {
 
 /// `dxn:type:<name>:<version>`, `dxn:<name>:<version>`, `<name>:<version>` as name and version; the version may be
 /// missing. A URI of another scheme has none.
-fn type_name(uri: &str) -> (&str, Option<&str>) {
+pub(crate) fn type_name(uri: &str) -> (&str, Option<&str>) {
     let name = uri.strip_prefix("dxn:").unwrap_or(uri);
     let name = name.strip_prefix("type:").unwrap_or(name);
     let is_number = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());

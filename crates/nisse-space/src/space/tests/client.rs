@@ -68,6 +68,18 @@ impl Client {
         transaction.commit();
     }
 
+    /// Makes a value of an object's data a number, whatever it was.
+    pub(super) fn set_in_data(&mut self, document: DocumentId, object: &str, key: &str, value: i64) {
+        let (automerge, _) = self.document(document);
+        let mut transaction = automerge.transaction();
+        let mut place = ROOT;
+        for step in ["objects", object, "data"] {
+            place = transaction.get(&place, step).expect("read").expect("it is there").1;
+        }
+        transaction.put(&place, key, value).expect("written");
+        transaction.commit();
+    }
+
     pub(super) fn lines(&self, document: DocumentId) -> Vec<String> {
         let lines = self.documents.get(&document).map(|(automerge, _)| automerge.keys(ROOT).collect());
         lines.unwrap_or_default()

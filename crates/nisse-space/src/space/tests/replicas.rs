@@ -1,5 +1,7 @@
 //! Replicas of one space that bring each other chunks.
 
+mod keeping;
+
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use automerge::transaction::Transactable as _;
@@ -10,21 +12,21 @@ use super::*;
 use crate::chunk_sync::{Frame, Wanted};
 
 /// Several replicas, each with a keeper of its own, and the links between them.
-struct Net {
-    replicas: Vec<World>,
+pub(super) struct Net {
+    pub(super) replicas: Vec<World>,
     /// The client of each that writes.
-    writers: Vec<Option<usize>>,
+    pub(super) writers: Vec<Option<usize>>,
     /// How many there were: no two write as the same actor.
     actors: u8,
-    links: Vec<Link>,
-    frames: usize,
+    pub(super) links: Vec<Link>,
+    pub(super) frames: usize,
     bytes: usize,
     _folders: Vec<tempfile::TempDir>,
 }
 
 /// Two ends: which replica, and by which number it knows the link.
-struct Link {
-    ends: [(usize, PeerKey); 2],
+pub(super) struct Link {
+    pub(super) ends: [(usize, PeerKey); 2],
     is_up: bool,
     /// What is under way to each end.
     to: [VecDeque<Vec<u8>>; 2],
@@ -33,7 +35,7 @@ struct Link {
 const LINK: u64 = 1_000;
 
 impl Net {
-    fn new(count: usize) -> Self {
+    pub(super) fn new(count: usize) -> Self {
         let folders: Vec<_> = (0..count).map(|_| tempfile::tempdir().expect("a folder")).collect();
         let replica = |place: usize| {
             let mut world = World::new(folders[place].path());
@@ -52,11 +54,11 @@ impl Net {
         }
     }
 
-    fn link(&mut self, one: usize, other: usize) -> usize {
+    pub(super) fn link(&mut self, one: usize, other: usize) -> usize {
         self.link_with(one, other, [Wanted::All, Wanted::All])
     }
 
-    fn link_with(&mut self, one: usize, other: usize, wanted: [Wanted; 2]) -> usize {
+    pub(super) fn link_with(&mut self, one: usize, other: usize, wanted: [Wanted; 2]) -> usize {
         let place = self.links.len();
         let key = PeerKey(LINK + place as u64);
         self.links.push(Link { ends: [(one, key), (other, key)], is_up: true, to: Default::default() });
@@ -75,7 +77,7 @@ impl Net {
         }
     }
 
-    fn turn(&mut self, replica: usize, events: Vec<Event>) {
+    pub(super) fn turn(&mut self, replica: usize, events: Vec<Event>) {
         let world = &mut self.replicas[replica];
         let effects = world.space.turn(events, &world.keeper);
         self.deliver(replica, effects);
@@ -118,7 +120,7 @@ impl Net {
         true
     }
 
-    fn settle(&mut self) {
+    pub(super) fn settle(&mut self) {
         for _ in 0..100_000 {
             if !self.carry(None) {
                 return;
@@ -128,7 +130,7 @@ impl Net {
     }
 
     /// Somebody at a replica writes a line, as its own client.
-    fn write(&mut self, replica: usize, document: DocumentId, line: &str) {
+    pub(super) fn write(&mut self, replica: usize, document: DocumentId, line: &str) {
         let world = &mut self.replicas[replica];
         let writer = match self.writers[replica].filter(|writer| !world.clients[*writer].gone) {
             Some(writer) => writer,
@@ -139,6 +141,7 @@ impl Net {
             }
         };
         self.writers[replica] = Some(writer);
+        self.beyond(replica);
         if !self.replicas[replica].clients[writer].documents.contains_key(&document) {
             self.replicas[replica].clients[writer].find(document);
         }
@@ -148,7 +151,7 @@ impl Net {
     }
 
     /// Lets a replica's clients talk.
-    fn talk(&mut self, replica: usize) {
+    pub(super) fn talk(&mut self, replica: usize) {
         for _ in 0..1_000 {
             let mut events = Vec::new();
             for (place, client) in self.replicas[replica].clients.iter_mut().enumerate() {
@@ -163,7 +166,15 @@ impl Net {
     }
 
     fn lines(&mut self, replica: usize, document: DocumentId) -> Vec<String> {
-        self.replicas[replica].read(document)
+        let lines = self.replicas[replica].read(document);
+        self.beyond(replica);
+        lines
+    }
+
+    /// Puts on its way what a replica says to others while its clients come.
+    fn beyond(&mut self, replica: usize) {
+        let effects = std::mem::take(&mut self.replicas[replica].beyond);
+        self.deliver(replica, effects);
     }
 
     fn closed(&self) -> Vec<&(PeerKey, String)> {

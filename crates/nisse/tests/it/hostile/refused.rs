@@ -36,7 +36,7 @@ fn what_is_no_component_of_wasi_0_2_is_told_how_to_become_one() {
     assert_snapshot!(refusal("unknown", unknown), @r#"
     exit 3
     error: failed to link `acme:database/query@1.0.0`: nisse does not offer this interface to agents
-    hint: build the component against wit/agent.wit; it offers nisse:agent/state, nisse:agent/alarm, nisse:agent/types, nisse:agent/config, nisse:agent/log, nisse:agent/ipfs, nisse:agent/chain and WASI 0.2
+    hint: build the component against wit/agent.wit; it offers nisse:agent/state, nisse:agent/alarm, nisse:agent/types, nisse:agent/config, nisse:agent/log, nisse:agent/ipfs, nisse:agent/chain, nisse:agent/spaces and WASI 0.2
     "#);
     let newer = r#"(component (import "nisse:agent/state@0.2.0" (instance)))"#;
     assert_snapshot!(refusal("newer", newer), @r#"

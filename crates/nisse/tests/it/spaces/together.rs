@@ -6,7 +6,7 @@ use crate::devices::{begin, free_address, pair, pair_for};
 use crate::harness::{Home, Node, eventually};
 
 /// A note, and the id that it has.
-fn write(home: &Home, space: &str, text: &str) -> String {
+pub(super) fn write(home: &Home, space: &str, text: &str) -> String {
     let put = home.json(&["space", "put", space, &json!({ "text": text }).to_string()]);
     put["id"].as_str().unwrap().to_owned()
 }
