@@ -118,7 +118,7 @@ fn a_members_update_takes_no_more_than_the_agent_has() {
         assert_eq!(check_modest(&old, &new).map_err(|error| error.text), Ok(()));
     }
     for (new, why) in [
-        (manifest("\"network_outbound:b.example:443\"", "64MiB", "0.5"), "`network_outbound:b.example:443`"),
+        (manifest("\"network_outbound:b.example:443\"", "64MiB", "0.5"), "`network_outbound:b.example`"),
         (
             manifest("\"network_outbound:a.example:443\", \"secret:imap@a.example\"", "64MiB", "0.5"),
             "`secret:imap@a.example`",

@@ -103,12 +103,12 @@ fn a_space_owns_an_agent_and_each_role_gives_what_it_says_and_nothing_else() {
 
     // It is told whose hand it was.
     let admins = identity(&admin);
-    let lines = host.json(&["audit", "ls"]);
+    let lines = host.json(&["audit", "ls", "-n", "200"]);
     let by_admin = |act: &str| {
         let is = |line: &&Value| {
             line["act"] == act && line["by"].as_str().unwrap().starts_with(&format!("member {admins} "))
         };
-        lines.as_array().unwrap().iter().find(is).map(|line| line["outcome"].as_str().unwrap().to_owned())
+        lines.as_array().unwrap().iter().rfind(is).map(|line| line["outcome"].as_str().unwrap().to_owned())
     };
     for act in ["agent.pause", "agent.resume", "agent.stop", "agent.start"] {
         assert_eq!(by_admin(act).as_deref(), Some("done"), "{act}: {lines}");
