@@ -47,6 +47,7 @@ pub use admit_token::TokensRequest;
 pub use audit::Frequency;
 pub use doctor::{check_door, check_stopped};
 pub use exports::SpaceExport;
+pub(crate) use identity::cut_off;
 pub(crate) use objects::{new_object_id, object_id, refused as object_refused};
 pub use offer::OFFER_PATH;
 pub(crate) use offline::Offline;

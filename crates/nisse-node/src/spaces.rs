@@ -6,6 +6,7 @@
 mod agents;
 mod author;
 mod connection;
+mod ended;
 mod home;
 mod import;
 mod invitation;
@@ -28,6 +29,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 
 pub(crate) use self::agents::AgentSpaces;
 pub use self::connection::{SpaceConnection, SpaceEar, SpaceMouth, SpaceSaid};
+pub(crate) use self::ended::keep as keep_ended;
 pub(crate) use self::home::{home_nonce, keep as keep_home, settle as settle_home};
 pub(crate) use self::import::{Import, Imported, unreadable};
 pub(crate) use self::invitation::Invitation;

@@ -1,6 +1,7 @@
 //! The home's identity and its devices as their owner meets them.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use nisse_link::Connection;
 use nisse_model::{Claim, Credential, Device, Did, Label, Scope, Standing, Timestamp, wallet_digest};
@@ -73,7 +74,7 @@ impl Node {
             _ => return Err(refused("it is no credential that begins one")),
         }
         let identity = credential.statement().subject;
-        let core = std::sync::Arc::clone(&self.core);
+        let core = Arc::clone(&self.core);
         let wallet = core.operator;
         let digest = core.signer.sign_hash(wallet_digest(&identity)).await;
         let signature = digest.map_err(|error| NodeError::caused(ErrorKind::Failed, "sign_failed", &error))?;
@@ -107,22 +108,9 @@ impl Node {
             return Err(NodeError::new(ErrorKind::Refused, "own_device", text)
                 .with_hint("do it on another device of the identity, or from one with --remote".to_owned()));
         }
-        let (core, did) = (std::sync::Arc::clone(&self.core), device.did);
+        let (core, did) = (Arc::clone(&self.core), device.did);
         let about = format!("{} {did}", device.name);
-        let saying = async move {
-            // What it wrote in spaces until now stays.
-            for registered in core.spaces.all(&core)? {
-                vouch_for(&core, &registered, did).await;
-            }
-            // And so do the spaces and memberships that it made.
-            let claim = Claim::DeviceRevoke { device: did, seen: core.identity.heads_of_spaces_by(did) };
-            let said = core.identity.say(claim).await?;
-            if let Some(link) = core.peers.link() {
-                link.cut(&did);
-            }
-            Ok(said)
-        };
-        self.audited("device.revoke", &about, saying).await?;
+        self.audited("device.revoke", &about, async move { cut_off(&core, did).await }).await?;
         tracing::info!(target: "nisse::event::device", step = "revoked", device = %did);
         Ok(DeviceRevoked { knows: self.set_by(&did).await, device: entry(&known, &device) })
     }
@@ -156,7 +144,7 @@ impl Node {
                 NodeError::new(ErrorKind::Conflict, "name_taken", text).with_hint("choose another name".to_owned())
             );
         }
-        let (core, did) = (std::sync::Arc::clone(&self.core), device.did);
+        let (core, did) = (Arc::clone(&self.core), device.did);
         let about = format!("{} {did} as {name}", device.name);
         let renaming = async move { core.identity.say(Claim::DeviceRename { device: did, name }).await };
         self.audited("device.rename", &about, renaming).await?;
@@ -242,6 +230,21 @@ impl Node {
         };
         format!("{kind} {}", name_of(&known, peer))
     }
+}
+
+/// Revokes a device or an agent, and ends its connections.
+pub(crate) async fn cut_off(core: &Arc<Core>, did: Did) -> Result<(), NodeError> {
+    // What it wrote in spaces until now stays.
+    for registered in core.spaces.all(core)? {
+        vouch_for(core, &registered, did).await;
+    }
+    // And so do the spaces and memberships that it made.
+    let claim = Claim::DeviceRevoke { device: did, seen: core.identity.heads_of_spaces_by(did) };
+    core.identity.say(claim).await?;
+    if let Some(link) = core.peers.link() {
+        link.cut(&did);
+    }
+    Ok(())
 }
 
 fn name_of(known: &Known, did: &Did) -> String {

@@ -42,7 +42,7 @@ use crate::records::Records;
 use crate::recovery::{Recovered, RecoveredChanges, Recovery};
 use crate::remote::{Moments, Nonces};
 use crate::routes::Routes;
-use crate::spaces::{Committed, Spaces, keep_home};
+use crate::spaces::{Committed, Spaces, keep_ended, keep_home};
 use crate::supervisor::Supervisor;
 use crate::timeline::Timeline;
 use crate::unapplied::Unapplied;
@@ -174,6 +174,8 @@ impl Node {
         core.supervisor.spawn("device key", |stop| identity::device::follow_vault(holding, stop));
         let homing = Arc::clone(&core);
         core.supervisor.spawn("home space", |stop| keep_home(homing, stop));
+        let ending = Arc::clone(&core);
+        core.supervisor.spawn("ended agents", |stop| keep_ended(ending, stop));
         let logging = Arc::clone(&core);
         core.supervisor.spawn("logs", |stop| async move { logging.logs.run(stop).await });
         conclude::conclude(&core, &completed, &mut orchestrator).await?;

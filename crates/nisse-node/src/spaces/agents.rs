@@ -1,7 +1,8 @@
 //! An agent of this node in the spaces of its owner: its key, its right, what it reads and what it tries.
 //!
 //! An agent is a device of its own there: its key follows from this device's key and its deployment, and what it may do
-//! says a delegation, made when it comes to life. Whoever revokes that (`nisse device revoke`) ends it; it is made once.
+//! says a delegation, made when it comes to life. Whoever revokes that (`nisse device revoke`) ends it; it is made once. With the
+//! deployment it ends by itself (`ended.rs`).
 
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -27,7 +28,7 @@ use crate::node::{new_object_id, object_id, object_refused};
 use crate::unapplied::Held;
 
 /// The key of each deployment that was given a right in spaces: its name is known while the vault is sealed.
-const KEYS: Table = Table::new("agent_keys");
+pub(super) const KEYS: Table = Table::new("agent_keys");
 /// What an agent's key is derived for.
 const PURPOSE: &[u8] = b"nisse agent key v1 ";
 /// For how long a right is given; it is given again while the agent lives.

@@ -92,6 +92,11 @@ impl Outbox {
         }
     }
 
+    /// Whether something waits that this deployment's agent committed.
+    pub(crate) fn holds(&self, deployment: DeploymentId) -> bool {
+        self.lock().values().flatten().any(|waiting| waiting.deployment == deployment)
+    }
+
     fn front<T>(&self, label: &str, look: impl FnOnce(&Committed) -> T) -> Option<T> {
         self.lock().get(label)?.front().map(look)
     }

@@ -126,6 +126,32 @@ fn what_an_agent_may_not_is_refused_with_its_cause() {
 }
 
 #[test]
+fn an_agent_that_is_stopped_loses_its_key_and_what_it_wrote_stays() {
+    let home = Home::new();
+    let node = begin(&home);
+    done(&node, "/put/notes", r#"{"title":"milk"}"#);
+    let agents = |home: &Home| {
+        let devices = home.json(&["device", "ls"]);
+        let keys = devices.as_array().unwrap().iter().filter(|one| one["name"] == LIBRARIAN);
+        keys.map(|one| one["device"].as_str().unwrap().to_owned()).collect::<std::collections::BTreeSet<_>>()
+    };
+    let first = agents(&home);
+    assert_eq!(first.len(), 1);
+    home.ok(&["stop", LIBRARIAN]);
+    eventually("its key is taken back", || agents(&home).is_empty().then_some(()));
+    assert_eq!(titles(&home, "notes"), ["milk"]);
+    let audited = home.ok(&["audit", "ls", "-n", "100"]);
+    assert!(audited.lines().any(|line| line.contains("device.revoke") && line.contains("it ended")), "{audited}");
+
+    // Another deployment has a key of its own, and goes on with the same state.
+    home.ok(&["start", LIBRARIAN]);
+    done(&node, "/put/notes", r#"{"title":"bread"}"#);
+    assert_eq!(titles(&home, "notes"), ["milk", "bread"]);
+    let second = agents(&home);
+    assert!(second.len() == 1 && second.is_disjoint(&first), "{first:?} {second:?}");
+}
+
+#[test]
 fn a_sealed_vault_lets_an_agent_read_and_not_write() {
     let home = Home::new();
     let node = begin(&home);
