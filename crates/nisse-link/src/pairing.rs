@@ -29,14 +29,30 @@ pub use code::{Code, ParseCodeError};
 use proof::Keys;
 use random::Random;
 
-/// What the two of them do, so that neither code nor key is good for anything else.
-const CONTEXT: &[u8] = b"nisse pairing v1";
 /// How long the whole of it may take.
 const PAIRING_TIME: Duration = Duration::from_secs(20);
 /// Bytes of SPAKE2's message: a side and a point.
 const ELEMENT_BYTES: usize = 33;
 /// Bytes of a proof.
 const PROOF_BYTES: usize = 32;
+
+/// What the two of them do, so that neither code nor key is good for anything else.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// The guest becomes a device of the host's identity.
+    Device,
+    /// The guest is given an invitation.
+    Invitation,
+}
+
+impl Purpose {
+    const fn context(self) -> &'static [u8] {
+        match self {
+            Self::Device => b"nisse pairing v1",
+            Self::Invitation => b"nisse invitation by code v1",
+        }
+    }
+}
 
 /// Why two peers are not paired. Each text completes "failed to …".
 #[derive(Debug, thiserror::Error)]
@@ -58,6 +74,7 @@ pub enum PairError {
 /// The side that shows the code. When all is well, the other side is the guest and had the code.
 pub async fn host<S>(
     stream: &mut S,
+    purpose: Purpose,
     code: &Code,
     host: &Did,
     guest: &Did,
@@ -66,13 +83,13 @@ pub async fn host<S>(
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let identities = Identities::new(host, guest);
+    let identities = Identities::new(purpose, host, guest);
     in_time(async {
         let theirs: [u8; ELEMENT_BYTES] = receive(stream).await?;
         let (spake, ours) =
             Spake2::start_a_with_rng(&code.password(), &identities.host, &identities.guest, Random(entropy));
         send(stream, &ours).await?;
-        let keys = Keys::derive(&agree(spake, &theirs)?, &[CONTEXT, &host.0, &guest.0, &ours, &theirs]);
+        let keys = Keys::derive(purpose, &agree(spake, &theirs)?, [&host.0, &guest.0, &ours, &theirs]);
         let proof: [u8; PROOF_BYTES] = receive(stream).await?;
         if !keys.guest_has_made(&proof) {
             // An empty message: the guest need not wonder. It changes nothing where it does not arrive.
@@ -87,6 +104,7 @@ where
 /// The side on which the code is typed. When all is well, the other side is the host and had the code.
 pub async fn guest<S>(
     stream: &mut S,
+    purpose: Purpose,
     code: &Code,
     host: &Did,
     guest: &Did,
@@ -95,13 +113,13 @@ pub async fn guest<S>(
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let identities = Identities::new(host, guest);
+    let identities = Identities::new(purpose, host, guest);
     in_time(async {
         let (spake, ours) =
             Spake2::start_b_with_rng(&code.password(), &identities.host, &identities.guest, Random(entropy));
         send(stream, &ours).await?;
         let theirs: [u8; ELEMENT_BYTES] = receive(stream).await?;
-        let keys = Keys::derive(&agree(spake, &theirs)?, &[CONTEXT, &host.0, &guest.0, &theirs, &ours]);
+        let keys = Keys::derive(purpose, &agree(spake, &theirs)?, [&host.0, &guest.0, &theirs, &ours]);
         send(stream, &keys.guest_proof()).await?;
         let length = stream.read_u8().await.map_err(PairError::Broken)?;
         if length == 0 {
@@ -120,8 +138,9 @@ struct Identities {
 }
 
 impl Identities {
-    fn new(host: &Did, guest: &Did) -> Self {
-        let identity = |role: &[u8], did: &Did| Identity::new(&[CONTEXT, b" ", role, b" ", &did.0].concat());
+    fn new(purpose: Purpose, host: &Did, guest: &Did) -> Self {
+        let context = purpose.context();
+        let identity = |role: &[u8], did: &Did| Identity::new(&[context, b" ", role, b" ", &did.0].concat());
         Self { host: identity(b"host", host), guest: identity(b"guest", guest) }
     }
 }

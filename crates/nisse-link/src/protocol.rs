@@ -17,10 +17,13 @@ pub enum Protocol {
     Space,
     /// Somebody takes an invitation to a space, by its key.
     Invite,
+    /// Somebody is given an invitation for a code (see [`crate::pairing`]).
+    Offer,
 }
 
 impl Protocol {
-    pub(crate) const ALL: [Self; 6] = [Self::Control, Self::Pair, Self::Sync, Self::Content, Self::Space, Self::Invite];
+    pub(crate) const ALL: [Self; 7] =
+        [Self::Control, Self::Pair, Self::Sync, Self::Content, Self::Space, Self::Invite, Self::Offer];
 
     /// Its name in the handshake (ALPN, RFC 7301), with its version.
     pub(crate) const fn name(self) -> &'static [u8] {
@@ -31,6 +34,7 @@ impl Protocol {
             Self::Content => b"nisse/content/1",
             Self::Space => b"nisse/space/1",
             Self::Invite => b"nisse/invite/1",
+            Self::Offer => b"nisse/offer/1",
         }
     }
 

@@ -5,6 +5,7 @@
 //! right to it.
 
 mod inviting;
+mod offering;
 mod pairing;
 mod spaces;
 
@@ -21,6 +22,8 @@ use tokio::task::JoinSet;
 use zeroize::Zeroizing;
 
 pub(crate) use self::inviting::{Accepted, accept};
+use self::offering::Offer;
+pub(crate) use self::offering::fetch;
 pub(crate) use self::pairing::{Pairing, PairingState, Rights};
 use self::spaces::Together;
 use crate::audit::Deed;
@@ -72,6 +75,7 @@ pub(crate) struct Peers {
     link: watch::Sender<Option<Link>>,
     trouble: Mutex<Option<String>>,
     pairing: Mutex<Option<Pairing>>,
+    offer: Mutex<Option<Offer>>,
     /// One proves the code at a time: each run is a guess.
     guessing: tokio::sync::Mutex<()>,
     /// Who may stand at the door with a code, and whose exchanges are answered, at once.
@@ -95,6 +99,7 @@ impl Default for Peers {
             link: watch::Sender::new(None),
             trouble: Mutex::default(),
             pairing: Mutex::default(),
+            offer: Mutex::default(),
             guessing: tokio::sync::Mutex::default(),
             joining: Semaphore::new(JOINING_MAX),
             exchanging: Semaphore::new(EXCHANGING_MAX),
@@ -130,6 +135,11 @@ impl Peers {
         lock(&self.pairing)
     }
 
+    /// What is open to those who come for an invitation.
+    fn offer(&self) -> MutexGuard<'_, Option<Offer>> {
+        lock(&self.offer)
+    }
+
     /// Connections of peers who are admitted, for the control API to serve. There is one who takes them.
     pub(crate) fn to_serve(&self) -> Option<mpsc::Receiver<Connection>> {
         lock(&self.to_serve).take()
@@ -148,6 +158,7 @@ impl Gate for Door<'_> {
         let standing = self.0.identity.known().standing(peer, self.0.clock.now());
         match protocol {
             Protocol::Pair => self.0.pairing_is_open(),
+            Protocol::Offer => self.0.offered().is_some(),
             Protocol::Sync => standing != Standing::Nothing,
             Protocol::Control => standing != Standing::Nothing || !self.0.held_by(peer).is_nothing(),
             Protocol::Space => self.0.admits_to_spaces(peer),
@@ -258,6 +269,10 @@ async fn serve(core: &Arc<Core>, link: &Link, connection: Connection) {
                 Ok(_place) => inviting::host(core, &connection).await,
                 Err(_) => connection.close("others are trying"),
             },
+            Protocol::Offer => match core.peers.joining.try_acquire() {
+                Ok(_place) => offering::host(core, &connection).await,
+                Err(_) => connection.close("others are trying"),
+            },
             Protocol::Content => {}
         }
     };
@@ -269,7 +284,7 @@ async fn serve(core: &Arc<Core>, link: &Link, connection: Connection) {
         };
     }
     // The right to these is looked at where they are served.
-    if matches!(connection.protocol(), Protocol::Pair | Protocol::Space | Protocol::Invite) {
+    if matches!(connection.protocol(), Protocol::Pair | Protocol::Space | Protocol::Invite | Protocol::Offer) {
         return serving.await;
     }
     tokio::select! {

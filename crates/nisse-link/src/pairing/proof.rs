@@ -4,7 +4,7 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
-use super::{CONTEXT, PROOF_BYTES};
+use super::{PROOF_BYTES, Purpose};
 
 type Key = Zeroizing<[u8; 32]>;
 
@@ -17,13 +17,14 @@ pub(super) struct Keys {
 
 impl Keys {
     /// Extract and expand as in HKDF (RFC 5869); one block of each is all that is needed.
-    pub(super) fn derive(shared: &[u8], said: &[&[u8]]) -> Self {
+    pub(super) fn derive(purpose: Purpose, shared: &[u8], said: [&[u8]; 4]) -> Self {
+        let context = purpose.context();
         let mut transcript = Vec::new();
-        for part in said {
+        for part in [context].into_iter().chain(said) {
             transcript.extend((part.len() as u64).to_be_bytes());
-            transcript.extend(*part);
+            transcript.extend(part);
         }
-        let drawn: Key = Zeroizing::new(mac(CONTEXT, shared).finalize().into_bytes().into());
+        let drawn: Key = Zeroizing::new(mac(context, shared).finalize().into_bytes().into());
         let expand = |label: &[u8]| Zeroizing::new(mac(&*drawn, label).finalize().into_bytes().into());
         Self { guest: expand(b"guest proof\x01"), host: expand(b"host proof\x01"), transcript }
     }

@@ -1,7 +1,7 @@
 //! Two who know a code, and all the ways not to.
 
 use nisse_link::Protocol;
-use nisse_link::pairing::{self, Code, PairError};
+use nisse_link::pairing::{self, Code, PairError, Purpose};
 use nisse_model::Did;
 use nisse_testkit::SimEntropy;
 use proptest::prelude::*;
@@ -14,6 +14,7 @@ fn code(text: &str) -> Code {
 }
 
 struct Side {
+    purpose: Purpose,
     code: Code,
     host: Did,
     guest: Did,
@@ -21,16 +22,16 @@ struct Side {
 }
 
 fn side(digits: &str, seed: u64) -> Side {
-    Side { code: code(digits), host: did(1), guest: did(2), entropy: SimEntropy::new(seed) }
+    Side { purpose: Purpose::Device, code: code(digits), host: did(1), guest: did(2), entropy: SimEntropy::new(seed) }
 }
 
 impl Side {
     async fn host(self, mut stream: DuplexStream) -> Result<(), PairError> {
-        pairing::host(&mut stream, &self.code, &self.host, &self.guest, &self.entropy).await
+        pairing::host(&mut stream, self.purpose, &self.code, &self.host, &self.guest, &self.entropy).await
     }
 
     async fn guest(self, mut stream: DuplexStream) -> Result<(), PairError> {
-        pairing::guest(&mut stream, &self.code, &self.host, &self.guest, &self.entropy).await
+        pairing::guest(&mut stream, self.purpose, &self.code, &self.host, &self.guest, &self.entropy).await
     }
 }
 
@@ -57,6 +58,16 @@ async fn two_who_have_the_same_code_are_paired() {
 async fn a_wrong_code_is_found_out_on_both_sides() {
     let (host, guest) = pair(side("483-920", 1), side("483-921", 2)).await;
     assert!(matches!((host, guest), (Err(PairError::WrongCode), Err(PairError::WrongCode))));
+}
+
+#[tokio::test]
+async fn a_code_for_one_thing_is_none_for_another() {
+    let invited = Side { purpose: Purpose::Invitation, ..side("483-920", 2) };
+    let (host, guest) = pair(side("483-920", 1), invited).await;
+    assert!(matches!((host, guest), (Err(PairError::WrongCode), Err(PairError::WrongCode))));
+    let both = |seed| Side { purpose: Purpose::Invitation, ..side("483-920", seed) };
+    let (host, guest) = pair(both(1), both(2)).await;
+    assert!(host.is_ok() && guest.is_ok(), "{host:?} {guest:?}");
 }
 
 #[tokio::test]
@@ -194,13 +205,13 @@ async fn two_links_pair_over_a_stream() {
             let connection = alice.accept(&everybody()).await.unwrap();
             let mut stream = connection.accept().await.unwrap();
             let (ours, theirs) = (alice.did(), connection.peer());
-            pairing::host(&mut stream, &code("483-920"), &ours, &theirs, &SimEntropy::new(1)).await
+            pairing::host(&mut stream, Purpose::Device, &code("483-920"), &ours, &theirs, &SimEntropy::new(1)).await
         };
         let joining = async {
             let connection = bob.dial(alice.did(), &alice.addresses(), Protocol::Pair).await.unwrap();
             let mut stream = connection.open().await.unwrap();
             let (ours, theirs) = (bob.did(), connection.peer());
-            pairing::guest(&mut stream, &code(typed), &theirs, &ours, &SimEntropy::new(2)).await
+            pairing::guest(&mut stream, Purpose::Device, &code(typed), &theirs, &ours, &SimEntropy::new(2)).await
         };
         let (host, guest) = tokio::join!(soon(hosting), soon(joining));
         assert_eq!((host.is_ok(), guest.is_ok()), (is_right, is_right), "{host:?} {guest:?}");

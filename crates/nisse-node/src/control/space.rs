@@ -84,13 +84,20 @@ pub struct InvitationRequest {
     pub uses: u32,
     /// Who alone may: an identity, `did:key:…`.
     pub invitee: Option<String>,
+    /// It is given to whoever types a code at another home: one, within ten minutes, whatever `expires_ms` says.
+    #[serde(default)]
+    pub code: bool,
 }
 
-/// An invitation: whoever has the text is let in, so it is a secret.
+/// An invitation: whoever has the text, or types the code, is let in, so they are secrets.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SpaceInvitation {
-    /// What the other home is given: `nsi1_…`.
-    pub invitation: String,
+    /// What the other home is given: `nsi1_…`. Not where there is a code.
+    pub invitation: Option<String>,
+    /// Six digits to type there, as `483-920`.
+    pub code: Option<String>,
+    /// With the code: where this home is, `did:key:…@ADDR:PORT`. It is no secret.
+    pub ticket: Option<String>,
     /// What names it where it is taken back.
     pub id: String,
     /// The role.
@@ -130,8 +137,11 @@ pub struct OpenSpaceInvitation {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct JoinRequest {
-    /// What `nisse space invite` printed elsewhere.
+    /// What `nisse space invite` printed elsewhere: an invitation, or with `code` a ticket.
     pub invitation: String,
+    /// The code that stands beside the ticket there.
+    #[serde(default)]
+    pub code: Option<String>,
     /// What this home calls the space; without it, what the other home does.
     pub name: Option<String>,
 }

@@ -4,7 +4,7 @@
 use std::net::SocketAddr;
 use std::path::Path;
 
-use nisse_link::pairing::{Code, PairError};
+use nisse_link::pairing::{Code, PairError, Purpose};
 use nisse_link::{Link, LinkError, Protocol};
 use nisse_model::{Claim, Credential, Did, Label, Log, SigningKey, Standing};
 use tokio::io::AsyncReadExt as _;
@@ -185,7 +185,7 @@ async fn join_from(
     let connection = link.dial(ticket.did, &ticket.at, Protocol::Pair).await.map_err(|error| not_reached(&error))?;
     let mut stream = connection.open().await.map_err(|error| not_reached(&error))?;
     let entropy = stopped.seams.entropy.as_ref();
-    nisse_link::pairing::guest(&mut stream, code, &ticket.did, &own, entropy)
+    nisse_link::pairing::guest(&mut stream, Purpose::Device, code, &ticket.did, &own, entropy)
         .await
         .map_err(|error| not_proven(&error))?;
     let welcome = wire::ask_to_join(&mut stream, name).await.map_err(|error| not_joined(&error))?;
@@ -312,7 +312,7 @@ fn not_reached(error: &LinkError) -> NodeError {
     NodeError::caused(kind, "peer_unreachable", error).with_hint(hint.to_owned())
 }
 
-fn not_proven(error: &PairError) -> NodeError {
+pub(crate) fn not_proven(error: &PairError) -> NodeError {
     let (kind, hint) = match error {
         PairError::WrongCode => {
             (ErrorKind::Refused, "type the code that the other machine shows; three wrong ones end it")

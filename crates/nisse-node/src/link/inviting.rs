@@ -3,7 +3,6 @@
 //! The guest sends `[1, its identity]` and what that identity says of itself; the host answers all that is known of the space.
 //! The guest signs its joining with the invitation's key and sends it; the host says `[1, name]`, or `[1, name, why not]`.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use minicbor::{Decoder, Encoder};
@@ -11,7 +10,8 @@ use nisse_link::{Connection, Link, LinkError, Stream};
 use nisse_model::{Claim, Credential, CredentialId, Did, Log, Role, SigningKey};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-use super::{EXCHANGE_TIME_MAX, PeerOptions, Protocol};
+use super::offering::bind_for_once;
+use super::{EXCHANGE_TIME_MAX, Protocol};
 use crate::audit::Deed;
 use crate::core::Core;
 use crate::error::{ErrorKind, NodeError, chain};
@@ -103,18 +103,7 @@ fn said(name: &str, why: Option<&str>) -> Vec<u8> {
 
 /// Takes an invitation for this home's identity.
 pub(crate) async fn accept(core: &Arc<Core>, invitation: &Invitation) -> Result<Accepted, NodeError> {
-    let Some(options) = core.options.peers.clone() else {
-        let text = "failed to take the invitation: this node does not speak to others (`link.listen` is empty)";
-        return Err(NodeError::new(ErrorKind::Unreachable, "link_failed", text));
-    };
-    let any: SocketAddr = match options.listen {
-        SocketAddr::V4(at) => (*at.ip(), 0).into(),
-        SocketAddr::V6(at) => (*at.ip(), 0).into(),
-    };
-    // The invitation's key is announced to nobody.
-    let options = PeerOptions { listen: any, nearby: false, ..options };
-    let link = Link::bind(options.with_key(invitation.seed.clone())).await;
-    let link = link.map_err(|error| NodeError::caused(ErrorKind::Failed, "link_failed", &error))?;
+    let link = bind_for_once(core, invitation.seed.clone()).await?;
     let accepted = ask(core, invitation, &link).await;
     link.close().await;
     accepted

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use nisse_link::pairing::{Code, PairError};
+use nisse_link::pairing::{Code, PairError, Purpose};
 use nisse_link::{Connection, Stream};
 use nisse_model::{Claim, Did, Label, Scope, Standing, Timestamp};
 use tokio::io::AsyncReadExt as _;
@@ -21,7 +21,7 @@ pub(crate) const GOOD_FOR: Duration = Duration::from_secs(600);
 /// A code at which nobody looks for so long is nobody's any more.
 const LOOKED_AT_EVERY: Duration = Duration::from_secs(15);
 /// How long a stranger may take to prove that they know the code.
-const PROOF_TIME_MAX: Duration = Duration::from_secs(5);
+pub(super) const PROOF_TIME_MAX: Duration = Duration::from_secs(5);
 /// How many wrong tries end it.
 pub(crate) const TRIES_MAX: u8 = 3;
 
@@ -148,7 +148,7 @@ pub(super) async fn host(core: &Arc<Core>, connection: &Connection) {
     let turn = core.peers.guessing.lock().await;
     let Some((code, rights)) = core.open_code() else { return connection.close("no code is shown") };
     let Some(own) = core.identity.known().own else { return };
-    let proving = nisse_link::pairing::host(&mut stream, &code, &own, &guest, core.entropy.as_ref());
+    let proving = nisse_link::pairing::host(&mut stream, Purpose::Device, &code, &own, &guest, core.entropy.as_ref());
     match tokio::time::timeout(PROOF_TIME_MAX, proving).await.unwrap_or(Err(PairError::TimedOut)) {
         Ok(()) => drop(turn),
         Err(error) => {

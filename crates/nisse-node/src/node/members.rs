@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use nisse_link::pairing::Code;
 use nisse_model::{Claim, Did, Role, SigningKey};
 use nisse_space::Registered;
 use zeroize::Zeroizing;
@@ -12,12 +13,15 @@ use crate::caller;
 use crate::control::{InvitationRequest, JoinRequest, MemberRequest, SpaceInvitation, SpaceMember, SpaceStatus};
 use crate::core::Core;
 use crate::error::{ErrorKind, NodeError};
+use crate::identity::join::Ticket;
 use crate::identity::none;
-use crate::link::{Accepted, accept};
+use crate::link::{Accepted, accept, fetch};
 use crate::spaces::Invitation;
 
 /// For how long an invitation can be good.
 const EXPIRES_MS_MAX: u64 = 30 * 24 * 3_600_000;
+/// For how long one is that a code stands for: as the code, and a little for whoever types it last.
+const CODE_LASTS_MS: u64 = 11 * 60_000;
 /// How many one invitation lets in at most.
 const USES_MAX: u32 = 1_000;
 
@@ -37,24 +41,37 @@ impl Node {
             let text = format!("failed to invite: from 1 to {USES_MAX} can take one invitation");
             return Err(NodeError::new(ErrorKind::Usage, "uses_invalid", text));
         }
+        if request.code && request.uses != 1 {
+            let text = "failed to invite: a code is for one, and is used up by them";
+            return Err(NodeError::new(ErrorKind::Usage, "uses_invalid", text)
+                .with_hint("without a code, an invitation is a text that as many can take".to_owned()));
+        }
         let invitee = request.invitee.as_deref().map(identity_named).transpose()?;
         let link = self.core.peers.link().ok_or_else(|| {
             let why = self.core.peers.trouble().unwrap_or_else(|| "it begins to listen in a moment".to_owned());
             let text = format!("failed to invite: nobody could reach this node: {why}");
             NodeError::new(ErrorKind::Unreachable, "link_failed", text)
         })?;
+        let lasts_ms = if request.code { CODE_LASTS_MS } else { request.expires_ms };
         let mut seed = Zeroizing::new([0; 32]);
         self.core.entropy.fill(&mut *seed);
         let key = SigningKey::from_seed(&seed).did();
-        let (expires, uses) = (self.core.clock.now().plus_ms(request.expires_ms), request.uses);
+        let (expires, uses) = (self.core.clock.now().plus_ms(lasts_ms), request.uses);
         let claim = Claim::Invitation { space: registered.space, key, role, expires, uses, invitee };
         let about = format!("{} {} for {uses} until {}", registered.name, role.as_str(), expires.seconds());
         let core = Arc::clone(&self.core);
         let id = self.audited("space.invite", &about, async move { core.identity.say(claim).await }).await?;
         let Registered { space, name, .. } = registered;
         let invitation = Invitation { space, name, host: link.did(), at: link.addresses(), seed };
+        let ticket = Ticket { did: invitation.host, at: invitation.at.clone() }.to_string();
+        let (text, code) = match request.code {
+            true => (None, Some(self.core.offer(invitation))),
+            false => (Some(invitation.to_string()), None),
+        };
         Ok(SpaceInvitation {
-            invitation: invitation.to_string(),
+            invitation: text,
+            ticket: code.is_some().then_some(ticket),
+            code,
             id: id.to_string(),
             role: role.as_str().to_owned(),
             expires: expires.0,
@@ -65,12 +82,15 @@ impl Node {
     /// Takes an invitation that another home made, and holds the space from then on.
     pub async fn space_join(&self, request: &JoinRequest) -> Result<SpaceStatus, NodeError> {
         caller::refuse_bounded("failed to join: a token or an agent joins nothing in this home's name")?;
-        let invitation: Invitation = request.invitation.parse().map_err(|error| {
-            NodeError::caused(ErrorKind::Usage, "invitation_invalid", &error)
-                .with_hint("copy all of it, from nsi1_ to its end".to_owned())
-        })?;
         let known = self.core.identity.known();
         known.identity.ok_or_else(none)?;
+        let invitation = match &request.code {
+            Some(code) => self.invitation_by_code(&request.invitation, code).await?,
+            None => request.invitation.parse().map_err(|error| {
+                NodeError::caused(ErrorKind::Usage, "invitation_invalid", &error)
+                    .with_hint("copy all of it, from nsi1_ to its end".to_owned())
+            })?,
+        };
         let spaces = self.core.spaces.all(&self.core)?;
         let held = spaces.iter().find(|held| held.space == invitation.space);
         let is_in = known.own_spaces().contains(&invitation.space);
@@ -103,6 +123,13 @@ impl Node {
         })
         .await?;
         self.space_show(&space.to_string()).await
+    }
+
+    async fn invitation_by_code(&self, ticket: &str, code: &str) -> Result<Invitation, NodeError> {
+        let ticket: Ticket =
+            ticket.parse().map_err(|error| NodeError::caused(ErrorKind::Usage, "ticket_invalid", &error))?;
+        let code: Code = code.parse().map_err(|error| NodeError::caused(ErrorKind::Usage, "code_invalid", &error))?;
+        fetch(&self.core, &ticket, &code).await
     }
 
     /// Leaves a space: this home's identity is no member any more. What it wrote stays there, and what is held stays here.

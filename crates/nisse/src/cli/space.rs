@@ -25,7 +25,7 @@ pub(crate) enum SpaceCommand {
         /// Its name, or its id, or the first digits of that
         space: String,
     },
-    /// Make an invitation and print it, this once: the text by which another home joins
+    /// Make an invitation and print it, this once: the text, or with --code six digits, by which another home joins
     Invite {
         /// Its name, or its id, or the first digits of that
         space: String,
@@ -41,6 +41,9 @@ pub(crate) enum SpaceCommand {
         /// Who alone may: an identity, did:key:…
         #[arg(long, value_name = "IDENTITY")]
         only: Option<String>,
+        /// Show a code to read out instead: for one, within ten minutes
+        #[arg(long, conflicts_with_all = ["lasting", "uses"])]
+        code: bool,
     },
     /// List the invitations to one that still let somebody in
     Invitations {
@@ -56,7 +59,7 @@ pub(crate) enum SpaceCommand {
     },
     /// Take an invitation that another home made, and hold its space from then on
     Join {
-        /// What `nisse space invite` printed there; `-` or nothing: what stdin says
+        /// What `nisse space invite` printed there: an invitation, or a ticket, whose code is asked for then; `-` or nothing: what stdin says
         invitation: Option<String>,
         /// What this home calls the space
         #[arg(long = "as", value_name = "NAME")]

@@ -14,9 +14,11 @@ use serde_json::{Value, json};
 use super::{client, segment};
 use crate::cli::{MemberRole, Shared, SpaceCommand, TicketRole};
 use crate::failure::Failure;
-use crate::{duration, output};
+use crate::{duration, output, secret_input};
 
 const SPACES: &str = "/api/v1/spaces";
+/// What a ticket begins with, and no invitation does.
+const TICKET: &str = "did:key:";
 const PART_KEPT: &str = "what is here of the rest stays as it is now; of others it is asked for no more";
 const ALL_KEPT: &str = "what is not here yet comes from other homes, while they are connected";
 /// Bytes of an object or a query that is typed.
@@ -36,9 +38,9 @@ pub(crate) async fn run(shared: &Shared, command: SpaceCommand) -> Result<(), Fa
         SpaceCommand::Members { space } => {
             members(shared, &client(shared).await?.get::<Vec<_>>(&path(&space, "/members")).await?);
         }
-        SpaceCommand::Invite { space, role, lasting, uses, only } => {
+        SpaceCommand::Invite { space, role, lasting, uses, only, code } => {
             let (role, expires_ms) = (word(role).to_owned(), duration::milliseconds(&lasting)?);
-            let request = InvitationRequest { role, expires_ms, uses, invitee: only };
+            let request = InvitationRequest { role, expires_ms, uses, invitee: only, code };
             invitation(shared, &client(shared).await?.post(&path(&space, "/invitations"), &request).await?);
         }
         SpaceCommand::Invitations { space } => {
@@ -53,7 +55,11 @@ pub(crate) async fn run(shared: &Shared, command: SpaceCommand) -> Result<(), Fa
                 Some(invitation) => invitation,
                 None => from_stdin()?.trim().to_owned(),
             };
-            let request = JoinRequest { invitation, name };
+            let code = match invitation.starts_with(TICKET) {
+                true => Some(secret_input::read_line("code that the other home shows").await?.to_string()),
+                false => None,
+            };
+            let request = JoinRequest { invitation, code, name };
             show(shared, &client(shared).await?.post("/api/v1/invitations", &request).await?);
         }
         SpaceCommand::Leave { space } => {
@@ -254,8 +260,14 @@ fn invitation(shared: &Shared, invitation: &SpaceInvitation) {
     if shared.json {
         return output::json(invitation);
     }
-    output::line(&invitation.invitation);
-    let SpaceInvitation { role, expires, uses, id, .. } = invitation;
+    let SpaceInvitation { role, expires, uses, id, invitation, code, ticket } = invitation;
+    if let (Some(code), Some(ticket)) = (code, ticket) {
+        output::line(format!("nisse space join {ticket}"));
+        output::line(format!("and there the code {code}"));
+        let how = "for ten minutes or three wrong tries; another code takes its place";
+        return output::note(false, &format!("good for one and the role `{role}`, {how}"));
+    }
+    output::line(invitation.as_deref().unwrap_or_default());
     let who = if *uses == 1 { "whoever takes it first".to_owned() } else { format!("the first {uses} who take it") };
     let text =
         format!("good until {} for the role `{role}`; {who} with `nisse space join` is let in", output::time(*expires));

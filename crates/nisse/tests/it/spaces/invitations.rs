@@ -58,3 +58,60 @@ fn an_invitation_is_listed_with_what_is_left_and_taken_back_on_every_home() {
     let again = laptop.run(&["space", "uninvite", "notes", &id]).refusal();
     assert!(again.contains("none of that id"), "{again}");
 }
+
+#[test]
+fn a_code_that_is_read_out_lets_one_in_and_wrong_ones_end_it() {
+    let (home, bob, carol) = (Home::new(), Home::new(), Home::new());
+    let _home = home.up(&["--link", &free_address()]);
+    begin(&home, "home");
+    home.ok(&["space", "create", "notes"]);
+    let _bob = bob.up(&["--link", &free_address()]);
+    begin(&bob, "bob");
+    let _carol = carol.up(&["--link", &free_address()]);
+    begin(&carol, "carol");
+    let show = || {
+        let made = home.json(&["space", "invite", "notes", "--role", "read", "--code"]);
+        assert!(made["invitation"].is_null(), "{made}");
+        (made["ticket"].as_str().unwrap().to_owned(), made["code"].as_str().unwrap().to_owned())
+    };
+    let join =
+        |who: &Home, ticket: &str, code: &str| who.feed(&["space", "join", ticket], format!("{code}\n").as_bytes());
+    let wrong = |code: &str| if code == "000-000" { "000-001" } else { "000-000" };
+
+    let (ticket, code) = show();
+    let refused = join(&bob, &ticket, wrong(&code)).refusal();
+    assert!(refused.starts_with("exit 3") && refused.contains("the code is not the one"), "{refused}");
+    let joined = join(&bob, &ticket, &code);
+    assert_eq!(joined.code, 0, "{joined:?}");
+    // It is used up, however well it is known.
+    let late = join(&carol, &ticket, &code).refusal();
+    assert!(late.starts_with("exit 3") && late.contains("no code is shown there"), "{late}");
+
+    let (ticket, code) = show();
+    for left in (0..3).rev() {
+        let refused = join(&carol, &ticket, wrong(&code)).refusal();
+        assert!(refused.contains("the code is not the one"), "{left} left: {refused}");
+    }
+    let ended = join(&carol, &ticket, &code).refusal();
+    assert!(ended.contains("no code is shown there"), "{ended}");
+    let audit = home.ok(&["audit", "ls", "-n", "100"]);
+    assert!(audit.contains("refused: a wrong code, 0 tries left"), "{audit}");
+    assert!(!audit.contains(&code), "{audit}");
+
+    // The code of before ends with the next one.
+    let (_, before) = show();
+    let (ticket, code) = show();
+    if before != code {
+        assert!(join(&carol, &ticket, &before).refusal().contains("the code is not the one"));
+    }
+    assert_eq!(join(&carol, &ticket, &code).code, 0);
+    let members = home.json(&["space", "members", "notes"]);
+    let roles: Vec<_> = members.as_array().unwrap().iter().map(|one| one["role"].as_str().unwrap()).collect();
+    assert_eq!(roles.iter().filter(|role| **role == "read").count(), 2, "{members}");
+
+    // What a code is not for.
+    let many = home.run(&["space", "invite", "notes", "--code", "--uses", "2"]);
+    assert_eq!(many.code, 2, "{many:?}");
+    let text = join(&bob, &ticket, "12-34").refusal();
+    assert!(text.contains("expected six digits"), "{text}");
+}
