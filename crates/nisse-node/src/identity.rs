@@ -14,8 +14,8 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use nisse_model::{
-    Claim, Credential, CredentialId, Did, InsertError, Inserted, Log, OpenInvitation, Role, Scope, Settled, Statement,
-    Timestamp, Word,
+    Claim, Credential, CredentialError, CredentialId, Did, InsertError, Inserted, Log, OpenInvitation, Role, Scope,
+    Settled, Statement, Timestamp, Word,
 };
 use nisse_store::{Clock, Disk, Entropy, Journal, JournalError, JournalOptions, Position};
 use tokio::sync::watch;
@@ -55,7 +55,9 @@ struct Added {
 /// The journal could not be opened.
 enum OpenError {
     Journal(JournalError),
-    Credential(String),
+    Damaged(String),
+    /// A credential is of a version that this nisse does not know.
+    Newer(CredentialError),
 }
 
 impl From<JournalError> for OpenError {
@@ -383,7 +385,7 @@ impl Identity {
         });
         read.map_err(|error| NodeError::caused(ErrorKind::Failed, "identity_failed", &error))?;
         match broken {
-            Some(text) => Err(damaged(&text)),
+            Some(error) => Err(unreadable(error, "the folder `identity`")),
             None => {
                 *self.settled.lock().unwrap_or_else(PoisonError::into_inner) = Settled::default();
                 *self.log() = log;
@@ -448,28 +450,32 @@ fn open_log(disk: &Arc<dyn Disk>, entropy: &dyn Entropy, home: &Home) -> Result<
     let folder = home.join(FOLDER);
     let layout = JournalOptions { segment_bytes: SEGMENT_BYTES };
     let mut log = Log::new();
-    let journal = Journal::open_with(Arc::clone(disk), entropy, &folder, layout, |_, bytes| {
-        restore(&mut log, bytes).map_err(OpenError::Credential)
-    });
-    let journal = journal.map_err(|error| match error {
-        OpenError::Journal(error) => NodeError::caused(ErrorKind::Failed, "identity_failed", &error),
-        OpenError::Credential(text) => damaged(&text),
-    });
-    let hint =
-        format!("put {} back from a copy; `nisse identity recover` in another home begins anew", folder.display());
-    Ok((journal.map_err(|error| error.with_hint(hint))?, log))
+    let journal = Journal::open_with(Arc::clone(disk), entropy, &folder, layout, |_, bytes| restore(&mut log, bytes));
+    Ok((journal.map_err(|error| unreadable(error, &folder.display().to_string()))?, log))
 }
 
 /// Puts back a credential that was taken before.
-fn restore(log: &mut Log, bytes: &[u8]) -> Result<(), String> {
-    let credential = Credential::decode(bytes).map_err(|error| error.to_string())?;
+fn restore(log: &mut Log, bytes: &[u8]) -> Result<(), OpenError> {
+    let credential = Credential::decode(bytes).map_err(|error| match error {
+        CredentialError::Version(_) => OpenError::Newer(error),
+        error => OpenError::Damaged(error.to_string()),
+    })?;
     // Nobody's was kept who was not followed.
     log.follow(credential.statement().subject);
-    log.insert(credential).map(drop).map_err(|error| error.to_string())
+    log.insert(credential).map(drop).map_err(|error| OpenError::Damaged(error.to_string()))
 }
 
-fn damaged(text: &str) -> NodeError {
-    NodeError::new(ErrorKind::Failed, "identity_damaged", format!("failed to read this home's credentials: {text}"))
+fn unreadable(error: OpenError, folder: &str) -> NodeError {
+    let copy = format!("put {folder} back from a copy; `nisse identity recover` in another home begins anew");
+    match error {
+        OpenError::Journal(error) => NodeError::caused(ErrorKind::Failed, "identity_failed", &error).with_hint(copy),
+        OpenError::Damaged(text) => {
+            let text = format!("failed to read this home's credentials: {text}");
+            NodeError::new(ErrorKind::Failed, "identity_damaged", text).with_hint(copy)
+        }
+        OpenError::Newer(error) => NodeError::caused(ErrorKind::Refused, "identity_newer", &error)
+            .with_hint("a newer nisse used this home: run that one; nothing was changed here".to_owned()),
+    }
 }
 
 fn refused(error: &dyn std::error::Error) -> NodeError {

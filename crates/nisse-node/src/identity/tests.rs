@@ -89,6 +89,43 @@ async fn what_the_disk_refuses_was_never_said() {
     assert_eq!(standing(&identity, did(1)), Standing::Device);
 }
 
+/// Appends bytes to the log of credentials of a home that is closed.
+fn append(world: &World, record: &[u8]) {
+    let disk: Arc<dyn Disk> = Arc::new(world.disk.clone());
+    let layout = JournalOptions { segment_bytes: SEGMENT_BYTES };
+    let opened = Journal::open_with(disk, &SimEntropy::new(9), Path::new("/h/identity"), layout, |_, _| {
+        Ok::<_, JournalError>(())
+    });
+    opened.expect("the log").append(record).expect("there is room").wait().expect("durable");
+}
+
+#[tokio::test]
+async fn credentials_of_a_newer_nisse_are_left_as_they_are() {
+    let (world, identity) = World::begun(4, ROOT, "home").await;
+    let mut newer = identity.all().await[0].encode();
+    // After the array's own byte.
+    assert_eq!(newer[1], 1);
+    newer[1] = 2;
+    drop(identity);
+    append(&world, &newer);
+    for _ in 0..2 {
+        let refused = world.open().await.map(|_| ()).expect_err("newer");
+        assert_eq!((refused.kind, refused.code), (ErrorKind::Refused, "identity_newer"));
+        assert_eq!(refused.text, "failed to read a credential of version 2: this nisse knows version 1");
+        assert!(refused.hint.is_some_and(|hint| hint.contains("run that one")));
+    }
+}
+
+#[tokio::test]
+async fn credentials_that_are_none_are_told_as_damage() {
+    let (world, identity) = World::begun(5, ROOT, "home").await;
+    drop(identity);
+    append(&world, b"no credential");
+    let refused = world.open().await.map(|_| ()).expect_err("damaged");
+    assert_eq!((refused.kind, refused.code), (ErrorKind::Failed, "identity_damaged"));
+    assert!(refused.hint.is_some_and(|hint| hint.contains("put /h/identity back from a copy")));
+}
+
 #[tokio::test]
 async fn a_device_key_that_is_gone_or_damaged_is_never_drawn_anew() {
     let (world, identity) = World::begun(3, ROOT, "home").await;
