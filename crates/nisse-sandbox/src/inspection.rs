@@ -6,7 +6,7 @@
 use nisse_model::{Grants, hint_to_add};
 use wasmparser::{CanonicalFunction, CanonicalOption, Encoding, Parser, Payload};
 
-use crate::capability::{CAPABILITIES, Capability, Need};
+use crate::capability::{CAPABILITIES, Capability};
 
 /// Largest artifact, in bytes.
 pub const ARTIFACT_BYTES_MAX: usize = 32 << 20;
@@ -209,15 +209,6 @@ impl Inspection {
     /// Whether it exports `wasi:http/incoming-handler`.
     pub fn answers_http(&self) -> bool {
         self.exports.iter().any(|export| names(export, INCOMING_HANDLER))
-    }
-
-    /// Permissions that its imports need, for a package's author.
-    pub fn permissions_needed(&self) -> Vec<&'static str> {
-        let needs = self.imports.iter().filter_map(|import| Capability::of_import(import)).map(|known| known.need);
-        let mut needed: Vec<_> = needs.filter(|need| *need != Need::Nothing).filter_map(Need::permission).collect();
-        needed.sort_unstable();
-        needed.dedup();
-        needed
     }
 
     fn refuse_preview3(&self) -> Result<(), InspectError> {
