@@ -20,7 +20,7 @@ const HEADS_MAX: usize = Changes::HEADS_MAX / 2;
 pub(super) enum Taken {
     /// It is in its document, or set aside.
     Held,
-    /// What it stands on, or who made it, is not known here yet.
+    /// What it stands on is not here yet; or who made it is not known, and no room is left to set it aside.
     Waits,
 }
 
@@ -62,9 +62,6 @@ impl Held {
             return Ok(Taken::Held);
         }
         let word = turn.author.word(Made::of(changes));
-        if word == Word::Unknown {
-            return Ok(Taken::Waits);
-        }
         gauge::measure(&changes.bytes, &self.limits.message)
             .map_err(|error| format!("the chunk {} of {document} is not taken: failed to {error}", chunk.id()))?;
         // Where something is set aside, what comes may vouch for it.
@@ -86,6 +83,9 @@ impl Held {
                 }
                 // What counts is never left out for what does not.
                 if word != Word::Counts && !self.has_room_aside(chunk, turn).map_err(failed)? {
+                    if word == Word::Unknown {
+                        return Ok(Taken::Waits);
+                    }
                     tracing::debug!(%document, chunk = %chunk.id(), "a chunk is not held: too much is set aside");
                     return Ok(Taken::Held);
                 }

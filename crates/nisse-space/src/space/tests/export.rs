@@ -121,19 +121,28 @@ fn what_is_set_aside_is_exported_and_set_aside_again() {
 }
 
 #[test]
-fn whose_author_nobody_knows_waits_and_a_chunk_that_is_another_ends_it() {
-    let folders = [(); 3].map(|()| tempfile::tempdir().expect("a folder"));
+fn whose_author_nobody_knows_is_set_aside_until_they_are_known() {
+    let folders = [(); 2].map(|()| tempfile::tempdir().expect("a folder"));
     let world = written(folders[0].path(), 20, &["milk", "bread", "salt"]);
     let chunks = exported(&world);
     let mut other = World::new(folders[1].path());
     other.keeper.words.lock().expect("no test panics here").insert(world.keeper.key.did(), Word::Unknown);
     assert_eq!(bring(&mut other, &chunks), None);
-    assert_eq!(whereabouts(&other, &chunks), [Whereabouts::Nowhere; 3]);
+    assert_eq!(whereabouts(&other, &chunks), [Whereabouts::Aside; 3]);
+    other.keeper.words.lock().expect("no test panics here").clear();
+    other.turn(vec![Event::Credentials]);
+    assert_eq!(whereabouts(&other, &chunks), [Whereabouts::Placed; 3]);
+}
 
+#[test]
+fn a_chunk_that_is_another_ends_the_import() {
+    let folders = [(); 2].map(|()| tempfile::tempdir().expect("a folder"));
+    let world = written(folders[0].path(), 20, &["milk", "bread", "salt"]);
+    let chunks = exported(&world);
     let mut forged = chunks.clone();
     let last = forged[1].len() - 1;
     forged[1][last] ^= 1;
-    let mut third = World::new(folders[2].path());
+    let mut third = World::new(folders[1].path());
     let why = bring(&mut third, &forged).expect("it is refused");
     assert!(why.contains("its signature is not one of"), "{why}");
     // One that stands before it in the same frame is a chunk like any other.

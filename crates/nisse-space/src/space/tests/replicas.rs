@@ -400,6 +400,21 @@ fn chunks_of_authors_nobody_knows_yet_wait_for_their_credentials() {
     assert_eq!(net.lines(0, NOTES), ["one", "two"]);
 }
 
+#[test]
+fn what_somebody_wrote_whom_nobody_here_knows_stays_where_a_member_wrote_on() {
+    let mut net = Net::new(3);
+    net.know(0, 1, Word::Unknown);
+    net.link(1, 2);
+    net.settle();
+    net.write(1, NOTES, "of nobody");
+    net.settle();
+    net.write(2, NOTES, "of a member");
+    net.settle();
+    net.link(2, 0);
+    net.settle();
+    assert_eq!(net.lines(0, NOTES), ["of a member", "of nobody"]);
+}
+
 /// A chunk of this key, whatever it says.
 fn forged(keeper: &Keeper, change: impl FnOnce(&mut Changes)) -> Chunk {
     let mut automerge = Automerge::new().with_actor(ActorId::from([66; 16].as_slice()));
