@@ -177,19 +177,19 @@ impl Net {
         Ok(())
     }
 
-    /// Of whom nobody ever said anything that takes rights away, and neither of those who admitted them.
-    fn is_untouched(&self, identity: Did, log: &Log, seen: &mut BTreeSet<Did>) -> bool {
-        if !seen.insert(identity) {
+    /// Who never had less than this role since they were admitted, and neither had those who admitted them less than theirs.
+    fn is_untouched(&self, (identity, least): (Did, Role), log: &Log, seen: &mut BTreeSet<(Did, Role)>) -> bool {
+        if !seen.insert((identity, least)) {
             return true;
         }
         log.iter().all(|credential| match credential.claim() {
             Claim::DeviceRevoke { .. } => credential.statement().subject != identity,
             Claim::MemberRevoke { member, .. } => *member != identity,
             Claim::Member { member, role, .. } if *member == identity => {
-                *role >= Role::Edit && self.is_untouched(credential.statement().subject, log, seen)
+                *role >= least && self.is_untouched((credential.statement().subject, Role::Admin), log, seen)
             }
             Claim::Join { member, .. } if *member == identity => {
-                self.is_untouched(credential.statement().subject, log, seen)
+                self.is_untouched((credential.statement().subject, Role::Admin), log, seen)
             }
             _ => true,
         })
@@ -204,7 +204,7 @@ impl Net {
             if there.contains(&signed.by)
                 && signed.is_kept
                 && !changes.only_vouches()
-                && self.is_untouched(changes.identity, log, &mut BTreeSet::new())
+                && self.is_untouched((changes.identity, Role::Edit), log, &mut BTreeSet::new())
                 && word != Word::Counts
             {
                 return Err(format!("{name} may always write, and {} is {word:?}", signed.chunk.id()));
@@ -227,7 +227,7 @@ impl Net {
     fn check_kept(&mut self, there: &[usize], log: &Log) -> Result<(), String> {
         for kept in std::mem::take(&mut self.kept) {
             let identity = self.peers[kept.by].member.identity;
-            if !there.contains(&kept.by) || !self.is_untouched(identity, log, &mut BTreeSet::new()) {
+            if !there.contains(&kept.by) || !self.is_untouched((identity, Role::Edit), log, &mut BTreeSet::new()) {
                 continue;
             }
             for at in there {
