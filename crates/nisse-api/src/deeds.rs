@@ -39,7 +39,7 @@ const TELL_OF_THEMSELVES: [&str; 24] = [
     "token_revoke",
 ];
 /// What is done as often as somebody likes, and changes no right.
-const OFTEN: [&str; 4] = ["agent_invoke", "space_put", "space_patch", "space_remove"];
+const OFTEN: [&str; 5] = ["agent_invoke", "agent_trigger_fire", "space_put", "space_patch", "space_remove"];
 /// What changes nothing, though it is no `GET`: what it asks does not fit into a URL.
 const READS: [&str; 1] = ["space_query"];
 

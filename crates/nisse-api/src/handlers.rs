@@ -1,6 +1,7 @@
 //! One function for each control route: read what came, ask the node, answer.
 
 mod identity;
+mod job;
 mod space;
 mod space_files;
 mod space_schemas;
@@ -38,6 +39,10 @@ const KEEP_ALIVE: Duration = Duration::from_secs(15);
 pub(crate) use identity::{
     device_list, device_pair, device_pair_close, device_pair_status, device_rename, device_revoke, identity_begin,
     identity_device, identity_profile, identity_profile_set, identity_show,
+};
+pub(crate) use job::{
+    agent_invocation_cancel, agent_invocation_list, agent_invocation_retry, agent_invocation_show, agent_trigger_fire,
+    agent_trigger_list, agent_trigger_pause, agent_trigger_resume, agent_trigger_show,
 };
 pub(crate) use space::{
     space_create, space_get, space_history, space_invitations, space_invite, space_join, space_keep, space_leave,

@@ -6,7 +6,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::{CredentialId, Timestamp};
+use crate::{CredentialId, Outcome, Timestamp};
 
 /// Longest key of an agent's state, in bytes.
 pub const STATE_KEY_LENGTH_MAX: usize = 512;
@@ -117,4 +117,6 @@ pub enum Effect {
         /// What becomes of it.
         write: SpaceWrite,
     },
+    /// What the handler answered, where something follows from it.
+    Answer(Outcome),
 }

@@ -14,6 +14,7 @@ mod credential;
 mod deployment;
 mod effect;
 mod entry_point;
+mod function;
 mod grants;
 mod hash;
 mod host_name;
@@ -24,13 +25,17 @@ mod manifest;
 mod network_rule;
 mod package;
 mod peer_id;
+mod period;
 mod permission;
 mod record;
 mod resources;
+mod schedule;
 mod secret_name;
 mod secret_rule;
 mod space_rule;
 mod suggestion;
+mod template;
+mod trigger;
 mod units;
 
 pub use access::{Access, AccessRule, AccessTo, Rate};
@@ -50,6 +55,7 @@ pub use effect::{
     STATE_KEY_LENGTH_MAX, STATE_VALUE_LENGTH_MAX, SpaceWrite,
 };
 pub use entry_point::{EntryPoint, ParseEntryPointError};
+pub use function::{Function, FunctionName, ParseFunctionNameError, RetryPolicy, TriggerName};
 pub use grants::{GrantError, Grants, Policy, hint_to_add};
 pub use hash::{Hash256, ParseHashError};
 pub use host_name::{HostName, HostNameError, HostPattern, LocalHost, LocalName};
@@ -63,14 +69,18 @@ pub use manifest::{ArtifactHash, Manifest, ManifestError, ManifestErrors, Manife
 pub use network_rule::{LocalService, NetworkRule, NetworkRuleError, NetworkScheme, parse_port};
 pub use package::{Package, PackageError, PackageRef};
 pub use peer_id::PeerId;
+pub use period::{ParsePeriodError, Period};
 pub use permission::{ParsePermissionError, Permission, PermissionKind};
 pub use record::{
     ChainError, CutKind, DecodeRecordError, HostCallRecord, HostCallResult, InstanceId, InvocationRecord,
     MessageHasher, RecordChain, RecordOutcome, TrapKind,
 };
 pub use resources::Resources;
+pub use schedule::{Schedule, ScheduleError};
 pub use secret_name::{ParseSecretNameError, SecretName};
 pub use secret_rule::{HttpMethod, PathPrefix, SecretForm, SecretHeader, SecretRule, SecretRuleError};
 pub use space_rule::{SpaceRule, SpaceRuleError};
 pub use suggestion::nearest;
+pub use template::{Template, TemplateError};
+pub use trigger::{Missed, OnEnd, Trigger, TriggerSpec};
 pub use units::{Amount, AmountPerHour, ByteSize, Cpu, Fuel, ParseUnitError, Timestamp};

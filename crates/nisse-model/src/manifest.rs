@@ -18,7 +18,7 @@ use std::fmt;
 pub use check::{Warning, check};
 pub use error::{ManifestError, ManifestErrors, ManifestProblem};
 
-use crate::{Access, AgentId, Config, EntryPoint, Hash256, Permission, Resources};
+use crate::{Access, AgentId, Config, EntryPoint, Function, Hash256, Permission, Resources, Trigger};
 
 /// What `agent.yaml` says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,6 +41,10 @@ pub struct Manifest {
     pub config: Config,
     /// Who may ask it at its public endpoint.
     pub access: Access,
+    /// Its functions besides `main`.
+    pub functions: Vec<Function>,
+    /// What raises events for them.
+    pub triggers: Vec<Trigger>,
 }
 
 impl Manifest {
@@ -58,6 +62,10 @@ impl Manifest {
     pub const COMPLIANCE_LENGTH_MAX: usize = 64;
     /// Most entries of `permissions`.
     pub const PERMISSIONS_MAX: usize = 64;
+    /// Most entries of `functions`.
+    pub const FUNCTIONS_MAX: usize = 64;
+    /// Most entries of `triggers`.
+    pub const TRIGGERS_MAX: usize = 128;
     /// Longest text of an unsealed `artifact_hash`, in bytes.
     pub const UNSEALED_LENGTH_MAX: usize = 256;
 

@@ -125,19 +125,21 @@ impl AgentHandle {
     /// Handles an event, or says at once that too many wait.
     pub(crate) async fn event(&self, invocation: Invocation) -> Result<EventAnswer, CallError> {
         let mut turn = self.turn(Wants::Event).await?;
-        unbroken(async move { turn.task()?.event(invocation).await }).await
+        unbroken(async move { turn.task()?.event(invocation, false).await }).await
     }
 
     /// [`AgentHandle::event`] for one that the node itself raises, under a name that it would use again: its completion
-    /// is held in the journal until the caller has had it decided.
+    /// is held in the journal until the caller has had it decided. Where something follows from the answer, it stands in
+    /// the completion.
     pub(crate) async fn named_event(
         &self,
         invocation: Invocation,
+        keeps_answer: bool,
         unapplied: &Arc<Unapplied>,
     ) -> Result<(EventAnswer, Held), CallError> {
         let mut turn = self.turn(Wants::Event).await?;
         let held = unapplied.hold();
-        match unbroken(async move { turn.task()?.event(invocation).await }).await {
+        match unbroken(async move { turn.task()?.event(invocation, keeps_answer).await }).await {
             Ok(answer) => Ok((answer, held)),
             Err(error) => {
                 held.let_go();

@@ -10,6 +10,7 @@ mod content;
 mod deploy;
 mod heartbeat;
 mod identity;
+mod job;
 mod node;
 mod offer;
 mod profile;
@@ -31,6 +32,7 @@ pub use content::{ContentAdded, ContentCollected, ContentEntry, ContentProvided,
 pub use deploy::{DeployRequest, Deployed, PackageUpload, Step, UpdateRequest};
 pub use heartbeat::{HeartbeatProof, VerifyHeartbeatError};
 pub use identity::{DeviceEntry, DeviceName, DeviceRevoked, IdentityStatus, PairingRequest, PairingStatus};
+pub use job::{FireRequest, Fired, InvocationAttempt, InvocationEntry, InvocationShown, Trigger};
 pub use node::{
     EarnedLease, MarketEntry, MarketEventLine, MarketList, MarketRates, NodeEarnings, NodeStatus, NodeWithdrawn,
 };

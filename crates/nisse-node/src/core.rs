@@ -10,7 +10,7 @@ use nisse_egress::Egress;
 use nisse_market::Signer;
 use nisse_market::embedded::EmbeddedChain;
 use nisse_model::{Address, AgentName, ContentId, DeploymentId, Hash256, InvocationId, Timestamp};
-use nisse_orchestrator::{Decision, Orchestrator};
+use nisse_orchestrator::{AgentKey, Decision, Declared, Life, Orchestrator, Up};
 use nisse_store::{Clock, Commit, Database, Entropy, Journal, JournalError, StateStore};
 use tokio::sync::{broadcast, mpsc, watch};
 
@@ -22,6 +22,7 @@ use crate::driver::DriverHandle;
 use crate::heartbeats::Heard;
 use crate::home::Home;
 use crate::identity::Identity;
+use crate::jobs::{AllUp, JobsHandle};
 use crate::keys::Keys;
 use crate::lane::{Lane, Lanes};
 use crate::ledger::Ledger;
@@ -73,6 +74,7 @@ pub(crate) struct Core {
     pub(crate) outward: mpsc::Sender<Outward>,
     pub(crate) routes: Routes,
     pub(crate) driver: DriverHandle,
+    pub(crate) jobs: JobsHandle,
     pub(crate) supervisor: Arc<Supervisor>,
     pub(crate) milestones: broadcast::Sender<Milestone>,
     pub(crate) since: Timestamp,
@@ -120,6 +122,8 @@ pub(crate) struct Running {
     pub(crate) permissions: Vec<String>,
     /// Whom it takes requests of, unless it takes everybody's.
     pub(crate) guard: Option<Arc<Guard>>,
+    /// What its package declares.
+    pub(crate) declared: Arc<Declared>,
     /// Which start of its deployment. Nothing is routed to one that the orchestrator has not decided yet.
     pub(crate) incarnation: u32,
 }
@@ -297,16 +301,22 @@ impl Core {
         Arc::clone(asked.entry(label.to_owned()).or_insert_with(|| Arc::new(access::nonces())))
     }
 
-    /// Makes the routing table anew from the agents that live.
+    /// Makes the routing table anew from the agents that live, and says which of them take jobs.
     pub(crate) fn publish_routes(&self, orchestrator: &Orchestrator) {
         let running = lock(&self.moving.running);
-        let mut table = HashMap::new();
+        let (mut table, mut up) = (HashMap::new(), AllUp::new());
         let mut agents: Vec<_> = orchestrator.agents().iter().collect();
         // A live agent's route wins over that of an ended one of the same name.
         agents.sort_by_key(|(deployment, agent)| (agent.life.is_live(), deployment.number));
         for (deployment, agent) in agents {
             let placement = &agent.placement;
             let decided = running.get(deployment).filter(|running| running.incarnation == agent.incarnation);
+            if let Some(running) = decided.filter(|_| matches!(agent.life, Life::Running { .. })) {
+                let (owner, name) = placement.key();
+                let (deployment, incarnation) = (*deployment, running.incarnation);
+                let declared = Arc::clone(&running.declared);
+                up.insert(AgentKey { owner, name }, Up { deployment, incarnation, declared });
+            }
             let route = match decided {
                 Some(running) => {
                     Route::Agent(PublicAgent { handle: running.handle.clone(), guard: running.guard.clone() })
@@ -318,7 +328,9 @@ impl Core {
                 table.insert(host, route.clone());
             }
         }
+        drop(running);
         self.routes.publish(table);
+        self.jobs.set_up(up);
     }
 
     /// Makes what was written without a sync durable: the next start reads less of the journal.

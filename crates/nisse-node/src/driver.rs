@@ -15,6 +15,7 @@ pub(crate) use actions::finished;
 pub(crate) use asked::shortened;
 pub use asked::{Asked, tries_max};
 pub(crate) use handle::DriverHandle;
+pub(crate) use held::{Fate, fate};
 
 use std::collections::VecDeque;
 use std::sync::Arc;

@@ -3,11 +3,14 @@
 //!
 //! A completion carries every effect of its invocation; its fsync is the only commit (DESIGN §5.1).
 
+mod jobs;
 mod stored;
 mod writer;
 
+use jobs::StoredChange;
+pub(crate) use jobs::{StoredAnswer, StoredAttempt, StoredEnd, StoredEvent, parsed};
 use nisse_model::{Address, AgentName, ContentId, DeploymentId, Effect, Timestamp};
-use nisse_orchestrator::Decision;
+use nisse_orchestrator::{Decision, JobChange};
 use stored::{StoredClosing, StoredCompletion, StoredEffect};
 pub(crate) use writer::{CompletionParts, CompletionWriter};
 
@@ -23,6 +26,8 @@ const COMPLETION_VERSION: u8 = 1;
 const KIND_OPENING: u8 = 6;
 const KIND_CLOSING: u8 = 7;
 const CLOSING_VERSION: u8 = 1;
+const KIND_JOBS: u8 = 8;
+const JOBS_VERSION: u8 = 1;
 
 /// One record of the journal.
 #[derive(Debug, Clone, PartialEq)]
@@ -43,6 +48,8 @@ pub(crate) enum Entry {
     /// A request that changes the world is about to leave: made durable before it does (DESIGN §5.1). The text names
     /// the invocation, the call's place in it, the method and the authority.
     Intent(String),
+    /// What became of jobs and triggers.
+    Jobs(Vec<JobChange>),
 }
 
 /// A change of a whole state: rollback, a refused update, destruction.
@@ -103,8 +110,11 @@ pub enum DecodeEntryError {
     /// A completion that does not decode.
     #[error("read a completion in the journal")]
     Completion(#[source] minicbor::decode::Error),
+    /// What became of jobs does not decode.
+    #[error("read what became of jobs in the journal")]
+    Jobs(#[source] minicbor::decode::Error),
     /// Text inside a completion that is not what it should be.
-    #[error("read `{0}` in a completion")]
+    #[error("read `{0}` in the journal")]
     Text(String),
 }
 
@@ -141,6 +151,12 @@ impl Entry {
                 }
                 bytes
             }
+            Self::Jobs(changes) => {
+                let mut bytes = vec![KIND_JOBS, JOBS_VERSION];
+                let changes: Vec<StoredChange> = changes.iter().map(Into::into).collect();
+                minicbor::encode(changes, &mut bytes).expect("memory takes every write");
+                bytes
+            }
             Self::Intent(text) => {
                 let mut bytes = vec![KIND_INTENT, INTENT_VERSION];
                 bytes.extend(text.as_bytes());
@@ -173,6 +189,10 @@ impl Entry {
                 let stored: StoredClosing = minicbor::decode(rest).map_err(DecodeEntryError::Completion)?;
                 Ok(Self::Closing(stored.into()))
             }
+            [KIND_JOBS, JOBS_VERSION, rest @ ..] => {
+                let stored: Vec<StoredChange> = minicbor::decode(rest).map_err(DecodeEntryError::Jobs)?;
+                stored.into_iter().map(JobChange::try_from).collect::<Result<_, _>>().map(Self::Jobs)
+            }
             [KIND_STATE, STATE_VERSION, rest @ ..] => decode_state(rest).map(Self::State),
             [KIND_INTENT, INTENT_VERSION, rest @ ..] => Ok(intent(rest)),
             [KIND_SNAPSHOT, SNAPSHOT_VERSION, rest @ ..] => decode_snapshot(rest).map(Self::Snapshot),
@@ -180,9 +200,11 @@ impl Entry {
             [KIND_SNAPSHOT] => decode_snapshot(&[]).map(Self::Snapshot),
             [KIND_SNAPSHOT, rest @ ..] if rest[0] == 0 => decode_snapshot(rest).map(Self::Snapshot),
             [KIND_INTENT, rest @ ..] if rest.first().is_some_and(u8::is_ascii_hexdigit) => Ok(intent(rest)),
-            [KIND_COMPLETION | KIND_OPENING | KIND_CLOSING | KIND_STATE | KIND_INTENT | KIND_SNAPSHOT, version, ..] => {
-                Err(DecodeEntryError::Version { kind: bytes[0], version: *version })
-            }
+            [
+                KIND_COMPLETION | KIND_OPENING | KIND_CLOSING | KIND_STATE | KIND_INTENT | KIND_SNAPSHOT | KIND_JOBS,
+                version,
+                ..,
+            ] => Err(DecodeEntryError::Version { kind: bytes[0], version: *version }),
             other => Err(DecodeEntryError::Kind(other.first().copied())),
         }
     }
@@ -222,6 +244,7 @@ fn decode_state(rest: &[u8]) -> Result<StateChange, DecodeEntryError> {
 #[cfg(test)]
 mod tests {
     use nisse_model::{CredentialId, Hash256, SpaceWrite};
+    use nisse_orchestrator::{AgentKey, Attempt, Cursor, Job, JobEnd};
 
     use super::*;
 
@@ -242,9 +265,42 @@ mod tests {
                 space(SpaceWrite::Put("{\"a\":1}".to_owned())),
                 space(SpaceWrite::Patch("{}".to_owned())),
                 space(SpaceWrite::Delete),
+                Effect::Answer(nisse_model::Outcome { content_type: "text/plain".to_owned(), data: vec![1, 0] }),
             ],
             record: vec![1, 2, 3],
         }
+    }
+
+    fn changes() -> Vec<JobChange> {
+        let agent = AgentKey { owner: Address([3; 20]), name: "a.b".parse().expect("a name") };
+        let (id, at) = (nisse_model::InvocationId([7; 16]), Timestamp(6));
+        let attempt = Some(Attempt { began: at, ended: Timestamp(8), seq: Some(3), fuel: nisse_model::Fuel(9) });
+        let event = nisse_model::Event::manual("x".to_owned(), at, "text/plain".to_owned(), vec![0, 255]);
+        let answer = Some(nisse_model::Outcome { content_type: String::new(), data: vec![0] });
+        let (trigger, reason) = (Some("tick".parse().expect("a name")), Some("why".to_owned()));
+        let ended = |end| JobChange::Ended { agent: agent.clone(), id, attempts: 2, end, at, attempt };
+        vec![
+            JobChange::Added(Job {
+                id,
+                agent: agent.clone(),
+                function: "one".parse().expect("a name"),
+                trigger,
+                event,
+                depth: 1,
+                due: at,
+            }),
+            JobChange::Retried { agent: agent.clone(), id, attempts: 1, due: at, reason, attempt },
+            JobChange::Handled { agent: agent.clone(), id, answer: answer.clone() },
+            ended(JobEnd::Completed(answer)),
+            ended(JobEnd::Failed("why".to_owned())),
+            ended(JobEnd::Cancelled),
+            JobChange::Moved {
+                agent: agent.clone(),
+                trigger: "tick".parse().expect("a name"),
+                cursor: Cursor { at, count: 4, is_paused: true },
+            },
+            JobChange::Forgotten { agent },
+        ]
     }
 
     fn space(write: SpaceWrite) -> Effect {
@@ -268,6 +324,8 @@ mod tests {
             Entry::Snapshot(vec![decision.clone(), decision]),
             Entry::Snapshot(Vec::new()),
             Entry::Intent("0a:3 POST api.example.org".to_owned()),
+            Entry::Jobs(changes()),
+            Entry::Jobs(Vec::new()),
             state(None),
             state(Some(ContentId::raw(Hash256::of(b"export")))),
         ];
@@ -283,7 +341,7 @@ mod tests {
         assert_eq!(refused(&[77]), "read a journal record of kind Some(77)");
         let version =
             |kind| format!("read a journal record of kind {kind} and version 9: this nisse knows no such version");
-        for kind in 2..=7 {
+        for kind in 2..=8 {
             assert_eq!(refused(&[kind, 9, 0]), version(kind));
         }
     }

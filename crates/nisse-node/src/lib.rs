@@ -20,6 +20,7 @@ mod fixtures;
 mod heartbeats;
 mod home;
 mod identity;
+mod jobs;
 mod keys;
 mod lane;
 mod ledger;

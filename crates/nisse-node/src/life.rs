@@ -8,7 +8,7 @@ use std::sync::Arc;
 use nisse_model::{
     AuditLine, DeploymentId, Event as AgentEvent, FailureKind, Invocation, InvocationId, Permission, Timestamp,
 };
-use nisse_orchestrator::{ActionResult, Alarm, AlarmEnd, FailureStage, Placement, PrepareError};
+use nisse_orchestrator::{ActionResult, Alarm, AlarmEnd, Declared, FailureStage, Placement, PrepareError};
 
 pub(crate) use kept::kept_name;
 pub(crate) use swap::{Swap, is_on_trial, swap_step};
@@ -263,7 +263,11 @@ async fn bring_to_life(
     let agent = handle.clone();
     core.supervisor.spawn(format!("agent {deployment}"), |stop| apart(deployment, agent::run(agent, stop)));
     let permissions = checked.manifest.permissions.iter().map(ToString::to_string).collect();
-    Ok(Running { handle, label, permissions, guard, incarnation })
+    let declared = Arc::new(Declared {
+        functions: checked.manifest.functions.clone(),
+        triggers: checked.manifest.triggers.clone(),
+    });
+    Ok(Running { handle, label, permissions, guard, declared, incarnation })
 }
 
 /// Tells which rights an agent comes to life with. It lives without that line, too: a full disk stops no agent.
@@ -294,7 +298,7 @@ pub(crate) fn started_id(deployment: DeploymentId, incarnation: u32) -> Invocati
 async fn handle_started(core: &Core, id: InvocationId, running: &Running) -> Result<Option<Held>, PrepareError> {
     let now = core.clock.now();
     let event = AgentEvent::started(format!("started:{}", running.incarnation), now);
-    match running.handle.named_event(invocation(id, event, 1, now), &core.unapplied).await {
+    match running.handle.named_event(invocation(id, event, 1, now), false, &core.unapplied).await {
         Ok((EventAnswer { result: Ok(_), .. }, held)) => Ok(Some(held)),
         Ok((EventAnswer { result: Err(failure), .. }, held)) => {
             held.let_go();
@@ -331,7 +335,7 @@ pub(crate) async fn raise_alarm(
     let Some(running) = running else { return (AlarmEnd::NotUp, None) };
     let event = AgentEvent::alarm(format!("alarm:{}", alarm.number), alarm.at);
     let invocation = invocation(id, event, alarm.attempt, core.clock.now());
-    let (answer, held) = match running.handle.named_event(invocation, &core.unapplied).await {
+    let (answer, held) = match running.handle.named_event(invocation, false, &core.unapplied).await {
         Ok((answer, held)) => (Ok(answer), Some(held)),
         Err(error) => (Err(error), None),
     };

@@ -17,6 +17,7 @@ mod home;
 mod identity;
 mod invitations;
 mod invoke;
+mod jobs;
 mod life;
 mod market;
 mod members;

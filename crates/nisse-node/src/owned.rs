@@ -27,8 +27,17 @@ const OWNED_MAX: usize = 4_096;
 /// The list of agents that a member sees, which has none but those of their spaces.
 const LIST: &str = "/agent/list";
 /// Everything else that a member may do, and the least role that gives it.
-const GIVES: [(&str, Role); 10] = [
+const GIVES: [(&str, Role); 19] = [
     ("/agent/status", Role::Read),
+    ("/agent/trigger/list", Role::Read),
+    ("/agent/trigger/show", Role::Read),
+    ("/agent/invocation/list", Role::Edit),
+    ("/agent/invocation/show", Role::Edit),
+    ("/agent/trigger/fire", Role::Edit),
+    ("/agent/trigger/pause", Role::Admin),
+    ("/agent/trigger/resume", Role::Admin),
+    ("/agent/invocation/retry", Role::Admin),
+    ("/agent/invocation/cancel", Role::Admin),
     ("/agent/logs", Role::Edit),
     ("/agent/logs/follow", Role::Edit),
     ("/agent/invoke", Role::Edit),

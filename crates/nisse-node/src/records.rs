@@ -89,7 +89,7 @@ pub(crate) fn record_of(entry: Entry) -> Option<(DeploymentId, u64, Vec<u8>)> {
             let seq = InvocationRecord::seq_of(&closing.record)?;
             Some((closing.deployment, seq, closing.record))
         }
-        Entry::Decision(_) | Entry::Snapshot(_) | Entry::State(_) | Entry::Intent(_) => None,
+        Entry::Decision(_) | Entry::Snapshot(_) | Entry::State(_) | Entry::Intent(_) | Entry::Jobs(_) => None,
     }
 }
 

@@ -5,26 +5,30 @@
 mod tests;
 mod writes;
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 
 use nisse_content::BlockStore;
-use nisse_model::{Address, AgentName, CredentialId, DeploymentId, InvocationId, InvocationRecord, SpaceWrite};
-use nisse_orchestrator::{Decision, Orchestrator};
-use nisse_store::{Position, Snapshot, StateStore};
+use nisse_model::{Address, AgentName, CredentialId, DeploymentId, Effect, InvocationId, InvocationRecord, SpaceWrite};
+use nisse_orchestrator::{Decision, JobChange, Orchestrator};
+use nisse_store::{Database, Position, Snapshot, StateStore};
 
 use crate::agent::{Outward, outward_effects, state_writes};
 use crate::entry::{Closing, Completion, Entry, StateChange};
 use crate::error::{ErrorKind, NodeError, chain};
+use crate::jobs::{Completed, table};
 use crate::records::Places;
 use crate::spaces::space_changes;
 use writes::Gathered;
 
 /// Largest export of a state that is put back, in bytes.
 const STATE_EXPORT_BYTES_MAX: u64 = nisse_store::SNAPSHOT_BYTES_MAX;
+/// Changes of jobs that become rows at a time.
+const JOBS_GATHERED_MAX: usize = 1_024;
 
 /// What the journal tells, record by record.
 pub(crate) struct Recovery<'a> {
     states: &'a StateStore,
+    database: &'a Database,
     content: &'a BlockStore,
     make: &'a dyn Fn() -> Orchestrator,
     orchestrator: Orchestrator,
@@ -36,7 +40,8 @@ pub(crate) struct Recovery<'a> {
     spaces: Vec<RecoveredChanges>,
     /// Where the outbox begins: answers of records before this place have arrived.
     pub(crate) outbox: Position,
-    completed: HashSet<[u8; 16]>,
+    completed: Completed,
+    jobs: Vec<JobChange>,
     places: Places,
 }
 
@@ -56,15 +61,21 @@ pub(crate) struct Recovered {
     /// To be sent to the driver: all of it is idempotent.
     pub(crate) outward: Vec<Outward>,
     pub(crate) spaces: Vec<RecoveredChanges>,
-    pub(crate) completed: HashSet<[u8; 16]>,
+    /// Invocations that succeeded, and what they answered where that was kept.
+    pub(crate) completed: Completed,
     /// Where the journal holds which records.
     pub(crate) places: Places,
 }
 
 impl<'a> Recovery<'a> {
-    pub(crate) fn new(states: &'a StateStore, content: &'a BlockStore, make: &'a dyn Fn() -> Orchestrator) -> Self {
+    pub(crate) fn new(
+        (states, database): (&'a StateStore, &'a Database),
+        content: &'a BlockStore,
+        make: &'a dyn Fn() -> Orchestrator,
+    ) -> Self {
         Self {
             states,
+            database,
             content,
             make,
             orchestrator: make(),
@@ -73,7 +84,8 @@ impl<'a> Recovery<'a> {
             publications: Vec::new(),
             spaces: Vec::new(),
             outbox: Position(0),
-            completed: HashSet::new(),
+            completed: Completed::new(),
+            jobs: Vec::new(),
             places: Places::default(),
         }
     }
@@ -103,6 +115,10 @@ impl<'a> Recovery<'a> {
             }
             Entry::State(change) => self.state(position, &change),
             Entry::Intent(_) => Ok(()),
+            Entry::Jobs(changes) => {
+                self.jobs.extend(changes);
+                if self.jobs.len() >= JOBS_GATHERED_MAX { self.apply_jobs() } else { Ok(()) }
+            }
         }
     }
 
@@ -124,7 +140,11 @@ impl<'a> Recovery<'a> {
     fn completion(&mut self, position: Position, completion: Completion) -> Result<(), NodeError> {
         let Completion { deployment, owner, agent, invocation, succeeded, effects, record, .. } = completion;
         if succeeded {
-            self.completed.insert(invocation);
+            let answer = effects.iter().find_map(|effect| match effect {
+                Effect::Answer(answer) => Some(answer.clone()),
+                _ => None,
+            });
+            self.completed.insert(invocation, answer);
         }
         for (space, changes) in space_changes(&effects) {
             let agent = agent.clone();
@@ -171,9 +191,14 @@ impl<'a> Recovery<'a> {
         }
     }
 
+    fn apply_jobs(&mut self) -> Result<(), NodeError> {
+        table::apply(self.database, &std::mem::take(&mut self.jobs)).map_err(|error| failed(&error))
+    }
+
     /// Everything was read.
     pub(crate) fn finish(mut self) -> Result<Recovered, NodeError> {
         self.writes.apply().map_err(|error| failed(&error))?;
+        self.apply_jobs()?;
         let alarms = self.alarms.into_values().map(|(_, alarm)| alarm);
         let outward = alarms.chain(self.publications).collect();
         Ok(Recovered {

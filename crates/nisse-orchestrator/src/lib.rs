@@ -11,6 +11,7 @@ mod agent;
 mod decision;
 mod event;
 mod heartbeat;
+mod jobs;
 mod orchestrator;
 mod policy;
 mod price;
@@ -22,6 +23,10 @@ pub use agent::{Agent, Alarm, Assignment, Lease, Life, NextPackage, Placement, S
 pub use decision::Decision;
 pub use event::{ActionResult, AlarmEnd, Command, Event, MarketStep, Order, PrepareError};
 pub use heartbeat::{Attended, Period, Whose, ran_at};
+pub use jobs::{
+    AgentKey, Answer, Attempt, AttemptEnd, Cursor, Declared, Job, JobAction, JobChange, JobEffects, JobEnd, JobLimits,
+    JobRefusal, Jobs, Up, WaitingJob,
+};
 pub use orchestrator::{ALARM_DISTANCE_MIN_MS, CommandError, Orchestrator};
 pub use policy::{Accept, Capacity, Policy};
 pub use price::Prices;

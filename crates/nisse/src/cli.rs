@@ -1,6 +1,7 @@
 //! The command line's grammar.
 
 mod identity;
+mod job;
 mod space;
 mod space_schema;
 mod vault;
@@ -11,6 +12,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use identity::{DeviceCommand, IdentityCommand, KitCommand, TokenCommand};
+pub(crate) use job::{InvocationCommand, TriggerCommand};
 pub(crate) use space::{MemberRole, SpaceCommand, TicketRole};
 pub(crate) use space_schema::SchemaCommand;
 pub(crate) use vault::{AuditCommand, SecretCommand, VaultCommand, WalletCommand};
@@ -92,6 +94,14 @@ pub(crate) enum Command {
         #[arg(long, value_name = "MEDIA")]
         content_type: Option<String>,
     },
+    /// What raises events of an agent, by its agent.yaml
+    #[command(subcommand)]
+    Trigger(TriggerCommand),
+    /// Say why a trigger fired last, or did not
+    Why { agent: String, trigger: String },
+    /// Events that an agent handled, handles and will handle
+    #[command(subcommand)]
+    Invocation(InvocationCommand),
     /// Pay more into an agent's lease
     Fund {
         agent: String,

@@ -10,6 +10,7 @@ mod doctor;
 mod files;
 mod identity;
 mod invoke;
+mod job;
 mod market;
 mod pkg;
 mod receipt;
@@ -67,6 +68,9 @@ pub(crate) fn run(cli: Cli) -> Result<(), Failure> {
         Command::Kit(KitCommand::Check) => block_on(identity::check_kit(&shared)),
         Command::Device(command) => block_on(device::run(&shared, command)),
         Command::Token(command) => block_on(token::run(&shared, command)),
+        Command::Trigger(command) => block_on(job::trigger(&shared, command)),
+        Command::Why { agent, trigger } => block_on(job::why(&shared, &agent, &trigger)),
+        Command::Invocation(command) => block_on(job::invocation(&shared, command)),
         Command::Space(command) => block_on(space::run(&shared, command)),
         Command::Receipt(command) => block_on(receipt::run(&shared, command)),
         other => block_on(agents::run(&shared, other)),

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::{ArtifactHash, Manifest};
-use crate::{Access, NetworkScheme, Permission};
+use crate::{Access, FunctionName, NetworkScheme, Permission};
 
 /// Something to think about before deploying. Prints as one sentence.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -49,6 +49,9 @@ pub enum Warning {
     /// A rule that stands twice.
     #[error("rule {0} of `access` stands there before, so it decides nothing")]
     DuplicateAccess(usize),
+    /// Declared for nothing.
+    #[error("no trigger runs the function `{0}`")]
+    FunctionUnused(FunctionName),
     /// No node of this version has one to give.
     #[error("`resources.gpu` is true: no node of this version offers a GPU, so nobody will bid")]
     Gpu,
@@ -71,6 +74,9 @@ pub fn check(manifest: &Manifest) -> Vec<Warning> {
         warnings.push(Warning::Gpu);
     }
     warnings.extend(access(&manifest.access));
+    let is_run = |name: &FunctionName| manifest.triggers.iter().any(|trigger| trigger.function == *name);
+    let unused = manifest.functions.iter().filter(|function| !is_run(&function.name));
+    warnings.extend(unused.map(|function| Warning::FunctionUnused(function.name.clone())));
     let mut seen = BTreeSet::new();
     for permission in &manifest.permissions {
         if !seen.insert(permission) {

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::{ConfigError, ParseAgentIdError, ParseEntryPointError, ParsePermissionError};
+use crate::{ConfigError, ParseAgentIdError, ParseEntryPointError, ParsePermissionError, ScheduleError, TemplateError};
 
 /// One error. Prints as one sentence that begins with its place.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -182,9 +182,23 @@ pub enum ManifestProblem {
     /// A version that this nisse does not know.
     #[error("found {0} for `nisse`, expected 1")]
     Version(String),
-    /// A key of a later version.
-    #[error("found `{0}`, which is not supported by this version of nisse")]
-    NotSupported(&'static str),
+    /// A trigger of a kind of a later version.
+    #[error("found a trigger of the kind `{0}`, which this version of nisse does not have")]
+    TriggerKind(String),
+    /// When a timer fires is refused.
+    #[error("found a wrong `{key}`: cannot {error}")]
+    Schedule {
+        /// The key, dotted from the root.
+        key: &'static str,
+        /// Why.
+        error: ScheduleError,
+    },
+    /// What a trigger makes of an event is refused.
+    #[error("found a wrong `triggers.input`: cannot {0}")]
+    Input(TemplateError),
+    /// Functions that run one another for ever.
+    #[error("found functions that run one another for ever: {0}")]
+    Circle(String),
     /// `agent_id` is refused.
     #[error("found a wrong `agent_id`: cannot {0}")]
     AgentId(ParseAgentIdError),

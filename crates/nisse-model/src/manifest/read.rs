@@ -8,9 +8,11 @@ use super::{ArtifactHash, Manifest};
 use crate::{Access, AgentId, Config, EntryPoint, Permission, Resources};
 
 mod access;
+mod functions;
 mod reader;
 mod resources;
 mod secrets;
+mod triggers;
 
 use reader::{Reader, find};
 
@@ -30,10 +32,9 @@ const KEYS: [&str; 12] = [
     "access",
 ];
 /// The keys that errors offer.
-pub(super) const KEYS_TEXT: &str =
-    "agent_id, description, compliance, resources, entry_point, artifact_hash, permissions, nisse, config, access";
-/// Keys of nisse that need `nisse: 1`, and whether this version acts upon them.
-const KEYS_BEYOND: [(&str, bool); 4] = [("config", true), ("functions", false), ("triggers", false), ("access", true)];
+pub(super) const KEYS_TEXT: &str = "agent_id, description, compliance, resources, entry_point, artifact_hash, permissions, nisse, config, functions, triggers, access";
+/// Keys of nisse, which need `nisse: 1`.
+const KEYS_BEYOND: [&str; 4] = ["config", "functions", "triggers", "access"];
 
 /// What an entry of `permissions` is.
 const PERMISSION: &str = "a permission as text, such as \"network_outbound:HOST\"";
@@ -70,6 +71,9 @@ impl Reader {
         let permissions = find(entries, "permissions").map_or(Some(Vec::new()), |node| self.permissions(node));
         let config = find(entries, "config").map_or(Some(Config::default()), |node| self.config(node));
         let access = find(entries, "access").map_or(Some(Access::Anybody), |node| self.access(node));
+        let functions = find(entries, "functions").map_or(Some(Vec::new()), |node| self.functions(node));
+        let triggers =
+            find(entries, "triggers").map_or(Some(Vec::new()), |node| self.triggers(node, functions.as_deref()));
         Some(Manifest {
             agent_id: agent_id?,
             description: description?,
@@ -80,6 +84,8 @@ impl Reader {
             permissions: permissions?,
             config: config?,
             access: access?,
+            functions: functions?,
+            triggers: triggers?,
         })
     }
 
@@ -97,11 +103,9 @@ impl Reader {
                 self.report(entry.node.at, ManifestProblem::Version(found), hint);
             }
         }
-        for (key, supported) in KEYS_BEYOND {
+        for key in KEYS_BEYOND {
             let Some(entry) = entries.iter().find(|entry| entry.key == key) else { continue };
-            if !supported {
-                self.report(entry.key_at, ManifestProblem::NotSupported(key), Some(format!("remove `{key}`")));
-            } else if version.is_none() {
+            if version.is_none() {
                 let hint = Some("add the line `nisse: 1`".to_owned());
                 self.report(entry.key_at, ManifestProblem::NeedsVersion(key), hint);
             }

@@ -11,7 +11,7 @@ pub(super) fn object(entries: &[Entry]) -> Result<Map<String, Json>, ManifestErr
     entries.iter().map(|entry| Ok((entry.key.clone(), json(&entry.key, &entry.node)?))).collect()
 }
 
-fn json(key: &str, node: &Node) -> Result<Json, ManifestError> {
+pub(super) fn json(key: &str, node: &Node) -> Result<Json, ManifestError> {
     match &node.value {
         Value::Mapping(entries) => object(entries).map(Json::Object),
         Value::Sequence(nodes) => nodes.iter().map(|node| json(key, node)).collect::<Result<_, _>>().map(Json::Array),

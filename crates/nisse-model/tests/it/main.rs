@@ -10,6 +10,7 @@ mod lease_terms;
 mod manifest;
 mod manifest_access;
 mod manifest_config_errors;
+mod manifest_functions;
 mod manifest_permission_errors;
 mod manifest_value_errors;
 mod manifest_yaml_errors;

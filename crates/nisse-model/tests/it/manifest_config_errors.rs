@@ -20,14 +20,6 @@ fn a_quoted_version_is_refused() {
 }
 
 #[test]
-fn keys_of_a_later_version_are_refused_by_name() {
-    assert_snapshot!(refused("permissions:", "nisse: 1\nfunctions: []\ntriggers: []\npermissions:"), @r"
-    line 14, column 1: found `functions`, which is not supported by this version of nisse; remove `functions`
-    line 15, column 1: found `triggers`, which is not supported by this version of nisse; remove `triggers`
-    ");
-}
-
-#[test]
 fn a_configuration_that_is_a_list_is_refused() {
     assert_snapshot!(refused("permissions:", "nisse: 1\nconfig: [1]\npermissions:"), @"line 14, column 9: found a list for `config`, expected a mapping");
 }

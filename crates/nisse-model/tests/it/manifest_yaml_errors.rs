@@ -11,17 +11,17 @@ fn of(text: &str) -> String {
 
 #[test]
 fn an_unknown_key_names_the_nearest_known_one() {
-    assert_snapshot!(refused("description:", "descripton:"), @r#"line 3, column 1: found the unknown key "descripton", expected one of agent_id, description, compliance, resources, entry_point, artifact_hash, permissions, nisse, config, access; did you mean `description`?"#);
+    assert_snapshot!(refused("description:", "descripton:"), @r#"line 3, column 1: found the unknown key "descripton", expected one of agent_id, description, compliance, resources, entry_point, artifact_hash, permissions, nisse, config, functions, triggers, access; did you mean `description`?"#);
 }
 
 #[test]
 fn an_unknown_key_without_a_neighbour_lists_the_known_ones() {
-    assert_snapshot!(refused("compliance:", "kubernetes:"), @r#"line 4, column 1: found the unknown key "kubernetes", expected one of agent_id, description, compliance, resources, entry_point, artifact_hash, permissions, nisse, config, access"#);
+    assert_snapshot!(refused("compliance:", "kubernetes:"), @r#"line 4, column 1: found the unknown key "kubernetes", expected one of agent_id, description, compliance, resources, entry_point, artifact_hash, permissions, nisse, config, functions, triggers, access"#);
 }
 
 #[test]
 fn a_key_in_another_spelling_is_unknown() {
-    assert_snapshot!(refused("entry_point:", "entryPoint:"), @r#"line 11, column 1: found the unknown key "entryPoint", expected one of agent_id, description, compliance, resources, entry_point, artifact_hash, permissions, nisse, config, access; did you mean `entry_point`?"#);
+    assert_snapshot!(refused("entry_point:", "entryPoint:"), @r#"line 11, column 1: found the unknown key "entryPoint", expected one of agent_id, description, compliance, resources, entry_point, artifact_hash, permissions, nisse, config, functions, triggers, access; did you mean `entry_point`?"#);
 }
 
 #[test]
@@ -90,7 +90,7 @@ fn a_second_document_is_refused() {
 
 #[test]
 fn an_empty_file_is_refused() {
-    assert_snapshot!(of("# nothing here\n"), @"line 1, column 1: found nothing, expected the keys of an agent: agent_id, description, compliance, resources, entry_point, artifact_hash, permissions, nisse, config, access");
+    assert_snapshot!(of("# nothing here\n"), @"line 1, column 1: found nothing, expected the keys of an agent: agent_id, description, compliance, resources, entry_point, artifact_hash, permissions, nisse, config, functions, triggers, access");
 }
 
 #[test]
@@ -170,7 +170,7 @@ fn at_most_twenty_errors_are_told() {
 fn errors_come_in_the_order_of_the_text() {
     let text = TIP_EXAMPLE.replace("agent_id:", "agent:").replace("read_ipfs", "read_ipsf");
     assert_snapshot!(of(&text), @r#"
-    line 2, column 1: found the unknown key "agent", expected one of agent_id, description, compliance, resources, entry_point, artifact_hash, permissions, nisse, config, access
+    line 2, column 1: found the unknown key "agent", expected one of agent_id, description, compliance, resources, entry_point, artifact_hash, permissions, nisse, config, functions, triggers, access
     line 2, column 1: found no `agent_id`, expected NAME@vMAJOR.MINOR.PATCH
     line 15, column 5: found the wrong permission "read_ipsf": cannot find the permission kind "read_ipsf": expected one of network_outbound, network_local, secret, space, read_ipfs, publish_to_chain; did you mean `read_ipfs`?
     "#);

@@ -22,7 +22,11 @@ pub(crate) fn state_writes(effects: &[Effect]) -> Vec<StateWrite> {
     let write = |effect: &Effect| match effect {
         Effect::StatePut { key, value } => Some(StateWrite { key: key.clone(), value: Some(value.clone()) }),
         Effect::StateDelete { key } => Some(StateWrite { key: key.clone(), value: None }),
-        Effect::AlarmSet { .. } | Effect::AlarmClear | Effect::PublishToChain { .. } | Effect::Space { .. } => None,
+        Effect::AlarmSet { .. }
+        | Effect::AlarmClear
+        | Effect::PublishToChain { .. }
+        | Effect::Space { .. }
+        | Effect::Answer(_) => None,
     };
     effects.iter().filter_map(write).collect()
 }
@@ -49,8 +53,8 @@ pub(crate) fn outward_effects(
             value: *value,
             decimals: *decimals,
         }),
-        // What changes spaces has a way of its own: `spaces/outbox.rs`.
-        Effect::StatePut { .. } | Effect::StateDelete { .. } | Effect::Space { .. } => None,
+        // What changes spaces has a way of its own: `spaces/outbox.rs`. An answer goes to whoever runs the job.
+        Effect::StatePut { .. } | Effect::StateDelete { .. } | Effect::Space { .. } | Effect::Answer(_) => None,
     };
     effects.iter().enumerate().filter_map(outward).collect()
 }

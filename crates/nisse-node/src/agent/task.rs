@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Request, Response, StatusCode, header};
-use nisse_model::{Event, Failure, FailureKind, Invocation, InvocationId, Outcome, RecordOutcome};
+use nisse_model::{Effect, Event, Failure, FailureKind, Invocation, InvocationId, Outcome, RecordOutcome};
 use nisse_sandbox::{AgentProgram, HttpAnswer as SandboxAnswer, InvocationEnd, LiveInstance, StartError};
 use tokio::sync::{oneshot, watch};
 
@@ -77,11 +77,11 @@ impl Task {
     }
 
     /// Handles an event.
-    pub(super) async fn event(&mut self, invocation: Invocation) -> Result<EventAnswer, CallError> {
+    pub(super) async fn event(&mut self, invocation: Invocation, keeps_answer: bool) -> Result<EventAnswer, CallError> {
         self.check_halt()?;
         self.clear().await?;
         self.running = true;
-        let answer = self.event_call(invocation).await;
+        let answer = self.event_call(invocation, keeps_answer).await;
         self.settle();
         answer
     }
@@ -149,14 +149,17 @@ impl Task {
         closed.map(drop).map_err(CallError::Node)
     }
 
-    async fn event_call(&mut self, invocation: Invocation) -> Result<EventAnswer, CallError> {
+    async fn event_call(&mut self, invocation: Invocation, keeps_answer: bool) -> Result<EventAnswer, CallError> {
         if !self.program.handles_events() {
             return Err(CallError::NoHandler);
         }
         let context = self.committer.context();
         self.enliven().await?;
         let Self { committer, instance: Some(live), halt, .. } = self else { return Err(CallError::Halted) };
-        let end = until_halted(halt, committer.opening(), live.handle(&invocation, context)).await?;
+        let mut end = until_halted(halt, committer.opening(), live.handle(&invocation, context)).await?;
+        if let (true, Ok(Ok(outcome))) = (keeps_answer, &end.result) {
+            end.effects.push(Effect::Answer(outcome.clone()));
+        }
         let fuel = end.trace.fuel;
         let (result, seq) = self.finish(invocation.id, end, false).await?;
         Ok(EventAnswer { invocation: invocation.id, seq, fuel, result })
@@ -184,7 +187,7 @@ impl Task {
             attempt: 1,
             deadline: now.plus_ms(HTTP_EVENT_MS),
         };
-        let EventAnswer { seq, result, .. } = self.event_call(invocation).await?;
+        let EventAnswer { seq, result, .. } = self.event_call(invocation, false).await?;
         let (status, Outcome { content_type, data }) = match result {
             Ok(outcome) => (StatusCode::OK, outcome),
             Err(Failure { kind, text }) => {

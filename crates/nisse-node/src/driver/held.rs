@@ -36,14 +36,14 @@ pub(super) enum End {
 
 /// What a journal's error means for what it did not take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Fate {
+pub(crate) enum Fate {
     /// It stands nowhere: it may go out again.
     Refused,
     /// Nobody knows, or it is never taken.
     Final,
 }
 
-pub(super) fn fate(error: &JournalError) -> Fate {
+pub(crate) fn fate(error: &JournalError) -> Fate {
     match error {
         JournalError::Refused(_) => Fate::Refused,
         JournalError::Poisoned(_)

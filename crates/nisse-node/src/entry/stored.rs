@@ -3,7 +3,7 @@
 use minicbor::{Decode, Encode};
 use nisse_model::{Address, AssetName, CredentialId, DeploymentId, Effect, Hash256, SpaceWrite, Timestamp};
 
-use super::{Closing, Completion, DecodeEntryError};
+use super::{Closing, Completion, DecodeEntryError, StoredAnswer};
 
 /// The stored form of a completion; a field keeps its number for ever.
 #[derive(Encode, Decode)]
@@ -99,6 +99,11 @@ pub(super) enum StoredEffect {
         #[n(3)]
         json: String,
     },
+    #[n(6)]
+    Answer {
+        #[n(0)]
+        answer: StoredAnswer,
+    },
 }
 
 impl From<&Completion> for StoredCompletion {
@@ -155,6 +160,7 @@ impl From<&Effect> for StoredEffect {
                 };
                 Self::Space { space: space.0.0, object: object.clone(), kind, json }
             }
+            Effect::Answer(outcome) => Self::Answer { answer: outcome.into() },
         }
     }
 }
@@ -172,6 +178,7 @@ impl TryFrom<StoredEffect> for Effect {
                 let asset: AssetName = asset.parse().map_err(|_| DecodeEntryError::Text(asset))?;
                 Self::PublishToChain { asset, value, decimals }
             }
+            StoredEffect::Answer { answer } => Self::Answer(answer.into()),
             StoredEffect::Space { space, object, kind, json } => {
                 let write = match kind {
                     0 => SpaceWrite::Put(json),

@@ -8,7 +8,7 @@ mod update;
 use nisse_content::PinKind;
 use nisse_market::MarketError;
 use nisse_model::DeploymentId;
-use nisse_orchestrator::{Agent, Assignment, CloseReason, Command, CommandError, Life};
+use nisse_orchestrator::{Agent, AgentKey, Assignment, CloseReason, Command, CommandError, Life};
 
 use self::settle::STOP;
 use super::deploy::parse_payment;
@@ -114,6 +114,10 @@ impl Node {
             let kept = packages::keep_state(&self.core, PinKind::Destroyed.name(deployment), owner, &name).await?;
             state_cid = Some(kept.to_string());
             packages::destroy_state(&self.core, owner, &name).await?;
+        }
+        if !elsewhere {
+            let key = AgentKey { owner, name: name.clone() };
+            self.core.jobs.ask(move |jobs, _, effects| jobs.forget(&key, effects)).await?;
         }
         let ended = self
             .look(move |all| {

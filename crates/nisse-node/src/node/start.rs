@@ -30,6 +30,7 @@ use crate::heartbeats::Heard;
 use crate::home::Home;
 use crate::identity::device::Device;
 use crate::identity::{self, Identity};
+use crate::jobs::{self, JobsHandle};
 use crate::keys::Keys;
 use crate::lane::Lanes;
 use crate::link::{self, Peers};
@@ -86,7 +87,7 @@ impl Node {
             .map_err(|error| failed("state_failed", &error))?;
 
         let make = || Orchestrator::new(policy.clone());
-        let mut recovery = Recovery::new(&states, &content, &make);
+        let mut recovery = Recovery::new((&states, &database), &content, &make);
         recovery.outbox = outbox::begins_at(&database).map_err(|error| failed("database_failed", &error))?;
         let layout = JournalOptions { segment_bytes: options.journal.segment_bytes };
         let folder = home.join("journal");
@@ -119,6 +120,7 @@ impl Node {
         let labels = agents.map(|(owner, name)| label(operator, owner, &name)).collect();
         let logs = Logs::open(Arc::clone(&disk), home.join(logs::FOLDER), &labels);
         let (driver, inbox) = DriverHandle::new();
+        let (jobs, jobs_inbox) = JobsHandle::new();
         let (outward_sender, outward) = mpsc::channel(OUTWARD_QUEUE_MAX.max(recovered.len() + 1));
         let journal = Arc::new(journal);
         let records = Arc::new(Records::new(Arc::clone(&journal), Arc::clone(&database), places));
@@ -146,6 +148,7 @@ impl Node {
             outward: outward_sender,
             routes: Routes::default(),
             driver,
+            jobs,
             supervisor,
             milestones: broadcast::Sender::new(MILESTONES_MAX),
             lanes: Lanes::default(),
@@ -197,6 +200,9 @@ impl Node {
             // The queue was made long enough for all of them.
             let _ = core.outward.try_send(effect);
         }
+        let jobs = jobs::restore(&core, &completed).await?;
+        let doing = Arc::clone(&core);
+        core.supervisor.spawn("jobs", |stop| jobs::run(doing, jobs, jobs_inbox, stop));
         // Before anybody can ask: an agent that is known is away for a moment, and not unknown.
         core.publish_routes(&orchestrator);
         let decider = Driver::new(Arc::clone(&core), orchestrator, inbox, outward);

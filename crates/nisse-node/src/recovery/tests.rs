@@ -4,7 +4,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use nisse_content::StoreOptions;
-use nisse_model::Effect;
+use nisse_model::{Effect, Event};
+use nisse_orchestrator::{AgentKey, Cursor, Job, JobEnd, WaitingJob};
 use nisse_store::Disk;
 use nisse_testkit::SimDisk;
 
@@ -15,6 +16,7 @@ use crate::fixtures::{OWNER, assigned, deployment, name, orchestrator};
 
 struct World {
     states: StateStore,
+    database: Database,
     content: BlockStore,
 }
 
@@ -23,6 +25,7 @@ fn world() -> World {
     disk.create_dir_durable(Path::new("/home/state")).expect("the simulated disk has room");
     World {
         states: StateStore::open(Arc::clone(&disk), Path::new("/home/state/agents")).expect("fresh states"),
+        database: Database::open(Arc::clone(&disk), Path::new("/home/state/index")).expect("a fresh index"),
         content: BlockStore::open(disk, "/home/content".into(), StoreOptions::default()).expect("a fresh store"),
     }
 }
@@ -47,7 +50,7 @@ fn put(value: u8) -> Effect {
 /// Recovers a journal that begins at `first`.
 fn recover(world: &World, first: u64, entries: &[Entry]) -> Recovered {
     let make = || orchestrator();
-    let mut recovery = Recovery::new(&world.states, &world.content, &make);
+    let mut recovery = Recovery::new((&world.states, &world.database), &world.content, &make);
     for (index, entry) in entries.iter().enumerate() {
         recovery.take(Position(first + index as u64), &entry.encode()).expect("the journal reads");
     }
@@ -230,10 +233,66 @@ fn a_destroyed_state_stays_destroyed() {
 }
 
 #[test]
+fn jobs_are_as_they_were_from_wherever_the_journal_is_read_again() {
+    let agent = AgentKey { owner: OWNER, name: name() };
+    let job = |key: &str| {
+        let event = Event::manual(key.to_owned(), Timestamp(5), "application/json".to_owned(), b"{}".to_vec());
+        let id = Job::name(&agent, None, &event);
+        let (agent, function) = (agent.clone(), "one".parse().expect("a name"));
+        Job { id, agent, function, trigger: None, event, depth: 0, due: Timestamp(5) }
+    };
+    let (done, waits) = (job("done"), job("waits"));
+    let (key, at) = (agent.clone(), Timestamp(9));
+    let answer = nisse_model::Outcome { content_type: "text/plain".to_owned(), data: b"fine".to_vec() };
+    let end = JobEnd::Completed(Some(answer.clone()));
+    let entries = [
+        Entry::Jobs(vec![JobChange::Added(done.clone()), JobChange::Added(waits.clone())]),
+        Entry::Jobs(vec![JobChange::Ended {
+            agent: key.clone(),
+            id: done.id,
+            attempts: 1,
+            end: end.clone(),
+            at,
+            attempt: None,
+        }]),
+        Entry::Jobs(vec![JobChange::Retried {
+            agent: key.clone(),
+            id: waits.id,
+            attempts: 2,
+            due: Timestamp(77),
+            reason: Some("as told".to_owned()),
+            attempt: None,
+        }]),
+        Entry::Jobs(vec![JobChange::Moved {
+            agent: key,
+            trigger: "tick".parse().expect("a name"),
+            cursor: Cursor { at, count: 3, is_paused: true },
+        }]),
+        completion(7, vec![Effect::Answer(answer.clone())]),
+    ];
+    let world = world();
+    for first in [0, 1, 3, 0] {
+        let recovered = recover(&world, first, &entries[first as usize..]);
+        assert_eq!(recovered.completed, Completed::from([([7; 16], Some(answer.clone()))]));
+        let (open, cursors) = table::all(&world.database).expect("the rows read");
+        let expected = WaitingJob { attempts: 2, due: Timestamp(77), ..waits.waiting() };
+        assert_eq!(open, [(agent.clone(), expected)]);
+        let cursor = Cursor { at, count: 3, is_paused: true };
+        assert_eq!(cursors, [(agent.clone(), "tick".parse().expect("a name"), cursor)]);
+        let ended = table::job(&world.database, &agent, done.id).expect("the rows read").expect("it is kept");
+        assert_eq!(ended.end, Some((end.clone(), at)));
+        assert_eq!(table::event(&world.database, &agent, waits.id).expect("the rows read"), Some(waits.event.clone()));
+    }
+    recover(&world, 5, &[Entry::Jobs(vec![JobChange::Forgotten { agent: agent.clone() }])]);
+    assert_eq!(table::all(&world.database).expect("the rows read"), (Vec::new(), Vec::new()));
+    assert_eq!(table::job(&world.database, &agent, done.id).expect("the rows read"), None);
+}
+
+#[test]
 fn a_record_of_another_kind_is_named_with_its_place() {
     let world = world();
     let make = || orchestrator();
-    let mut recovery = Recovery::new(&world.states, &world.content, &make);
+    let mut recovery = Recovery::new((&world.states, &world.database), &world.content, &make);
     let error = recovery.take(Position(4), &[250]).expect_err("no such kind");
     assert_eq!(error.text, "failed to recover record 4 of the journal: read a journal record of kind Some(250)");
 }

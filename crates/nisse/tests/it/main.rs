@@ -22,6 +22,7 @@ mod guide;
 mod harness;
 mod heartbeats;
 mod hostile;
+mod jobs;
 mod join;
 mod kills;
 mod lease;

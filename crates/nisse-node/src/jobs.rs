@@ -1,0 +1,267 @@
+//! The node's jobs: the machine that decides, driven with real time, journal and agents.
+//!
+//! One task owns [`Jobs`]. What reaches it in one moment becomes one record of the journal; once that is durable the rows
+//! are written, whoever waits is told, and what is to be run begins.
+
+mod run;
+pub(crate) mod table;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+use nisse_model::{InvocationId, Timestamp};
+use nisse_orchestrator::{
+    AgentKey, Answer, Attempt, AttemptEnd, Job, JobAction, JobChange, JobEffects, JobLimits, JobRefusal, Jobs, Up,
+};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::sleep;
+
+use crate::core::Core;
+use crate::driver::{Fate, fate};
+use crate::entry::Entry;
+use crate::error::{ErrorKind, NodeError, chain};
+use crate::supervisor::Stop;
+use crate::unapplied::Held;
+
+/// Messages that wait for the task.
+const QUEUE_MAX: usize = 4_096;
+/// Messages that become one record at most.
+const BATCH_MAX: usize = 1_024;
+/// Longest rest: a clock that is set is noticed after it.
+const REST_MAX: Duration = Duration::from_secs(20);
+/// Rest before a record that the disk refused goes out again.
+const REFUSED_PAUSE: Duration = Duration::from_millis(500);
+/// Ended jobs of all agents after which the oldest are removed.
+const PRUNE_AFTER: usize = 256;
+
+/// Agents that take jobs, by whose they are.
+pub(crate) type AllUp = BTreeMap<AgentKey, Up>;
+
+/// Speaks to the task.
+pub(crate) struct JobsHandle {
+    sender: mpsc::Sender<Message>,
+    up: watch::Sender<AllUp>,
+}
+
+/// The task's ears.
+pub(crate) struct JobsInbox {
+    receiver: mpsc::Receiver<Message>,
+    up: watch::Receiver<AllUp>,
+}
+
+enum Message {
+    Asked(Asked),
+    Ended { agent: Arc<AgentKey>, id: InvocationId, end: AttemptEnd, attempt: Attempt, held: Option<Held> },
+}
+
+type Asked = Box<dyn FnOnce(&mut Jobs, Timestamp, &mut JobEffects) -> Reply + Send>;
+/// Tells whoever asked, once what was decided is durable.
+type Reply = Box<dyn FnOnce() + Send>;
+
+impl JobsHandle {
+    pub(crate) fn new() -> (Self, JobsInbox) {
+        let (sender, receiver) = mpsc::channel(QUEUE_MAX);
+        let (up, seen) = watch::channel(AllUp::new());
+        (Self { sender, up }, JobsInbox { receiver, up: seen })
+    }
+
+    /// Says which agents take jobs now.
+    pub(crate) fn set_up(&self, all: AllUp) {
+        self.up.send_if_modified(|before| {
+            let is_other = *before != all;
+            if is_other {
+                *before = all;
+            }
+            is_other
+        });
+    }
+
+    /// Asks for a decision, and waits until it is durable.
+    pub(crate) async fn ask<T: Send + 'static>(
+        &self,
+        ask: impl FnOnce(&mut Jobs, Timestamp, &mut JobEffects) -> T + Send + 'static,
+    ) -> Result<T, NodeError> {
+        let (reply, answer) = oneshot::channel();
+        let asked: Asked = Box::new(move |jobs, now, effects| {
+            let said = ask(jobs, now, effects);
+            Box::new(move || drop(reply.send(said)))
+        });
+        let stopping =
+            || NodeError::new(ErrorKind::Busy, "stopping", "failed to decide: the node is stopping".to_owned());
+        self.sender.send(Message::Asked(asked)).await.map_err(|_| stopping())?;
+        answer.await.map_err(|_| stopping())
+    }
+
+    /// Takes an event as a job, durable when this returns. `false`: it was here already.
+    pub(crate) async fn add(&self, core: &Core, job: Job) -> Result<bool, NodeError> {
+        let known = table::job(&core.database, &job.agent, job.id).map_err(|error| failed(&error))?;
+        if known.is_some() {
+            return Ok(false);
+        }
+        self.ask(move |jobs, now, effects| jobs.add(job, now, effects)).await?.map_err(|error| refused(&error))
+    }
+
+    async fn tell(&self, message: Message) {
+        // A node that goes down reads from the journal how it ended.
+        let _ = self.sender.send(message).await;
+    }
+}
+
+/// What the journal says besides the rows: handlers that completed.
+pub(crate) type Completed = HashMap<[u8; 16], Answer>;
+
+/// Brings the machine back from the rows, and notes what was handled already.
+pub(crate) async fn restore(core: &Core, completed: &Completed) -> Result<Jobs, NodeError> {
+    let (open, cursors) = table::all(&core.database).map_err(|error| failed(&error))?;
+    let mut jobs = Jobs::new(JobLimits::default());
+    let mut effects = JobEffects::default();
+    let handled: Vec<_> = open.iter().filter(|(_, job)| completed.contains_key(&job.id.0)).cloned().collect();
+    for (agent, job) in open {
+        jobs.restore_job(agent, job);
+    }
+    for (agent, trigger, cursor) in cursors {
+        jobs.restore_cursor(agent, trigger, cursor);
+    }
+    for (agent, job) in handled {
+        jobs.handled(&agent, job.id, completed[&job.id.0].clone(), &mut effects);
+    }
+    if !effects.changes.is_empty() {
+        let held = core.unapplied.hold();
+        write(core, &effects.changes)
+            .await
+            .map_err(|reason| NodeError::new(ErrorKind::Failed, "journal_failed", reason))?;
+        held.let_go();
+    }
+    Ok(jobs)
+}
+
+/// Decides and does until the node stops.
+pub(crate) async fn run(core: Arc<Core>, mut jobs: Jobs, inbox: JobsInbox, mut stop: Stop) {
+    let JobsInbox { mut receiver, mut up } = inbox;
+    let mut known = AllUp::new();
+    let mut batch = Vec::new();
+    let mut ended = (0, BTreeSet::new());
+    loop {
+        let rest = jobs
+            .next_wake()
+            .map_or(REST_MAX, |wake| Duration::from_millis(wake.since_ms(core.clock.now())).min(REST_MAX));
+        tokio::select! {
+            () = stop.requested() => return,
+            _ = receiver.recv_many(&mut batch, BATCH_MAX) => {}
+            changed = up.changed() => if changed.is_err() { return },
+            () = sleep(rest) => {}
+        }
+        let now = core.clock.now();
+        let mut effects = JobEffects::default();
+        let (mut replies, mut holds) = (Vec::new(), Vec::new());
+        let all = up.borrow_and_update().clone();
+        go_up_and_down(&mut jobs, (&known, &all), now, &mut effects);
+        known = all;
+        for message in batch.drain(..) {
+            match message {
+                Message::Asked(asked) => replies.push(asked(&mut jobs, now, &mut effects)),
+                Message::Ended { agent, id, end, attempt, held } => {
+                    let mut chance = [0; 2];
+                    core.entropy.fill(&mut chance);
+                    jobs.ended(&agent, id, (end, attempt), u16::from_be_bytes(chance), &mut effects);
+                    holds.extend(held);
+                }
+            }
+        }
+        jobs.tick(now, &mut effects);
+        let JobEffects { changes, actions } = effects;
+        if !changes.is_empty() {
+            let held = core.unapplied.hold();
+            if let Err(reason) = write_patiently(&core, &changes, &mut stop).await {
+                if let Some(reason) = reason {
+                    core.fail(reason);
+                }
+                return;
+            }
+            held.let_go();
+        }
+        holds.into_iter().for_each(Held::let_go);
+        replies.into_iter().for_each(|reply| reply());
+        for action in actions {
+            begin(&core, action);
+        }
+        for change in &changes {
+            if let JobChange::Ended { agent, .. } = change {
+                ended.0 += 1;
+                ended.1.insert(agent.clone());
+            }
+        }
+        if ended.0 >= PRUNE_AFTER {
+            for agent in std::mem::take(&mut ended).1 {
+                if let Err(error) = table::prune(&core.database, &agent) {
+                    tracing::warn!(error = chain(&error), "jobs that ended long ago were not removed");
+                }
+            }
+        }
+    }
+}
+
+fn go_up_and_down(jobs: &mut Jobs, (before, after): (&AllUp, &AllUp), now: Timestamp, effects: &mut JobEffects) {
+    for agent in before.keys().filter(|agent| !after.contains_key(*agent)) {
+        jobs.go_down(agent);
+    }
+    for (agent, up) in after.iter().filter(|(agent, up)| before.get(*agent) != Some(*up)) {
+        jobs.come_up(agent.clone(), up.clone(), now, effects);
+    }
+}
+
+fn begin(core: &Arc<Core>, action: JobAction) {
+    let JobAction::Run { ref agent, id, .. } = action;
+    let (own, agent) = (Arc::clone(core), Arc::clone(agent));
+    core.supervisor.spawn("job", |mut stop| async move {
+        tokio::select! {
+            ended = run::run(&own, action) => {
+                let (end, attempt, held) = ended;
+                own.jobs.tell(Message::Ended { agent, id, end, attempt, held }).await;
+            }
+            // What has begun comes to its commit, and the next start finds that.
+            () = stop.requested() => {}
+        }
+    });
+}
+
+/// Makes changes durable, and then rows of them.
+async fn write(core: &Core, changes: &[JobChange]) -> Result<(), String> {
+    let entry = Entry::Jobs(changes.to_vec()).encode();
+    let written = async { Core::append(&core.journal, &[&entry]).await?.durable().await };
+    written.await.map_err(|error| chain(&error))?;
+    table::apply(&core.database, changes).map_err(|error| chain(&error))
+}
+
+/// [`write`], again and again while the disk refuses. `Err(None)`: the node is told to stop.
+async fn write_patiently(core: &Core, changes: &[JobChange], stop: &mut Stop) -> Result<(), Option<String>> {
+    let entry = Entry::Jobs(changes.to_vec()).encode();
+    loop {
+        let written = async { Core::append(&core.journal, &[&entry]).await?.durable().await };
+        match written.await {
+            Ok(_) => break,
+            Err(error) if fate(&error) == Fate::Final => return Err(Some(chain(&error))),
+            Err(error) => tracing::warn!(error = chain(&error), "jobs are not recorded now: they wait"),
+        }
+        tokio::select! {
+            () = stop.requested() => return Err(None),
+            () = sleep(REFUSED_PAUSE) => {}
+        }
+    }
+    table::apply(&core.database, changes).map_err(|error| Some(chain(&error)))
+}
+
+pub(crate) fn failed(error: &dyn std::error::Error) -> NodeError {
+    NodeError::caused(ErrorKind::Failed, "jobs_failed", error)
+}
+
+pub(crate) fn refused(error: &JobRefusal) -> NodeError {
+    let (kind, code) = match error {
+        JobRefusal::Full { .. } => (ErrorKind::Busy, "jobs_full"),
+        JobRefusal::NoTrigger(_) => (ErrorKind::NotFound, "trigger_unknown"),
+        JobRefusal::NotWaiting(_) => (ErrorKind::NotFound, "invocation_unknown"),
+        JobRefusal::Runs(_) => (ErrorKind::Conflict, "invocation_runs"),
+    };
+    NodeError::new(kind, code, format!("failed to {error}"))
+}

@@ -1,0 +1,222 @@
+//! The events that triggers raise of their own: time that went by, functions that ended.
+
+use std::sync::Arc;
+
+use nisse_model::{
+    EVENT_DATA_LENGTH_MAX, Event, FunctionName, Missed, OnEnd, Outcome, Schedule, Timestamp, Trigger, TriggerSpec,
+};
+use serde_json::{Value, json};
+
+use super::queue::Queue;
+use super::{AgentKey, Cursor, Job, JobChange, JobEffects, JobEnd, WaitingJob};
+
+/// How late a timer whose missed runs are passed over may be.
+const LATE_MAX_MS: u64 = 60_000;
+/// Missed runs that are caught up on at a time.
+const CATCH_UP_MAX: usize = 100;
+/// How long a timer waits for room among its agent's jobs.
+const NO_ROOM_PAUSE_MS: u64 = 1_000;
+/// How many functions may follow one upon another.
+const DEPTH_MAX: u16 = 32;
+
+impl Queue {
+    /// Works out when each timer fires next. One that is new begins now.
+    pub(super) fn arm_timers(&mut self, key: &Arc<AgentKey>, now: Timestamp, effects: &mut JobEffects) {
+        let Some(declared) = self.declared.clone() else { return };
+        self.timers.clear();
+        for (place, trigger) in declared.triggers.iter().enumerate() {
+            let TriggerSpec::Timer { schedule, .. } = &trigger.spec else { continue };
+            let cursor = *self.cursors.entry(trigger.name.clone()).or_insert_with(|| {
+                let cursor = Cursor { at: now, count: 0, is_paused: false };
+                let (agent, trigger) = ((**key).clone(), trigger.name.clone());
+                effects.changes.push(JobChange::Moved { agent, trigger, cursor });
+                cursor
+            });
+            if trigger.enabled
+                && !cursor.is_paused
+                && let Some(next) = schedule.next_after(cursor.at)
+            {
+                self.timers.insert(place, next);
+            }
+        }
+    }
+
+    /// Raises the events of timers that are due.
+    pub(super) fn fire_timers(
+        &mut self,
+        key: &Arc<AgentKey>,
+        now: Timestamp,
+        open_max: usize,
+        effects: &mut JobEffects,
+    ) {
+        let Some(declared) = self.declared.clone() else { return };
+        let due: Vec<usize> = self.timers.iter().filter(|(_, at)| **at <= now).map(|(place, _)| *place).collect();
+        for place in due {
+            let trigger = &declared.triggers[place];
+            let TriggerSpec::Timer { schedule, missed } = &trigger.spec else { continue };
+            let Some(mut cursor) = self.cursors.get(&trigger.name).copied() else { continue };
+            let before = cursor;
+            let mut next = schedule.next_after(cursor.at);
+            for _ in 0..CATCH_UP_MAX {
+                let Some(at) = next.filter(|at| *at <= now) else { break };
+                if self.open.len() >= open_max {
+                    next = Some(now.plus_ms(NO_ROOM_PAUSE_MS));
+                    break;
+                }
+                let (fires, passed) = due_run((schedule, *missed), at, now);
+                if let Some(at) = fires {
+                    cursor.count += 1;
+                    self.raise_timer(key, trigger, (at, cursor.count), effects);
+                }
+                cursor.at = passed;
+                next = schedule.next_after(passed);
+            }
+            if cursor != before {
+                self.cursors.insert(trigger.name.clone(), cursor);
+                let (agent, trigger) = ((**key).clone(), trigger.name.clone());
+                effects.changes.push(JobChange::Moved { agent, trigger, cursor });
+            }
+            match next {
+                Some(next) => drop(self.timers.insert(place, next)),
+                None => drop(self.timers.remove(&place)),
+            }
+        }
+    }
+
+    fn raise_timer(
+        &mut self,
+        key: &Arc<AgentKey>,
+        trigger: &Trigger,
+        (at, tick): (Timestamp, u64),
+        effects: &mut JobEffects,
+    ) {
+        let event = Event {
+            id: format!("{}:{}", trigger.name, at.0),
+            source: "nisse:timer".to_owned(),
+            kind: "timer".to_owned(),
+            time: at,
+            content_type: String::new(),
+            data: Vec::new(),
+        };
+        self.raise(key, trigger, event, &json!({ "tick": tick }), (0, at), effects);
+    }
+
+    /// Whether an answer of this function is wanted once it completed.
+    pub(super) fn is_followed(&self, function: &FunctionName) -> bool {
+        let Some(declared) = &self.declared else { return false };
+        declared.triggers.iter().any(|trigger| follows(trigger, function, OnEnd::Completed))
+    }
+
+    /// Raises the events of triggers that wait for the end of a function.
+    pub(super) fn raise_followers(
+        &mut self,
+        key: &Arc<AgentKey>,
+        ended: &WaitingJob,
+        end: &JobEnd,
+        now: Timestamp,
+        effects: &mut JobEffects,
+    ) {
+        let Some(declared) = self.declared.clone() else { return };
+        let (on_end, data) = match end {
+            JobEnd::Completed(answer) => (OnEnd::Completed, json!({ "output": output(answer.as_ref()) })),
+            JobEnd::Failed(reason) => (OnEnd::Failed, json!({ "reason": reason })),
+            JobEnd::Cancelled => return,
+        };
+        for trigger in declared.triggers.iter().filter(|trigger| follows(trigger, &ended.function, on_end)) {
+            let paused = self.cursors.get(&trigger.name).is_some_and(|cursor| cursor.is_paused);
+            if paused || !trigger.enabled {
+                continue;
+            }
+            let mut data = data.clone();
+            data["function"] = ended.function.as_str().into();
+            data["invocation"] = ended.id.to_string().into();
+            let event = Event {
+                id: format!("{}:{}", trigger.name, ended.id),
+                source: "nisse:function".to_owned(),
+                kind: format!("function.{}", end.word()),
+                time: now,
+                content_type: String::new(),
+                data: Vec::new(),
+            };
+            let cursor =
+                self.cursors.entry(trigger.name.clone()).or_insert(Cursor { at: now, count: 0, is_paused: false });
+            *cursor = Cursor { at: now.max(cursor.at), count: cursor.count + 1, ..*cursor };
+            let (agent, name, cursor) = ((**key).clone(), trigger.name.clone(), *cursor);
+            effects.changes.push(JobChange::Moved { agent, trigger: name, cursor });
+            self.raise(key, trigger, event, &data, (ended.depth.saturating_add(1), now), effects);
+        }
+    }
+
+    /// Adds the job that an event of a trigger is: its data, or what the trigger makes of that. What cannot be made is told
+    /// by a job that failed.
+    fn raise(
+        &mut self,
+        key: &Arc<AgentKey>,
+        trigger: &Trigger,
+        mut event: Event,
+        data: &Value,
+        (depth, due): (u16, Timestamp),
+        effects: &mut JobEffects,
+    ) {
+        let rendered = trigger.input.as_ref().map_or_else(|| Ok(data.clone()), |input| input.render(data));
+        let bytes = match rendered {
+            Ok(data) => Ok(data.to_string().into_bytes()),
+            Err(error) => Err(format!("failed to {error}")),
+        };
+        let bytes = bytes.and_then(|bytes| match bytes.len() {
+            length if length > EVENT_DATA_LENGTH_MAX => {
+                Err(format!("the event has {length} bytes of data: at most {EVENT_DATA_LENGTH_MAX} are allowed"))
+            }
+            _ if depth > DEPTH_MAX => Err(format!("more than {DEPTH_MAX} functions followed one upon another")),
+            _ => Ok(bytes),
+        });
+        let refused = bytes.as_ref().err().cloned();
+        event.content_type = "application/json".to_owned();
+        event.data = bytes.unwrap_or_default();
+        let agent = (**key).clone();
+        let id = Job::name(&agent, Some(&trigger.name), &event);
+        if self.open.contains_key(&id) {
+            return;
+        }
+        let (function, trigger) = (trigger.function.clone(), Some(trigger.name.clone()));
+        let job = Job { id, agent, function, trigger, event, depth, due };
+        match refused {
+            None => self.add(job, effects),
+            Some(reason) => {
+                let agent = job.agent.clone();
+                effects.changes.push(JobChange::Added(job));
+                let end = JobEnd::Failed(reason);
+                effects.changes.push(JobChange::Ended { agent, id, attempts: 0, end, at: due, attempt: None });
+            }
+        }
+    }
+}
+
+/// Which run a timer that was due at `at` comes to now, and up to when nothing else does.
+fn due_run((schedule, missed): (&Schedule, Missed), at: Timestamp, now: Timestamp) -> (Option<Timestamp>, Timestamp) {
+    match missed {
+        Missed::All => (Some(at), at),
+        Missed::Once => (Some(at), now),
+        Missed::Skip => {
+            let in_time = Timestamp(now.0.saturating_sub(LATE_MAX_MS + 1));
+            let first = if at > in_time { Some(at) } else { schedule.next_after(in_time) };
+            // At most one for each second.
+            let runs = std::iter::successors(first, |at| schedule.next_after(*at));
+            (runs.take_while(|at| *at <= now).last(), now)
+        }
+    }
+}
+
+fn follows(trigger: &Trigger, ended: &FunctionName, how: OnEnd) -> bool {
+    matches!(&trigger.spec, TriggerSpec::Function { function, on_end } if function == ended && *on_end == how)
+}
+
+/// What a handler answered, as JSON where it is.
+fn output(answer: Option<&Outcome>) -> Value {
+    let Some(Outcome { data, .. }) = answer else { return Value::Null };
+    match (serde_json::from_slice(data), std::str::from_utf8(data)) {
+        (Ok(json), _) => json,
+        (Err(_), Ok(text)) => text.into(),
+        (Err(_), Err(_)) => Value::Null,
+    }
+}
