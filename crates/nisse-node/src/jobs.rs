@@ -1,6 +1,6 @@
 //! The node's jobs: the machine that decides, driven with real time, journal and agents.
 //!
-//! One task owns [`Jobs`]. What reaches it in one moment becomes one record of the journal; once that is durable the rows
+//! One task owns [`Jobs`]. What reaches it in one moment becomes one record of the journal, or a few; once that is durable the rows
 //! are written, whoever waits is told, and what is to be run begins.
 
 mod run;
@@ -12,8 +12,10 @@ use std::time::Duration;
 
 use nisse_model::{InvocationId, Timestamp};
 use nisse_orchestrator::{
-    AgentKey, Answer, Attempt, AttemptEnd, Job, JobAction, JobChange, JobEffects, JobLimits, JobRefusal, Jobs, Up,
+    AgentKey, Answer, Attempt, AttemptEnd, Job, JobAction, JobChange, JobEffects, JobEnd, JobLimits, JobRefusal, Jobs,
+    Up,
 };
+use nisse_store::JournalError;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::sleep;
 
@@ -26,8 +28,10 @@ use crate::unapplied::Held;
 
 /// Messages that wait for the task.
 const QUEUE_MAX: usize = 4_096;
-/// Messages that become one record at most.
-const BATCH_MAX: usize = 1_024;
+/// Messages that are decided on together at most.
+const BATCH_MAX: usize = 128;
+/// Bytes of events and answers in one record, if more than one are in it.
+const RECORD_BYTES_MAX: usize = 2 << 20;
 /// Longest rest: a clock that is set is noticed after it.
 const REST_MAX: Duration = Duration::from_secs(20);
 /// Rest before a record that the disk refused goes out again.
@@ -228,28 +232,59 @@ fn begin(core: &Arc<Core>, action: JobAction) {
 
 /// Makes changes durable, and then rows of them.
 async fn write(core: &Core, changes: &[JobChange]) -> Result<(), String> {
-    let entry = Entry::Jobs(changes.to_vec()).encode();
-    let written = async { Core::append(&core.journal, &[&entry]).await?.durable().await };
-    written.await.map_err(|error| chain(&error))?;
+    for some in records(changes) {
+        append(core, some).await.map_err(|error| chain(&error))?;
+    }
     table::apply(&core.database, changes).map_err(|error| chain(&error))
 }
 
 /// [`write`], again and again while the disk refuses. `Err(None)`: the node is told to stop.
 async fn write_patiently(core: &Core, changes: &[JobChange], stop: &mut Stop) -> Result<(), Option<String>> {
-    let entry = Entry::Jobs(changes.to_vec()).encode();
-    loop {
-        let written = async { Core::append(&core.journal, &[&entry]).await?.durable().await };
-        match written.await {
-            Ok(_) => break,
-            Err(error) if fate(&error) == Fate::Final => return Err(Some(chain(&error))),
-            Err(error) => tracing::warn!(error = chain(&error), "jobs are not recorded now: they wait"),
-        }
-        tokio::select! {
-            () = stop.requested() => return Err(None),
-            () = sleep(REFUSED_PAUSE) => {}
+    for some in records(changes) {
+        while let Err(error) = append(core, some).await {
+            if fate(&error) == Fate::Final {
+                return Err(Some(chain(&error)));
+            }
+            tracing::warn!(error = chain(&error), "jobs are not recorded now: they wait");
+            tokio::select! {
+                () = stop.requested() => return Err(None),
+                () = sleep(REFUSED_PAUSE) => {}
+            }
         }
     }
     table::apply(&core.database, changes).map_err(|error| Some(chain(&error)))
+}
+
+async fn append(core: &Core, changes: &[JobChange]) -> Result<(), JournalError> {
+    let entry = Entry::Jobs(changes.to_vec()).encode();
+    Core::append(&core.journal, &[&entry]).await?.durable().await.map(drop)
+}
+
+/// Changes by records: in order, and an end with what stands before it.
+fn records(changes: &[JobChange]) -> impl Iterator<Item = &[JobChange]> {
+    let mut bytes = 0;
+    changes.chunk_by(move |before, change| {
+        bytes += weight(before);
+        let is_end = matches!(change, JobChange::Ended { .. });
+        let goes_on = is_end || bytes + weight(change) <= RECORD_BYTES_MAX;
+        if !goes_on {
+            bytes = 0;
+        }
+        goes_on
+    })
+}
+
+/// About how many bytes a change takes.
+fn weight(change: &JobChange) -> usize {
+    /// Names, times and numbers.
+    const REST: usize = 512;
+    let answer = |answer: &Answer| answer.as_ref().map_or(0, |answer| answer.data.len());
+    REST + match change {
+        JobChange::Added(job) => job.event.data.len(),
+        JobChange::Handled { answer: of, .. } => answer(of),
+        JobChange::Ended { end: JobEnd::Completed(of), .. } => answer(of),
+        _ => 0,
+    }
 }
 
 pub(crate) fn failed(error: &dyn std::error::Error) -> NodeError {
@@ -264,4 +299,43 @@ pub(crate) fn refused(error: &JobRefusal) -> NodeError {
         JobRefusal::Runs(_) => (ErrorKind::Conflict, "invocation_runs"),
     };
     NodeError::new(kind, code, format!("failed to {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use nisse_model::{Address, Event, Outcome};
+
+    use super::*;
+
+    #[test]
+    fn records_stay_small_and_an_end_stays_with_what_it_ends() {
+        let agent = AgentKey { owner: Address([1; 20]), name: "a.b".parse().expect("a name") };
+        let added = |key: u8, bytes: usize| {
+            let event = Event::manual(key.to_string(), Timestamp(1), String::new(), vec![0; bytes]);
+            let (id, function) = (Job::name(&agent, None, &event), "one".parse().expect("a name"));
+            JobChange::Added(Job {
+                id,
+                agent: agent.clone(),
+                function,
+                trigger: None,
+                event,
+                depth: 0,
+                due: Timestamp(1),
+            })
+        };
+        let ended = |bytes: usize| {
+            let answer = Some(Outcome { content_type: String::new(), data: vec![0; bytes] });
+            let (id, end) = (InvocationId([1; 16]), JobEnd::Completed(answer));
+            JobChange::Ended { agent: agent.clone(), id, attempts: 1, end, at: Timestamp(1), attempt: None }
+        };
+        let sizes = |changes: &[JobChange]| records(changes).map(<[JobChange]>::len).collect::<Vec<_>>();
+        assert_eq!(sizes(&[]), Vec::<usize>::new());
+        let small: Vec<JobChange> = (0..200).map(|key| added(key, 10)).collect();
+        assert_eq!(sizes(&small), [200]);
+        let large: Vec<JobChange> = (0..5).map(|key| added(key, 1 << 20)).collect();
+        assert_eq!(sizes(&large), [1, 1, 1, 1, 1]);
+        let half: Vec<JobChange> = (0..5).map(|key| added(key, 600 << 10)).collect();
+        assert_eq!(sizes(&half), [3, 2]);
+        assert_eq!(sizes(&[added(1, 1 << 20), ended(1 << 20), added(2, 1 << 20)]), [2, 1]);
+    }
 }

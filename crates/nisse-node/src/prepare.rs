@@ -192,6 +192,12 @@ fn verify(placement: &Placement, operator: Address, fetched: Fetched) -> Result<
         let PrepareError { stage, reason } = at(FailureStage::Link, &error);
         rights(PrepareError { stage, reason: format!("{reason}; {}", error.hint()) })
     })?;
+    let declares = !manifest.functions.is_empty() || !manifest.triggers.is_empty();
+    if declares && !inspection.handles_events() {
+        let reason = "link the package: agent.yaml declares functions or triggers, and the component exports no \
+                      `nisse:agent/handler`, so it takes no events";
+        return Err(PrepareError { stage: FailureStage::Link, reason: reason.to_owned() }.into());
+    }
     Ok(Checked { manifest, grants, config, inspection, artifact })
 }
 

@@ -66,7 +66,8 @@ pub enum JobAction {
 /// What follows from what happened.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct JobEffects {
-    /// To be made durable first.
+    /// To be made durable first. Where only the first of them are, the rest comes again of itself; but an end never stands
+    /// without what is before it.
     pub changes: Vec<JobChange>,
     /// To be done after that.
     pub actions: Vec<JobAction>,

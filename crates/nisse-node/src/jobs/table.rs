@@ -230,14 +230,11 @@ pub(crate) fn jobs(
     database.read(|rows| {
         rows.with_prefix(JOBS, &under(agent, b""), &mut |name, row| {
             found.extend(read(name, row).filter(wanted));
-            // What is sorted by age is read from its begin; only the end is asked for.
-            if found.len() > 2 * max {
-                found.drain(..max);
-            }
             true
         })
     })?;
-    found.reverse();
+    // A name does not tell the age of what a person named.
+    found.sort_by_key(|row: &JobRow| std::cmp::Reverse((row.event_time, row.waiting.id)));
     found.truncate(max);
     Ok(found)
 }

@@ -59,7 +59,8 @@ impl Queue {
         effects.changes.push(JobChange::Added(job));
     }
 
-    /// Ends a job that was taken out, and raises what follows it.
+    /// Ends a job that was taken out, and raises what follows it. What follows comes first: where only that is durable, it is
+    /// raised again under the same name once this ends.
     pub(super) fn end(
         &mut self,
         key: &Arc<AgentKey>,
@@ -68,9 +69,9 @@ impl Queue {
         at: Timestamp,
         effects: &mut JobEffects,
     ) {
-        let (agent, attempts) = ((**key).clone(), job.attempts);
-        effects.changes.push(JobChange::Ended { agent, id: job.id, attempts, end: end.clone(), at, attempt });
         self.raise_followers(key, job, &end, at, effects);
+        let (agent, attempts) = ((**key).clone(), job.attempts);
+        effects.changes.push(JobChange::Ended { agent, id: job.id, attempts, end, at, attempt });
     }
 
     /// Whether the agent could begin a job now.

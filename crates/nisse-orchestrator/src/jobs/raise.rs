@@ -77,7 +77,8 @@ impl Queue {
                 effects.changes.push(JobChange::Moved { agent, trigger, cursor });
             }
             match next {
-                Some(next) => drop(self.timers.insert(place, next)),
+                // The others come first, where this one has more to catch up on.
+                Some(next) => drop(self.timers.insert(place, next.max(now.plus_ms(1)))),
                 None => drop(self.timers.remove(&place)),
             }
         }
@@ -142,8 +143,9 @@ impl Queue {
                 self.cursors.entry(trigger.name.clone()).or_insert(Cursor { at: now, count: 0, is_paused: false });
             *cursor = Cursor { at: now.max(cursor.at), count: cursor.count + 1, ..*cursor };
             let (agent, name, cursor) = ((**key).clone(), trigger.name.clone(), *cursor);
-            effects.changes.push(JobChange::Moved { agent, trigger: name, cursor });
+            let moved = JobChange::Moved { agent, trigger: name, cursor };
             self.raise(key, trigger, event, &data, (ended.depth.saturating_add(1), now), effects);
+            effects.changes.push(moved);
         }
     }
 

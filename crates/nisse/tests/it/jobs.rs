@@ -190,6 +190,19 @@ fn what_nobody_declared_is_refused_in_one_sentence() {
 }
 
 #[test]
+fn a_component_that_takes_no_events_declares_no_triggers() {
+    let home = Home::new();
+    let _node = home.up(&[]);
+    let hello = home.copy_of("proxy-hello", "hello");
+    let trigger = "{name: tick, function: main, spec: {kind: timer, every: 1h}}";
+    hello.set("permissions", &format!("[]\nnisse: 1\ntriggers: [{trigger}]"));
+    let refused = home.run(&["deploy", hello.path()]);
+    assert_eq!(refused.code, 1);
+    let why = "the component exports no `nisse:agent/handler`, so it takes no events";
+    assert!(refused.err.contains(why), "{}", refused.err);
+}
+
+#[test]
 fn what_waits_outlives_a_stop_and_a_destroyed_agent_takes_it_along() {
     let home = Home::new();
     let node = home.up(&[]);
