@@ -149,6 +149,8 @@ fn a_function_that_ends_raises_what_waits_for_it_in_the_same_breath() {
     });
     let raised = added(&ended);
     assert_eq!(raised.len(), 1);
+    // Whatever is cut off is the end, and that comes again.
+    assert!(matches!(ended.changes.last(), Some(JobChange::Ended { .. })), "{:?}", ended.changes);
     assert_eq!((raised[0].function.as_str(), raised[0].depth), ("two", 1));
     assert_eq!(raised[0].event.kind, "function.completed");
     let data: serde_json::Value = serde_json::from_slice(&raised[0].event.data).expect("JSON");
