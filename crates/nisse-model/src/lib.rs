@@ -82,5 +82,5 @@ pub use secret_rule::{HttpMethod, PathPrefix, SecretForm, SecretHeader, SecretRu
 pub use space_rule::{SpaceRule, SpaceRuleError};
 pub use suggestion::nearest;
 pub use template::{Template, TemplateError};
-pub use trigger::{Missed, OnEnd, Trigger, TriggerSpec};
+pub use trigger::{Missed, OnEnd, SpaceEvent, Trigger, TriggerSpec};
 pub use units::{Amount, AmountPerHour, ByteSize, Cpu, Fuel, ParseUnitError, Timestamp};

@@ -36,6 +36,32 @@ pub enum TriggerSpec {
         /// How.
         on_end: OnEnd,
     },
+    /// Objects of a space change.
+    Space {
+        /// What the home calls it.
+        space: String,
+        /// Which objects: a query of ECHO as JSON; all without one.
+        query: Option<String>,
+        /// Which changes.
+        events: Vec<SpaceEvent>,
+        /// How long an object is left alone after a change, in milliseconds.
+        debounce_ms: u64,
+        /// Whether what is there at the begin is told as created.
+        existing: bool,
+    },
+    /// A person, and nothing else.
+    Manual,
+}
+
+/// What becomes of an object that a query finds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum SpaceEvent {
+    /// It is found now, and was not before.
+    Created,
+    /// It is another than it was.
+    Updated,
+    /// It is found no more.
+    Deleted,
 }
 
 /// What becomes of the runs of a timer that were missed, for whatever reason.
@@ -60,16 +86,19 @@ pub enum OnEnd {
 
 impl TriggerSpec {
     /// The kinds that this version acts upon.
-    pub const KINDS: [&'static str; 2] = ["timer", "function"];
+    pub const KINDS: [&'static str; 4] = ["timer", "function", "space", "manual"];
     /// Those that a later one does.
-    pub const KINDS_TO_COME: [&'static str; 8] =
-        ["http", "webhook", "space", "identity", "message", "queue", "chain", "manual"];
+    pub const KINDS_TO_COME: [&'static str; 6] = ["http", "webhook", "identity", "message", "queue", "chain"];
+    /// Longest `debounce`, in milliseconds.
+    pub const DEBOUNCE_MS_MAX: u64 = 3_600_000;
 
     /// Its kind, as `spec.kind` names it.
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Timer { .. } => "timer",
             Self::Function { .. } => "function",
+            Self::Space { .. } => "space",
+            Self::Manual => "manual",
         }
     }
 }
@@ -79,6 +108,11 @@ impl fmt::Display for TriggerSpec {
         match self {
             Self::Timer { schedule, .. } => write!(formatter, "timer {schedule}"),
             Self::Function { function, on_end } => write!(formatter, "function {function} {}", on_end.as_str()),
+            Self::Space { space, events, .. } => {
+                let events: Vec<&str> = events.iter().map(|event| event.as_str()).collect();
+                write!(formatter, "space {space} {}", events.join(", "))
+            }
+            Self::Manual => formatter.write_str("manual"),
         }
     }
 }
@@ -93,6 +127,20 @@ impl Missed {
             Self::Skip => "skip",
             Self::Once => "once",
             Self::All => "all",
+        }
+    }
+}
+
+impl SpaceEvent {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Created, Self::Updated, Self::Deleted];
+
+    /// As agent.yaml writes it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Created => "created",
+            Self::Updated => "updated",
+            Self::Deleted => "deleted",
         }
     }
 }

@@ -35,7 +35,7 @@ use crate::prepare::{Checked, Preparer};
 use crate::public::PublicAgent;
 use crate::records::Records;
 use crate::routes::{Route, Routes, host_names};
-use crate::spaces::Spaces;
+use crate::spaces::{AgentSpaces, Spaces};
 use crate::supervisor::Supervisor;
 use crate::timeline::Timeline;
 use crate::unapplied::Unapplied;
@@ -124,6 +124,8 @@ pub(crate) struct Running {
     pub(crate) guard: Option<Arc<Guard>>,
     /// What its package declares.
     pub(crate) declared: Arc<Declared>,
+    /// What it has of spaces.
+    pub(crate) spaces: Option<Arc<AgentSpaces>>,
     /// Which start of its deployment. Nothing is routed to one that the orchestrator has not decided yet.
     pub(crate) incarnation: u32,
 }

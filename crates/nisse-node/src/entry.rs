@@ -299,6 +299,18 @@ mod tests {
                 trigger: "tick".parse().expect("a name"),
                 cursor: Cursor { at, count: 4, is_paused: true },
             },
+            JobChange::Seen {
+                agent: agent.clone(),
+                trigger: "tick".parse().expect("a name"),
+                item: "x".to_owned(),
+                mark: Some(Hash256::of(b"x")),
+            },
+            JobChange::Seen {
+                agent: agent.clone(),
+                trigger: "tick".parse().expect("a name"),
+                item: "x".to_owned(),
+                mark: None,
+            },
             JobChange::Forgotten { agent },
         ]
     }

@@ -5,6 +5,7 @@
 
 mod run;
 pub(crate) mod table;
+mod watching;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -25,6 +26,8 @@ use crate::entry::Entry;
 use crate::error::{ErrorKind, NodeError, chain};
 use crate::supervisor::Stop;
 use crate::unapplied::Held;
+use watching::Watching;
+pub(crate) use watching::query_of;
 
 /// Messages that wait for the task.
 const QUEUE_MAX: usize = 4_096;
@@ -144,6 +147,7 @@ pub(crate) async fn restore(core: &Core, completed: &Completed) -> Result<Jobs, 
 pub(crate) async fn run(core: Arc<Core>, mut jobs: Jobs, inbox: JobsInbox, mut stop: Stop) {
     let JobsInbox { mut receiver, mut up } = inbox;
     let mut known = AllUp::new();
+    let mut watched = BTreeMap::new();
     let mut batch = Vec::new();
     let mut ended = (0, BTreeSet::new());
     loop {
@@ -160,7 +164,10 @@ pub(crate) async fn run(core: Arc<Core>, mut jobs: Jobs, inbox: JobsInbox, mut s
         let mut effects = JobEffects::default();
         let (mut replies, mut holds) = (Vec::new(), Vec::new());
         let all = up.borrow_and_update().clone();
-        go_up_and_down(&mut jobs, (&known, &all), now, &mut effects);
+        for (agent, up) in go_up_and_down(&mut jobs, (&known, &all), now, &mut effects) {
+            watched.insert(agent.clone(), watch_spaces(&core, agent, up));
+        }
+        watched.retain(|agent, _| all.contains_key(agent));
         known = all;
         for message in batch.drain(..) {
             match message {
@@ -206,13 +213,42 @@ pub(crate) async fn run(core: Arc<Core>, mut jobs: Jobs, inbox: JobsInbox, mut s
     }
 }
 
-fn go_up_and_down(jobs: &mut Jobs, (before, after): (&AllUp, &AllUp), now: Timestamp, effects: &mut JobEffects) {
+/// Says who came and who went; gives those that came.
+fn go_up_and_down<'u>(
+    jobs: &mut Jobs,
+    (before, after): (&AllUp, &'u AllUp),
+    now: Timestamp,
+    effects: &mut JobEffects,
+) -> Vec<(&'u AgentKey, &'u Up)> {
     for agent in before.keys().filter(|agent| !after.contains_key(*agent)) {
         jobs.go_down(agent);
     }
-    for (agent, up) in after.iter().filter(|(agent, up)| before.get(*agent) != Some(*up)) {
-        jobs.come_up(agent.clone(), up.clone(), now, effects);
+    let came: Vec<_> = after.iter().filter(|(agent, up)| before.get(*agent) != Some(*up)).collect();
+    for (agent, up) in &came {
+        jobs.come_up((*agent).clone(), (*up).clone(), now, effects);
     }
+    came
+}
+
+/// Watches the spaces of an agent's triggers, until what this gives is dropped.
+fn watch_spaces(core: &Arc<Core>, agent: &AgentKey, up: &Up) -> watch::Sender<()> {
+    let (watched, gone) = watch::channel(());
+    let spaces = core.running(&up.deployment).and_then(|running| running.spaces);
+    for trigger in watching::of_spaces(&up.declared.triggers) {
+        let Some(spaces) = spaces.clone() else { break };
+        let (core, agent, trigger) = (Arc::clone(core), agent.clone(), trigger.clone());
+        let own = Arc::clone(&core);
+        let watching = Watching { core, agent, spaces, trigger, restless: BTreeMap::new() };
+        let mut gone = gone.clone();
+        own.supervisor.spawn("trigger of a space", |mut stop| async move {
+            tokio::select! {
+                () = watching.run() => {}
+                _ = gone.changed() => {}
+                () = stop.requested() => {}
+            }
+        });
+    }
+    watched
 }
 
 fn begin(core: &Arc<Core>, action: JobAction) {
@@ -260,13 +296,17 @@ async fn append(core: &Core, changes: &[JobChange]) -> Result<(), JournalError> 
     Core::append(&core.journal, &[&entry]).await?.durable().await.map(drop)
 }
 
-/// Changes by records: in order, and an end with what stands before it.
+/// Changes by records: in order, an end with what stands before it, and what was told with its event.
 fn records(changes: &[JobChange]) -> impl Iterator<Item = &[JobChange]> {
     let mut bytes = 0;
     changes.chunk_by(move |before, change| {
         bytes += weight(before);
-        let is_end = matches!(change, JobChange::Ended { .. });
-        let goes_on = is_end || bytes + weight(change) <= RECORD_BYTES_MAX;
+        let is_bound = match change {
+            JobChange::Ended { .. } => true,
+            JobChange::Seen { .. } => matches!(before, JobChange::Added(_) | JobChange::Ended { .. }),
+            _ => false,
+        };
+        let goes_on = is_bound || bytes + weight(change) <= RECORD_BYTES_MAX;
         if !goes_on {
             bytes = 0;
         }
@@ -337,5 +377,11 @@ mod tests {
         let half: Vec<JobChange> = (0..5).map(|key| added(key, 600 << 10)).collect();
         assert_eq!(sizes(&half), [3, 2]);
         assert_eq!(sizes(&[added(1, 1 << 20), ended(1 << 20), added(2, 1 << 20)]), [2, 1]);
+        let seen = || {
+            let (trigger, item) = ("tick".parse().expect("a name"), "x".to_owned());
+            JobChange::Seen { agent: agent.clone(), trigger, item, mark: None }
+        };
+        let told = [added(1, 2 << 20), seen(), added(2, 2 << 20), seen(), seen()];
+        assert_eq!(sizes(&told), [2, 2, 1], "an event is there with the word that it was told");
     }
 }

@@ -252,7 +252,7 @@ async fn bring_to_life(
         ledger: Arc::clone(&core.ledger),
         unapplied: Arc::clone(&core.unapplied),
         outward: core.outward.clone(),
-        spaces,
+        spaces: spaces.clone(),
         log,
         clock: Arc::clone(&core.clock),
         entropy: Arc::clone(&core.entropy),
@@ -267,7 +267,7 @@ async fn bring_to_life(
         functions: checked.manifest.functions.clone(),
         triggers: checked.manifest.triggers.clone(),
     });
-    Ok(Running { handle, label, permissions, guard, declared, incarnation })
+    Ok(Running { handle, label, permissions, guard, declared, spaces, incarnation })
 }
 
 /// Tells which rights an agent comes to life with. It lives without that line, too: a full disk stops no agent.

@@ -4,13 +4,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use nisse_content::{BlockSource, FetchError, FetchLimits, Fetching, LocalSource, Reader};
-use nisse_model::{Address, ByteSize, Config, ContentId, Grants, Hash256, Manifest, Package, PackageRef, Policy};
+use nisse_model::{
+    Address, ByteSize, Config, ContentId, Grants, Hash256, Manifest, Package, PackageRef, Policy, TriggerSpec,
+};
 use nisse_orchestrator::{FailureStage, Placement, PrepareError};
 use nisse_sandbox::limits::AGENT_MEMORY_BYTES_MAX;
 use nisse_sandbox::{AgentProgram, Compiler, Engine, Host, Inspection, Limits, ProgramOptions, Recording};
 use nisse_store::Clock;
 
 use crate::audit::{Audit, Deed};
+use crate::jobs::query_of;
 use crate::supervisor::Supervisor;
 
 /// Longest manifest or configuration, in bytes.
@@ -197,6 +200,13 @@ fn verify(placement: &Placement, operator: Address, fetched: Fetched) -> Result<
         let reason = "link the package: agent.yaml declares functions or triggers, and the component exports no \
                       `nisse:agent/handler`, so it takes no events";
         return Err(PrepareError { stage: FailureStage::Link, reason: reason.to_owned() }.into());
+    }
+    let of_spaces = manifest.triggers.iter().filter(|trigger| matches!(trigger.spec, TriggerSpec::Space { .. }));
+    for trigger in of_spaces {
+        query_of(trigger).map_err(|error| {
+            let reason = format!("link the package: {}", error.text);
+            PrepareError { stage: FailureStage::Link, reason }
+        })?;
     }
     Ok(Checked { manifest, grants, config, inspection, artifact })
 }

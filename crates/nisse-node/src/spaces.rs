@@ -27,7 +27,7 @@ use nisse_space::{Admission, Author, Effect, PeerKey, Registered, Space, Speaks,
 use nisse_store::Database;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 
-pub(crate) use self::agents::AgentSpaces;
+pub(crate) use self::agents::{AgentSpaces, Looked};
 pub use self::connection::{SpaceConnection, SpaceEar, SpaceMouth, SpaceSaid};
 pub(crate) use self::ended::keep as keep_ended;
 pub(crate) use self::home::{home_nonce, keep as keep_home, settle as settle_home};

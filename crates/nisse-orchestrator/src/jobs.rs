@@ -13,7 +13,8 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use nisse_model::{DeploymentId, FailureKind, Function, InvocationId, Timestamp, Trigger, TriggerName};
+use nisse_model::{DeploymentId, FailureKind, Function, Hash256, InvocationId, Timestamp, Trigger, TriggerName};
+use serde_json::Value;
 
 pub use change::{AgentKey, Answer, Attempt, Cursor, Job, JobChange, JobEnd, WaitingJob};
 use queue::Queue;
@@ -87,6 +88,19 @@ pub enum AttemptEnd {
     },
     /// It never began: the agent was away or had no room. This is no attempt.
     Away,
+}
+
+/// Something that a source found to be another than it has told.
+#[derive(Debug, Clone, PartialEq)]
+pub struct News {
+    /// What, by a name of the source's own.
+    pub item: String,
+    /// How it is now; `None`: it is no more.
+    pub mark: Option<Hash256>,
+    /// What makes the event another than one of the same item before.
+    pub event: String,
+    /// The event's type, and its data; `None`: nothing is raised.
+    pub raises: Option<(String, Value)>,
 }
 
 /// Why a job is not taken. Each text completes "failed to …".
@@ -213,6 +227,25 @@ impl Jobs {
         self.rearm(&key);
         self.pump(now, effects);
         Ok(true)
+    }
+
+    /// A source tells what it found. Takes as much of it as there is room for, and says how many that are.
+    pub fn tell(
+        &mut self,
+        agent: &AgentKey,
+        trigger: &TriggerName,
+        news: Vec<News>,
+        now: Timestamp,
+        effects: &mut JobEffects,
+    ) -> Result<usize, JobRefusal> {
+        let max = self.limits.open_max;
+        let known = self.queues.get_mut(agent).filter(|queue| queue.trigger(trigger).is_some());
+        let Some(queue) = known else { return Err(JobRefusal::NoTrigger(trigger.clone())) };
+        let key = Arc::new(agent.clone());
+        let told = queue.tell(&key, trigger, (news, max), now, effects);
+        self.rearm(&key);
+        self.pump(now, effects);
+        Ok(told)
     }
 
     /// Takes a job again that ended otherwise than well. `false`: it waits already.

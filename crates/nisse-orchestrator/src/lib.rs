@@ -25,7 +25,7 @@ pub use event::{ActionResult, AlarmEnd, Command, Event, MarketStep, Order, Prepa
 pub use heartbeat::{Attended, Period, Whose, ran_at};
 pub use jobs::{
     AgentKey, Answer, Attempt, AttemptEnd, Cursor, Declared, Job, JobAction, JobChange, JobEffects, JobEnd, JobLimits,
-    JobRefusal, Jobs, Up, WaitingJob,
+    JobRefusal, Jobs, News, Up, WaitingJob,
 };
 pub use orchestrator::{ALARM_DISTANCE_MIN_MS, CommandError, Orchestrator};
 pub use policy::{Accept, Capacity, Policy};

@@ -196,6 +196,9 @@ pub enum ManifestProblem {
     /// What a trigger makes of an event is refused.
     #[error("found a wrong `triggers.input`: cannot {0}")]
     Input(TemplateError),
+    /// A trigger of a space that the agent may not read.
+    #[error("found a trigger of the space `{0}` without a permission to read it, expected both")]
+    SpaceNotPermitted(String),
     /// Functions that run one another for ever.
     #[error("found functions that run one another for ever: {0}")]
     Circle(String),

@@ -72,8 +72,13 @@ impl Reader {
         let config = find(entries, "config").map_or(Some(Config::default()), |node| self.config(node));
         let access = find(entries, "access").map_or(Some(Access::Anybody), |node| self.access(node));
         let functions = find(entries, "functions").map_or(Some(Vec::new()), |node| self.functions(node));
-        let triggers =
-            find(entries, "triggers").map_or(Some(Vec::new()), |node| self.triggers(node, functions.as_deref()));
+        let triggers = find(entries, "triggers").map_or(Some(Vec::new()), |node| {
+            let triggers = self.triggers(node, functions.as_deref())?;
+            if let Some(permissions) = &permissions {
+                self.spaces_are_permitted(node, &triggers, permissions);
+            }
+            Some(triggers)
+        });
         Some(Manifest {
             agent_id: agent_id?,
             description: description?,

@@ -1,7 +1,7 @@
 //! `functions:` and `triggers:` as agent.yaml has them, and the refusals of what is none.
 
 use insta::assert_snapshot;
-use nisse_model::{Function, Manifest, Missed, OnEnd, RetryPolicy, TriggerSpec, check};
+use nisse_model::{Function, Manifest, Missed, OnEnd, RetryPolicy, SpaceEvent, TriggerSpec, check};
 
 use crate::manifest::{changed, refused};
 
@@ -73,6 +73,29 @@ fn a_trigger_is_read_with_all_that_can_be_said_of_it() {
 }
 
 #[test]
+fn a_trigger_of_a_space_is_read_where_the_agent_may_read_that() {
+    let spec =
+        "{kind: space, space: notes, query: {type: select}, events: [deleted, created], debounce: 2s, existing: true}";
+    let triggers = format!(
+        "nisse: 1\ntriggers: [{{name: a, function: main, spec: {spec}}}, {{name: b, function: main, spec: {{kind: manual}}}}]\n"
+    );
+    let text = changed("permissions:", &format!("{triggers}permissions:\n  - \"space:notes:read\""));
+    let manifest = Manifest::parse(&text).unwrap_or_else(|errors| panic!("{errors}"));
+    let expected = TriggerSpec::Space {
+        space: "notes".to_owned(),
+        query: Some("{\"type\":\"select\"}".to_owned()),
+        events: vec![SpaceEvent::Created, SpaceEvent::Deleted],
+        debounce_ms: 2_000,
+        existing: true,
+    };
+    assert_eq!(manifest.triggers[0].spec, expected);
+    assert_eq!(manifest.triggers[0].spec.to_string(), "space notes created, deleted");
+    assert_eq!(manifest.triggers[1].spec, TriggerSpec::Manual);
+    let every = Manifest::parse(&text.replace("space:notes:read", "space:*:read"));
+    assert!(every.is_ok(), "{every:?}");
+}
+
+#[test]
 fn functions_and_triggers_need_the_version() {
     assert_snapshot!(refused("permissions:", "functions: []\ntriggers: []\npermissions:"));
 }
@@ -116,6 +139,17 @@ fn what_is_no_trigger_is_refused() {
         "{kind: function, function: reprt}",
         "{kind: function, function: report}",
         "{kind: function, function: mail, on_end: done}",
+        "{kind: space}",
+        "{kind: space, space: Notes}",
+        "{kind: space, space: \"*\"}",
+        "{kind: space, space: notes}",
+        "{kind: space, space: notes, query: all}",
+        "{kind: space, space: notes, events: []}",
+        "{kind: space, space: notes, events: [created, created]}",
+        "{kind: space, space: notes, events: [creatd]}",
+        "{kind: space, space: notes, debounce: 2h}",
+        "{kind: space, space: notes, existing: 1}",
+        "{kind: manual, every: 1h}",
     ];
     let told: Vec<String> = cases.iter().map(|case| format!("{case}\n  {}", wrong_trigger(case))).collect();
     assert_snapshot!(told.join("\n"));

@@ -11,7 +11,7 @@ pub struct Trigger {
     pub name: String,
     /// The function that it runs.
     pub function: String,
-    /// `timer` or `function`.
+    /// `timer`, `function`, `space` or `manual`.
     pub kind: String,
     /// What raises it, such as `every 15m`.
     pub spec: String,

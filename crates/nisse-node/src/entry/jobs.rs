@@ -1,7 +1,7 @@
 //! The stored form of what becomes of jobs, apart from what the orchestrator works with. A field keeps its number for ever.
 
 use minicbor::{Decode, Encode};
-use nisse_model::{Address, Event, Fuel, InvocationId, Outcome, Timestamp};
+use nisse_model::{Address, Event, Fuel, Hash256, InvocationId, Outcome, Timestamp};
 use nisse_orchestrator::{AgentKey, Answer, Attempt, Cursor, Job, JobChange, JobEnd};
 
 use super::DecodeEntryError;
@@ -132,6 +132,17 @@ pub(super) enum StoredChange {
         #[n(4)]
         is_paused: bool,
     },
+    #[n(6)]
+    Seen {
+        #[n(0)]
+        agent: StoredAgent,
+        #[n(1)]
+        trigger: String,
+        #[n(2)]
+        item: String,
+        #[cbor(n(3), with = "minicbor::bytes")]
+        mark: Option<[u8; 32]>,
+    },
     #[n(5)]
     Forgotten {
         #[n(0)]
@@ -254,6 +265,12 @@ impl From<&JobChange> for StoredChange {
                 count: *count,
                 is_paused: *is_paused,
             },
+            JobChange::Seen { agent, trigger, item, mark } => Self::Seen {
+                agent: agent.into(),
+                trigger: trigger.to_string(),
+                item: item.clone(),
+                mark: mark.map(|mark| mark.0),
+            },
             JobChange::Forgotten { agent } => Self::Forgotten { agent: agent.into() },
         }
     }
@@ -299,6 +316,9 @@ impl TryFrom<StoredChange> for JobChange {
                 trigger: parsed(trigger)?,
                 cursor: Cursor { at: Timestamp(at_ms), count, is_paused },
             },
+            StoredChange::Seen { agent, trigger, item, mark } => {
+                Self::Seen { agent: agent.try_into()?, trigger: parsed(trigger)?, item, mark: mark.map(Hash256) }
+            }
             StoredChange::Forgotten { agent } => Self::Forgotten { agent: agent.try_into()? },
         })
     }

@@ -3,8 +3,10 @@
 //! The journal holds each change first. Rows are written without a sync and say how it is, so that reading the journal
 //! again from anywhere before comes to the same.
 
+use std::collections::BTreeMap;
+
 use minicbor::{Decode, Encode};
-use nisse_model::{Address, AgentName, Event, InvocationId, Outcome, Timestamp, TriggerName};
+use nisse_model::{Address, AgentName, Event, Hash256, InvocationId, Outcome, Timestamp, TriggerName};
 use nisse_orchestrator::{AgentKey, Attempt, Cursor, Job, JobChange, JobEnd, WaitingJob};
 use nisse_store::{Database, DatabaseError, Rows as _, Table, WriteTransaction};
 
@@ -18,6 +20,8 @@ const EVENTS: Table = Table::new("job_events");
 const OPEN: Table = Table::new("jobs_open");
 /// How far each trigger has come.
 const CURSORS: Table = Table::new("job_cursors");
+/// What each trigger has told of.
+const SEEN: Table = Table::new("job_seen");
 
 /// Jobs of one agent that are kept once they ended otherwise than badly, and those that did.
 pub(super) const ENDED_MAX: usize = 1_000;
@@ -113,8 +117,15 @@ fn apply_one(rows: &mut WriteTransaction, change: &JobChange) -> Result<(), Data
             let stored = StoredCursor { at_ms: at.0, count: *count, is_paused: *is_paused };
             rows.put(CURSORS, &under(agent, trigger.as_str().as_bytes()), &bytes(&stored))
         }
+        JobChange::Seen { agent, trigger, item, mark } => {
+            let name = seen_name(agent, trigger, item.as_bytes());
+            match mark {
+                Some(mark) => rows.put(SEEN, &name, &mark.0),
+                None => rows.remove(SEEN, &name).map(drop),
+            }
+        }
         JobChange::Forgotten { agent } => {
-            for table in [JOBS, EVENTS, OPEN, CURSORS] {
+            for table in [JOBS, EVENTS, OPEN, CURSORS, SEEN] {
                 let mut names = Vec::new();
                 rows.with_prefix(table, &under(agent, b""), &mut |name, _| {
                     names.push(name.to_vec());
@@ -204,6 +215,24 @@ pub(crate) fn all(database: &Database) -> Result<Kept, DatabaseError> {
         })?;
         Ok((open, cursors))
     })
+}
+
+/// What a trigger has told of, and how that was.
+pub(crate) fn seen(
+    database: &Database,
+    agent: &AgentKey,
+    trigger: &TriggerName,
+) -> Result<BTreeMap<String, Hash256>, DatabaseError> {
+    let prefix = seen_name(agent, trigger, b"");
+    let mut seen = BTreeMap::new();
+    database.read(|rows| {
+        rows.with_prefix(SEEN, &prefix, &mut |name, mark| {
+            let item = std::str::from_utf8(&name[prefix.len()..]).ok();
+            seen.extend(item.map(str::to_owned).zip(mark.try_into().ok().map(Hash256)));
+            true
+        })
+    })?;
+    Ok(seen)
 }
 
 /// One job.
@@ -302,6 +331,14 @@ fn under(agent: &AgentKey, rest: &[u8]) -> Vec<u8> {
     key.extend(name.as_bytes());
     key.extend(rest);
     key
+}
+
+fn seen_name(agent: &AgentKey, trigger: &TriggerName, item: &[u8]) -> Vec<u8> {
+    let trigger = trigger.as_str().as_bytes();
+    let mut rest = vec![u8::try_from(trigger.len()).expect("a trigger's name is short")];
+    rest.extend(trigger);
+    rest.extend(item);
+    under(agent, &rest)
 }
 
 fn agent_of(key: &[u8]) -> Option<AgentKey> {

@@ -219,6 +219,8 @@ fn why(trigger: &Trigger, state: &str, agent: &Agent, (next, last): (Option<u64>
         (_, TriggerSpec::Timer { .. }) if next.is_none() => "its time has passed for good".to_owned(),
         (_, TriggerSpec::Timer { .. }) => "it waits for its time".to_owned(),
         (_, TriggerSpec::Function { function, .. }) => format!("it waits for the function `{function}` to end"),
+        (_, TriggerSpec::Space { space, .. }) => format!("it waits for a change in the space {space}"),
+        (_, TriggerSpec::Manual) => "it waits for somebody to fire it".to_owned(),
     };
     match last {
         None => format!("it has not fired: {now}"),

@@ -4,12 +4,13 @@
 //! says a delegation, made when it comes to life. Whoever revokes that (`nisse device revoke`) ends it; it is made once. With the
 //! deployment it ends by itself (`ended.rs`).
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use hkdf::Hkdf;
 use nisse_model::{
-    Claim, Command, CredentialId, DeploymentId, Did, Effect, Label, ParseScopeError, Role, Scope, SigningKey,
+    Claim, Command, CredentialId, DeploymentId, Did, Effect, Hash256, Label, ParseScopeError, Role, Scope, SigningKey,
     SpaceRule, Timestamp, Word,
 };
 use nisse_sandbox::{HostFailureKind, HostReply, ObjectChange, ObjectWrite, SpaceGiven};
@@ -18,8 +19,10 @@ use nisse_space::{Author, Made, Registered, Space, SpaceError, SpaceObjectError,
 use nisse_store::{DatabaseError, Position, Rows as _, Table};
 use serde_json::{Map, Value};
 use sha2::Sha256;
+use tokio::sync::watch;
 use zeroize::Zeroizing;
 
+use super::Standing;
 use super::outbox::{Committed, space_changes};
 use crate::core::Core;
 use crate::error::{ErrorKind, NodeError};
@@ -48,6 +51,15 @@ pub(crate) struct AgentSpaces {
     deployment: DeploymentId,
     label: String,
     rules: Vec<SpaceRule>,
+}
+
+/// What a query found.
+pub(crate) struct Looked {
+    pub(crate) found: BTreeMap<String, (Hash256, Value)>,
+    /// Tells of what happens to the space from then on.
+    pub(crate) turns: watch::Receiver<Standing>,
+    /// How many turns had changed something.
+    pub(crate) changes: u64,
 }
 
 /// What is done with an object, read.
@@ -195,6 +207,21 @@ impl AgentSpaces {
             return Ok(HostReply::failed(HostFailureKind::TooLarge, format!("{text}; {hint}")));
         }
         Ok(HostReply::Objects { objects })
+    }
+
+    /// What a query finds, each with a mark of how it is; and the turns of the space, from before that was asked.
+    pub(crate) async fn look(&self, space: &str, query: &Query) -> Result<Looked, NodeError> {
+        let core = self.core()?;
+        let registered = self.space(&core, space)?;
+        let mut turns = core.spaces.turns(&core, &registered)?;
+        let changes = turns.borrow_and_update().changes;
+        let query = query.clone();
+        let found = self.ask(space, Role::Read, move |space, _| space.query(&query)).await?;
+        let mark = |object: &Object| {
+            let json = Value::Object(object.to_json());
+            (object.id.to_string(), (Hash256::of(json.to_string().as_bytes()), json))
+        };
+        Ok(Looked { found: found.iter().map(mark).collect(), turns, changes })
     }
 
     /// How an object would be after one more change.

@@ -186,6 +186,17 @@ pub enum JobChange {
         /// How far.
         cursor: Cursor,
     },
+    /// A trigger has told how something is, by a name of the trigger's own.
+    Seen {
+        /// Whose.
+        agent: AgentKey,
+        /// Which.
+        trigger: TriggerName,
+        /// What.
+        item: String,
+        /// How it is; `None`: it is no more.
+        mark: Option<Hash256>,
+    },
     /// The agent is destroyed, and all of this with it.
     Forgotten {
         /// Whose.

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use nisse_model::{
-    EVENT_DATA_LENGTH_MAX, Event, FunctionName, Missed, OnEnd, Outcome, Schedule, Timestamp, Trigger, TriggerSpec,
+    EVENT_DATA_LENGTH_MAX, Event, FunctionName, Missed, OnEnd, Outcome, Schedule, Timestamp, Trigger, TriggerName,
+    TriggerSpec,
 };
 use serde_json::{Value, json};
 
 use super::queue::Queue;
-use super::{AgentKey, Cursor, Job, JobChange, JobEffects, JobEnd, WaitingJob};
+use super::{AgentKey, Cursor, Job, JobChange, JobEffects, JobEnd, News, WaitingJob};
 
 /// How late a timer whose missed runs are passed over may be.
 const LATE_MAX_MS: u64 = 60_000;
@@ -147,6 +148,43 @@ impl Queue {
             self.raise(key, trigger, event, &data, (ended.depth.saturating_add(1), now), effects);
             effects.changes.push(moved);
         }
+    }
+
+    /// Raises the events of what a source found. Each stands before the word that it was told.
+    pub(super) fn tell(
+        &mut self,
+        key: &Arc<AgentKey>,
+        name: &TriggerName,
+        (news, open_max): (Vec<News>, usize),
+        now: Timestamp,
+        effects: &mut JobEffects,
+    ) -> usize {
+        let Some(trigger) = self.trigger(name).cloned() else { return 0 };
+        let begun = Cursor { at: now, count: 0, is_paused: false };
+        let mut cursor = self.cursors.get(name).copied().unwrap_or(begun);
+        let before = self.cursors.get(name).copied();
+        let mut told = 0;
+        for News { item, mark, event, raises } in news {
+            let raises = raises.filter(|_| !cursor.is_paused && trigger.enabled);
+            if raises.is_some() && self.open.len() >= open_max {
+                break;
+            }
+            if let Some((kind, data)) = raises {
+                cursor = Cursor { at: now.max(cursor.at), count: cursor.count + 1, ..cursor };
+                let (source, content_type) = (format!("nisse:{}", trigger.spec.kind()), String::new());
+                let event = Event { id: event, source, kind, time: now, content_type, data: Vec::new() };
+                self.raise(key, &trigger, event, &data, (0, now), effects);
+            }
+            let (agent, trigger) = ((**key).clone(), name.clone());
+            effects.changes.push(JobChange::Seen { agent, trigger, item, mark });
+            told += 1;
+        }
+        if before != Some(cursor) {
+            self.cursors.insert(name.clone(), cursor);
+            let (agent, trigger) = ((**key).clone(), name.clone());
+            effects.changes.push(JobChange::Moved { agent, trigger, cursor });
+        }
+        told
     }
 
     /// Adds the job that an event of a trigger is: its data, or what the trigger makes of that. What cannot be made is told

@@ -1,6 +1,7 @@
 //! Functions and triggers, as a person declares and watches them.
 
 mod killed;
+mod of_space;
 
 use std::collections::BTreeMap;
 

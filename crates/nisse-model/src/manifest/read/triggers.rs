@@ -7,13 +7,16 @@ use super::super::scalar::Meaning;
 use super::super::tree::{Entry, Node, Value};
 use super::{Reader, all, find};
 use crate::{
-    Function, FunctionName, Missed, OnEnd, Period, Schedule, ScheduleError, Template, Trigger, TriggerSpec, nearest,
+    Function, FunctionName, Missed, OnEnd, Period, Permission, Role, Schedule, ScheduleError, SpaceEvent, SpaceRule,
+    Template, Trigger, TriggerSpec, nearest,
 };
 
 const KEYS: [&str; 5] = ["name", "function", "spec", "input", "enabled"];
 const TIMER_KEYS: [&str; 6] = ["kind", "cron", "zone", "every", "at", "missed"];
 const FUNCTION_KEYS: [&str; 3] = ["kind", "function", "on_end"];
-const KIND: &str = "timer or function";
+const SPACE_KEYS: [&str; 6] = ["kind", "space", "query", "events", "debounce", "existing"];
+const KIND: &str = "timer, function, space or manual";
+const EVENTS: &str = "a list of created, updated and deleted";
 const WHEN: &str = "one of cron, every and at";
 
 impl Reader {
@@ -72,6 +75,11 @@ impl Reader {
                 let on_end = self.word(entries, "triggers.spec.on_end", &words, "completed or failed");
                 Some(TriggerSpec::Function { function: of?, on_end: on_end?.unwrap_or(OnEnd::Completed) })
             }
+            "space" => self.space_trigger(node, entries),
+            "manual" => {
+                self.known_keys(entries, &["kind"], "kind");
+                Some(TriggerSpec::Manual)
+            }
             text if TriggerSpec::KINDS_TO_COME.contains(&text) => {
                 let problem = ManifestProblem::TriggerKind(text.to_owned());
                 self.report(kind.at, problem, Some(format!("this one has {KIND}")));
@@ -80,6 +88,67 @@ impl Reader {
             text => {
                 let hint = nearest(text, &TriggerSpec::KINDS).map(|near| format!("did you mean `{near}`?"));
                 self.refuse("triggers.spec.kind", kind, text, KIND.to_owned(), hint)
+            }
+        }
+    }
+
+    fn space_trigger(&mut self, node: &Node, entries: &[Entry]) -> Option<TriggerSpec> {
+        self.known_keys(entries, &SPACE_KEYS, "kind, space, query, events, debounce, existing");
+        let space = self.required(entries, node.at, "triggers.spec.space", "the name of a space");
+        let space = space.and_then(|node| {
+            let text = self.text("triggers.spec.space", node, "the name of a space as text")?;
+            match format!("{text}:read").parse::<SpaceRule>() {
+                Ok(rule) if rule.name().is_some() => Some(text.to_owned()),
+                _ => {
+                    let expected = "the name of one space: lower-case letters, digits and hyphens".to_owned();
+                    self.refuse("triggers.spec.space", node, text, expected, None)
+                }
+            }
+        });
+        let query = find(entries, "query").map_or(Some(None), |node| {
+            self.mapping("triggers.spec.query", node, "a query as a mapping")?;
+            let json = read_config::json("query", node).map_err(|error| self.errors.push(error)).ok()?;
+            Some(Some(json.to_string()))
+        });
+        let events = find(entries, "events").map_or(Some(SpaceEvent::ALL.to_vec()), |node| self.space_events(node));
+        let debounce_ms = self.period(entries, "triggers.spec.debounce", (0, TriggerSpec::DEBOUNCE_MS_MAX));
+        let existing = find(entries, "existing").map_or(Some(false), |node| self.bool("triggers.spec.existing", node));
+        let debounce_ms = debounce_ms?.unwrap_or(0);
+        Some(TriggerSpec::Space { space: space?, query: query?, events: events?, debounce_ms, existing: existing? })
+    }
+
+    fn space_events(&mut self, node: &Node) -> Option<Vec<SpaceEvent>> {
+        let nodes = self.sequence("triggers.spec.events", node, EVENTS, SpaceEvent::ALL.len())?;
+        let mut events = all(nodes.iter().map(|node| {
+            let text = self.text("triggers.spec.events", node, EVENTS)?;
+            let found = SpaceEvent::ALL.into_iter().find(|event| event.as_str() == text);
+            found.or_else(|| {
+                let hint = nearest(text, &SpaceEvent::ALL.map(SpaceEvent::as_str));
+                let hint = hint.map(|near| format!("did you mean `{near}`?"));
+                self.refuse("triggers.spec.events", node, text, "created, updated or deleted".to_owned(), hint)
+            })
+        }))?;
+        let count = events.len();
+        events.sort_unstable();
+        events.dedup();
+        if count == 0 || events.len() < count {
+            let expected = "at least one, and each once".to_owned();
+            return self.refuse("triggers.spec.events", node, "a list", expected, None);
+        }
+        Some(events)
+    }
+
+    /// Refuses triggers of spaces that the agent may not read.
+    pub(super) fn spaces_are_permitted(&mut self, node: &Node, triggers: &[Trigger], permissions: &[Permission]) {
+        for trigger in triggers {
+            let TriggerSpec::Space { space, .. } = &trigger.spec else { continue };
+            let reads = |permission: &Permission| match permission {
+                Permission::Space(rule) => rule.gives(space, Role::Read),
+                _ => false,
+            };
+            if !permissions.iter().any(reads) {
+                let hint = Some(format!("add \"space:{space}:read\" to `permissions`"));
+                self.report(node.at, ManifestProblem::SpaceNotPermitted(space.clone()), hint);
             }
         }
     }

@@ -74,7 +74,7 @@ impl Disk {
                 let before = self.cursors.insert((agent.clone(), trigger.clone()), *cursor);
                 assert!(before.is_none_or(|before| before.at <= cursor.at), "a cursor goes back");
             }
-            JobChange::Forgotten { .. } => unreachable!("nobody is destroyed here"),
+            JobChange::Seen { .. } | JobChange::Forgotten { .. } => unreachable!("nobody tells of it here"),
         }
     }
 }

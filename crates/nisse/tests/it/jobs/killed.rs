@@ -7,7 +7,7 @@ use super::{AGENT, noted};
 use crate::harness::{Home, eventually, example, say};
 
 /// How often the node is killed; `NISSE_JOB_KILLS` says otherwise.
-const KILLS: u64 = 4;
+const KILLS: u64 = 20;
 /// Events that are fired between two kills, at most.
 const EVENTS_MAX: u64 = 12;
 
