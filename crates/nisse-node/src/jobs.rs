@@ -26,6 +26,7 @@ use crate::entry::Entry;
 use crate::error::{ErrorKind, NodeError, chain};
 use crate::supervisor::Stop;
 use crate::unapplied::Held;
+use table::JobRow;
 use watching::Watching;
 pub(crate) use watching::query_of;
 
@@ -102,11 +103,33 @@ impl JobsHandle {
 
     /// Takes an event as a job, durable when this returns. `false`: it was here already.
     pub(crate) async fn add(&self, core: &Core, job: Job) -> Result<bool, NodeError> {
-        let known = table::job(&core.database, &job.agent, job.id).map_err(|error| failed(&error))?;
-        if known.is_some() {
-            return Ok(false);
-        }
-        self.ask(move |jobs, now, effects| jobs.add(job, now, effects)).await?.map_err(|error| refused(&error))
+        let database = Arc::clone(&core.database);
+        // What ended is known to the rows alone; and they are as they are until this is decided.
+        let added = self.ask(move |jobs, now, effects| match table::job(&database, &job.agent, job.id) {
+            Ok(None) => jobs.add(job, now, effects).map_err(|error| refused(&error)),
+            Ok(Some(_)) => Ok(false),
+            Err(error) => Err(failed(&error)),
+        });
+        added.await?
+    }
+
+    /// Has a job handled again that failed or was called off. Gives how it stands where it did neither.
+    pub(crate) async fn again(
+        &self,
+        core: &Core,
+        agent: AgentKey,
+        id: InvocationId,
+    ) -> Result<Option<JobRow>, NodeError> {
+        let database = Arc::clone(&core.database);
+        let asked = self.ask(move |jobs, now, effects| match table::job(&database, &agent, id) {
+            Ok(Some(row)) if matches!(row.end, Some((JobEnd::Failed(_) | JobEnd::Cancelled, _))) => {
+                jobs.again(agent, row.waiting, now, effects);
+                Ok(None)
+            }
+            Ok(row) => Ok(row),
+            Err(error) => Err(failed(&error)),
+        });
+        asked.await?
     }
 
     async fn tell(&self, message: Message) {
@@ -315,7 +338,7 @@ fn records(changes: &[JobChange]) -> impl Iterator<Item = &[JobChange]> {
 }
 
 /// About how many bytes a change takes.
-fn weight(change: &JobChange) -> usize {
+pub(crate) fn weight(change: &JobChange) -> usize {
     /// Names, times and numbers.
     const REST: usize = 512;
     let answer = |answer: &Answer| answer.as_ref().map_or(0, |answer| answer.data.len());

@@ -15,15 +15,15 @@ use nisse_store::{Database, Position, Snapshot, StateStore};
 use crate::agent::{Outward, outward_effects, state_writes};
 use crate::entry::{Closing, Completion, Entry, StateChange};
 use crate::error::{ErrorKind, NodeError, chain};
-use crate::jobs::{Completed, table};
+use crate::jobs::{Completed, table, weight};
 use crate::records::Places;
 use crate::spaces::space_changes;
 use writes::Gathered;
 
 /// Largest export of a state that is put back, in bytes.
 const STATE_EXPORT_BYTES_MAX: u64 = nisse_store::SNAPSHOT_BYTES_MAX;
-/// Changes of jobs that become rows at a time.
-const JOBS_GATHERED_MAX: usize = 1_024;
+/// Changes of jobs that become rows at a time, in bytes.
+const JOBS_GATHERED_BYTES_MAX: usize = 4 << 20;
 
 /// What the journal tells, record by record.
 pub(crate) struct Recovery<'a> {
@@ -42,6 +42,7 @@ pub(crate) struct Recovery<'a> {
     pub(crate) outbox: Position,
     completed: Completed,
     jobs: Vec<JobChange>,
+    jobs_bytes: usize,
     places: Places,
 }
 
@@ -86,6 +87,7 @@ impl<'a> Recovery<'a> {
             outbox: Position(0),
             completed: Completed::new(),
             jobs: Vec::new(),
+            jobs_bytes: 0,
             places: Places::default(),
         }
     }
@@ -116,8 +118,17 @@ impl<'a> Recovery<'a> {
             Entry::State(change) => self.state(position, &change),
             Entry::Intent(_) => Ok(()),
             Entry::Jobs(changes) => {
+                for change in &changes {
+                    self.jobs_bytes += weight(change);
+                    // What it answered is wanted no more.
+                    if let JobChange::Ended { id, .. } = change
+                        && let Some(answer) = self.completed.get_mut(&id.0)
+                    {
+                        *answer = None;
+                    }
+                }
                 self.jobs.extend(changes);
-                if self.jobs.len() >= JOBS_GATHERED_MAX { self.apply_jobs() } else { Ok(()) }
+                if self.jobs_bytes >= JOBS_GATHERED_BYTES_MAX { self.apply_jobs() } else { Ok(()) }
             }
         }
     }
@@ -192,6 +203,7 @@ impl<'a> Recovery<'a> {
     }
 
     fn apply_jobs(&mut self) -> Result<(), NodeError> {
+        self.jobs_bytes = 0;
         table::apply(self.database, &std::mem::take(&mut self.jobs)).map_err(|error| failed(&error))
     }
 

@@ -196,7 +196,9 @@ impl Jobs {
     pub fn come_up(&mut self, agent: AgentKey, up: Up, now: Timestamp, effects: &mut JobEffects) {
         let key = self.key(agent);
         let queue = self.queue(&key);
+        let before = queue.declared.take();
         queue.come_up(up);
+        queue.begin_changed_timers(&key, before.as_deref(), now, effects);
         queue.arm_timers(&key, now, effects);
         self.rearm(&key);
         self.pump(now, effects);
@@ -282,6 +284,10 @@ impl Jobs {
         let queue = self.queue(&key);
         if queue.running == Some(id) {
             return Err(JobRefusal::Runs(id));
+        }
+        // One that was handled before the node went down is done, and waits for its agent alone.
+        if queue.open.get(&id).is_none_or(|job| job.handled.is_some()) {
+            return Err(JobRefusal::NotWaiting(id));
         }
         let job = queue.take(id).ok_or(JobRefusal::NotWaiting(id))?;
         effects.changes.push(JobChange::Ended {

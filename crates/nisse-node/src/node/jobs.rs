@@ -119,12 +119,10 @@ impl Node {
     pub async fn retry_invocation(&self, text: &str, id: &str) -> Result<InvocationEntry, NodeError> {
         let (key, row) = self.job_named(text, id, "retry an invocation of").await?;
         let id = row.waiting.id;
-        if matches!(row.end, Some((JobEnd::Completed(_), _)) | None) {
+        if let Some(row) = self.core.jobs.again(&self.core, key.clone(), id).await? {
             let text = format!("failed to retry {id}: it is {}", state_of(&row, self.running_job(&key).await?));
             return Err(NodeError::new(ErrorKind::Conflict, "not_now", text));
         }
-        let (agent, job) = (key.clone(), row.waiting);
-        self.core.jobs.ask(move |jobs, now, effects| jobs.again(agent, job, now, effects)).await?;
         self.shown_job(&key, id).await
     }
 

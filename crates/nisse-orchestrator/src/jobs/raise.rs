@@ -9,7 +9,7 @@ use nisse_model::{
 use serde_json::{Value, json};
 
 use super::queue::Queue;
-use super::{AgentKey, Cursor, Job, JobChange, JobEffects, JobEnd, News, WaitingJob};
+use super::{AgentKey, Cursor, Declared, Job, JobChange, JobEffects, JobEnd, News, WaitingJob};
 
 /// How late a timer whose missed runs are passed over may be.
 const LATE_MAX_MS: u64 = 60_000;
@@ -38,6 +38,28 @@ impl Queue {
                 && let Some(next) = schedule.next_after(cursor.at)
             {
                 self.timers.insert(place, next);
+            }
+        }
+    }
+
+    /// A timer that an update has changed begins now: what its new moments would have been is not missed.
+    pub(super) fn begin_changed_timers(
+        &mut self,
+        key: &Arc<AgentKey>,
+        before: Option<&Declared>,
+        now: Timestamp,
+        effects: &mut JobEffects,
+    ) {
+        let (Some(before), Some(declared)) = (before, self.declared.clone()) else { return };
+        for trigger in &declared.triggers {
+            let of_before = before.triggers.iter().find(|other| other.name == trigger.name);
+            let is_changed =
+                of_before.is_some_and(|other| other.spec != trigger.spec || other.enabled != trigger.enabled);
+            let cursor = self.cursors.get_mut(&trigger.name).filter(|cursor| is_changed && cursor.at < now);
+            if let Some(cursor) = cursor {
+                cursor.at = now;
+                let (agent, trigger, cursor) = ((**key).clone(), trigger.name.clone(), *cursor);
+                effects.changes.push(JobChange::Moved { agent, trigger, cursor });
             }
         }
     }

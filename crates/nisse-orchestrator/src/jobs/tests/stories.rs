@@ -179,6 +179,9 @@ fn what_was_handled_before_a_crash_is_not_run_again_and_is_followed_all_the_same
     let told = tell(&mut jobs, |jobs, effects| assert!(jobs.handled(&one.agent, one.id, answer.clone(), effects)));
     let (agent, id) = (one.agent.clone(), one.id);
     assert_eq!(told.changes, [JobChange::Handled { agent: agent.clone(), id, answer: answer.clone() }]);
+    tell(&mut jobs, |jobs, effects| {
+        assert_eq!(jobs.cancel(&agent, id, NOW, effects), Err(JobRefusal::NotWaiting(id)), "it is done");
+    });
     let begun = tell(&mut jobs, |jobs, effects| jobs.come_up(agent, up(2, triggers), NOW, effects));
     assert_eq!(ends(&begun), [(id, JobEnd::Completed(answer))]);
     let raised = added(&begun);

@@ -124,6 +124,22 @@ fn a_timer_waits_for_room_and_loses_nothing() {
 }
 
 #[test]
+fn an_update_that_changes_a_timer_lets_it_begin_anew() {
+    let mut jobs = minutely(Missed::All);
+    let hourly = |ms| vec![trigger("tick", "one", every(ms, Missed::All))];
+    let late = at(3).plus_ms(30_000);
+    let changed = tell(&mut jobs, |jobs, effects| {
+        jobs.come_up(agent("a"), up(2, hourly(10_000)), late, effects);
+    });
+    assert!(added(&changed).is_empty(), "{changed:?}");
+    assert_eq!(jobs.next_wake(), Some(late.plus_ms(10_000)));
+    // The same one catches up.
+    let mut jobs = minutely(Missed::All);
+    let same = tell(&mut jobs, |jobs, effects| jobs.come_up(agent("a"), up(2, hourly(MINUTE_MS)), late, effects));
+    assert_eq!(minutes(&same), [1, 2, 3]);
+}
+
+#[test]
 fn a_moment_that_passed_fires_once_and_never_again() {
     let once = |at| TriggerSpec::Timer { schedule: Schedule::at(at), missed: Missed::Once };
     let mut jobs = Jobs::new(JobLimits::default());
