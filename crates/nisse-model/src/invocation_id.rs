@@ -18,6 +18,13 @@ impl InvocationId {
         Self(bytes)
     }
 
+    /// The time in it, which it was given with.
+    pub fn time(self) -> Timestamp {
+        let mut bytes = [0; 8];
+        bytes[2..].copy_from_slice(&self.0[..6]);
+        Timestamp(u64::from_be_bytes(bytes))
+    }
+
     /// Its text, as it is displayed. Every call is told its name, so this takes no way round by formatting.
     pub fn to_text(self) -> String {
         text(&self.digits()).to_owned()

@@ -375,7 +375,8 @@ mod tests {
         let agent = AgentKey { owner: Address([1; 20]), name: "a.b".parse().expect("a name") };
         let added = |key: u8, bytes: usize| {
             let event = Event::manual(key.to_string(), Timestamp(1), String::new(), vec![0; bytes]);
-            let (id, function) = (Job::name(&agent, None, &event), "one".parse().expect("a name"));
+            let (id, function) =
+                (Job::name(&agent, None, (&event.source, &event.id), event.time), "one".parse().expect("a name"));
             JobChange::Added(Job {
                 id,
                 agent: agent.clone(),

@@ -52,7 +52,7 @@ impl Node {
         let event = Event::manual(id, time, "application/json".to_owned(), data.to_string().into_bytes());
         event.check().map_err(|error| invalid(format!("failed to {error}")))?;
         let agent = key_of(&agent);
-        let id = Job::name(&agent, Some(&trigger.name), &event);
+        let id = Job::name(&agent, Some(&trigger.name), (&event.source, &event.id), event.time);
         let (function, trigger) = (trigger.function, Some(trigger.name));
         let event = Event { time: now, ..event };
         let job = Job { id, agent, function, trigger, event, depth: 0, due: now };

@@ -237,7 +237,7 @@ fn jobs_are_as_they_were_from_wherever_the_journal_is_read_again() {
     let agent = AgentKey { owner: OWNER, name: name() };
     let job = |key: &str| {
         let event = Event::manual(key.to_owned(), Timestamp(5), "application/json".to_owned(), b"{}".to_vec());
-        let id = Job::name(&agent, None, &event);
+        let id = Job::name(&agent, None, (&event.source, &event.id), event.time);
         let (agent, function) = (agent.clone(), "one".parse().expect("a name"));
         Job { id, agent, function, trigger: None, event, depth: 0, due: Timestamp(5) }
     };

@@ -33,21 +33,27 @@ pub struct Job {
 }
 
 impl Job {
-    /// The name of the job that an event of a trigger is. The same event has the same one, however often it is told.
-    pub fn name(agent: &AgentKey, trigger: Option<&TriggerName>, event: &Event) -> InvocationId {
+    /// The name of the job that an event is, by the event's source and id. The same event of the same time has the same one,
+    /// however often it is told.
+    pub fn name(
+        agent: &AgentKey,
+        trigger: Option<&TriggerName>,
+        (source, event): (&str, &str),
+        time: Timestamp,
+    ) -> InvocationId {
         let trigger = trigger.map_or("", TriggerName::as_str);
         let parts: [&[u8]; 6] = [
             b"nisse job v1",
             &agent.owner.0,
             agent.name.as_str().as_bytes(),
             trigger.as_bytes(),
-            event.source.as_bytes(),
-            event.id.as_bytes(),
+            source.as_bytes(),
+            event.as_bytes(),
         ];
         let digest = Hash256::of_parts(&parts);
         let mut chance = [0; 10];
         chance.copy_from_slice(&digest.0[..10]);
-        InvocationId::new(event.time, chance)
+        InvocationId::new(time, chance)
     }
 
     /// What the machine keeps of it: all but the event.

@@ -20,6 +20,15 @@ const NO_ROOM_PAUSE_MS: u64 = 1_000;
 /// How many functions may follow one upon another.
 const DEPTH_MAX: u16 = 32;
 
+/// Where an event stands among others.
+struct Place {
+    /// How many functions that ended led to it.
+    depth: u16,
+    due: Timestamp,
+    /// The time in its name, the same whenever it is raised.
+    born: Timestamp,
+}
+
 impl Queue {
     /// Works out when each timer fires next. One that is new begins now.
     pub(super) fn arm_timers(&mut self, key: &Arc<AgentKey>, now: Timestamp, effects: &mut JobEffects) {
@@ -122,7 +131,7 @@ impl Queue {
             content_type: String::new(),
             data: Vec::new(),
         };
-        self.raise(key, trigger, event, &json!({ "tick": tick }), (0, at), effects);
+        self.raise(key, trigger, event, &json!({ "tick": tick }), Place { depth: 0, due: at, born: at }, effects);
     }
 
     /// Whether an answer of this function is wanted once it completed.
@@ -167,7 +176,9 @@ impl Queue {
             *cursor = Cursor { at: now.max(cursor.at), count: cursor.count + 1, ..*cursor };
             let (agent, name, cursor) = ((**key).clone(), trigger.name.clone(), *cursor);
             let moved = JobChange::Moved { agent, trigger: name, cursor };
-            self.raise(key, trigger, event, &data, (ended.depth.saturating_add(1), now), effects);
+            // Raised again after a crash, it has the same name, whatever the time is then.
+            let place = Place { depth: ended.depth.saturating_add(1), due: now, born: ended.id.time() };
+            self.raise(key, trigger, event, &data, place, effects);
             effects.changes.push(moved);
         }
     }
@@ -195,7 +206,7 @@ impl Queue {
                 cursor = Cursor { at: now.max(cursor.at), count: cursor.count + 1, ..cursor };
                 let (source, content_type) = (format!("nisse:{}", trigger.spec.kind()), String::new());
                 let event = Event { id: event, source, kind, time: now, content_type, data: Vec::new() };
-                self.raise(key, &trigger, event, &data, (0, now), effects);
+                self.raise(key, &trigger, event, &data, Place { depth: 0, due: now, born: now }, effects);
             }
             let (agent, trigger) = ((**key).clone(), name.clone());
             effects.changes.push(JobChange::Seen { agent, trigger, item, mark });
@@ -217,7 +228,7 @@ impl Queue {
         trigger: &Trigger,
         mut event: Event,
         data: &Value,
-        (depth, due): (u16, Timestamp),
+        Place { depth, due, born }: Place,
         effects: &mut JobEffects,
     ) {
         let rendered = trigger.input.as_ref().map_or_else(|| Ok(data.clone()), |input| input.render(data));
@@ -236,7 +247,7 @@ impl Queue {
         event.content_type = "application/json".to_owned();
         event.data = bytes.unwrap_or_default();
         let agent = (**key).clone();
-        let id = Job::name(&agent, Some(&trigger.name), &event);
+        let id = Job::name(&agent, Some(&trigger.name), (&event.source, &event.id), born);
         if self.open.contains_key(&id) {
             return;
         }

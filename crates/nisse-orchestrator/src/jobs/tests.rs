@@ -48,7 +48,7 @@ fn up(incarnation: u32, triggers: Vec<Trigger>) -> Up {
 fn job(whose: &str, key: &str, function: &str) -> Job {
     let event = Event::manual(key.to_owned(), NOW, "application/json".to_owned(), b"{}".to_vec());
     let agent = agent(whose);
-    let id = Job::name(&agent, None, &event);
+    let id = Job::name(&agent, None, (&event.source, &event.id), event.time);
     Job { id, agent, function: function.parse().expect("a name"), trigger: None, event, depth: 0, due: NOW }
 }
 

@@ -182,10 +182,14 @@ fn what_was_handled_before_a_crash_is_not_run_again_and_is_followed_all_the_same
     tell(&mut jobs, |jobs, effects| {
         assert_eq!(jobs.cancel(&agent, id, NOW, effects), Err(JobRefusal::NotWaiting(id)), "it is done");
     });
-    let begun = tell(&mut jobs, |jobs, effects| jobs.come_up(agent, up(2, triggers), NOW, effects));
+    let late = NOW.plus_ms(MINUTE_MS);
+    let begun = tell(&mut jobs, |jobs, effects| jobs.come_up(agent, up(2, triggers), late, effects));
     assert_eq!(ends(&begun), [(id, JobEnd::Completed(answer))]);
     let raised = added(&begun);
     assert_eq!(raised[0].function.as_str(), "two");
+    // However late that is: where it was raised before the crash, it is not raised again.
+    let source = (&*raised[0].event.source, &*raised[0].event.id);
+    assert_eq!(raised[0].id, Job::name(&one.agent, raised[0].trigger.as_ref(), source, NOW));
     assert_eq!(runs(&begun), [("a".to_owned(), raised[0].id, 1)]);
 }
 
